@@ -1,0 +1,1 @@
+"""The classification layer h (section 2.3): vectors [B, d] → scores [B, C]."""

@@ -1,0 +1,1 @@
+"""The data path: TFRecord shards → index → videos → batches, without TensorFlow."""

@@ -1,0 +1,16 @@
+"""The one exception that speaks to a person."""
+
+
+class UserError(Exception):
+    """A fault that its reader can mend; the CLI and the app print it as it is, without a traceback.
+
+    The message says what was found, where (file, record, field), what was expected, and what to do.
+
+    >>> print(UserError("3 frames", where="a.tfrecord, record 7, field 'rgb'", expected="1024 bytes a frame"))
+    a.tfrecord, record 7, field 'rgb': found 3 frames; expected 1024 bytes a frame.
+    """
+
+    def __init__(self, found: str, *, where: str = "", expected: str = "", advice: str = "") -> None:
+        head = f"{where}: found {found}" if where and expected else f"{where}: {found}" if where else found
+        sentence = f"{head}; expected {expected}" if expected else head
+        super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
