@@ -1,5 +1,8 @@
 """The one exception that speaks to a person."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A fault that its reader can mend; the CLI and the app print it as it is, without a traceback.
@@ -14,3 +17,18 @@ class UserError(Exception):
         head = f"{where}: found {found}" if where and expected else f"{where}: {found}" if where else found
         sentence = f"{head}; expected {expected}" if expected else head
         super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
+
+
+def check_choice(what: str, name: object, known: Iterable[str]) -> None:
+    """Refuse a name that is not among those known, with the nearest one that is.
+
+    >>> check_choice("pooling", "maen", ["mean", "lstm"])
+    Traceback (most recent call last):
+    yt8m_core.errors.UserError: unknown pooling 'maen'. Did you mean 'mean'? Known: mean, lstm.
+    """
+    known = list(known)
+    if name in known:
+        return
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    raise UserError(f"unknown {what} '{name}'", advice=f"{hint}Known: {', '.join(known) or 'none'}.")

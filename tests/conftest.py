@@ -1,0 +1,40 @@
+"""What the tests share: a workspace of their own, the real records, and the flag under which nothing may be skipped."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# .ci/run sets it: there, a missing data folder or browser is a failure and not a reason to skip.
+NOTHING_SKIPPED = os.environ.get("YT8M_NOTHING_SKIPPED") == "1"
+
+
+def absent(what: str) -> None:
+    """Skip the test for the want of something, or fail it where nothing may be skipped."""
+    if NOTHING_SKIPPED:
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workspace_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Indexes, demo world and runs of the tests go to a folder of their own."""
+    folder = tmp_path_factory.mktemp("workspace")
+    before = os.environ.get("YT8M_HOME")
+    os.environ["YT8M_HOME"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["YT8M_HOME"]
+    else:
+        os.environ["YT8M_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real records."""
+    folder = Path(os.environ.get("YT8M_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        absent(f"no real records in {folder}: set YT8M_REAL_DATA")
+    return folder

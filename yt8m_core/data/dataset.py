@@ -1,0 +1,150 @@
+"""Random access to the videos of a data set, through its index: a video is one strided copy a stream."""
+
+import mmap
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import DTypeLike, NDArray
+
+from yt8m_core.data.index import Index, Progress, open_index
+from yt8m_core.data.scan import Schema, Streams, frame_header, interpret
+from yt8m_core.errors import UserError
+
+# Open maps at a time: each holds a file descriptor, of which a system commonly allows 1,024.
+OPEN_SHARDS = 256
+
+
+class Videos:
+    """The videos of a data set, by position.
+
+    Attributes:
+        schema: the level and feature streams.
+        num_frames: int64 [N], frames that are used: at most ``max_frames`` (section 2.2: the first 300 seconds).
+        label_values, label_offsets: the labels of video i are ``label_values[label_offsets[i]:label_offsets[i + 1]]``.
+        labelled: bool [N], False for the videos of a test shard, whose labels were never given.
+    """
+
+    def __init__(self, index: Index, *, max_frames: int = 300) -> None:
+        table = index.table
+        self.schema: Schema = index.schema
+        self.shards = index.shards
+        self.num_frames: NDArray[np.int64] = np.minimum(table["num_frames"].to_numpy(), max_frames).astype(np.int64)
+        labels = _only_chunk(table["labels"])
+        self.label_values: NDArray[np.int32] = labels.values.to_numpy()
+        self.label_offsets: NDArray[np.int64] = labels.offsets.to_numpy().astype(np.int64)
+        self.labelled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
+        self._ids = _only_chunk(table["id"])
+        self._shard: NDArray[np.int32] = table["shard"].to_numpy()
+        self._record: NDArray[np.int32] = table["record"].to_numpy()
+        self._span = np.stack([table["start"].to_numpy(), table["end"].to_numpy()], axis=1)  # [N, 2]
+        # [N, streams]; a row of an irregular record is null in the index and never looked at
+        offsets = _only_chunk(table["offsets"])
+        self._regular: NDArray[np.bool_] = offsets.is_valid().to_numpy(zero_copy_only=False)
+        self._offsets = np.zeros((len(self), len(self.schema.streams)), np.int64)
+        self._offsets[self._regular] = offsets.flatten().to_numpy().reshape(-1, len(self.schema.streams))
+        self._headers = [len(frame_header(dim)) for _, dim in self.schema.streams]
+        self._map = lru_cache(OPEN_SHARDS)(self._open_shard)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def dtype(self) -> DTypeLike:
+        """uint8 at frame level, float32 at video level."""
+        return np.uint8 if self.schema.level == "frame" else np.float32
+
+    def id(self, video: int) -> str:
+        """The id of a video."""
+        return str(self._ids[video].as_py())
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids, by position."""
+        ids: list[str] = self._ids.to_pylist()
+        return ids
+
+    def labels(self, video: int) -> NDArray[np.int32]:
+        """The labels of a video, ascending."""
+        return self.label_values[self.label_offsets[video] : self.label_offsets[video + 1]]
+
+    def place(self, video: int) -> str:
+        """Where a video is stored, for messages."""
+        return f"{self.shards[self._shard[video]].path}, record {self._record[video]}"
+
+    def frames(self, video: int) -> NDArray[Any]:
+        """The features of a video: uint8 [T, D] at frame level, float32 [1, D] at video level."""
+        frames = np.empty((self.num_frames[video], self.schema.width), self.dtype)
+        self.copy_frames(video, frames)
+        return frames
+
+    def copy_frames(self, video: int, out: NDArray[Any]) -> None:
+        """Copy a video's features into ``out`` [num_frames, D].
+
+        Raises UserError where the shard is no longer the file that was indexed.
+        """
+        shard = int(self._shard[video])
+        data = self._map(shard)
+        length = len(out)
+        if not self._regular[video]:
+            start, end = self._span[video]
+            record = interpret(
+                memoryview(data)[start:end], self.schema, self.shards[shard].path, int(self._record[video])
+            )
+            out[:] = record.frames[:length]
+            return
+        column = 0
+        for (_, dim), header, offset in zip(self.schema.streams, self._headers, self._offsets[video], strict=True):
+            if self.schema.level == "frame":
+                stored = np.ndarray((length, dim), np.uint8, data, offset, (dim + header, 1))
+            else:
+                stored = np.frombuffer(data, "<f4", dim, offset)[None]
+            out[:, column : column + dim] = stored
+            column += dim
+
+    def check_labels(self, num_classes: int) -> None:
+        """Raise UserError that names the first video with a label outside 0..num_classes-1."""
+        wrong = np.flatnonzero(self.label_values >= num_classes)
+        if len(wrong):
+            video = int(np.searchsorted(self.label_offsets, wrong[0], side="right")) - 1
+            raise UserError(
+                f"label {self.label_values[wrong[0]]} of video '{self.id(video)}'",
+                where=f"{self.place(video)}, context 'labels'",
+                expected=f"0 to {num_classes - 1}",
+                advice="The vocabulary or the run belongs to another edition of the data set.",
+            )
+
+    def _open_shard(self, number: int) -> mmap.mmap:
+        shard = self.shards[number]
+        try:
+            with open(shard.path, "rb") as file:
+                now = os.fstat(file.fileno())
+                if (now.st_size, now.st_mtime_ns) == (shard.size, shard.mtime_ns):
+                    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError:
+            raise UserError(
+                "the shard is gone", where=shard.path, advice="Put it back, or open the data anew."
+            ) from None
+        raise UserError("the shard has changed since it was indexed", where=shard.path, advice="Open the data anew.")
+
+
+def open_videos(
+    data: str | Path,
+    *,
+    max_frames: int = 300,
+    streams: Streams | None = None,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Videos:
+    """Open DATA (a shard, a folder of shards, or a glob), indexing it first where need be.
+
+    Raises UserError as ``open_index`` does.
+    """
+    return Videos(open_index(data, streams=streams, processes=processes, progress=progress), max_frames=max_frames)
+
+
+def _only_chunk(column: pa.ChunkedArray) -> Any:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

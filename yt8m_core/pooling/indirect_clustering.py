@@ -1,0 +1,61 @@
+"""Indirect clustering: attend to the frames that resemble most others (section 2.2.4, equation 10, Table 1).
+
+Frames of the main scene have many like them, so the sum of a frame's inner products with all frames tells its cluster's
+size without clustering. https://arxiv.org/abs/1706.07960
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from yt8m_core.contracts import VARIANTS, Pooled, at_least_float32
+from yt8m_core.errors import check_choice
+from yt8m_core.features import l2_normalise
+
+
+class IndirectClustering(nn.Module):
+    """p_t = softmax_t(α/n^ρ Σ_i I_t·I_i) over the n real frames, g(I) = Σ_t p_t I_t.
+
+    The authors' code takes that softmax over an axis of length 1, so p_t = 1 and g(I) = Σ_t I_t, without attention;
+    α and ρ are without effect there. Its later versions end in layer normalisation and ReLU, its first in an L2 norm
+    (``variant="authors", post="l2"``).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        scale: float = 1.0,
+        length_exponent: float = 0.0,
+        post: str | None = None,
+        variant: str = "paper",
+    ) -> None:
+        """Choose the reading of equation 10.
+
+        Args:
+            in_features: D.
+            scale: α, 1 in the paper. The score of unit frames grows with n, so long videos get a sharper attention.
+            length_exponent: ρ. ``scale=300, length_exponent=1`` is the paper's sharpness at 300 frames for any n.
+            post: what follows the sum: "none", "l2" or "ln_relu"; None is the variant's own, "none" for the paper's
+                and "ln_relu" for the authors'.
+            variant: "paper" or "authors".
+
+        Raises:
+            UserError: ``post`` or ``variant`` is unknown.
+        """
+        super().__init__()
+        check_choice("variant", variant, VARIANTS)
+        posts: dict[str, Callable[[Tensor], Tensor]] = {
+            "none": nn.Identity(),
+            "l2": l2_normalise,
+            "ln_relu": nn.Sequential(nn.LayerNorm(in_features, eps=1e-12), nn.ReLU()),  # TensorFlow's eps
+        }
+        if post is None:
+            post = "none" if variant == "paper" else "ln_relu"
+        check_choice("post", post, posts)
+        self.out_features = in_features
+        self.attend = self._attend if variant == "paper" else None
+        self.post = posts[post]

@@ -1,0 +1,26 @@
+"""Mean of the frames: the simplest g, and the pooling of the video-level features (mean_rgb, mean_audio).
+
+Not a row of the paper's Table 1; its position encoding and adaptive noise come down to a sum of frames
+(sections 2.2.3 and 2.2.5, https://arxiv.org/abs/1706.07960).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from yt8m_core.contracts import Pooled, at_least_float32
+
+
+class Mean(nn.Module):
+    """g(I) = 1/n Σ_t I_t over the n real frames; 0 for a video without frames."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.out_features = in_features
+
+    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → vector [B, D]."""
+        with torch.autocast(frames.device.type, enabled=False):
+            frames = at_least_float32(frames)
+            real = mask.to(frames.dtype)
+            shares = real / real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, T]
+            return Pooled(torch.einsum("bt,btd->bd", shares, frames))
