@@ -1,7 +1,6 @@
 """What one slot hands to the next (ARCHITECTURE: "Contracts"). B videos, T frames, D frame features, d, C classes."""
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -15,16 +14,14 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-@dataclass(frozen=True)
-class Pooled:
+class Pooled(NamedTuple):
     """What a pooling returns: one vector a video and, where it attends, its weights over time."""
 
     vector: Tensor  # [B, d]
     attention: Tensor | None = None  # [B, T], rows sum to 1 over the real frames, 0 on padding
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """Label probabilities as log p and log(1-p), so that sigmoids, mixtures and means stay exact in float32."""
 
     log_p: Tensor  # [B, C]

@@ -19,7 +19,7 @@ class UserError(Exception):
         super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
 
 
-def check_choice(what: str, name: object, known: Iterable[str]) -> None:
+def check_choice(what: str, name: object, known: Iterable[str], *, where: str = "") -> None:
     """Refuse a name that is not among those known, with the nearest one that is.
 
     >>> check_choice("pooling", "maen", ["mean", "lstm"])
@@ -31,4 +31,4 @@ def check_choice(what: str, name: object, known: Iterable[str]) -> None:
         return
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    raise UserError(f"unknown {what} '{name}'", advice=f"{hint}Known: {', '.join(known) or 'none'}.")
+    raise UserError(f"unknown {what} '{name}'", where=where, advice=f"{hint}Known: {', '.join(known) or 'none'}.")

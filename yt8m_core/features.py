@@ -40,7 +40,7 @@ def l2_normalise(vectors: Tensor) -> Tensor:
 
 
 def _each_by_itself(frames: Tensor, widths: list[int]) -> Tensor:
-    return torch.cat([l2_normalise(stream) for stream in frames.split(widths, dim=-1)], dim=-1)
+    return torch.cat([l2_normalise(stream) for stream in torch.split(frames, widths, dim=-1)], dim=-1)
 
 
 NORMALISATIONS: Mapping[str, Callable[[Tensor, list[int]], Tensor]] = {

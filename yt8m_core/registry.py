@@ -1,7 +1,8 @@
 """Name → class for each slot. A new method is one new file and one line here; the tests run over these tables."""
 
-import difflib
 import inspect
+import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import nn
 from yt8m_core.classification.logistic import Logistic
 from yt8m_core.classification.mlp import MLP
 from yt8m_core.classification.moe import MixtureOfExperts
-from yt8m_core.errors import UserError
+from yt8m_core.errors import UserError, check_choice
 from yt8m_core.label_processing.identity import Identity
 from yt8m_core.losses.cross_entropy import CrossEntropy
 from yt8m_core.pooling.indirect_clustering import IndirectClustering
@@ -39,21 +40,30 @@ def build(slot: str, name: str, chosen: Mapping[str, Any], *facts: int) -> nn.Mo
 
     Raises UserError, with the nearest name, for an unknown method, option, or a value that the method refuses.
     """
-    method = _method(slot, name)
-    known = options(slot, name)
-    for option in chosen:
-        if option not in known:
-            raise _unknown(f"option of {slot} '{name}'", option, list(known))
+    method, defaults = _method(slot, name), options(slot, name)
+    where = f"{slot} '{name}'"
+    if not isinstance(chosen, Mapping):
+        raise UserError(repr(chosen), where=f"{where}, options", expected="names with values, such as {}")
+    for option, value in chosen.items():
+        check_choice("option", option, defaults, where=where)
+        if not _fits(value, defaults[option]):
+            expected = f"a value such as {json.dumps(defaults[option])}"
+            raise UserError(repr(value), where=f"{where}, option '{option}'", expected=expected)
     return method(*facts, **chosen)
 
 
 def _method(slot: str, name: str) -> type[nn.Module]:
-    if name not in SLOTS[slot]:
-        raise _unknown(slot, name, list(SLOTS[slot]))
+    check_choice("slot", slot, SLOTS)
+    check_choice(slot, name, SLOTS[slot])
     return SLOTS[slot][name]
 
 
-def _unknown(what: str, name: str, known: list[str]) -> UserError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean '{near[0]}'?" if near else ""
-    return UserError(f"unknown {what} '{name}'", advice=f"{hint} Known: {', '.join(known) or 'none'}.".strip())
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value out of JSON is of the default's kind, so that 'false' is never taken for True."""
+    if default is None:  # the method tells
+        return True
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple)
+    return type(value) is type(default)

@@ -78,6 +78,7 @@ def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
                 file.write(payload)
                 file.write(_CRC.pack(masked_crc32c(payload)))
             os.chmod(file.fileno(), 0o644)
+            file.flush()
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)

@@ -6,7 +6,7 @@ shape goes through protobuf instead, with the same result. Everything that can b
 in ``interpret``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -88,13 +88,13 @@ def _only(data: memoryview, span: tuple[int, int], tag: int) -> tuple[int, int]:
     return content
 
 
-def _entries(data: memoryview, at: int, end: int) -> dict[bytes, tuple[int, int]]:
+def _entries(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]:
     """The entries of a map<string, message>: key → where its value lies."""
     found = {}
     while at < end:
         entry, entry_end = _content(data, at, end, 0x0A)
         key, key_end = _content(data, entry, entry_end, 0x0A)
-        found[bytes(data[key:key_end])] = _only(data, (key_end, entry_end), 0x12)
+        found[str(data[key:key_end], "utf-8")] = _only(data, (key_end, entry_end), 0x12)
         at = entry_end
     return found
 
@@ -126,30 +126,30 @@ def scan(data: memoryview, start: int, end: int, schema: Schema, path: Path | st
 def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Scanned:
     context, context_end = _content(data, start, end, 0x0A)
     features = _entries(data, context, context_end)
-    lists: dict[bytes, tuple[int, int]] = {}
+    lists: dict[str, tuple[int, int]] = {}
     if context_end < end:  # real video-level records end in an empty field 2
         lists = _entries(data, *_only(data, (context_end, end), 0x12))
 
-    key = next((features[name.encode()] for name in ID_KEYS if name.encode() in features), None)
+    key = next((features[name] for name in ID_KEYS if name in features), None)
     if key is None:
         raise _Irregular
     id_start, id_end = _only(data, _only(data, key, 0x0A), 0x0A)
 
     labels = None
-    if b"labels" in features:
-        at, labels_end = _only(data, _only(data, features[b"labels"], 0x1A), 0x0A)
+    if "labels" in features:
+        at, labels_end = _only(data, _only(data, features["labels"], 0x1A), 0x0A)
         unsorted = set()
         while at < labels_end:
             label, at = _varint(data, at)
             unsorted.add(label)
         labels = sorted(unsorted)
-        if not labels or labels[-1] > MAX_LABEL:
+        if not labels or labels[-1] > MAX_LABEL or at != labels_end:
             raise _Irregular
 
     offsets, lengths = [], []
     for name, dim in schema.streams:
         if schema.level == "frame":
-            first, last = lists.get(name.encode(), (0, 0))
+            first, last = lists.get(name, (0, 0))
             header = frame_header(dim)
             count, rest = divmod(last - first, len(header) + dim)
             stride = (len(header) + dim, 1)
@@ -158,14 +158,14 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
                 raise _Irregular
             offsets.append(first + len(header))
         else:
-            span = features.get(name.encode(), (0, 0))
+            span = features.get(name, (0, 0))
             first, last = _only(data, _only(data, span, 0x12), 0x0A)
             if last - first != 4 * dim or not np.isfinite(np.frombuffer(data, "<f4", dim, first)).all():
                 raise _Irregular
             count = 1
             offsets.append(first)
         lengths.append(count)
-    return Scanned(bytes(data[id_start:id_end]).decode(), labels, min(lengths), tuple(offsets))
+    return Scanned(str(data[id_start:id_end], "utf-8"), labels, min(lengths), tuple(offsets))
 
 
 @dataclass(frozen=True)
@@ -185,14 +185,22 @@ def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int
     message = _message(payload, path, record)
     features, lists = message.context.feature, message.feature_lists.feature_list
     key = next((name for name in ID_KEYS if name in features), None)
-    if key is None or len(features[key].bytes_list.value) != 1:
+    if key is None:
         raise RecordError(path, record, "context", f"keys {sorted(features)}", expected="'id' or 'video_id'")
+    ids = features[key].bytes_list.value
+    if len(ids) != 1:
+        raise RecordError(path, record, f"context '{key}'", f"{len(ids)} byte strings", expected="one")
     try:
-        video_id = features[key].bytes_list.value[0].decode()
+        video_id = ids[0].decode()
     except UnicodeDecodeError:
         raise RecordError(path, record, f"context '{key}'", "bytes that are no text") from None
 
-    labels = sorted(set(features["labels"].int64_list.value)) if "labels" in features else []
+    labels: list[int] = []
+    if "labels" in features:
+        kind = features["labels"].WhichOneof("kind")
+        if kind not in (None, "int64_list"):
+            raise RecordError(path, record, "context 'labels'", f"a {kind}", expected="an int64_list")
+        labels = sorted(set(features["labels"].int64_list.value))
     for label in labels:
         if not 0 <= label <= MAX_LABEL:
             raise RecordError(path, record, "context 'labels'", f"label {label}", expected=f"0 to {MAX_LABEL}")
@@ -205,9 +213,7 @@ def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int
         if name not in held:
             raise RecordError(path, record, field, f"only {sorted(held)}", expected=f"'{name}'")
         if schema.level == "frame":
-            columns.append(
-                _frames([list(row.bytes_list.value) for row in held[name].feature], dim, path, record, field)
-            )
+            columns.append(_frames(held[name].feature, dim, path, record, field))
         else:
             values = np.array(held[name].float_list.value, np.float32)
             if len(values) != dim:
@@ -220,15 +226,17 @@ def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int
     return Interpreted(video_id, labels or None, np.concatenate([column[:num_frames] for column in columns], axis=1))
 
 
-def _frames(rows: Sequence[list[bytes]], dim: int, path: Path | str, record: int, field: str) -> NDArray[np.uint8]:
-    if not rows:
-        raise RecordError(path, record, field, "no frames", expected="at least one")
-    for t, row in enumerate(rows):
-        sizes = [len(value) for value in row]
-        if sizes != [dim]:
-            found = f"{sizes[0]} bytes" if len(sizes) == 1 else f"{len(sizes)} byte strings"
+def _frames(features: Iterable[Any], dim: int, path: Path | str, record: int, field: str) -> NDArray[np.uint8]:
+    frames = []
+    for t, feature in enumerate(features):
+        values = feature.bytes_list.value
+        if len(values) != 1 or len(values[0]) != dim:
+            found = f"{len(values[0])} bytes" if len(values) == 1 else f"{len(values)} byte strings"
             raise RecordError(path, record, f"{field}, frame {t}", found, expected=f"{dim} bytes")
-    return np.frombuffer(b"".join(row[0] for row in rows), np.uint8).reshape(len(rows), dim)
+        frames.append(values[0])
+    if not frames:
+        raise RecordError(path, record, field, "no frames", expected="at least one")
+    return np.frombuffer(b"".join(frames), np.uint8).reshape(len(frames), dim)
 
 
 def detect(payload: memoryview, path: Path | str, streams: Streams | None = None) -> Schema:

@@ -5,10 +5,8 @@ size without clustering. https://arxiv.org/abs/1706.07960
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.contracts import VARIANTS, Pooled, at_least_float32
@@ -57,5 +55,24 @@ class IndirectClustering(nn.Module):
             post = "none" if variant == "paper" else "ln_relu"
         check_choice("post", post, posts)
         self.out_features = in_features
-        self.attend = self._attend if variant == "paper" else None
+        self.scale = scale
+        self.length_exponent = length_exponent
+        self.attends = variant == "paper"
         self.post = posts[post]
+
+    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → vector [B, D] and, in the paper's variant, attention [B, T]."""
+        # Unit frames score up to n = 300, where bfloat16 moves in steps of 1 to 2: no softmax survives that.
+        with torch.autocast(frames.device.type, enabled=False):
+            frames = at_least_float32(frames)
+            real = mask.to(frames.dtype)
+            total = torch.einsum("bt,btd->bd", real, frames)  # Σ_i I_i
+            if not self.attends:
+                return Pooled(self.post(total))
+            # Σ_i I_t·I_i = I_t·Σ_i I_i: O(T·D), without the T × T matrix of all pairs.
+            lengths = real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]
+            scores = self.scale / lengths**self.length_exponent * torch.einsum("btd,bd->bt", frames, total)
+            # The lowest finite number, not -inf: a video without frames would get 0/0. Its attention is 0 throughout.
+            lowest = torch.finfo(scores.dtype).min
+            attention = scores.masked_fill(~mask, lowest).softmax(dim=1).masked_fill(~mask, 0.0)  # [B, T]
+            return Pooled(self.post(torch.einsum("bt,btd->bd", attention, frames)), attention)

@@ -1,0 +1,29 @@
+"""Logistic regression: one sigmoid a class, the simplest h (section 2.3, https://arxiv.org/abs/1706.07960).
+
+Not a row of the paper's Table 2; Google's starter code has it as ``LogisticModel``.
+"""
+
+from torch import Tensor, nn
+
+from yt8m_core.contracts import Scores
+
+
+def xavier_linear(in_features: int, out_features: int, *, bias: bool) -> nn.Linear:
+    """A fully-connected layer as TensorFlow's slim starts it: Xavier-uniform weights and zero biases."""
+    layer = nn.Linear(in_features, out_features, bias=bias)
+    nn.init.xavier_uniform_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Logistic(nn.Module):
+    """p_c = σ(w_c·O_g + b_c)."""
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.output = xavier_linear(in_features, num_classes, bias=True)
+
+    def forward(self, vector: Tensor) -> Scores:
+        """Vector [B, d] → scores [B, C]; the embedding is the vector itself."""
+        return Scores.from_logits(self.output(vector), embedding=vector)

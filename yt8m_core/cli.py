@@ -1,0 +1,273 @@
+"""The command ``yt8m``: demo · index · labels · train · evaluate · predict · app."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from yt8m_core.errors import UserError
+from yt8m_core.progress import Bars
+
+if TYPE_CHECKING:
+    from yt8m_core.data.dataset import Videos
+
+# A command imports what it needs when it runs, so that `yt8m --help` and `yt8m app` start at once.
+
+DataArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+RunArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+def demo() -> None:
+    """Build the demo world and train its runs, as far as they are not there yet."""
+    from yt8m_core.demo_runs import demo_folder, prepare
+
+    for run in prepare(Bars()):
+        print(f"{run.path}: {_gap(run.metrics['validation'])} (demo world)")
+    print(f"The demo world is in {demo_folder()}. See it: yt8m app")
+
+
+def index(data: DataArgument, streams: tuple[str, ...] = ()) -> None:
+    """Read every record once, check it, and note where its features lie.
+
+    Args:
+        data: A shard, a folder of shards, or a glob.
+        streams: Feature streams of your own as name:width; those of YouTube-8M and AudioSet are recognised.
+    """
+    from yt8m_core.evaluation import describe
+
+    videos = _videos(data, streams)
+    labelled = int(videos.labelled.sum())
+    frames = f", {videos.num_frames.mean():.1f} frames a video" if videos.schema.level == "frame" else ""
+    print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe(videos.schema)}{frames}")
+    print(
+        f"{labelled:,} with labels, {len(videos.label_values) / max(labelled, 1):.2f} labels a video, all records sound"
+    )
+
+
+def labels(
+    data: DataArgument,
+    vocabulary: Path | None = None,
+    minimum_support: int = 10,
+    pairs: int = 20,
+    streams: tuple[str, ...] = (),
+) -> None:
+    """Show how often the labels occur, and which occur together.
+
+    Args:
+        data: A shard, a folder of shards, or a glob.
+        vocabulary: The names of the labels; without it, the vocabulary beside the data, if any.
+        minimum_support: Pairs in fewer videos are left out.
+        pairs: How many pairs to show.
+        streams: Feature streams of your own as name:width.
+    """
+    from yt8m_core import label_statistics as statistics
+    from yt8m_core.data.vocabulary import vocabulary_of
+
+    videos = _videos(data, streams)
+    names = vocabulary_of(data, vocabulary, videos.label_values)
+    videos.check_labels(names.num_classes)
+    matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
+    counts = statistics.counts(matrix)
+    table = statistics.rank_frequency(counts, names.frame())
+    print(f"{len(videos):,} videos, {int((counts > 0).sum()):,} of {names.num_classes:,} labels occur")
+    for name, value in statistics.imbalance(counts).items():
+        print(f"  {name.replace('_', ' ')}: {value:.4g}")
+    print(table.head(20).to_string(index=False))
+    strongest = statistics.strongest_pairs(
+        statistics.cooccurrence(matrix), len(videos), "phi", minimum_support=minimum_support, limit=pairs
+    )
+    for side in "ab":
+        strongest.insert(0 if side == "a" else 1, side, [names.name(label) for label in strongest[f"label_{side}"]])
+    print(f"\nThe pairs of highest phi in at least {minimum_support} videos:")
+    print(strongest.drop(columns=["label_a", "label_b"]).to_string(index=False, float_format="%.3f"))
+
+
+def train(
+    run: Path,
+    train: str | None = None,
+    validation: str | None = None,
+    experiment: Path | None = None,
+    pooling: str | None = None,
+    classification: str | None = None,
+    label_processing: str | None = None,
+    loss: str | None = None,
+    normalisation: str | None = None,
+    vocabulary: Path | None = None,
+    streams: tuple[str, ...] = (),
+    max_frames: int | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    seed: int | None = None,
+) -> None:
+    """Train one experiment; the same command goes on where an earlier one was stopped.
+
+    A slot is a name, or a name with options: --classification "moe(experts=16)". What is not given is as in the
+    paper, or as in --experiment.
+
+    Args:
+        run: The folder to leave the run in.
+        train: The training data: a shard, a folder of shards, or a glob.
+        validation: The validation data, likewise.
+        experiment: A JSON file to start from, for example the config.json of a run.
+        pooling: Frames to a vector: mean, indirect_clustering.
+        classification: A vector to scores: moe, mlp, logistic.
+        label_processing: Scores to scores: identity.
+        loss: cross_entropy.
+        normalisation: Of a frame's features: joint, per_modality, none.
+        vocabulary: The names of the labels; without it, the vocabulary beside the training data, if any.
+        streams: Feature streams of your own as name:width.
+        max_frames: The first so many frames of a video are used (300).
+        epochs: Passes over the training data (5).
+        batch_size: Videos a step (128).
+        learning_rate: Of Adam (0.0006).
+        seed: Of the weights and of the order of the videos (0).
+    """
+    from yt8m_core.experiment import Experiment, Slot
+    from yt8m_core.training import train as train_experiment
+
+    values = _experiment_json(experiment)
+    data = {
+        "train": train and _absolute(train),
+        "validation": validation and _absolute(validation),
+        "vocabulary": vocabulary and _absolute(vocabulary),
+        "streams": _streams(streams),
+        "max_frames": max_frames,
+    }
+    training = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    slots = {"pooling": pooling, "classification": classification, "label_processing": label_processing, "loss": loss}
+    for part, given in (("data", data), ("training", training)):
+        values[part] = {**values.get(part, {}), **{name: value for name, value in given.items() if value is not None}}
+    for name, text in slots.items():
+        if text is not None:
+            slot = Slot.parse(text)
+            values[name] = {"name": slot.name, "options": dict(slot.options)}
+    values |= {name: v for name, v in {"normalisation": normalisation, "seed": seed}.items() if v is not None}
+    for name in ("train", "validation"):
+        if name not in values["data"]:
+            raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
+    trained = train_experiment(Experiment.from_dict(values), run, progress=Bars())
+    print(f"{trained.path}: {trained.experiment}")
+    print(f"{_gap(trained.metrics['validation'])} ({trained.facts.scale})")
+
+
+def evaluate(run: RunArgument, data: str, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
+    """Measure a run on a data set.
+
+    Args:
+        run: A run folder.
+        data: A shard, a folder of shards, or a glob.
+        as_json: Print the metrics as JSON.
+    """
+    from yt8m_core.evaluation import evaluate as evaluate_model
+    from yt8m_core.evaluation import open_data_of
+    from yt8m_core.runs import Run
+
+    opened, bars = Run.open(run), Bars()
+    model = opened.load_model()
+    videos = open_data_of(opened, data, progress=bars)
+    metrics = evaluate_model(model, videos, num_classes=opened.facts.num_classes, progress=bars).metrics
+    if as_json:
+        print(json.dumps({"run": str(run), "data": data, **metrics}))
+        return
+    print(f"{opened.path} on {data}: {_gap(metrics)}")
+    for name, value in metrics.items():
+        print(f"  {name}: {value:.6g}")
+
+
+def predict(run: RunArgument, data: str, output: Path) -> None:
+    """Write the 20 best labels of every video as the CSV of the Kaggle competitions of 2017 and 2018.
+
+    Args:
+        run: A run folder.
+        data: A shard, a folder of shards, or a glob; labels are not needed.
+        output: The CSV file to write.
+    """
+    from yt8m_core.evaluation import open_data_of
+    from yt8m_core.prediction import write_predictions
+    from yt8m_core.runs import Run
+
+    opened, bars = Run.open(run), Bars()
+    model = opened.load_model()
+    videos = open_data_of(opened, data, progress=bars)
+    write_predictions(model, videos, output, progress=bars)
+    print(f"{output}: {len(videos):,} videos")
+
+
+def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
+    """Open the app in a browser at http://127.0.0.1:8501.
+
+    Args:
+        runs: Folders of runs to show beside those of the workspace.
+        data: Data sets to show beside the demo world and those of the runs.
+        port: Where to serve it.
+    """
+    main = Path(__file__).parents[1] / "app" / "main.py"
+    if not main.is_file():
+        raise UserError(f"no {main}", advice="The app is part of the source checkout: install it with pip install -e .")
+    chosen = {
+        "YT8M_RUNS": os.pathsep.join(str(folder.absolute()) for folder in runs),
+        "YT8M_DATA": os.pathsep.join(_absolute(one) for one in data),
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(main), "--server.port", str(port)]
+    raise SystemExit(subprocess.call(command, env={**os.environ, **chosen}))
+
+
+def main() -> None:
+    """The console script: runs a command, and tells a fault in one sentence."""
+    commands = {c.__name__: c for c in (demo, index, labels, train, evaluate, predict, app)}
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands, prog="yt8m", description="Multi-label video classification on YouTube-8M features."
+        )
+    except UserError as error:
+        raise SystemExit(f"yt8m: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("yt8m: stopped; a training goes on with the same command") from None
+
+
+def _videos(data: str, streams: tuple[str, ...]) -> "Videos":
+    from yt8m_core.data.dataset import open_videos
+
+    bars = Bars()
+    return open_videos(
+        data, streams=_streams(streams), progress=lambda done, total: bars(f"indexing {data}", done, total)
+    )
+
+
+def _streams(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...] | None:
+    streams = []
+    for text in texts:
+        name, _, width = text.rpartition(":")
+        if not name or not width.isdecimal() or not int(width):
+            raise UserError(f"stream '{text}'", expected="name:width, for example rgb:1024")
+        streams.append((name, int(width)))
+    return tuple(streams) or None
+
+
+def _experiment_json(path: Path | None) -> dict[str, Any]:
+    """The values of an experiment file; of a run's config.json, the experiment in it."""
+    if path is None:
+        return {}
+    try:
+        values = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"no file {path}") from None
+    except ValueError as error:
+        raise UserError(f"no JSON ({error})", where=str(path)) from None
+    if not isinstance(values, dict):
+        raise UserError("no JSON object", where=str(path))
+    return dict(values.get("experiment", values))
+
+
+def _absolute(data: str | Path) -> str:
+    return str(Path(data).expanduser().absolute())
+
+
+def _gap(metrics: dict[str, float]) -> str:
+    low, high = metrics["gap_low"], metrics["gap_high"]
+    return f"GAP@20 {metrics['gap']:.4f}, 95 % interval {low:.4f} to {high:.4f} over {metrics['num_videos']:,} videos"

@@ -1,0 +1,236 @@
+"""Label id ↔ name, vertical and training count, for the 2017 and the 2018 edition of YouTube-8M.
+
+Both editions publish a csv file, and they differ: ``vocabulary.csv`` (2018) is sorted by count, so that the row number
+is not the label id, and leaves 56 labels without a name; ``label_names.csv`` (2017) holds ids and names alone. The ids
+of the two editions are not the same labels.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from yt8m_core.errors import UserError
+from yt8m_core.files import replacing
+
+_HEADER_2018 = (
+    "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
+    "Vertical1", "Vertical2", "Vertical3", "WikiDescription",
+)  # fmt: skip
+_NEEDED_2018 = ("Index", "TrainVideoCount", "Name", "Vertical1")
+_NEEDED_2017 = ("label_id", "label_name")
+_FILE_NAMES = ("vocabulary.csv", "label_names.csv")
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The labels of a data set, by label id.
+
+    >>> vocabulary = Vocabulary(("Game", ""), ("Games", "Games"))
+    >>> vocabulary.name(0), vocabulary.name(1)
+    ('Game', 'label 1 (unnamed)')
+    """
+
+    names: tuple[str, ...]
+    """The name of each label, empty where the edition has none; ``name`` is the one to show."""
+    verticals: tuple[str, ...]
+    """The first topic of each label (``Vertical1``), empty where unknown."""
+    counts: NDArray[np.int64] | None = None
+    """Training videos with each label [C], or None where the file does not say."""
+
+    def __post_init__(self) -> None:
+        if len(self.verticals) != len(self.names):
+            raise ValueError(f"{len(self.names)} names but {len(self.verticals)} verticals")
+        if self.counts is None:
+            return
+        counts = np.array(self.counts, np.int64)
+        if counts.shape != (len(self.names),):
+            raise ValueError(f"{len(self.names)} names but counts of shape {counts.shape}")
+        counts.flags.writeable = False
+        object.__setattr__(self, "counts", counts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        if (self.counts is None) != (other.counts is None):
+            return False
+        same_counts = self.counts is None or np.array_equal(self.counts, other.counts)  # type: ignore[arg-type]
+        return self.names == other.names and self.verticals == other.verticals and same_counts
+
+    def __hash__(self) -> int:
+        return hash((self.names, self.verticals))
+
+    @property
+    def num_classes(self) -> int:
+        """C, the number of labels."""
+        return len(self.names)
+
+    def name(self, label: int) -> str:
+        """What to call a label, never empty. Raises IndexError for an id outside 0..C-1."""
+        if not 0 <= label < self.num_classes:
+            raise IndexError(f"label {label} of a vocabulary of {self.num_classes}")
+        return self.names[label].strip() or f"label {label} (unnamed)"
+
+    def frame(self) -> pd.DataFrame:
+        """One row a label, in the order of the ids: label, name (never empty), vertical, count (missing if unknown)."""
+        labels = range(self.num_classes)
+        counts = pd.array([pd.NA] * self.num_classes if self.counts is None else self.counts, dtype="Int64")
+        return pd.DataFrame(
+            {"label": labels, "name": [self.name(i) for i in labels], "vertical": self.verticals, "count": counts}
+        )
+
+
+def unnamed(num_classes: int) -> Vocabulary:
+    """The vocabulary of data that came without one.
+
+    >>> unnamed(3).name(2)
+    'label 2 (unnamed)'
+    """
+    return Vocabulary(("",) * num_classes, ("",) * num_classes)
+
+
+def find_vocabulary(data: Path) -> Path | None:
+    """The vocabulary that lies with some data: in its folder, else in the parent of that folder.
+
+    Args:
+        data: a folder of shards, one shard, or a glob pattern of shards.
+    """
+    folder = data.absolute()
+    if not folder.is_dir():
+        folder = folder.parent
+    # A pattern may have wildcards in its folders too: /data/*/train*.tfrecord lies in /data.
+    while any(sign in str(folder) for sign in "*?[") and not folder.is_dir():
+        folder = folder.parent
+    found = (place / name for place in (folder, folder.parent) for name in _FILE_NAMES)
+    return next((path for path in found if path.is_file()), None)
+
+
+def vocabulary_of(data: str | Path, named: str | Path | None, labels: NDArray[np.int32]) -> Vocabulary:
+    """The vocabulary of a data set: the file that is named, else the one beside the data, else bare numbers.
+
+    Args:
+        data: a shard, a folder of shards, or a glob.
+        named: a vocabulary file, if the user named one.
+        labels: every label that occurs; they fix the number of classes where there is no file.
+
+    Raises:
+        UserError: as ``read_vocabulary`` does.
+    """
+    path = Path(named) if named else find_vocabulary(Path(data))
+    return read_vocabulary(path) if path else unnamed(int(labels.max(initial=0)) + 1)
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read ``vocabulary.csv`` (2018) or ``label_names.csv`` (2017).
+
+    Raises:
+        UserError: the file is not such a table, or its ids are not 0..C-1, each once. The message names the file and
+            the row, counted as a spreadsheet does (the header is row 1).
+    """
+    rows = _rows(path)
+    _, header = next(rows, (0, []))
+    if not header:
+        raise UserError("an empty file", where=str(path), expected="a header and one row a label")
+    needed = _NEEDED_2017 if "label_id" in header else _NEEDED_2018
+    if missing := [column for column in needed if column not in header]:
+        raise UserError(
+            f"no column {', '.join(missing)}",
+            where=f"{path}, row 1",
+            expected=f"{', '.join(_NEEDED_2018)} (2018) or {', '.join(_NEEDED_2017)} (2017)",
+        )
+    if len(set(header)) < len(header):
+        raise UserError("a column name that occurs twice", where=f"{path}, row 1", expected="each column once")
+
+    entries: dict[int, tuple[str, str, int | None]] = {}
+    for row, fields in rows:
+        if len(fields) != len(header):
+            raise UserError(f"{len(fields)} fields", where=f"{path}, row {row}", expected=f"{len(header)}")
+        entry = dict(zip(header, fields, strict=True))
+        label = _number(entry[needed[0]], path, row, needed[0])
+        if label in entries:
+            raise UserError(f"label {label} for the second time", where=f"{path}, row {row}", expected="each id once")
+        if needed is _NEEDED_2017:
+            entries[label] = entry["label_name"], "", None
+        else:
+            # An empty count is what write_vocabulary leaves where the counts are unknown.
+            count = entry["TrainVideoCount"]
+            number = _number(count, path, row, "TrainVideoCount") if count else None
+            entries[label] = entry["Name"], entry["Vertical1"], number
+
+    if not entries:
+        raise UserError("a header and no labels", where=str(path), expected="one row a label")
+    num_classes = max(entries) + 1
+    if len(entries) < num_classes:
+        gap = next(label for label in range(num_classes) if label not in entries)
+        raise UserError(
+            f"no label {gap}, though the ids run to {max(entries)}",
+            where=str(path),
+            expected="the ids 0..C-1, each once",
+        )
+    names, verticals, counts = zip(*(entries[label] for label in range(num_classes)), strict=True)
+    if all(count is None for count in counts):
+        return Vocabulary(names, verticals)
+    if None in counts:
+        raise UserError(
+            f"no TrainVideoCount for label {counts.index(None)}",
+            where=str(path),
+            expected="a count for all or for none",
+        )
+    return Vocabulary(names, verticals, np.array(counts, np.int64))
+
+
+def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
+    """Write in the layout of the 2018 edition, sorted by count; the name appears only when the whole file is there."""
+    order = np.arange(vocabulary.num_classes)
+    if vocabulary.counts is not None:
+        order = np.argsort(-vocabulary.counts, kind="stable")
+    text = io.StringIO(newline="")
+    # All text is quoted: left to itself, the writer would not quote a name that holds a carriage return.
+    writer = csv.DictWriter(text, _HEADER_2018, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writeheader()
+    for label in order.tolist():
+        count = "" if vocabulary.counts is None else int(vocabulary.counts[label])
+        name, vertical = vocabulary.names[label], vocabulary.verticals[label]
+        writer.writerow({"Index": label, "TrainVideoCount": count, "Name": name, "Vertical1": vertical})
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(text.getvalue().encode())
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a csv file that are not blank, with their numbers counted from 1."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            "bytes that are not UTF-8", where=f"{path}, line {line}", expected="UTF-8 text", advice="Save it as UTF-8."
+        ) from None
+    row = 0
+    # strict: a stray quote is an error, and not silently the start of a field that swallows the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row, fields in enumerate(reader, start=1):
+            if fields:
+                yield row, fields
+    except csv.Error as error:
+        raise UserError(f"{error}", where=f"{path}, row {row + 1}", expected="comma-separated values") from None
+
+
+def _number(text: str, path: Path, row: int, column: str) -> int:
+    # int() takes "1_000", "+7" and Arabic digits too; 18 digits always fit an int64.
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise UserError(
+            f"'{text[:40]}'",
+            where=f"{path}, row {row}, column {column}",
+            expected="a whole number of at most 18 digits",
+        )
+    return int(text)

@@ -1,0 +1,76 @@
+"""The demo world and the runs trained on it, so that the app and the notebooks have something to show at once."""
+
+import os
+from pathlib import Path
+
+from yt8m_core.data import demo
+from yt8m_core.errors import UserError
+from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.progress import Progress, silent
+from yt8m_core.runs import Run
+from yt8m_core.workspace import workspace
+
+# demo: minutes on a laptop. smoke: proves that something runs; its numbers are never kept.
+WORLDS = {"demo": demo.World(), "smoke": demo.smoke()}
+
+# The paper's rate would need far more than the demo world's few steps; its widths, far more than its few videos.
+TRAINING = {
+    "demo": Training(epochs=10, learning_rate=3e-3),
+    "smoke": Training(epochs=1, batch_size=16, learning_rate=3e-3),
+}
+LINES = {
+    "indirect-clustering-moe": (Slot("indirect_clustering"), Slot("moe", {"experts": 2})),
+    "mean-mlp": (Slot("mean"), Slot("mlp", {"hidden": [256, 256, 256]})),
+}
+
+
+def demo_scale() -> str:
+    """The scale of the demo world: ``YT8M_SCALE``, "demo" unless a test says "smoke"."""
+    scale = os.environ.get("YT8M_SCALE", "demo")
+    if scale not in WORLDS:
+        raise UserError(f"YT8M_SCALE={scale}", expected=" or ".join(WORLDS))
+    return scale
+
+
+def demo_folder() -> Path:
+    """Where the demo world is built."""
+    return workspace() / demo_scale()
+
+
+def runs_folder() -> Path:
+    """Where the demo runs are, and where the app looks for others."""
+    return workspace() / "runs"
+
+
+def experiments() -> dict[str, Experiment]:
+    """The demo runs by folder name."""
+    folder, scale = demo_folder(), demo_scale()
+    data = Data(str(folder / "train"), str(folder / "validation"))
+    return {
+        f"{scale}-{name}": Experiment(data, pooling=pooling, classification=head, training=TRAINING[scale])
+        for name, (pooling, head) in LINES.items()
+    }
+
+
+def is_ready() -> bool:
+    """Whether the demo world and all its runs are there."""
+    return demo.is_built(demo_folder(), WORLDS[demo_scale()]) and all(
+        (runs_folder() / name / "metrics.json").is_file() for name in experiments()
+    )
+
+
+def prepare(progress: Progress = silent) -> list[Run]:
+    """Build the demo world and train its runs, as far as they are not there yet."""
+    from yt8m_core.training import train  # Fabric takes seconds to import, and the app must start without it
+
+    folder, world = demo_folder(), WORLDS[demo_scale()]
+    if not demo.is_built(folder, world):
+        demo.build(folder, world, lambda done, total: progress("building the demo world", done, total))
+    runs = []
+    for name, experiment in experiments().items():
+
+        def named(what: str, done: int, total: int, note: str = "", name: str = name) -> None:
+            progress(f"run {name}, {what}", done, total, note)
+
+        runs.append(train(experiment, runs_folder() / name, progress=named))
+    return runs

@@ -1,0 +1,105 @@
+"""A model on a data set → predictions and metrics (section 3.1)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.loader import Batch, Loader, ordered_batches
+from yt8m_core.data.scan import Schema
+from yt8m_core.errors import UserError
+from yt8m_core.metrics import TopLabels
+from yt8m_core.model import VideoClassifier
+from yt8m_core.progress import Progress, silent
+from yt8m_core.runs import Run
+
+BATCH_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model came to on a data set."""
+
+    metrics: dict[str, Any]  # by name; ``gap_low`` and ``gap_high`` bound GAP's 95 % bootstrap interval over videos
+    predictions: pd.DataFrame  # id, labels [20] best first, scores [20], true_labels
+    per_class: pd.DataFrame  # label, positives, ap
+
+
+def open_data_of(run: Run, data: str | Path, *, progress: Progress = silent) -> Videos:
+    """Open DATA for a run. Raises UserError where its features or its labels are not those that the run knows."""
+    videos = open_videos(
+        data,
+        max_frames=run.experiment.data.max_frames,
+        streams=run.experiment.data.streams or None,
+        progress=lambda done, total: progress(f"indexing {data}", done, total),
+    )
+    if videos.schema != run.facts.schema:
+        raise UserError(
+            describe(videos.schema), where=str(data), expected=f"{describe(run.facts.schema)}, as run '{run.name}' has"
+        )
+    videos.check_labels(run.facts.num_classes)
+    return videos
+
+
+def describe(schema: Schema) -> str:
+    """A schema in words.
+
+    >>> describe(Schema("frame", (("rgb", 1024), ("audio", 128))))
+    'frame-level features rgb (1024) + audio (128)'
+    """
+    return f"{schema.level}-level features " + " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
+
+
+def score(
+    model: VideoClassifier, videos: Videos, *, device: torch.device | str = "cpu", progress: Progress = silent
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Every batch of a data set in its order, with its probabilities [B, C] on ``device``."""
+    done = 0
+    with torch.inference_mode():
+        for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE)):
+            scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
+            done += len(batch.videos)
+            progress("scoring", done, len(videos))
+            yield batch, scores.p
+
+
+def evaluate(
+    model: VideoClassifier,
+    videos: Videos,
+    *,
+    num_classes: int,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Metrics and the 20 best labels of every video.
+
+    The model is put into evaluation mode and left as it was found. Raises UserError for data without any label.
+    """
+    if not videos.labelled.any():
+        raise UserError(
+            "no video has labels", where=videos.place(0), advice="Metrics need them; `yt8m predict` does not."
+        )
+    training = model.training
+    model.eval()
+    metric = TopLabels(num_classes)
+    metric.to(device)
+    for batch, p in score(model, videos, device=device, progress=progress):
+        rows, labels = batch.labels.to(device)
+        metric.update(p, (rows, labels))
+    model.train(training)
+    low, high = metric.bootstrap(seed)
+    predictions = pd.DataFrame(
+        {
+            "id": videos.ids,
+            "labels": list(torch.cat(metric.labels).cpu().numpy()),
+            "scores": list(torch.cat(metric.scores).cpu().numpy()),
+            "true_labels": [videos.labels(video) for video in range(len(videos))],
+        }
+    )
+    return Evaluation({**metric.compute(), "gap_low": low, "gap_high": high}, predictions, metric.per_class())

@@ -1,0 +1,140 @@
+"""One experiment written down: four slots, data, training, seed. Frozen, and JSON there and back.
+
+The same JSON is the CLI's input, a run folder's ``config.json`` and a row of a paper table. Defaults are the paper's.
+"""
+
+import ast
+import dataclasses
+import difflib
+import hashlib
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, get_origin
+
+from yt8m_core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A method by its registry name, and the options that differ from its defaults."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``name`` or ``name(option=value, …)``; values are Python literals.
+
+        >>> Slot.parse("mlp(hidden=[512, 512], layer_norm=False)")
+        Slot(name='mlp', options={'hidden': [512, 512], 'layer_norm': False})
+
+        Raises UserError for anything else.
+        """
+        try:
+            match ast.parse(text.strip(), mode="eval").body:
+                case ast.Name(name):
+                    return cls(name)
+                case ast.Call(ast.Name(name), [], keywords) if all(keyword.arg for keyword in keywords):
+                    return cls(name, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords})
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            pass
+        raise UserError(f"cannot read '{text}'", expected="name or name(option=value, …), for example moe(experts=16)")
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{option}={value!r}" for option, value in self.options.items())
+        return f"{self.name}({arguments})" if arguments else self.name
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the videos come from: each a shard, a folder of shards, or a glob."""
+
+    train: str
+    validation: str
+    vocabulary: str = ""  # a vocabulary file; empty: the one beside the training data, if any
+    streams: tuple[tuple[str, int], ...] = ()  # name and width of one's own feature streams; empty: recognised
+    max_frames: int = 300  # the first so many seconds of a video are used
+
+
+@dataclass(frozen=True)
+class Training:
+    """The regime of section 2.6; what the paper leaves open is as in the authors' code."""
+
+    epochs: int = 5
+    batch_size: int = 128
+    learning_rate: float = 6e-4
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    decay: float = 0.95
+    decay_examples: int = 1_500_000  # "1.5M iterations" in the paper: as steps, its run would never decay
+    clip_norm: float = 1.0  # of each tensor's gradient
+    l2: float = 1e-8  # on the weights of the classification slot
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a table."""
+
+    data: Data
+    pooling: Slot = Slot("mean")
+    classification: Slot = Slot("moe")
+    label_processing: Slot = Slot("identity")
+    loss: Slot = Slot("cross_entropy")
+    normalisation: str = "joint"  # of a frame's features, section 2.1: joint, per_modality or none
+    training: Training = Training()
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """Read what ``to_dict`` wrote. Raises UserError that names an unknown, missing or mistyped entry."""
+        experiment: Self = _from_dict(cls, values, "experiment")
+        return experiment
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that two experiments share only when they are the same."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        return " → ".join(str(slot) for slot in (self.pooling, self.classification, self.label_processing, self.loss))
+
+
+def _from_dict(kind: type[Any], values: Any, where: str) -> Any:
+    """A dataclass from JSON values, each checked against the type of its field."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"{type(values).__name__}", where=where, expected="an object of named values")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for name in values:
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1)
+            raise UserError(f"unknown entry '{name}'", where=where, advice=f"Did you mean '{near[0]}'?" if near else "")
+    found = {}
+    for name, spec in fields.items():
+        if name in values:
+            found[name] = _value(spec.type, values[name], f"{where}, {name}")
+        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
+            raise UserError(f"no entry '{name}'", where=where)
+    return kind(**found)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _from_dict(kind, value, where)  # type: ignore[arg-type]
+    if isinstance(kind, types.GenericAlias) and kind.__origin__ is tuple:  # Data.streams
+        try:
+            return tuple((str(name), int(dim)) for name, dim in value)
+        except (TypeError, ValueError):
+            raise UserError(repr(value), where=where, expected="pairs of a name and a width") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    plain = get_origin(kind) or kind
+    if not isinstance(value, plain) or (plain in (int, float) and isinstance(value, bool)):
+        raise UserError(repr(value), where=where, expected=f"a value of type {plain.__name__}")
+    return value

@@ -1,0 +1,116 @@
+"""Figures of the labels: how often each occurs, and which go together (sections 2.4 and 2.5)."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from yt8m_core.errors import UserError
+from yt8m_core.figures.style import BLUE, GREEN, ORANGE, TRANSPARENT, counted, style
+
+LARGEST_WINDOW = 100
+"""Labels a side of ``correlation``: a marker for each cell is what makes it clickable, and browsers bear 10,000."""
+
+
+def rank_frequency(table: pd.DataFrame, *, scale: str) -> go.Figure:
+    """Videos of each label against its rank, both on log axes, one symbol for each band.
+
+    Args:
+        table: As from ``label_statistics.rank_frequency``. Labels without a video have no place on a log axis; the
+            subtitle counts them.
+        scale: What made the numbers.
+
+    >>> table = pd.DataFrame({"label": [3], "name": ["Car"], "vertical": ["Autos"], "count": [10], "rank": [1],
+    ...                       "cumulative_share": [1.0], "band": ["head"]})
+    >>> [(trace.name, trace.x.tolist(), trace.y.tolist()) for trace in rank_frequency(table, scale="demo world").data]
+    [('head (1 label)', [1], [10])]
+    """
+    seen = table[table["count"] > 0]
+    figure = go.Figure()
+    for band, colour, symbol in (("head", BLUE, "circle"), ("mid", ORANGE, "diamond"), ("tail", GREEN, "x")):
+        rows = seen[seen["band"] == band]
+        if rows.empty:
+            continue
+        figure.add_scatter(
+            x=rows["rank"],
+            y=rows["count"],
+            mode="markers",
+            name=f"{band} ({counted(len(rows), 'label')})",
+            marker={"color": colour, "symbol": symbol, "size": 7},
+            customdata=rows[["name", "vertical", "label", "cumulative_share"]],
+            hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>label %{customdata[2]}, rank %{x}<br>"
+            "%{y:,} videos<br>down to here %{customdata[3]:.1%} of all pairs<extra></extra>",
+        )
+    hidden = len(table) - len(seen)
+    note = f"{counted(hidden, 'label')} without a video not drawn" if hidden else ""
+    style(figure, "Label frequency", scale, note)
+    figure.update_xaxes(type="log", title_text="rank of the label (log scale)")
+    figure.update_yaxes(type="log", title_text="videos with the label (log scale)")
+    return figure
+
+
+def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, scale: str) -> go.Figure:
+    """A measure between labels as a heatmap whose cells can be clicked.
+
+    Streamlit reports no click on a heatmap, so a transparent marker lies on each cell; ``customdata`` of a clicked
+    point is [row, column], and its ``point_index`` is row * L + column. NaN cells stay empty. The diagonal, often far
+    larger than the rest, does not stretch the colours; hovering gives its true value.
+
+    Args:
+        matrix: [L, L], L at most 100.
+        names: [L].
+        measure_name: A name in ``label_statistics.MEASURES``; "phi" gets colours on both sides of 0.
+        scale: What made the numbers.
+
+    Raises:
+        UserError: More than 100 labels, or shapes that do not fit.
+
+    >>> figure = correlation([[1, 0.2], [0.4, 1]], ["Car", "Vehicle"], "conditional", scale="demo world")
+    >>> figure.data[0].z.tolist(), figure.data[1].customdata.tolist()
+    ([[1.0, 0.2], [0.4, 1.0]], [[0, 0], [0, 1], [1, 0], [1, 1]])
+    """
+    values = np.asarray(matrix, np.float64)
+    size = len(names)
+    if values.shape != (size, size):
+        raise UserError(f"a matrix {values.shape} for {counted(size, 'name')}", expected=f"[{size}, {size}]")
+    if not 0 < size <= LARGEST_WINDOW:
+        raise UserError(f"{size} labels", expected=f"1 to {LARGEST_WINDOW}", advice="Choose some of them.")
+    others = values[~np.eye(size, dtype=bool) & np.isfinite(values)]
+    top = float(np.abs(others).max()) if others.any() else 1.0
+    two_sided = measure_name == "phi"
+    row, column = (index.ravel() for index in np.indices(values.shape))
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            zmin=-top if two_sided else 0,
+            zmax=top,
+            colorscale="RdBu_r" if two_sided else "Cividis",
+            colorbar={"title": {"text": measure_name}},
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scattergl(
+            x=column,
+            y=row,
+            mode="markers",
+            marker={"symbol": "square", "size": math.ceil(600 / size), "color": TRANSPARENT},
+            customdata=np.stack([row, column], axis=1),
+            text=[
+                f"{names[i]} → {names[j]}<br>{measure_name} {value:.4g}"
+                for i, line in enumerate(values.tolist())
+                for j, value in enumerate(line)
+            ],
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=False,
+        )
+    )
+    style(figure, f"Labels together: {measure_name}", scale, "colours end at the largest value off the diagonal")
+    ticks = {"tickmode": "array", "tickvals": list(range(size)), "ticktext": list(names), "showgrid": False}
+    figure.update_xaxes(title_text="column label", range=[-0.5, size - 0.5], **ticks)
+    figure.update_yaxes(title_text="row label", range=[size - 0.5, -0.5], **ticks)
+    figure.update_layout(height=760, clickmode="event+select")
+    return figure

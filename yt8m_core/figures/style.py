@@ -1,0 +1,31 @@
+"""What all figures share: colours, a subtitle that names the scale, and a look that fits light and dark pages."""
+
+import plotly.graph_objects as go
+
+# Okabe and Ito's colours, which people with any colour vision tell apart, and a grey that reads on black and on white.
+BLUE, ORANGE, GREEN, GREY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
+TRANSPARENT = "rgba(0,0,0,0)"
+
+
+def style(figure: go.Figure, title: str, *notes: str) -> None:
+    """Set the title, the subtitle out of ``notes`` (the scale first), and the common look."""
+    figure.update_layout(
+        title={"text": title, "subtitle": {"text": " · ".join(note for note in notes if note)}},
+        # In a template, so that a page with a theme of its own (Streamlit) may set its own text colour.
+        template=go.layout.Template(layout={"font": {"color": GREY}}),
+        paper_bgcolor=TRANSPARENT,
+        plot_bgcolor=TRANSPARENT,
+        hovermode="closest",
+        margin={"t": 90},
+    )
+    figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
+    figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
+
+
+def counted(count: int, noun: str) -> str:
+    """A count and its noun.
+
+    >>> counted(1, "label"), counted(2000, "label")
+    ('1 label', '2,000 labels')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

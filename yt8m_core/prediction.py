@@ -1,0 +1,76 @@
+"""A video → its labels, where the model looked, and what each slot did to the scores; a data set → a Kaggle CSV."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from yt8m_core.average_precision import best_labels
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.vocabulary import Vocabulary
+from yt8m_core.evaluation import score
+from yt8m_core.files import replacing
+from yt8m_core.model import VideoClassifier
+from yt8m_core.progress import Progress, silent
+
+PAIRS = 20  # of a row of the Kaggle CSV
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one video, and why."""
+
+    probabilities: NDArray[np.float32]  # [C], after all slots
+    classified: NDArray[np.float32]  # [C], before label processing
+    attention: NDArray[np.float32] | None  # [T], sums to 1; None for a pooling that does not attend
+
+    def ranking(
+        self, vocabulary: Vocabulary, true_labels: NDArray[Any] | tuple[int, ...] | None = None
+    ) -> pd.DataFrame:
+        """All labels, best first: rank, label, name, vertical, probability, classified, true (NA where not known)."""
+        order = np.lexsort((np.arange(len(self.probabilities)), -self.probabilities))
+        table = vocabulary.frame().loc[order, ["label", "name", "vertical"]].reset_index(drop=True)
+        table.insert(0, "rank", np.arange(1, len(order) + 1))
+        table["probability"] = self.probabilities[order]
+        table["classified"] = self.classified[order]
+        known = [pd.NA] * len(order) if true_labels is None else np.isin(order, np.asarray(true_labels, np.int64))
+        table["true"] = pd.Series(known, dtype="boolean")
+        return table
+
+
+def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
+    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantised."""
+    with torch.inference_mode():
+        batch = torch.from_numpy(np.ascontiguousarray(frames))[None]  # [1, T, D]
+        scores, trace = model(batch, torch.tensor([len(frames)]))
+    return Prediction(
+        scores.p[0].float().numpy(),
+        trace.classified.p[0].float().numpy(),
+        None if trace.attention is None else trace.attention[0].float().numpy(),
+    )
+
+
+def write_predictions(
+    model: VideoClassifier,
+    videos: Videos,
+    output: Path,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> None:
+    """Write the CSV of the Kaggle competitions of 2017 and 2018: a video a row, its 20 best labels, best first.
+
+    Equal confidences are in the order of the label ids, so the same model always writes the same file. The file
+    appears when it is complete.
+    """
+    with replacing(output) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("VideoId,LabelConfidencePairs\n")
+        for batch, p in score(model, videos, device=device, progress=progress):
+            best = best_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(PAIRS, p.shape[1]))
+            for video, labels, scores in zip(batch.videos, best.labels.tolist(), best.scores.tolist(), strict=True):
+                pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
+                file.write(f"{videos.id(int(video))},{pairs}\n")

@@ -1,0 +1,165 @@
+"""The run folder: everything that one experiment left behind, and nothing that executes.
+
+config.json          the experiment and the facts of its data
+vocabulary.csv       the names of the labels that it scores
+model.safetensors    the trained weights
+metrics.json         the metrics of the validation data; there once the run is finished
+log.csv              the training as it went
+predictions.parquet  each validation video's 20 best labels
+checkpoint.safetensors   where to go on; only while the run is unfinished
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from yt8m_core.data.scan import Schema
+from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
+from yt8m_core.errors import UserError
+from yt8m_core.experiment import Experiment, Slot
+from yt8m_core.files import replacing
+from yt8m_core.model import VideoClassifier
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run's data turned out to be."""
+
+    schema: Schema
+    num_classes: int
+    scale: str  # "demo", "sample" or "paper": which world the numbers are about
+    train_videos: int
+    validation_videos: int
+
+
+def build_model(experiment: Experiment, facts: Facts) -> VideoClassifier:
+    """The experiment's line of slots with fresh weights. Raises UserError for an unknown method or option."""
+
+    def named(slot: Slot) -> tuple[str, Mapping[str, Any]]:
+        return slot.name, slot.options
+
+    return VideoClassifier(
+        streams=facts.schema.streams,
+        num_classes=facts.num_classes,
+        pooling=named(experiment.pooling),
+        classification=named(experiment.classification),
+        label_processing=named(experiment.label_processing),
+        normalisation=experiment.normalisation,
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened."""
+
+    path: Path
+    experiment: Experiment
+    facts: Facts
+
+    @classmethod
+    def create(cls, path: Path, experiment: Experiment, facts: Facts, vocabulary: Vocabulary) -> "Run":
+        """Start a run folder with its config and vocabulary."""
+        path.mkdir(parents=True, exist_ok=True)
+        write_vocabulary(path / "vocabulary.csv", vocabulary)
+        _write_json(
+            path / "config.json", {"format": FORMAT, "experiment": experiment.to_dict(), "facts": asdict(facts)}
+        )
+        return cls(path, experiment, facts)
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Open a run folder. Raises UserError where it is none, or of a version that is not known."""
+        config = _read_json(path / "config.json", missing=f"{path} is no run folder: it has no config.json")
+        where = str(path / "config.json")
+        if config.get("format") != FORMAT:
+            raise UserError(f"format {config.get('format')}", where=where, expected=f"format {FORMAT}")
+        try:
+            stored = config["facts"]
+            streams = tuple((str(name), int(dim)) for name, dim in stored["schema"]["streams"])
+            schema = Schema(stored["schema"]["level"], streams)
+            facts = Facts(**{**stored, "schema": schema, "num_classes": int(stored["num_classes"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"unreadable facts ({error})", where=where) from None
+        return cls(path, Experiment.from_dict(config.get("experiment")), facts)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training came to its end."""
+        return (self.path / "metrics.json").is_file()
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The labels that the run scores."""
+        return read_vocabulary(self.path / "vocabulary.csv")
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics of the validation data, with the interval of GAP; raises UserError for an unfinished run."""
+        return _read_json(self.path / "metrics.json", missing=f"run {self.path} is not finished: train it to its end")
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """The training as it went: epoch, step, examples, learning_rate, loss, and GAP at the end of each epoch."""
+        return pd.read_csv(self.path / "log.csv")
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Each validation video's best labels: id, labels [20], scores [20], true_labels."""
+        return pd.read_parquet(self.path / "predictions.parquet")
+
+    def load_model(self, device: torch.device | str = "cpu") -> VideoClassifier:
+        """The trained model, ready to predict. Raises UserError where the weights are missing or do not fit."""
+        file = self.path / "model.safetensors"
+        model = build_model(self.experiment, self.facts)
+        try:
+            model.load_state_dict(load_file(file))
+        except FileNotFoundError:
+            raise UserError(f"run {self.path} has no trained weights", advice="Train it to its end.") from None
+        except (SafetensorError, RuntimeError) as error:
+            raise UserError(f"weights that do not fit the run's config: {error}", where=str(file)) from None
+        return model.to(device).eval().requires_grad_(False)
+
+    def finish(self, model: VideoClassifier, metrics: Mapping[str, Any], predictions: pd.DataFrame) -> None:
+        """Store what the training came to; the metrics last, since they mark the run as finished."""
+        with replacing(self.path / "model.safetensors") as file:
+            save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, file)
+        with replacing(self.path / "predictions.parquet") as file:
+            predictions.to_parquet(file, index=False)
+        _write_json(self.path / "metrics.json", metrics)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The run folders in a folder, by name."""
+    return sorted(config.parent for config in folder.glob("*/config.json"))
+
+
+def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(missing) from None
+    except ValueError as error:
+        raise UserError(f"no JSON ({error})", where=str(path)) from None
+    if not isinstance(values, dict):
+        raise UserError(type(values).__name__, where=str(path), expected="a JSON object")
+    return values
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with replacing(path) as file:
+        file.write_text(json.dumps(values, indent=2) + "\n")
