@@ -38,3 +38,16 @@ def real_data() -> Path:
     if not folder.is_dir():
         absent(f"no real records in {folder}: set YT8M_REAL_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the smallest demo world and its runs: what YT8M_HOME may name while YT8M_SCALE is smoke."""
+    from yt8m_core import demo_runs
+
+    home = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YT8M_HOME", str(home))
+        patch.setenv("YT8M_SCALE", "smoke")
+        demo_runs.prepare()
+    return home

@@ -42,20 +42,25 @@ dtype=torch.int32))
     top, labels = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see whether the k-th place is tied
     candidates = torch.zeros(len(scores), dtype=torch.int32, device=scores.device)
     positives = torch.zeros_like(candidates)
-    # topk orders tied labels anyhow; the few videos with a tie are read again in full.
-    tied = (top[:, 1:] == top[:, :-1]).any(dim=1).nonzero()[:, 0]
+    # topk takes and orders tied labels anyhow. Where the k-th place is tied, read the video again in full.
+    cut = (top[:, k - 1 : k] == top[:, k:]).any(dim=1).nonzero()[:, 0]
     top, labels = top[:, :k], labels[:, :k]
+    if len(cut):
+        at_last = top[cut] == top[cut, -1:]
+        level = scores[cut] == top[cut, -1:]
+        video, label = level.nonzero().T  # label ids rise within a video
+        found = torch.bincount(video, minlength=len(cut))
+        place = torch.arange(len(video), device=scores.device) - (found.cumsum(dim=0) - found)[video]
+        chosen = labels[cut]
+        chosen[at_last] = label[place < at_last.sum(dim=1)[video]]
+        labels[cut] = chosen
+        candidates[cut] = found.int()
+        positives[cut] = (level & truth[cut]).sum(dim=1).int()
+    tied = (top[:, 1:] == top[:, :-1]).any(dim=1).nonzero()[:, 0]
     if len(tied):
-        row, last = scores[tied], top[tied, -1:]
-        level = row == last
-        places = k - (row > last).sum(dim=1, keepdim=True)
-        kept = (row > last) | (level & (level.cumsum(dim=1) <= places))
-        by_id = kept.nonzero()[:, 1].view(-1, k)
-        order = row.gather(1, by_id).sort(dim=1, descending=True, stable=True).indices
+        by_id, place = labels[tied].sort(dim=1)
+        order = top[tied].gather(1, place).sort(dim=1, descending=True, stable=True).indices
         labels[tied] = by_id.gather(1, order)
-        cut = level.sum(dim=1) > places[:, 0]
-        candidates[tied] = (level.sum(dim=1) * cut).int()
-        positives[tied] = ((level & truth[tied]).sum(dim=1) * cut).int()
     return Best(top.contiguous(), labels.int(), truth.gather(1, labels), candidates, positives)
 
 
@@ -67,9 +72,8 @@ def hits_by_place(best: Best) -> Tensor:
     empty = torch.zeros_like(hits)
     share = empty.scatter_add(1, group, hits) / empty.scatter_add(1, group, torch.ones_like(hits)).clamp(min=1)
     at_cut = (best.candidates > 0)[:, None] & (scores == scores[:, -1:])
-    return torch.where(
-        at_cut, (best.positives / best.candidates.clamp(min=1).double())[:, None], share.gather(1, group)
-    )
+    share_at_cut = best.positives.double() / best.candidates.clamp(min=1)
+    return torch.where(at_cut, share_at_cut[:, None], share.gather(1, group))
 
 
 class Pool(NamedTuple):

@@ -94,11 +94,12 @@ def evaluate(
         metric.update(p, (rows, labels))
     model.train(training)
     low, high = metric.bootstrap(seed)
+    best = metric.best()
     predictions = pd.DataFrame(
         {
             "id": videos.ids,
-            "labels": list(torch.cat(metric.labels).cpu().numpy()),
-            "scores": list(torch.cat(metric.scores).cpu().numpy()),
+            "labels": list(best.labels.cpu().numpy()),
+            "scores": list(best.scores.cpu().numpy()),
             "true_labels": [videos.labels(video) for video in range(len(videos))],
         }
     )

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -14,7 +15,7 @@ def replacing(path: Path) -> Iterator[Path]:
     When the block raises, what it wrote is removed and what ``path`` held before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         yield unfinished
         if unfinished.is_dir() and path.is_dir():  # a folder, unlike a file, is not replaced by renaming

@@ -169,9 +169,7 @@ def cooccurrence(labels: csr_array) -> csr_array:
     """
     # csr @ csr spares scipy a conversion; int32 holds every count, which is at most N, in half the memory.
     ones = csr_array((np.ones(labels.nnz, np.int32), labels.indices, labels.indptr), labels.shape)
-    product = (ones.T.tocsr() @ ones).astype(np.int64)
-    product.sort_indices()
-    return product
+    return (ones.T.tocsr() @ ones).astype(np.int64)
 
 
 @overload
@@ -246,7 +244,7 @@ def strongest_pairs(
     number = cooccurrence.diagonal()
     _check_videos(number, num_videos)
     pairs = cooccurrence.tocoo()
-    chosen = (pairs.row < pairs.col) & (pairs.data >= max(minimum_support, 1))
+    chosen = (pairs.row < pairs.col) & (pairs.data >= minimum_support)
     first, second, both = pairs.row[chosen], pairs.col[chosen], pairs.data[chosen].astype(np.int64)
     swap = number[first] > number[second]
     label_a, label_b = np.where(swap, second, first), np.where(swap, first, second)

@@ -197,14 +197,17 @@ class TopLabels(Metric):
         low, high = np.quantile(gaps, [0.025, 0.975])
         return Interval(float(low), float(high))
 
+    def best(self) -> Best:
+        """The k best labels of each video so far, in the order in which this process was given them."""
+        return Best(*(dim_zero_cat(getattr(self, name)) for name in Best._fields))
+
     def _state(self) -> tuple[Best, Integers]:
         """All videos so far, and how many labels each has."""
-        if sum(map(len, self.num_labels)) == 0:
+        if len(self.num_labels) == 0 or len(num_labels := dim_zero_cat(self.num_labels).cpu().numpy()) == 0:
             raise UserError("no video", expected="an update before the metrics are read")
-        num_labels = dim_zero_cat(self.num_labels).cpu().numpy().astype(np.int64)
         if not num_labels.any():
             raise UserError(f"{len(num_labels)} videos without a label", advice="Metrics need the ground truth.")
-        return Best(*(dim_zero_cat(getattr(self, name)) for name in Best._fields)), num_labels
+        return self.best(), num_labels
 
     def _class_ap(self, best: Best) -> Floats:
         positives = self.class_positives.cpu().numpy()

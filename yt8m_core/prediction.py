@@ -13,9 +13,11 @@ from yt8m_core.average_precision import best_labels
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.evaluation import score
+from yt8m_core.experiment import Slot
 from yt8m_core.files import replacing
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
+from yt8m_core.registry import build
 
 PAIRS = 20  # of a row of the Kaggle CSV
 
@@ -52,6 +54,18 @@ def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
         trace.classified.p[0].float().numpy(),
         None if trace.attention is None else trace.attention[0].float().numpy(),
     )
+
+
+def attends(pooling: Slot, width: int) -> bool:
+    """Whether a pooling of frames of ``width`` features says where it looks.
+
+    >>> attends(Slot("indirect_clustering"), 4), attends(Slot("mean"), 4)
+    (True, False)
+    """
+    method = build("pooling", pooling.name, pooling.options, width).eval()
+    with torch.inference_mode():
+        pooled = method(torch.zeros(1, 2, width), torch.ones(1, 2, dtype=torch.bool), None)
+    return pooled.attention is not None
 
 
 def write_predictions(

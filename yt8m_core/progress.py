@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 
 class Progress(Protocol):

@@ -10,23 +10,26 @@ checkpoint.safetensors   where to go on; only while the run is unfinished
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from yt8m_core.data.scan import Schema
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, Slot
 from yt8m_core.files import replacing
-from yt8m_core.model import VideoClassifier
+
+# torch takes seconds to import, and the app lists runs before it needs a model.
+if TYPE_CHECKING:
+    import torch
+
+    from yt8m_core.model import VideoClassifier
 
 FORMAT = 1
 
@@ -42,8 +45,9 @@ class Facts:
     validation_videos: int
 
 
-def build_model(experiment: Experiment, facts: Facts) -> VideoClassifier:
+def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":
     """The experiment's line of slots with fresh weights. Raises UserError for an unknown method or option."""
+    from yt8m_core.model import VideoClassifier
 
     def named(slot: Slot) -> tuple[str, Mapping[str, Any]]:
         return slot.name, slot.options
@@ -122,8 +126,11 @@ class Run:
         """Each validation video's best labels: id, labels [20], scores [20], true_labels."""
         return pd.read_parquet(self.path / "predictions.parquet")
 
-    def load_model(self, device: torch.device | str = "cpu") -> VideoClassifier:
+    def load_model(self, device: "torch.device | str" = "cpu") -> "VideoClassifier":
         """The trained model, ready to predict. Raises UserError where the weights are missing or do not fit."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
         file = self.path / "model.safetensors"
         model = build_model(self.experiment, self.facts)
         try:
@@ -134,10 +141,13 @@ class Run:
             raise UserError(f"weights that do not fit the run's config: {error}", where=str(file)) from None
         return model.to(device).eval().requires_grad_(False)
 
-    def finish(self, model: VideoClassifier, metrics: Mapping[str, Any], predictions: pd.DataFrame) -> None:
+    def finish(self, model: "VideoClassifier", metrics: Mapping[str, Any], predictions: pd.DataFrame) -> None:
         """Store what the training came to; the metrics last, since they mark the run as finished."""
+        from safetensors.torch import save_file
+
         with replacing(self.path / "model.safetensors") as file:
             save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, file)
+            shutil.copymode(self.path / "config.json", file)  # safetensors writes for the owner's eyes alone
         with replacing(self.path / "predictions.parquet") as file:
             predictions.to_parquet(file, index=False)
         _write_json(self.path / "metrics.json", metrics)

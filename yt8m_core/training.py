@@ -29,11 +29,10 @@ from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
 from yt8m_core.runs import Facts, Run, build_model
+from yt8m_core.scale import scale_of
 
 LOG_STEPS = 20
 CHECKPOINT_STEPS = 1000
-# Fewer videos than this are a part of YouTube-8M (3.9 and 4.9 million), whatever the experiment hopes.
-PAPER_VIDEOS = 1_000_000
 
 
 @dataclass
@@ -81,7 +80,7 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     facts = Facts(
         train_videos.schema,
         vocabulary.num_classes,
-        _scale(experiment.data.train, len(train_videos)),
+        scale_of(experiment.data.train, len(train_videos)),
         len(train_videos),
         len(validation),
     )
@@ -219,14 +218,6 @@ def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experimen
         )
     for one in (videos, validation):
         one.check_labels(vocabulary.num_classes)
-
-
-def _scale(data: str, num_videos: int) -> str:
-    """Which of the three scales the numbers are of."""
-    folder = Path(data)
-    if any((parent / "world.json").is_file() for parent in (folder, *folder.parents[:2])):
-        return "demo"
-    return "paper" if num_videos >= PAPER_VIDEOS else "sample"
 
 
 def _adam(model: VideoClassifier, training: Training) -> torch.optim.Adam:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
 from yt8m_core.data.index import Index, Progress, open_index
@@ -34,18 +35,19 @@ class Videos:
         self.shards = index.shards
         self.num_frames: NDArray[np.int64] = np.minimum(table["num_frames"].to_numpy(), max_frames).astype(np.int64)
         labels = _only_chunk(table["labels"])
-        self.label_values: NDArray[np.int32] = labels.values.to_numpy()
-        self.label_offsets: NDArray[np.int64] = labels.offsets.to_numpy().astype(np.int64)
+        self.label_values: NDArray[np.int32] = labels.flatten().to_numpy()
+        offsets = labels.offsets.to_numpy().astype(np.int64)
+        self.label_offsets: NDArray[np.int64] = offsets - offsets[0]  # a partly kept index is a slice of the old one
         self.labelled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
         self._ids = _only_chunk(table["id"])
         self._shard: NDArray[np.int32] = table["shard"].to_numpy()
         self._record: NDArray[np.int32] = table["record"].to_numpy()
         self._span = np.stack([table["start"].to_numpy(), table["end"].to_numpy()], axis=1)  # [N, 2]
         # [N, streams]; a row of an irregular record is null in the index and never looked at
-        offsets = _only_chunk(table["offsets"])
-        self._regular: NDArray[np.bool_] = offsets.is_valid().to_numpy(zero_copy_only=False)
+        streams = _only_chunk(table["offsets"])
+        self._regular: NDArray[np.bool_] = streams.is_valid().to_numpy(zero_copy_only=False)
         self._offsets = np.zeros((len(self), len(self.schema.streams)), np.int64)
-        self._offsets[self._regular] = offsets.flatten().to_numpy().reshape(-1, len(self.schema.streams))
+        self._offsets[self._regular] = streams.flatten().to_numpy().reshape(-1, len(self.schema.streams))
         self._headers = [len(frame_header(dim)) for _, dim in self.schema.streams]
         self._map = lru_cache(OPEN_SHARDS)(self._open_shard)
 
@@ -66,6 +68,11 @@ class Videos:
         """All ids, by position."""
         ids: list[str] = self._ids.to_pylist()
         return ids
+
+    def find(self, video_id: str) -> int | None:
+        """The position of the video with an id, or None."""
+        found: int = pc.index(self._ids, pa.scalar(video_id, self._ids.type)).as_py()
+        return found if found >= 0 else None
 
     def labels(self, video: int) -> NDArray[np.int32]:
         """The labels of a video, ascending."""
@@ -128,6 +135,8 @@ class Videos:
             raise UserError(
                 "the shard is gone", where=shard.path, advice="Put it back, or open the data anew."
             ) from None
+        except OSError as error:
+            raise UserError(f"cannot be read: {error.strerror}", where=shard.path) from None
         raise UserError("the shard has changed since it was indexed", where=shard.path, advice="Open the data anew.")
 
 

@@ -1,9 +1,10 @@
-"""The labels of the demo world: their names, what implies what, and how the labels of a video are drawn.
+"""The labels of the demo world: their names, what implies what, how a video's are drawn, and what they look like.
 
 The names are such as YouTube-8M has, in twelve topics that bear the names of its verticals; which labels imply which is
 made up after its pattern (P(Vehicle | Car) is 1.00 there too).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 # Labels drawn after a video's first one, in the mean; with their parents that gives 3.0 labels a video, as in 2018.
-_FURTHER_LABELS = 0.9
+_FURTHER_LABELS = 1.2
 
 # Two spaces deeper: a label that implies the one above it. "A / B": a pair that differs in the order of what it shows.
 # "*": told apart from its siblings by its sound alone; it looks like its parent. Within a topic the popular come first.
@@ -33,11 +34,11 @@ Game
     "Autos & Vehicles": """
 Vehicle
   Car
-    Sports car
+    Parking / Pulling out
     Exhaust system *
-  Truck
-    Loading / Unloading
+    Sports car
   Motorcycle
+  Truck
   Boat
   Bicycle
 """,
@@ -92,8 +93,8 @@ Sport
     "Business & Industrial": """
 Transport
   Aircraft
+    Takeoff / Landing
     Airplane
-      Takeoff / Landing
     Helicopter
   Train
     Train horn *
@@ -102,10 +103,10 @@ Transport
 """,
     "Computers & Electronics": """
 Gadget
-  Smartphone
-    IPhone
   Personal computer
     Assembly / Disassembly
+  Smartphone
+    IPhone
   Camera
     Camera lens
   Tablet computer
@@ -124,9 +125,9 @@ Beauty
 """,
     "Shopping": """
 Toy
+  Unboxing / Packing
   Lego
     Lego minifigure
-  Unboxing / Packing
   Doll
   Action figure
   Model car
@@ -146,10 +147,10 @@ House
 """,
     "Science": """
 Nature
-  Weather
-    Snow
-    Thunderstorm *
   Sunrise / Sunset
+  Weather
+    Thunderstorm *
+    Snow
   Mountain
     Ascent / Descent
   Plant
@@ -180,7 +181,7 @@ class LabelWorld:
 
     @cached_property
     def popularity(self) -> NDArray[np.float64]:
-        """Probability of each label to be drawn [C]; partners are equally popular, so that only the order tells them."""
+        """Probability of each label to be drawn [C]; partners are equally popular, so that it does not tell them."""
         weights = (np.arange(len(self.labels)) + 7.0) ** -self.tail_exponent
         partners = [label if entry.partner is None else entry.partner for label, entry in enumerate(self.labels)]
         weights = (weights + weights[partners]) / 2
@@ -217,8 +218,9 @@ class LabelWorld:
                 weights = alike if alike.any() else allowed
             drawn.append(int(rng.choice(len(self.labels), p=weights / weights.sum())))
             # What is implied already would add nothing, and a video that had both of a pair would show no order.
-            taken = self.with_parents(drawn) | {self.labels[label].partner for label in drawn} - {None}
-            allowed[list(taken)] = 0
+            allowed[list(self.with_parents(drawn))] = 0
+            if (partner := self.labels[drawn[-1]].partner) is not None:
+                allowed[partner] = 0
         return drawn
 
     def with_noise(self, rng: Generator, clean: set[int], noise: float) -> list[int]:
@@ -236,6 +238,27 @@ class LabelWorld:
         if rng.random() < noise / 2:
             written |= self.with_parents([int(rng.choice(len(self.labels), p=self.popularity))])
         return sorted(written)
+
+    def prototypes(self, rng: Generator, dim: int, stock: int, *, audio: bool) -> NDArray[np.float32]:
+        """What the labels look or sound like: rows of unit variance [2C + stock, dim].
+
+        Row ``label`` is the label's own, row ``C + label`` is what a label of an order pair shows first and its partner
+        last, and the ``stock`` rows show no label. A label shares half of its variance with its parent. By ear, it is
+        its parent, unless it is one of those that are told by ear alone; these look like their parent.
+        """
+        rows = rng.standard_normal((2 * len(self.labels) + stock, dim), np.float32)
+        for row, label in enumerate(self.labels * 2):
+            if label.parent is not None:
+                above = rows[label.parent]
+                rows[row] = (rows[row] + above) * np.float32(math.sqrt(0.5)) if label.heard == audio else above
+        return rows
+
+    def halves(self, rng: Generator, label: int, order_dependence: float) -> tuple[int, int]:
+        """The prototypes that a label shows in the first and in the second half of a scene."""
+        partner = self.labels[label].partner
+        if partner is None or rng.random() >= order_dependence:
+            return label, label
+        return len(self.labels) + label, len(self.labels) + partner
 
 
 def demo_labels() -> tuple[DemoLabel, ...]:

@@ -11,13 +11,15 @@ import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from glob import glob
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,11 +27,25 @@ import pyarrow.parquet as pq
 from yt8m_core.data.records import payloads
 from yt8m_core.data.scan import Schema, Streams, detect, scan
 from yt8m_core.errors import UserError
+from yt8m_core.files import replacing
 from yt8m_core.workspace import workspace
 
 FORMAT = 1
 # Below this many bytes a second process costs more than it brings.
 PARALLEL_BYTES = 256 << 20
+
+COLUMNS = pa.schema(
+    {
+        "id": pa.string(),
+        "shard": pa.int32(),
+        "record": pa.int32(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "num_frames": pa.int32(),
+        "labels": pa.list_(pa.int32()),
+        "offsets": pa.list_(pa.int64()),
+    }
+)
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
@@ -45,7 +61,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """The table of a data set; ``table`` columns: id, shard, record, start, end, num_frames, labels, offsets."""
+    """The table of a data set: ``COLUMNS``, a row a video, in the order of the shards."""
 
     schema: Schema
     shards: tuple[Shard, ...]
@@ -57,11 +73,14 @@ def find_shards(data: str | Path) -> list[Path]:
 
     Raises UserError where there is none.
     """
-    path = Path(data).expanduser().absolute()
-    if path.is_file():
+    named = _expanded(data)
+    path = named.absolute()
+    with _readable(path):
+        is_file, is_folder = path.is_file(), path.is_dir()
+    if is_file:
         return [path]
-    if path.is_dir():
-        found = sorted(path.glob("*.tfrecord"))
+    if is_folder:
+        found = sorted(p for p in path.glob("*.tfrecord") if not p.is_dir())
         inner = sorted({p.parent.name for p in path.glob("*/*.tfrecord")})
         advice = f"It has shards in its folders {', '.join(inner)}: name one of them." if inner else ""
         if not found:
@@ -69,12 +88,27 @@ def find_shards(data: str | Path) -> list[Path]:
                 "no *.tfrecord file", where=f"folder {path}", advice=advice or "Name the folder of the shards."
             )
         return found
-    found = sorted(Path(name) for name in glob(str(path)) if os.path.isfile(name))
+    found = sorted(Path(name).absolute() for name in glob(str(named)) if not os.path.isdir(name))
     if not found:
         raise UserError(
             f"no file matches {path}", advice="Name a .tfrecord file, a folder of them, or a glob in quotes."
         )
     return found
+
+
+def _expanded(data: str | Path) -> Path:
+    try:
+        return Path(data).expanduser()
+    except RuntimeError:
+        raise UserError(f"nobody has the home folder that '{data}' names") from None
+
+
+@contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
 
 
 def open_index(
@@ -87,9 +121,8 @@ def open_index(
     index is written only when the whole pass went well.
     """
     paths = find_shards(data)
-    stats = [path.stat() for path in paths]
-    shards = tuple(Shard(str(p), s.st_size, s.st_mtime_ns) for p, s in zip(paths, stats, strict=True))
-    key = f"{Path(data).expanduser().absolute()} {streams}"
+    shards = tuple(map(_shard, paths))
+    key = f"{_expanded(data).absolute()} {streams}"
     cached = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     old = _read(cached)
     if old is not None and old.shards == shards:
@@ -98,8 +131,9 @@ def open_index(
     schema = _schema_of(paths, streams)
     kept: dict[Shard, pa.Table] = {}
     if old is not None and old.schema == schema:
-        of_shard = old.table["shard"]
-        kept = {s: old.table.filter(pc.equal(of_shard, i)) for i, s in enumerate(old.shards) if s in shards}
+        wanted = set(shards)
+        first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
+        kept = {s: old.table.slice(first[i], first[i + 1] - first[i]) for i, s in enumerate(old.shards) if s in wanted}
     total, done = sum(s.size for s in shards), sum(s.size for s in kept)
     for shard, table in _index_shards([s for s in shards if s not in kept], schema, processes):
         kept[shard] = table
@@ -111,11 +145,15 @@ def open_index(
         for i, s in enumerate(shards)
     ]
     index = Index(schema, shards, pa.concat_tables(numbered).combine_chunks())
-    if not index.table.num_rows:
-        raise UserError("no records", where=str(data), advice="The shards are empty.")
     _refuse_duplicates(index)
     _write(cached, index)
     return index
+
+
+def _shard(path: Path) -> Shard:
+    with _readable(path):
+        stat = path.stat()
+    return Shard(str(path), stat.st_size, stat.st_mtime_ns)
 
 
 def _schema_of(paths: Iterable[Path], streams: Streams | None) -> Schema:
@@ -129,29 +167,31 @@ def _schema_of(paths: Iterable[Path], streams: Streams | None) -> Schema:
 @contextmanager
 def _mapped(path: Path | str) -> Iterator[memoryview]:
     """A shard as a view of its bytes; an empty file cannot be mapped and is an empty view."""
-    with open(path, "rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            yield memoryview(b"")
-            return
+    with _readable(path), open(path, "rb") as file:
+        empty = not os.fstat(file.fileno()).st_size
         # Not closed but dropped: NumPy views of a scan that raised may still hold it.
-        yield memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        data = memoryview(b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    yield data
 
 
 def _index_shards(shards: Sequence[Shard], schema: Schema, processes: int | None) -> Iterator[tuple[Shard, pa.Table]]:
+    rest = dict.fromkeys(shards)
     processes = min(processes or os.cpu_count() or 1, len(shards))
-    if processes <= 1 or sum(shard.size for shard in shards) < PARALLEL_BYTES:
-        for shard in shards:
-            yield shard, index_shard(shard.path, schema)
-        return
-    # spawn, for the app and torch have threads, and a forked child inherits their locks.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(index_shard, shard.path, schema): shard for shard in shards}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    if processes > 1 and sum(shard.size for shard in shards) >= PARALLEL_BYTES:
+        # spawn, for the app and torch have threads, and a forked child inherits their locks. It runs the main script
+        # again, and dies of that where the script lacks `if __name__ == "__main__"`: then the rest is read here.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool, suppress(BrokenProcessPool):
+            try:
+                waiting = {pool.submit(index_shard, shard.path, schema): shard for shard in shards}
+                for future in as_completed(waiting):
+                    table, shard = future.result(), waiting[future]
+                    del rest[shard]
+                    yield shard, table
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    for shard in rest:
+        yield shard, index_shard(shard.path, schema)
 
 
 def index_shard(path: str, schema: Schema) -> pa.Table:
@@ -165,19 +205,9 @@ def index_shard(path: str, schema: Schema) -> pa.Table:
             ):
                 column.append(value)
     starts, ends, ids, num_frames, labels, offsets = columns
-    return pa.table(
-        [
-            pa.array(ids, pa.string()),
-            pa.nulls(len(ids), pa.int32()),  # numbered when the shards of the data set are put together
-            pa.array(range(len(ids)), pa.int32()),
-            pa.array(starts, pa.int64()),
-            pa.array(ends, pa.int64()),
-            pa.array(num_frames, pa.int32()),
-            pa.array(labels, pa.list_(pa.int32())),
-            pa.array(offsets, pa.list_(pa.int64())),
-        ],
-        names=["id", "shard", "record", "start", "end", "num_frames", "labels", "offsets"],
-    )
+    shard = [None] * len(ids)  # numbered when the shards of the data set are put together
+    values = (ids, shard, list(range(len(ids))), starts, ends, num_frames, labels, offsets)
+    return pa.table(dict(zip(COLUMNS.names, values, strict=True)), schema=COLUMNS)
 
 
 def _refuse_duplicates(index: Index) -> None:
@@ -197,13 +227,13 @@ def _refuse_duplicates(index: Index) -> None:
 def _read(cached: Path) -> Index | None:
     """The stored index, or None where there is none that this version can read."""
     try:
-        table = pq.read_table(cached, memory_map=True)
+        table = pq.read_table(cached, memory_map=True, page_checksum_verification=True)
         stored = json.loads(table.schema.metadata[b"yt8m"])
-        if stored["format"] != FORMAT:
+        if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
             return None
         schema = Schema(stored["level"], tuple((name, dim) for name, dim in stored["streams"]))
         return Index(schema, tuple(Shard(**shard) for shard in stored["shards"]), table.combine_chunks())
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError, TypeError):
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
 
 
@@ -214,10 +244,11 @@ def _write(cached: Path, index: Index) -> None:
         "streams": index.schema.streams,
         "shards": [asdict(shard) for shard in index.shards],
     }
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = cached.with_suffix(f".{os.getpid()}.tmp")
+    table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
     try:
-        pq.write_table(index.table.replace_schema_metadata({"yt8m": json.dumps(stored)}), unfinished)
-        os.replace(unfinished, cached)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        with replacing(cached) as unfinished:
+            pq.write_table(table, unfinished, write_page_checksum=True)
+    except OSError as error:
+        raise UserError(
+            f"the index cannot be written: {error}", advice="Name a folder that has room in YT8M_HOME."
+        ) from None

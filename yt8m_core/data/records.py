@@ -5,9 +5,7 @@ A payload is an ``Example`` (video level) or a ``SequenceExample`` (frame level)
 views of the bytes, and the protobuf messages here read any valid one.
 """
 
-import os
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
+from yt8m_core.files import replacing
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
@@ -69,20 +68,12 @@ def payloads(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]]:
 
 def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
     """Write payloads as one TFRecord file; the name appears only when the whole file is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            for payload in payloads:
-                length = len(payload).to_bytes(8, "little")
-                file.write(length + _CRC.pack(masked_crc32c(length)))
-                file.write(payload)
-                file.write(_CRC.pack(masked_crc32c(payload)))
-            os.chmod(file.fileno(), 0o644)
-            file.flush()
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        for payload in payloads:
+            length = len(payload).to_bytes(8, "little")
+            file.write(length + _CRC.pack(masked_crc32c(length)))
+            file.write(payload)
+            file.write(_CRC.pack(masked_crc32c(payload)))
 
 
 FeatureValue = bytes | Sequence[int] | NDArray[np.float32]

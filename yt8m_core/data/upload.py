@@ -1,11 +1,10 @@
 """A stranger's file → videos in memory, or a UserError that says what to do about it.
 
 Nothing in the file is trusted: it is never unpickled, extracted or written to disk, and no length that it states is
-believed before it is held against a limit. NumPy's own reader is not used, for its header parser evaluates Python.
+believed before it is held against a limit.
 """
 
 import io
-import math
 import re
 import struct
 import zipfile
@@ -13,13 +12,14 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import PurePath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from yt8m_core.data.npy import FEATURES, INTEGERS, MAX_ROWS, PICKLE, TEXT, foreign, read_array, text_of
+from yt8m_core.data.npy import MARKS as NPY_MARKS
 from yt8m_core.data.records import DecodeError, masked_crc32c, parse, payloads
 from yt8m_core.data.scan import ID_KEYS, MAX_LABEL, Level, Schema, interpret
 from yt8m_core.errors import UserError
@@ -30,20 +30,11 @@ MAX_EXPANDED = 64 << 20  # of all that is in an .npz: 1.5 MB of ZIP can hold 1.5
 MAX_MEMBERS = 16
 MAX_RECORD = 4 << 20  # an hour of frames; protobuf can take twenty times a hostile record's size
 MAX_VIDEOS = 1000
-MAX_ROWS = 100_000
 MAX_LABELS = 1000
 MAX_ID = 100
 MAY_BE_MISSING = ("audio", "mean_audio")
 
-_NPY = (b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00", b"\x93NUMPY\x03\x00")
-_HEADER = re.compile(
-    rb"\{'descr': *'([<>=|]?)(\w{1,12})', *'fortran_order': *(True|False), *'shape': *\(([\dL, ]{0,60})\),? *\}\s*"
-)
-# The types that an array may have, by NumPy's names, and what they are in words.
-_FEATURES, _INTEGERS, _TEXT = "u1|f[248]", "[iu][1248]", r"[SU]\d{1,3}"
-_WORDS = {_FEATURES: "uint8 or float values", _INTEGERS: "integers", _TEXT: "a short text"}
-_PICKLE = "a Python pickle, which is never opened"
-# What zipfile and zlib raise for a damaged or odd archive.
+# What zipfile and zlib raise for a damaged, encrypted or odd archive.
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, ArithmeticError, EOFError, LookupError, MemoryError,
            OSError, RuntimeError, ValueError)  # fmt: skip
 
@@ -88,38 +79,37 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
     shown = _printable(name.replace("\\", "/").rsplit("/", 1)[-1])[-MAX_ID:]
     if len(content) > MAX_BYTES:
         raise UserError(f"{len(content):,} bytes", where=shown, expected=f"at most {MAX_BYTES:,}")
-    ending = PurePath(shown).suffix.lower()
-    kind, found = _recognise(content)
-    if ending in (".pkl", ".pickle"):  # the oldest pickles have no mark of their own
-        kind, found = "", _PICKLE
+    stem, _, ending = shown.rpartition(".")
+    ending = f".{ending.lower()}"
+    # The oldest pickles have no mark of their own.
+    kind, found = ("", PICKLE) if ending in (".pkl", ".pickle") else _recognise(content)
     if (kind, ending) == ("unknown", ".tfrecord"):  # perhaps damaged: its reader says more about it
         kind = ending
     readers = {".npz": _read_npz, ".npy": _read_npy, ".tfrecord": _read_tfrecord}
     if ending not in readers or kind != ending:
         advice = f"Let its name end in {kind}." if kind in readers else "Save the features as one of these."
         raise UserError(found, where=shown, expected=_expected(schema), advice=advice)
-    stem = _printable(PurePath(shown).stem) or "upload"
     try:
-        return [_fit(contents, schema, max_frames, stem) for contents in readers[ending](shown, content, schema)]
+        return [
+            _fit(contents, schema, max_frames, stem.strip() or "upload")
+            for contents in readers[ending](shown, content, schema)
+        ]
     except UserError as error:  # may quote the file at any length
         raise UserError(str(error)[:1000]) from None
     except _BROKEN as error:
-        raise UserError(f"a damaged file ({str(error)[:200]})", where=shown, advice="Save or send it again.") from error
+        raise UserError(f"cannot be read ({str(error)[:200]})", where=shown, advice="Save or send it again.") from error
 
 
 def _recognise(content: bytes) -> tuple[str, str]:
     """The ending that the first bytes ask for ("unknown"; "" for what is never read), and what they are in words."""
-    if not content:
-        return "", "nothing: it is empty"
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return ".npz", "a ZIP"
-    if content.startswith(_NPY):
+    if content.startswith(NPY_MARKS):
         return ".npy", "a NumPy array"
     if len(content) >= 12 and masked_crc32c(content[:8]) == int.from_bytes(content[8:12], "little"):
         return ".tfrecord", "a TFRecord file"
-    if content[:2] in (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"):
-        return "", _PICKLE
-    return "unknown", f"bytes of an unknown kind, beginning with {content[:8].hex(' ')}"
+    found = foreign(content[:8])
+    return "unknown" if content and found != PICKLE else "", found
 
 
 def _expected(schema: Schema) -> str:
@@ -158,13 +148,13 @@ def _read_npz(name: str, content: bytes, schema: Schema) -> Iterator[_Contents]:
 
         def array(member: str, types: str, *dims: int) -> NDArray[Any]:
             with archive.open(members[member]) as stream:  # file_size is here a limit, whose sum is limited
-                return _array(stream, f"{name}, '{member}'", types, dims, members[member].file_size)
+                return read_array(stream, f"{name}, '{member}'", types, dims, members[member].file_size)
 
         level, names = found
-        columns = {stream: array(names[stream], _FEATURES, dim) for stream, dim in schema.streams if stream in names}
-        labels = array("labels", _INTEGERS).ravel().tolist() if "labels" in members else []
+        columns = {stream: array(names[stream], FEATURES, dim) for stream, dim in schema.streams if stream in names}
+        labels = array("labels", INTEGERS).ravel().tolist() if "labels" in members else []
         key = next((key for key in ID_KEYS if key in members), "")
-        video_id = _text(array(key, _TEXT)) if key else ""
+        video_id = text_of(array(key, TEXT)) if key else ""
         unused = [ascii(member[:40]) for member in members if member not in (*names.values(), key, "labels")]
         notes = (f"Not used: {', '.join(unused)}.",) if unused else ()
     yield _Contents(name, level, columns, video_id, _labels(name, labels), notes)
@@ -176,8 +166,6 @@ def _oddity(infos: list[zipfile.ZipInfo]) -> str:
         return ", one of them twice"
     if any(re.search(r"[/\\:]|\.\.", info.filename) for info in infos):
         return ", a path among them"
-    if any(info.flag_bits & 1 for info in infos):
-        return ", encrypted"
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
         return ", compressed in an unusual way"  # which zipfile would expand without a bound
     declared = sum(info.file_size for info in infos)
@@ -187,48 +175,10 @@ def _oddity(infos: list[zipfile.ZipInfo]) -> str:
 def _read_npy(name: str, content: bytes, schema: Schema) -> Iterator[_Contents]:
     required = tuple(stream for stream in schema.streams if stream[0] not in MAY_BE_MISSING) or schema.streams
     by_width = {sum(dim for _, dim in streams): streams for streams in (schema.streams, required)}
-    values = _array(io.BytesIO(content), name, _FEATURES, tuple(by_width), len(content))
+    values = read_array(io.BytesIO(content), name, FEATURES, tuple(by_width), len(content))
     names, dims = zip(*by_width[values.shape[-1]], strict=True)
     columns = np.split(values, np.cumsum(dims)[:-1], axis=-1)
     yield _Contents(name, "frame", dict(zip(names, columns, strict=True)))
-
-
-def _array(stream: IO[bytes], where: str, types: str, dims: tuple[int, ...], limit: int) -> NDArray[Any]:
-    """One .npy of at most ``limit`` bytes: [T, dim] or [dim] with a dim of ``dims``; without these, a value or a list.
-
-    The whole header is checked before the values are read.
-    """
-    mark = stream.read(8)
-    if mark not in _NPY:
-        raise UserError(_recognise(mark)[1], where=where, expected="a NumPy array", advice="Save it with numpy.save.")
-    size = int.from_bytes(stream.read(2 if mark == _NPY[0] else 4), "little")
-    header = stream.read(min(size, 10_000))
-    match = _HEADER.fullmatch(header)
-    if not match or not re.fullmatch(types, match[2].decode()):
-        found = f"values of type {match[2].decode()}" if match else f"the header {header[:80]!a}"
-        found = "Python objects, which are never opened" if match and match[2] == b"O" else found
-        raise UserError(found, where=where, expected=_WORDS[types], advice="Save it anew with NumPy.")
-    shape = tuple(int(n) for n in re.findall(rb"\d+", match[4]))
-    if dims:
-        fits = len(shape) in (1, 2) and shape[-1] in dims and 1 <= math.prod(shape[:-1]) <= MAX_ROWS
-    else:
-        fits = len(shape) <= 1 and math.prod(shape) <= MAX_ROWS
-    if not fits:
-        wanted = " or ".join(f"(T, {dim})" for dim in dims) + " with T" if dims else "a list"
-        raise UserError(f"the shape {shape}", where=where, expected=f"{wanted} of at most {MAX_ROWS:,}")
-    dtype = np.dtype((match[1] + match[2]).decode())
-    promised = math.prod(shape) * dtype.itemsize
-    data = stream.read(promised + 1) if promised <= limit else b""  # one more, to see that none follows
-    if len(data) != promised:
-        found = f"a header that promises {promised:,} bytes"
-        raise UserError(found, where=where, expected="as many as follow it", advice="Save or send it again.")
-    return np.ndarray(shape, dtype, data, order="F" if match[3] == b"True" else "C")
-
-
-def _text(value: NDArray[Any]) -> str:
-    """The text of an array, by hand: NumPy's own conversion raises SystemError for code points beyond Unicode."""
-    encoding = "utf-8" if value.dtype.kind == "S" else "utf-32-be" if value.dtype.str[0] == ">" else "utf-32-le"
-    return value.tobytes().decode(encoding, "replace")
 
 
 def _labels(where: str, labels: list[int]) -> tuple[int, ...] | None:
@@ -274,10 +224,11 @@ def _record(name: str, record: int, payload: memoryview, schema: Schema) -> _Con
 def _fit(contents: _Contents, schema: Schema, max_frames: int, stem: str) -> UploadedVideo:
     """The video with its frames as the model takes them, and notes on how they became so."""
     notes = list(contents.notes)
-    frame_level = contents.level == "frame" and all(column.ndim == 2 for column in contents.columns.values())
     columns = {name: np.atleast_2d(column) for name, column in contents.columns.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     T = min(lengths.values())
+    # A vector of the whole video, and not a sequence that happens to be short.
+    vector = T == 1 and (contents.level == "video" or any(part.ndim == 1 for part in contents.columns.values()))
     if max(lengths.values()) > T:
         notes.append(f"The streams differ in length, {lengths}: the first {T} frames are used.")
     if max_frames < T:
@@ -285,7 +236,7 @@ def _fit(contents: _Contents, schema: Schema, max_frames: int, stem: str) -> Upl
         T = max_frames
     columns = {name: _finite(f"{contents.where}, '{name}'", column[:T]) for name, column in columns.items()}
     floats = [column for column in columns.values() if column.dtype != np.uint8]
-    if floats and frame_level:
+    if floats and not vector:
         notes.append("The features are floats: taken as values that are dequantised already.")
     if any(abs(column).max() > 2.1 for column in floats):
         notes.append("Some values lie far outside of YouTube-8M's, -1.99 to 2.01: they may be scaled otherwise.")
@@ -294,19 +245,17 @@ def _fit(contents: _Contents, schema: Schema, max_frames: int, stem: str) -> Upl
             columns[name] = np.full((T, dim), 128, np.uint8)
             notes.append(f"The file has no '{name}': filled with byte 128, whose value is about 0.")
         elif "audio" in name and abs(_values(columns[name]) + 1.9921875).max() < 1e-3:
-            notes.append(
-                f"'{name}' is byte 0, value -1.99, throughout: so Google's old extractor writes missing audio."
-            )
+            notes.append(f"'{name}' is byte 0 (-1.99) throughout: so Google's old extractor writes missing audio.")
     parts = [columns[name] for name, _ in schema.streams]
     if floats or schema.level == "video":
         parts = [_values(part) for part in parts]
     frames = np.concatenate(parts, axis=1)  # [T, D], a copy: nothing of the file stays in memory
-    if schema.level == "video" and (frame_level or T > 1):
-        notes.append(f"The model takes one vector a video: the {T} frames are dequantised and averaged.")
+    if schema.level == "video" and not vector:
+        notes.append(f"Averaged over time as dequantised values (frames: {T}), for the model takes one vector a video.")
         frames = frames.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    elif schema.level == "frame" and not frame_level:
-        notes.append("The model takes a sequence: the one vector, as of video level, is taken as one frame.")
-    return UploadedVideo(_printable(contents.id)[:MAX_ID] or stem, frames, contents.labels, tuple(notes))
+    elif schema.level == "frame" and vector:
+        notes.append("One vector, as at video level: taken as a single frame, though the model takes a sequence.")
+    return UploadedVideo(_printable(contents.id[:MAX_ID]) or stem, frames, contents.labels, tuple(notes))
 
 
 def _finite(where: str, column: NDArray[Any]) -> NDArray[Any]:

@@ -55,8 +55,8 @@ def rank_frequency(table: pd.DataFrame, *, scale: str) -> go.Figure:
 def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, scale: str) -> go.Figure:
     """A measure between labels as a heatmap whose cells can be clicked.
 
-    Streamlit reports no click on a heatmap, so a transparent marker lies on each cell; ``customdata`` of a clicked
-    point is [row, column], and its ``point_index`` is row * L + column. NaN cells stay empty. The diagonal, often far
+    Streamlit reports no click on a heatmap, so a transparent marker lies on each cell: a clicked point's ``y`` is the
+    row, its ``x`` the column and its ``point_index`` row * L + column. NaN cells stay empty. The diagonal, often far
     larger than the rest, does not stretch the colours; hovering gives its true value.
 
     Args:
@@ -109,7 +109,13 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
         )
     )
     style(figure, f"Labels together: {measure_name}", scale, "colours end at the largest value off the diagonal")
-    ticks = {"tickmode": "array", "tickvals": list(range(size)), "ticktext": list(names), "showgrid": False}
+    ticks = {
+        "tickmode": "array",
+        "tickvals": list(range(size)),
+        "ticktext": list(names),
+        "tickfont": {"size": min(12, max(6, 600 // size))},
+        "showgrid": False,
+    }
     figure.update_xaxes(title_text="column label", range=[-0.5, size - 0.5], **ticks)
     figure.update_yaxes(title_text="row label", range=[size - 0.5, -0.5], **ticks)
     figure.update_layout(height=760, clickmode="event+select")

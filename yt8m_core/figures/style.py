@@ -5,18 +5,28 @@ import plotly.graph_objects as go
 # Okabe and Ito's colours, which people with any colour vision tell apart, and a grey that reads on black and on white.
 BLUE, ORANGE, GREEN, GREY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
 TRANSPARENT = "rgba(0,0,0,0)"
+LINE = 75  # characters of a subtitle that a phone shows in one line
 
 
 def style(figure: go.Figure, title: str, *notes: str) -> None:
     """Set the title, the subtitle out of ``notes`` (the scale first), and the common look."""
+    lines = [""]
+    for note in filter(None, notes):
+        longer = f"{lines[-1]} · {note}" if lines[-1] else note
+        if len(longer) > LINE and lines[-1]:
+            lines.append(note)
+        else:
+            lines[-1] = longer
     figure.update_layout(
-        title={"text": title, "subtitle": {"text": " · ".join(note for note in notes if note)}},
+        title={"text": title, "subtitle": {"text": "<br>".join(lines)}},
         # In a template, so that a page with a theme of its own (Streamlit) may set its own text colour.
         template=go.layout.Template(layout={"font": {"color": GREY}}),
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
         hovermode="closest",
-        margin={"t": 90},
+        margin={"t": 75 + 15 * len(lines)},
+        # Below, where it leaves the width to the data.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)

@@ -102,6 +102,7 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
         figure.add_bar(
             x=rows["score"],
             y=rows.index + 1,
+            width=0.75,
             orientation="h",
             name=name,
             marker={"color": colour, "pattern": {"shape": pattern}},
@@ -112,7 +113,8 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             hovertemplate="%{customdata[0]}: %{x:.4f}<extra>" + name + "</extra>",
         )
     style(figure, title, scale, f"{counted(int(true.sum()), 'true label')} among the best {len(ranked)}")
-    figure.update_xaxes(title_text="score (probability)", rangemode="tozero")
+    # Room for the numbers behind the bars.
+    figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * float(ranked["score"].max())])
     figure.update_yaxes(
         title_text="label, by rank",
         tickmode="array",

@@ -1,0 +1,73 @@
+"""The app: `streamlit run app/main.py`. Looks at label imbalance, label correlation, attention and predictions."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+import state
+from parts import fault, plain
+from yt8m_core.demo_runs import is_ready
+from yt8m_core.errors import UserError
+
+PAGES: list[dict[str, Any]] = [
+    {
+        "page": "views/imbalance.py",
+        "title": "Imbalance",
+        "icon": ":material/bar_chart:",
+        "help": "How unequally the labels are spread: rank against count, head and tail, every label.",
+        "default": True,
+    },
+    {
+        "page": "views/correlation.py",
+        "title": "Correlation",
+        "icon": ":material/grid_on:",
+        "help": "Which labels go together: a matrix of chosen labels, and the strongest pairs.",
+    },
+    {
+        "page": "views/attention.py",
+        "title": "Attention",
+        "icon": ":material/show_chart:",
+        "help": "Which seconds of a video a model looks at.",
+    },
+    {
+        "page": "views/predictions.py",
+        "title": "Predictions",
+        "icon": ":material/label:",
+        "help": "What a model says of a video of the data set, or of your own file.",
+    },
+]
+
+
+def main() -> None:
+    # An icon of our own: the browser would fetch a Material one from Google's server.
+    st.set_page_config(page_title="YouTube-8M inspector", page_icon=Path(__file__).with_name("icon.svg"), layout="wide")
+    runs, faults = state.find_all_runs()
+    data = state.find_all_data(runs.values())
+    welcome = st.Page(
+        "views/welcome.py",
+        title="Welcome",
+        icon=":material/rocket_launch:",
+        help="What this app shows, and the demo world to start with.",
+        visibility="hidden" if is_ready() else "visible",
+    )
+    page = st.navigation([*(st.Page(**about) for about in PAGES), welcome])
+    if not data and page != welcome:
+        st.switch_page(welcome)
+    with st.sidebar:
+        if runs:
+            st.selectbox("Run", list(runs), key="run", bind="query-params", help="A trained model.")
+        if data:
+            st.selectbox("Data set", list(data), key="data", bind="query-params", help="The videos to look at.")
+        for key, sentence in faults.items():
+            st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(sentence)}")
+    st.title(page.title, anchor=False)
+    try:
+        page.run()
+    except UserError as error:
+        fault(error)
+
+
+# A process that reads shards for this one imports this file again, under another name, and must not run it.
+if __name__ == "__main__":
+    main()

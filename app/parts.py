@@ -1,0 +1,132 @@
+"""Pieces that several pages show: the line of provenance, and the choice of a video and of a label."""
+
+import random
+import re
+from collections.abc import Callable
+
+import streamlit as st
+
+import state
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.vocabulary import Vocabulary
+from yt8m_core.errors import UserError
+from yt8m_core.runs import Run
+from yt8m_core.scale import SCALE_WORDS, scale_of
+
+MOST_LISTED = 20_000  # ids that a browser is sent; of a larger data set, the id is typed
+
+
+def plain(text: str) -> str:
+    """Text as it is, without a meaning as Markdown."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", text)
+
+
+def fault(error: UserError) -> None:
+    """Tell what is wrong."""
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def chosen_run() -> Run:
+    """The run of the sidebar. Ends the page where there is none."""
+    runs, _ = state.find_all_runs()
+    if not runs:
+        st.info("This page shows what a trained model does, and there is no trained run yet.", icon=":material/info:")
+        st.page_link("views/welcome.py", label="Build the demo world and its runs", icon=":material/rocket_launch:")
+        st.stop()
+    return runs[st.session_state["run"]]
+
+
+def chosen_data() -> state.DataSet:
+    """The data set of the sidebar."""
+    return state.find_all_data(state.find_all_runs()[0].values())[st.session_state["data"]]
+
+
+def choose(key: str, value: str) -> Callable[[], None]:
+    """What a button does that sets a choice."""
+
+    def set_it() -> None:
+        st.session_state[key] = value
+
+    return set_it
+
+
+def scale_words(data: state.DataSet, videos: Videos) -> str:
+    """What made the numbers of a data set."""
+    return SCALE_WORDS[scale_of(data.path, len(videos))]
+
+
+def provenance(*, run: Run | None = None, data: tuple[state.DataSet, Videos] | None = None) -> None:
+    """Say where the numbers of the page come from."""
+    lines = []
+    if run:
+        score = run.metrics["validation"]
+        world = SCALE_WORDS.get(run.facts.scale, run.facts.scale)
+        lines.append(
+            f"Run **{plain(run.name)}**: {plain(str(run.experiment))}; trained on {run.facts.train_videos:,} videos "
+            f"({world}); GAP@20 on its validation data {score['gap']:.3f} "
+            f"(95% interval {score['gap_low']:.3f} to {score['gap_high']:.3f})."
+        )
+    if data:
+        source, videos = data
+        streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
+        lines.append(
+            f"Data set **{plain(st.session_state['data'])}**: {len(videos):,} videos, {videos.schema.level}-level "
+            f"features {plain(streams)}, **{scale_words(source, videos)}**."
+        )
+    st.caption("  \n".join(lines))
+
+
+def videos_for(run: Run, data: state.DataSet) -> Videos:
+    """The videos of the data set for the run. Where they do not fit, says so, offers what does, and ends the page."""
+    try:
+        return state.videos_for(run, data)
+    except UserError as error:
+        fault(error)
+    runs, _ = state.find_all_runs()
+    own = (run.experiment.data.validation, run.experiment.data.train)
+    for key, other in state.find_all_data(runs.values()).items():
+        if other.path in own and other.path != data.path:
+            st.button(f"Use this run's own data set {key}", on_click=choose("data", key), icon=":material/database:")
+    for key, candidate in runs.items():
+        if data.path in (candidate.experiment.data.validation, candidate.experiment.data.train):
+            st.button(
+                f"Use run {key}, made for this data", on_click=choose("run", key), icon=":material/model_training:"
+            )
+    st.stop()
+
+
+def video_picker(videos: Videos) -> int:
+    """Choose a video: by its id, the next one, or any."""
+
+    def go(step: int | None) -> None:
+        here = videos.find(st.session_state["video"]) or 0
+        there = random.randrange(len(videos)) if step is None else (here + step) % len(videos)
+        st.session_state["video"] = videos.id(there)
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if len(videos) <= MOST_LISTED:
+            video_id = st.selectbox("Video", videos.ids, key="video", bind="query-params", width=220)
+        else:
+            video_id = st.text_input("Video id", videos.id(0), key="video", bind="query-params", width=220)
+        with st.container(horizontal=True, width="content"):  # stay together on a narrow screen
+            st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(-1,), shortcut="P")
+            st.button("Next", icon=":material/chevron_right:", on_click=go, args=(1,), shortcut="N")
+            st.button("Random", icon=":material/casino:", on_click=go, args=(None,))
+    found = videos.find(video_id)
+    if found is None:
+        raise UserError(f"no video '{video_id}' in this data set")
+    return found
+
+
+def label_names(vocabulary: Vocabulary) -> dict[str, int]:
+    """What labels are called where they are chosen; the number tells two of one name apart."""
+    return {f"{vocabulary.name(label)} · {label}": label for label in range(vocabulary.num_classes)}
+
+
+def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
+    """Choose a label by its name, or none."""
+    names = label_names(vocabulary)
+    name = st.selectbox(
+        text, list(names), index=None, key="label", bind="query-params", placeholder="Type a name", width=340
+    )
+    return None if name is None else names[name]

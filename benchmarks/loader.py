@@ -1,0 +1,74 @@
+"""Shuffled batches on the clock: our Loader, and torch's DataLoader over the same reader."""
+
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.measure import row, take_turns
+from benchmarks.reader import BATCH, WIDTH, synthetic_index
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.loader import Loader, shuffled_batches
+
+Item = tuple[NDArray[np.uint8], NDArray[np.int32]]  # frames [T, D], labels
+
+
+class VideoDataset(Dataset[Item]):
+    """Our reader as a map-style dataset."""
+
+    def __init__(self, videos: Videos) -> None:
+        self.videos = videos
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, video: int) -> Item:
+        return self.videos.frames(video), self.videos.labels(video)
+
+
+def collate(items: list[Item]) -> tuple[Tensor, Tensor, Tensor]:
+    """What a Batch of ours holds: padded frames, their numbers, and the pairs (row, label)."""
+    lengths = [len(frames) for frames, _ in items]
+    padded = torch.zeros(len(items), max(lengths), WIDTH, dtype=torch.uint8)
+    for number, (frames, _) in enumerate(items):
+        padded.numpy()[number, : len(frames)] = frames
+    rows = np.repeat(np.arange(len(items)), [len(labels) for _, labels in items])
+    labels = np.concatenate([labels for _, labels in items]).astype(np.int64)
+    return padded, torch.tensor(lengths), torch.from_numpy(np.stack([rows, labels]))
+
+
+def data_loader(videos: Videos, workers: int, batches: list[list[int]] | None) -> DataLoader[Any]:
+    """torch's loader over the given batches, or over its own random ones; its processes are kept between epochs."""
+    common: dict[str, Any] = dict(collate_fn=collate, num_workers=workers, persistent_workers=workers > 0)
+    if batches is not None:
+        return DataLoader(VideoDataset(videos), batch_sampler=batches, **common)
+    return DataLoader(VideoDataset(videos), batch_size=BATCH, shuffle=True, **common)
+
+
+def _consume(batches: Iterable[object], epochs: int) -> None:
+    for _ in range(epochs):
+        deque(batches, maxlen=0)
+
+
+def rows(videos: int = 2000, epochs: int = 3, repeats: int = 5) -> list[dict[str, Any]]:
+    """Ours with 1 and 2 threads against the best of 0, 1 and 2 workers: on our batches, and on its own."""
+    with synthetic_index(videos) as index:
+        source = Videos(index)
+        batches = shuffled_batches(source.num_frames, BATCH, seed=0, epoch=0)
+        same = [batch.tolist() for batch in batches]
+        ours = {f"loader: shuffled, {n} thread{'s'[: n - 1]}": Loader(source, batches, threads=n) for n in (1, 2)}
+        peers = {
+            name: {f"{name}, {workers} workers": data_loader(source, workers, given) for workers in (0, 1, 2)}
+            for name, given in (("DataLoader, same batches", same), ("DataLoader(shuffle=True)", None))
+        }
+        candidates = {**ours, **{name: loader for of_kind in peers.values() for name, loader in of_kind.items()}}
+        costs = take_turns({n: partial(_consume, loader, epochs) for n, loader in candidates.items()}, repeats)
+    rates = {name: epochs * videos / cost.wall for name, cost in costs.items()}
+    best = [max(of_kind, key=rates.__getitem__) for of_kind in peers.values()]
+    return [row(name, "videos/s", rates[name], peer, rates[peer]) for peer in best for name in ours]

@@ -1,0 +1,56 @@
+"""What the benchmarks share: peers that take turns, medians, and the columns of a row."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+COLUMNS = ("what", "unit", "ours", "peer_name", "peer", "limit", "ours_over_peer", "ours_over_limit")
+
+
+class Cost(NamedTuple):
+    """Seconds of one run: of the processor (all threads of this process), and on the clock."""
+
+    cpu: float
+    wall: float
+
+
+def take_turns(candidates: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Cost]:
+    """Run the candidates in turn, ``repeats`` times, after a round that only warms up; the median cost of each.
+
+    The machine is shared and its speed drifts: only what is measured side by side can be compared. Each round has
+    another order, for whoever runs after a peer that gave much memory back pays for getting it again.
+    """
+    shuffled = Random(0)
+    costs: dict[str, list[Cost]] = {name: [] for name in candidates}
+    for turn in range(repeats + 1):
+        for name in shuffled.sample(list(candidates), len(candidates)):
+            cpu, wall = time.process_time(), time.perf_counter()
+            candidates[name]()
+            if turn:
+                costs[name].append(Cost(time.process_time() - cpu, time.perf_counter() - wall))
+    return {name: Cost(*(median(column) for column in zip(*runs, strict=True))) for name, runs in costs.items()}
+
+
+def row(
+    what: str, unit: str, ours: float | None, peer_name: str, peer: float | None, limit: float | None = None
+) -> dict[str, Any]:
+    """One line of the table. All numbers are rates: larger is better."""
+    over_peer = ours / peer if ours and peer else None
+    over_limit = ours / limit if ours and limit else None
+    return dict(zip(COLUMNS, (what, unit, ours, peer_name, peer, limit, over_peer, over_limit), strict=True))
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch's own threads out of a measurement of processor time: idle ones spin."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

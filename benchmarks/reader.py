@@ -1,0 +1,280 @@
+"""Frame-level records → padded uint8 batches with multi-hot labels: what a video costs the processor.
+
+One process, a warm page cache, batches in the order of the shards. Before anything is timed, every reader of bytes must
+give the very same batches as ours. TensorFlow and ``tfrecord`` are optional.
+"""
+
+import importlib.util
+import mmap
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from crc32c import crc32c
+from google.protobuf.descriptor_pool import DescriptorPool
+from numpy.typing import NDArray
+
+from benchmarks.measure import Cost, one_torch_thread, row, take_turns
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.index import Index, index_shard, open_index
+from yt8m_core.data.loader import Loader, ordered_batches
+from yt8m_core.data.records import parse, sequence_example, write_shard
+
+BATCH, MAX_FRAMES, CLASSES = 128, 300, 4716
+# An epoch of the Loader reads the records so many times: a real one is 38,000 batches, its buffers are made once.
+PASSES = 5
+STREAMS = (("rgb", 1024), ("audio", 128))
+WIDTH = sum(dim for _, dim in STREAMS)
+
+Batches = Iterator[tuple[Any, Any]]  # frames [B, T, D], multi-hot labels [B, C]
+
+
+@contextmanager
+def synthetic_index(count: int, *, shards: int = 8) -> Iterator[Index]:
+    """The index of ``count`` random records (120 to 300 frames, 210 on average; 3.4 labels) in a temporary folder."""
+    random = np.random.default_rng(0)
+
+    def record(number: int) -> bytes:
+        T = random.integers(120, MAX_FRAMES, endpoint=True)
+        labels = sorted(set(random.integers(0, CLASSES, 1 + random.poisson(2.4)).tolist()))
+        frames = {name: random.integers(0, 256, (T, dim), np.uint8) for name, dim in STREAMS}
+        return sequence_example({"id": f"{number:04}".encode(), "labels": labels}, frames)
+
+    with TemporaryDirectory(prefix="yt8m-benchmark-") as folder, patch.dict(os.environ, YT8M_HOME=folder):
+        for shard in range(shards):
+            write_shard(Path(folder, f"train{shard:04}.tfrecord"), map(record, range(shard, count, shards)))
+        yield open_index(folder, processes=1)
+
+
+def mapped(index: Index) -> list[memoryview]:
+    """The bytes of every shard."""
+    views = []
+    for shard in index.shards:
+        with open(shard.path, "rb") as file:
+            views.append(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+    return views
+
+
+def multi_hot(videos: Videos, batch: NDArray[np.int64], out: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The labels of a batch in a reused array."""
+    out = out[: len(batch)]
+    out[:] = 0
+    for number, video in enumerate(batch):
+        out[number, videos.labels(video)] = 1
+    return out
+
+
+# ---- ours, and the limit
+
+
+def through_loader(videos: Videos, batches: Sequence[NDArray[np.int64]], threads: int) -> Batches:
+    """Our way: the Loader, and the batch's own multi-hot labels."""
+    for batch in Loader(videos, batches, threads=threads):
+        yield batch.frames.numpy(), batch.targets(CLASSES).numpy()
+
+
+def direct_loop(videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
+    """Our copies alone, into one buffer, without threads."""
+    for batch in ordered_batches(len(videos), BATCH):
+        lengths = videos.num_frames[batch]
+        T = lengths.max()
+        for number, (video, length) in enumerate(zip(batch, lengths, strict=True)):
+            videos.copy_frames(video, frames[number, :length])
+            frames[number, length:T] = 0
+        yield frames[: len(batch), :T], multi_hot(videos, batch, labels)
+
+
+def plain_copies(
+    index: Index, shards: list[memoryview], videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]
+) -> Batches:
+    """The limit: as many bytes of each record in one memcpy, then the same padding and multi-hot labels."""
+    sources = [np.frombuffer(shard, np.uint8) for shard in shards]
+    places = list(zip(index.table["shard"].to_pylist(), index.table["start"].to_pylist(), strict=True))
+    for batch in ordered_batches(len(videos), BATCH):
+        lengths = videos.num_frames[batch].tolist()
+        T = max(lengths)
+        for number, (video, length) in enumerate(zip(batch.tolist(), lengths, strict=True)):
+            shard, start = places[video]
+            frames[number, :length].reshape(-1)[:] = sources[shard][start : start + length * WIDTH]
+            frames[number, length:T] = 0
+        yield frames[: len(batch), :T], multi_hot(videos, batch, labels)
+
+
+# ---- the peers
+
+
+def tf_data(paths: Sequence[str], *, dequantise: bool, parallel: bool) -> Iterable[tuple[Any, Any]]:
+    """A tf.data pipeline that takes the steps of Google's starter reader, with or without its float32 features."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    def video(record: Any) -> tuple[Any, Any]:
+        context, lists = tf.io.parse_single_sequence_example(
+            record,
+            {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)},
+            {name: tf.io.FixedLenSequenceFeature([], tf.string) for name, _ in STREAMS},
+        )
+        streams = []
+        for name, dim in STREAMS:
+            frames = tf.reshape(tf.io.decode_raw(lists[name], tf.uint8), [-1, dim])[:MAX_FRAMES]
+            if dequantise:
+                frames = tf.cast(frames, tf.float32) * (4 / 255) + (4 / 512 - 2)
+            streams.append(tf.pad(frames, [[0, MAX_FRAMES - tf.shape(frames)[0]], [0, 0]]))
+        labels = context["labels"].values
+        hot = tf.tensor_scatter_nd_update(tf.zeros([CLASSES], tf.bool), labels[:, None], tf.ones_like(labels, tf.bool))
+        return tf.concat(streams, 1), hot
+
+    dataset = tf.data.TFRecordDataset(paths)
+    if parallel:
+        return dataset.map(video, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    options.threading.max_intra_op_parallelism = 1
+    return dataset.map(video).batch(BATCH).with_options(options)
+
+
+Parsed = Iterator[tuple[list[bytes], Sequence[int]]]  # of each video: its streams, its labels
+
+
+def parsed_by_tfrecord(paths: Sequence[str]) -> Parsed:
+    """The records as PyPI's ``tfrecord`` gives them (it checks no CRC)."""
+    # A pool of its own: its messages have the names of TensorFlow's, and one process cannot import both otherwise.
+    with patch("google.protobuf.descriptor_pool.Default", return_value=DescriptorPool()):
+        from tfrecord import tfrecord_loader
+
+    lists = {name: "byte" for name, _ in STREAMS}
+    for path in paths:
+        for context, features in tfrecord_loader(path, None, {"labels": "int"}, sequence_description=lists):
+            yield [b"".join(features[name]) for name, _ in STREAMS], context["labels"]
+
+
+def parsed_by_protobuf(index: Index, shards: list[memoryview]) -> Parsed:
+    """The records through protobuf (upb): right for any record, our fallback."""
+    for shard, start, end in zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True):
+        message = parse(shards[shard][start:end])
+        lists = message.feature_lists.feature_list
+        streams = [b"".join([frame.bytes_list.value[0] for frame in lists[name].feature]) for name, _ in STREAMS]
+        yield streams, message.context.feature["labels"].int64_list.value
+
+
+def batched(parsed: Callable[[], Parsed], frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
+    """Parsed videos as padded batches in reused arrays."""
+    row = 0
+    for streams, video_labels in parsed():
+        if row == 0:
+            labels[:] = 0
+        column = 0
+        for stream, (_, dim) in zip(streams, STREAMS, strict=True):
+            stored = np.frombuffer(stream, np.uint8).reshape(-1, dim)
+            frames[row, : len(stored), column : column + dim] = stored
+            column += dim
+        frames[row, len(stored) :] = 0
+        labels[row, video_labels] = 1
+        row = (row + 1) % BATCH
+        if row == 0:
+            yield frames, labels
+    if row:
+        yield frames[:row], labels[:row]
+
+
+# ---- the table
+
+
+def check_equal(ours: Batches, peer: Iterable[tuple[Any, Any]]) -> None:
+    """Both give the same bytes and labels; the peer may pad further."""
+    for (frames, labels), (other_frames, other_labels) in zip(ours, peer, strict=True):
+        other_frames = np.asarray(other_frames)
+        T = frames.shape[1]
+        np.testing.assert_array_equal(frames, other_frames[:, :T])
+        assert not other_frames[:, T:].any()
+        np.testing.assert_array_equal(labels, np.asarray(other_labels, np.float32))
+
+
+def _consume(batches: Callable[[], Iterable[object]]) -> None:
+    deque(batches(), maxlen=0)
+
+
+def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
+    """Ours against every peer that is installed, and against the limit; videos per second of processor time."""
+    videos = Videos(index)
+    paths, shards = [shard.path for shard in index.shards], mapped(index)
+    buffers = np.zeros((BATCH, MAX_FRAMES, WIDTH), np.uint8), np.zeros((BATCH, CLASSES), np.float32)
+    google = "tf.data, Google's reader (float32)"
+    peers: dict[str, Callable[[], Iterable[tuple[Any, Any]]]] = {}
+    missing: list[str] = []
+    if importlib.util.find_spec("tensorflow"):
+        for dequantise, name in ((True, google), (False, "tf.data, uint8 kept")):
+            for parallel, threads in ((False, "1 thread"), (True, "AUTOTUNE")):
+                # made once: building and tracing the pipeline is not what a video costs
+                dataset = tf_data(paths, dequantise=dequantise, parallel=parallel)
+                peers[f"{name}, {threads}"] = partial(iter, dataset)
+    else:
+        missing.append(f"{google}: TensorFlow is not installed (pip install tensorflow-cpu)")
+    if importlib.util.find_spec("tfrecord"):
+        peers["tfrecord"] = lambda: batched(lambda: parsed_by_tfrecord(paths), *buffers)
+    else:
+        missing.append("tfrecord: not installed (pip install tfrecord)")
+    peers["protobuf (upb)"] = lambda: batched(lambda: parsed_by_protobuf(index, shards), *buffers)
+
+    batches = ordered_batches(len(videos), BATCH)
+    loader, two_threads, direct = "reader: Loader, 1 thread", "reader: Loader, 2 threads", "reader: direct loop"
+    ours: dict[str, Callable[[], Batches]] = {
+        loader: lambda: through_loader(videos, batches * PASSES, 1),
+        two_threads: lambda: through_loader(videos, batches * PASSES, 2),
+        direct: lambda: direct_loop(videos, *buffers),
+    }
+    for name, peer in {direct: ours[direct], **peers}.items():
+        if google not in name:
+            check_equal(through_loader(videos, batches, threads=2), peer())
+
+    limit = "limit"
+    candidates = {**ours, limit: lambda: plain_copies(index, shards, videos, *buffers), **peers}
+    costs = take_turns({name: partial(_consume, candidate) for name, candidate in candidates.items()}, repeats)
+    counts = dict.fromkeys(candidates, len(videos)) | dict.fromkeys((loader, two_threads), PASSES * len(videos))
+    rates = {name: counts[name] / cost.cpu for name, cost in costs.items()}
+
+    unit = "videos/s of CPU"
+    rows = [row(loader, unit, rates[loader], name, rates[name], rates[limit]) for name in peers]
+    rows += [row(loader, unit, rates[loader], name, None, rates[limit]) for name in missing]
+    for name in (two_threads, direct):
+        peer = next(iter(peers))
+        rows.append(row(name, unit, rates[name], peer, rates[peer], rates[limit]))
+    return rows
+
+
+def index_row(index: Index, repeats: int) -> dict[str, Any]:
+    """The index pass of one process, every CRC and frame header verified; its limit: crc32c of the same bytes."""
+
+    def ours() -> None:
+        for shard in index.shards:
+            index_shard(shard.path, index.schema)
+
+    shards = mapped(index)
+    spans = list(zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True))
+
+    def checksums() -> None:
+        for shard, start, end in spans:
+            crc32c(shards[shard][start:end])
+
+    costs: dict[str, Cost] = take_turns({"ours": ours, "limit": checksums}, repeats)
+    rates = {name: len(spans) / cost.cpu for name, cost in costs.items()}
+    return row("index: CRC, headers, labels", "records/s of CPU", rates["ours"], "", None, rates["limit"])
+
+
+def rows(videos: int = 2000, repeats: int = 5) -> list[dict[str, Any]]:
+    """The rows of this benchmark: reading, and indexing 1,000 records."""
+    with one_torch_thread(), torch.inference_mode():
+        with synthetic_index(videos) as index:
+            measured = reader_rows(index, repeats)
+        with synthetic_index(min(videos, 1000)) as index:
+            measured.append(index_row(index, repeats))
+    return measured

@@ -1,0 +1,629 @@
+"""The app through Streamlit's AppTest: every page in its normal, empty and broken states."""
+
+import io
+import json
+import os
+import pickle
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from tests.shards import Content, vector, write
+from yt8m_core.data.dataset import open_videos
+from yt8m_core.errors import UserError
+
+MAIN = ROOT / "app" / "main.py"
+PAGES = ("imbalance", "correlation", "attention", "predictions")
+ATTENDING, OTHER = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
+
+
+@pytest.fixture(autouse=True)
+def _demo_world(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(demo_home))
+    monkeypatch.setenv("YT8M_SCALE", "smoke")
+    for name in ("YT8M_RUNS", "YT8M_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def opened(page: str = "imbalance", **query: str | list[str]) -> AppTest:
+    """The app with a page open, as by a link."""
+    at = AppTest.from_file(str(MAIN), default_timeout=60)
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    if page != "imbalance":
+        at.switch_page(f"views/{page}.py").run()
+    return at
+
+
+def words(at: AppTest) -> str:
+    """All text of the main area, as a reader sees it."""
+    kinds = (at.title, at.caption, at.markdown, at.info, at.warning, at.error, at.success, at.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def charts(at: AppTest) -> list[str]:
+    return [chart.proto.spec for chart in at.get("plotly_chart")]
+
+
+def output(at: AppTest) -> str:
+    """All that a page shows beside its controls."""
+    assert not at.exception, at.exception[0].stack_trace
+    tables = [table.value.to_csv() for table in at.dataframe]
+    return "\n".join([words(at), *charts(at), *tables])
+
+
+def faults(at: AppTest) -> str:
+    assert not at.exception, at.exception[0].stack_trace
+    return "\n".join(error.value for error in at.error).replace("\\", "")
+
+
+def first_video(home: Path) -> tuple[str, np.ndarray, list[int]]:
+    videos = open_videos(home / "smoke" / "validation")
+    return videos.id(0), videos.frames(0), videos.labels(0).tolist()
+
+
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+# --- normal
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_shows_its_chart_and_says_whose_numbers_they_are(page: str) -> None:
+    at = opened(page)
+    assert faults(at) == ""
+    assert at.title[0].value == page.capitalize()
+    (chart,) = charts(at)
+    assert "demo world" in chart
+    assert "demo world" in words(at)
+    assert "smoke/validation" in words(at)
+    assert "32 videos" in words(at)
+    if page in ("attention", "predictions"):
+        assert f"Run **{ATTENDING}**" in words(at)
+        assert "64 videos (demo world)" in words(at)
+
+
+def test_first_page_needs_no_torch_and_no_page_fabric(demo_home: Path) -> None:
+    code = f"""
+import sys
+sys.path.insert(0, "app")
+from streamlit.testing.v1 import AppTest
+at = AppTest.from_file({str(MAIN)!r}, default_timeout=60).run()
+assert not at.exception and not at.error and at.dataframe
+assert "torch" not in sys.modules
+for page in {PAGES!r}:
+    at.switch_page(f"views/{{page}}.py").run()
+assert "torch" in sys.modules
+assert "lightning_fabric" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env=os.environ)
+
+
+def test_imbalance_in_words_and_every_label_in_the_table() -> None:
+    at = opened("imbalance")
+    (table,) = (element.value for element in at.dataframe)
+    assert len(table) == 120
+    assert table["rank"].tolist() == list(range(1, 121))
+    top = table["count"][:6].sum() / table["count"].sum()
+    assert f"**5%** of the labels hold **{top:.0%}**" in words(at)
+    assert f"Of 120 labels, {(table['count'] == 0).sum()} occur in no video" in words(at)
+
+
+def test_label_is_looked_up() -> None:
+    at = opened("imbalance")
+    name = next(option for option in at.selectbox(key="label").options if option.startswith("Music · "))
+    at.selectbox(key="label").select(name).run()
+    assert "**Music** is in" in words(at)
+    at = opened("predictions")
+    at.selectbox(key="label").select(name).run()
+    assert "**Music** is at rank" in words(at)
+
+
+def test_pair_of_labels_in_words_when_its_cell_is_clicked() -> None:
+    at = opened("correlation")
+    chart = json.loads(charts(at)[0])
+    names = chart["layout"]["xaxis"]["ticktext"]
+    assert len(names) == 30
+    row, column = names.index("Dog"), names.index("Pet")
+    at.session_state["matrix"] = {"selection": {"points": [{"x": column, "y": row}]}}
+    at.run()
+    assert "videos with **Dog**, 100% have **Pet** too" in words(at)
+    at.session_state["matrix"] = {"selection": {"points": [{"x": row, "y": row}]}}
+    at.run()
+    assert "**Dog** is in" in words(at)
+
+
+def test_strongest_pairs_keep_to_the_support_and_the_label() -> None:
+    at = opened("correlation", support="2")
+    (table,) = (element.value for element in at.dataframe)
+    assert len(table) > 0
+    assert (table["count"] >= 2).all()
+    name = f"{table['a'].iloc[0]} · {table['label_a'].iloc[0]}"
+    at.selectbox(key="label").select(name).run()
+    (fewer,) = (element.value for element in at.dataframe)
+    assert 0 < len(fewer) < len(table)
+    assert ((fewer["a"] == table["a"].iloc[0]) | (fewer["b"] == table["a"].iloc[0])).all()
+
+
+def test_attention_is_laid_over_the_true_main_scene() -> None:
+    at = opened("attention")
+    assert "true main scene" in charts(at)[0]
+    assert "effective frames of" in charts(at)[0]
+    assert "known in the demo world alone" in words(at)
+
+
+def test_attention_names_the_runs_that_attend_where_the_run_does_not() -> None:
+    at = opened("attention", run=OTHER)
+    assert "does not weigh the seconds" in words(at)
+    assert not charts(at)
+    at.button[0].click().run()
+    assert at.selectbox(key="run").value == ATTENDING
+    assert charts(at)
+
+
+def test_predictions_say_what_was_found_and_what_was_missed(demo_home: Path) -> None:
+    at = opened("predictions")
+    _, _, labels = first_video(demo_home)
+    best = at.dataframe[-1].value
+    assert len(best) == 20
+    assert best["probability"].is_monotonic_decreasing
+    assert best["rank"].tolist() == list(range(1, 21))
+    found = int(best["true"].sum())
+    assert f"**{found} of {len(labels)}** true labels are among the best 20" in words(at)
+    missed = at.dataframe[0].value if found < len(labels) else []
+    assert len(missed) == len(labels) - found
+
+
+# --- links
+
+
+def test_link_restores_run_data_video_and_label() -> None:
+    at = opened("predictions", run=OTHER, data="smoke/train")
+    ids = at.selectbox(key="video").options
+    link = opened("predictions", run=OTHER, data="smoke/train", video=ids[3], label="Music · 2")
+    assert [link.selectbox(key=key).value for key in ("run", "data", "video", "label")] == [
+        OTHER, "smoke/train", ids[3], "Music · 2",
+    ]  # fmt: skip
+    assert f"video {ids[3]}" in charts(link)[0]
+
+
+@pytest.mark.parametrize("data", ["/etc", "../../etc", "smoke/nothing", ""])
+def test_link_opens_nothing_that_is_not_listed(demo_home: Path, data: str) -> None:
+    at = opened("imbalance", data=data, run=str(demo_home / "runs" / OTHER), label="nonsense", video="nonsense")
+    assert faults(at) == ""
+    assert at.selectbox(key="data").value == "smoke/validation"
+    assert at.selectbox(key="run").value == ATTENDING
+
+
+def test_two_runs_of_one_name_have_links_of_their_own(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "more" / OTHER)
+    monkeypatch.setenv("YT8M_RUNS", os.pathsep.join([str(tmp_path / "more"), str(tmp_path / "more" / OTHER)]))
+    options = opened().selectbox(key="run").options
+    assert len(options) == len(set(options)) == 3
+    assert options[2].startswith(f"{OTHER} ")
+
+
+def test_video_is_chosen_by_buttons_and_by_typing_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = opened("attention")
+    ids = at.selectbox(key="video").options
+    at.button[1].click().run()
+    assert at.selectbox(key="video").value == ids[1]
+    at.button[0].click().run()
+    at.button[0].click().run()
+    assert at.selectbox(key="video").value == ids[-1]
+    monkeypatch.setattr("random.randrange", lambda n: 5)
+    at.button[2].click().run()
+    assert at.selectbox(key="video").value == ids[5]
+
+    monkeypatch.setattr("parts.MOST_LISTED", 5)
+    at = opened("attention", video=ids[4])
+    assert at.text_input(key="video").value == ids[4]
+    at.text_input(key="video").set_value("nothing").run()
+    assert "no video 'nothing'" in faults(at)
+
+
+# --- every control does something
+
+
+def select_last(key: str) -> Callable[[AppTest], Any]:
+    return lambda at: at.selectbox(key=key).select(at.selectbox(key=key).options[-1])
+
+
+def choose(key: str, value: str) -> Callable[[AppTest], Any]:
+    return lambda at: at.get_by_key(key).set_value(value)
+
+
+CONTROLS: dict[str, dict[str, Callable[[AppTest], Any]]] = {
+    "imbalance": {"data": select_last("data"), "label": select_last("label")},
+    "correlation": {
+        "data": select_last("data"),
+        "measure": choose("measure", "lift"),
+        "labels": lambda at: at.multiselect(key="labels").set_value(at.multiselect(key="labels").options[:3]),
+        "support": lambda at: at.number_input(key="support").set_value(3),
+        "label": lambda at: at.selectbox(key="label").select("Pet · 16"),
+    },
+    "attention": {
+        "run": select_last("run"),
+        "data": select_last("data"),
+        "video": select_last("video"),
+        "Previous": lambda at: at.button[0].click(),
+        "Next": lambda at: at.button[1].click(),
+    },
+    "predictions": {
+        "run": select_last("run"),
+        "data": select_last("data"),
+        "video": select_last("video"),
+        "label": select_last("label"),
+        "from": choose("from", "my file"),
+    },
+}
+
+
+@pytest.mark.parametrize(("page", "control"), [(page, control) for page in CONTROLS for control in CONTROLS[page]])
+def test_every_control_changes_what_is_shown(page: str, control: str) -> None:
+    at = opened(page, support="2")
+    before = output(at)
+    CONTROLS[page][control](at)
+    at.run()
+    assert output(at) != before
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_control_is_among_those_tested(page: str) -> None:
+    at = opened(page)
+    kinds = (at.selectbox, at.multiselect, at.number_input, at.text_input, at.get("segmented_control"))
+    keys = {widget.key for kind in kinds for widget in kind}
+    # The run says nothing about labels in the data: it stands in the sidebar for the pages to come.
+    assert keys - set(CONTROLS[page]) <= ({"run"} if page in ("imbalance", "correlation") else set())
+
+
+# --- uploads
+
+
+def upload(name: str, content: bytes, **query: str) -> AppTest:
+    at = opened("predictions", **{"from": "my file", **query})
+    at.file_uploader(key="upload").upload(name, content).run()
+    return at
+
+
+def test_uploaded_video_of_the_data_set_is_predicted_as_there(demo_home: Path) -> None:
+    video_id, frames, labels = first_video(demo_home)
+    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=labels, id=video_id))
+    assert faults(at) == ""
+    assert "your file" in charts(at)[0]
+    there = opened("predictions")
+    assert at.dataframe[-1].value.equals(there.dataframe[-1].value)
+
+
+def test_example_file_can_be_uploaded(demo_home: Path) -> None:
+    import state
+
+    example = state.example_file(open_videos(demo_home / "smoke" / "validation"), 2)
+    at = upload("example.npz", example)
+    assert faults(at) == ""
+    assert not at.warning
+    assert at.dataframe[-1].value.equals(opened("predictions", video=at_id(demo_home, 2)).dataframe[-1].value)
+
+
+def at_id(home: Path, video: int) -> str:
+    return open_videos(home / "smoke" / "validation").id(video)
+
+
+def test_file_of_several_videos_has_a_picker(demo_home: Path) -> None:
+    shard = next((demo_home / "smoke" / "validation").glob("*.tfrecord"))
+    at = upload("mine.tfrecord", shard.read_bytes())
+    assert faults(at) == ""
+    before = charts(at)
+    select_last("video_of_file")(at).run()
+    assert charts(at) != before
+
+
+def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    at = upload("mine.npy", npy(frames[:, :1024]))
+    assert "has no 'audio'" in words(at)
+    assert "true labels of this video are not known" in words(at)
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("random.npz", np.random.default_rng(0).bytes(5000)),
+        ("random.tfrecord", np.random.default_rng(1).bytes(5000)),
+        ("pickle.npz", pickle.dumps({"rgb": [1, 2, 3]})),
+        ("objects.npy", npy(np.array([{"rgb": 1}], dtype=object))),
+        ("empty.npz", b""),
+        ("names.npz", npz(**{"**bold** [link](http://localhost)": np.zeros(3)})),
+        ("wide.npy", npy(np.zeros((4, 7), np.uint8))),
+        ("big.npy", bytes(21 << 20)),
+    ],
+)
+def test_file_that_cannot_be_used_is_refused_in_a_sentence(name: str, content: bytes) -> None:
+    at = upload(name, content)
+    assert faults(at).startswith(name)
+    assert not charts(at)
+    if name == "names.npz":
+        assert r"\*\*bold\*\* \[link\]" in at.error[0].value
+
+
+def test_real_video_is_predicted_by_a_run_with_other_labels(real_data: Path) -> None:
+    at = upload("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
+    assert faults(at) == ""
+    assert "file's labels, 11, are taken as the run numbers" in words(at)
+    assert "video SjJ3" in charts(at)[0]
+    assert len(at.dataframe[-1].value) == 20
+
+
+def test_labels_that_the_run_does_not_know_are_told_and_predictions_shown(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=np.array([11, 3861])))
+    assert faults(at) == ""
+    assert "different sets of labels: the file gives 11, 3861, and the run knows 0 to 119" in words(at)
+    assert "true labels of this video are not known" in words(at)
+    assert len(at.dataframe[-1].value) == 20
+
+
+# --- nothing there yet
+
+
+@pytest.fixture
+def _nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.usefixtures("_nothing")
+def test_without_anything_every_page_leads_to_the_welcome_page(tmp_path: Path) -> None:
+    at = opened()
+    assert at.title[0].value == "Welcome"
+    assert str(tmp_path / "home" / "smoke") in words(at)
+    assert str(tmp_path / "home" / "runs") in words(at)
+    at.switch_page("views/attention.py").run()
+    assert at.title[0].value == "Welcome"
+    assert faults(at) == ""
+
+
+@pytest.mark.usefixtures("_nothing")
+def test_welcome_page_builds_the_demo_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    import demo_job
+
+    job = demo_job.DemoJob()
+    monkeypatch.setattr(demo_job, "demo_job", lambda: job)
+    at = opened()
+    at.button[0].click().run()
+    assert at.button[0].disabled
+    until = time.monotonic() + 60
+    while not at.success and time.monotonic() < until:
+        assert faults(at) == ""
+        assert at.status[0].label.startswith("Building")
+        time.sleep(0.2)
+        at.run()
+    assert at.success[0].value == "The demo world is built."
+    at.switch_page("views/attention.py").run()
+    assert charts(at)
+
+
+@pytest.mark.usefixtures("_nothing")
+def test_welcome_page_tells_why_building_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import demo_job
+
+    (tmp_path / "home" / "smoke").mkdir(parents=True)
+    (tmp_path / "home" / "smoke" / "mine.txt").write_text("not a demo world")
+    job = demo_job.DemoJob()
+    monkeypatch.setattr(demo_job, "demo_job", lambda: job)
+    job.start()
+    assert job._thread
+    job._thread.join()
+    at = opened()
+    assert "holds something else" in faults(at)
+    assert not at.button[0].disabled
+
+
+@pytest.mark.usefixtures("_nothing")
+def test_data_alone_show_their_labels_and_models_are_asked_for(real_data: Path, monkeypatch: Any) -> None:
+    shard = real_data / "yt8m-2018-video" / "validate" / "shard0052.tfrecord"
+    monkeypatch.setenv("YT8M_DATA", str(shard))
+    at = opened()
+    assert at.title[0].value == "Imbalance"
+    assert "sample of real data" in words(at)
+    assert "sample of real data" in charts(at)[0]
+    assert len(at.dataframe[0].value) == 3862
+    at.switch_page("views/correlation.py").run()
+    assert "sample of real data" in charts(at)[0]
+    at.switch_page("views/predictions.py").run()
+    assert "no trained run yet" in words(at)
+    assert faults(at) == ""
+
+
+# --- something is wrong
+
+
+def run_copy(home: Path, folder: Path, name: str = ATTENDING) -> Path:
+    return shutil.copytree(home / "runs" / ATTENDING, folder / name)
+
+
+def break_config(run: Path) -> None:
+    (run / "config.json").write_bytes(b"\xff{")
+
+
+def break_format(run: Path) -> None:
+    (run / "config.json").write_text('{"format": 99}')
+
+
+def break_facts(run: Path) -> None:
+    (run / "config.json").write_text('{"format": 1, "facts": {"schema": 3}}')
+
+
+def break_metrics(run: Path) -> None:
+    (run / "metrics.json").write_text("{}")
+
+
+def break_vocabulary(run: Path) -> None:
+    (run / "vocabulary.csv").write_text("label_id,label_name\n0,Only\n")
+
+
+def not_finished(run: Path) -> None:
+    (run / "metrics.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [break_config, break_format, break_facts, break_metrics, break_vocabulary, not_finished]
+)
+def test_run_that_cannot_be_used_is_told_and_takes_nothing_down(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    damage(run_copy(demo_home, tmp_path, "an *odd* [name](x)"))
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    at = opened("predictions")
+    assert at.selectbox(key="run").options == [ATTENDING, OTHER]
+    (caption,) = at.sidebar.caption
+    assert r"Run **an \*odd\* \[name\]\(x\)** is not shown" in caption.value
+    assert faults(at) == ""
+    assert charts(at)
+
+
+def test_run_without_its_weights_or_with_others_is_told(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_copy(demo_home, tmp_path, "mine")
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    assert charts(opened("predictions", run="mine"))
+    shutil.copy(demo_home / "runs" / OTHER / "model.safetensors", run)
+    assert "weights that do not fit" in faults(opened("predictions", run="mine"))
+    (run / "model.safetensors").unlink()
+    assert "no trained weights" in faults(opened("predictions", run="mine"))
+    assert faults(opened("imbalance", run="mine")) == ""
+
+
+def test_data_that_are_gone_or_broken_are_told_on_every_page(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.tfrecord").write_bytes(b"not a record at all, and long enough")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.tfrecord").write_bytes(b"")
+    places = {tmp_path.name + "/" + name: tmp_path / name for name in ("gone", "broken", "empty")}
+    monkeypatch.setenv("YT8M_DATA", os.pathsep.join(map(str, places.values())))
+    for key, place in places.items():
+        for page in PAGES:
+            at = opened(page, data=key)
+            assert at.selectbox(key="data").value == key
+            assert str(place) in faults(at)
+            assert not charts(at)
+
+
+def test_shard_that_is_replaced_is_read_anew(demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = shutil.copytree(demo_home / "smoke", tmp_path / "world")
+    monkeypatch.setenv("YT8M_DATA", str(data / "train"))
+    at = opened("attention", data="world/train")
+    assert "64 videos" in words(at)
+    shards = sorted((data / "train").glob("*.tfrecord"))
+    shards[0].unlink()
+    at.run()
+    assert faults(at) == ""
+    assert "56 videos" in words(at)
+    shutil.copy(shards[1], data / "train" / "twice.tfrecord")
+    at.run()
+    assert "more than once" in faults(at)
+
+
+def test_shard_that_changes_between_two_looks_is_told(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(self: Any, video: int) -> None:
+        raise UserError("the shard has changed since it was indexed", where="a.tfrecord")
+
+    monkeypatch.setattr("yt8m_core.data.dataset.Videos.frames", changed)
+    at = opened("predictions", video=at_id(demo_home, 30))
+    assert "has changed since it was indexed" in faults(at)
+
+
+def test_data_of_another_kind_than_the_run_are_told_and_what_fits_is_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
+    key = f"{tmp_path.name}/vectors"
+    for page in ("attention", "predictions"):
+        at = opened(page, data=key)
+        assert "found video-level features" in faults(at)
+        assert [button.label for button in at.button] == [
+            "Use this run's own data set smoke/validation",
+            "Use this run's own data set smoke/train",
+        ]
+        at.button[0].click().run()
+        assert faults(at) == ""
+        assert charts(at)
+
+
+def test_labels_outside_of_the_run_are_told(tmp_path: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, frames, _ = first_video(demo_home)
+    video = Content("abcd", (5, 4000), {"rgb": frames[:, :1024], "audio": frames[:, 1024:]})
+    write(tmp_path / "other" / "a.tfrecord", video)
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "other"))
+    assert "label 4000 of video 'abcd'" in faults(opened("predictions", data=f"{tmp_path.name}/other"))
+    assert faults(opened("imbalance", data=f"{tmp_path.name}/other")) == ""
+
+
+def test_videos_without_labels_are_predicted_but_not_counted(
+    tmp_path: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, frames, _ = first_video(demo_home)
+    write(
+        tmp_path / "test" / "a.tfrecord",
+        Content("abcd", None, {"rgb": frames[:, :1024], "audio": frames[:, 1024:]}),
+    )
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "test"))
+    key = f"{tmp_path.name}/test"
+    for page in ("imbalance", "correlation"):
+        assert "no video has labels" in faults(opened(page, data=key))
+    at = opened("predictions", data=key)
+    assert "true labels of this video are not known" in words(at)
+    assert "true" not in at.dataframe[0].value or at.dataframe[0].value["true"].isna().all()
+    assert "Not known" in words(opened("attention", data=key))
+
+
+def test_run_that_is_trained_again_shows_its_new_numbers(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    run = run_copy(demo_home, tmp_path, "mine")
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    at = opened("predictions", run="mine")
+    before = charts(at)
+    weights = load_file(run / "model.safetensors")
+    save_file({name: tensor * 0 for name, tensor in weights.items()}, run / "model.safetensors")
+    at.run()
+    assert charts(at) != before
+
+
+def test_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(data: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("state.labels", wrong)
+    assert opened().exception[0].message == "a bug"
+
+
+def test_process_that_reads_shards_does_not_run_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Streamlit the app is ``__main__``, which a spawned process imports again as ``__mp_main__``."""
+    monkeypatch.setattr("streamlit.set_page_config", lambda **_: pytest.fail("the app has run"))
+    runpy.run_path(str(MAIN), run_name="__mp_main__")

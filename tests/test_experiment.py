@@ -1,0 +1,71 @@
+import contextlib
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yt8m_core.errors import UserError
+from yt8m_core.experiment import Data, Experiment, Slot, Training
+
+plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(lambda name: name not in ("is", "in", "or", "if", "as"))
+
+
+@given(name=names, options=st.dictionaries(names, plain | st.lists(plain), max_size=3))
+def test_slot_is_the_same_when_written_and_parsed(name: str, options: dict[str, object]) -> None:
+    slot = Slot(name, options)
+    assert Slot.parse(str(slot)) == slot
+
+
+@pytest.mark.parametrize("text", ["", "mean mean", "moe(16)", "moe(experts=open)", "a.b", "f(**{})", "(" * 300, "x=1"])
+def test_slot_says_what_it_expected_when_the_text_is_none(text: str) -> None:
+    with pytest.raises(UserError, match="name or name"):
+        Slot.parse(text)
+
+
+@given(text=st.text(max_size=40))
+def test_slot_refuses_or_reads_when_given_any_text(text: str) -> None:
+    with contextlib.suppress(UserError):
+        Slot.parse(text)
+
+
+EXPERIMENT = Experiment(
+    Data("train", "validation", streams=(("rgb", 1024), ("audio", 128))),
+    pooling=Slot("indirect_clustering", {"scale": 2.0}),
+    classification=Slot("mlp", {"hidden": [8, 8]}),
+    training=Training(epochs=3),
+)
+
+
+def test_experiment_is_the_same_when_it_went_through_json() -> None:
+    assert Experiment.from_dict(json.loads(json.dumps(EXPERIMENT.to_dict()))) == EXPERIMENT
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pooling": "mean"}, "experiment, pooling: found str"),
+        ({"poolin": {"name": "mean"}}, "'poolin'.*Did you mean 'pooling'"),
+        ({"data": {"train": "a"}}, "experiment, data: no entry 'validation'"),
+        ({"seed": True}, "experiment, seed: found True; expected a value of type int"),
+        ({"training": {"epochs": "five"}}, "experiment, training, epochs"),
+        ({"data": {"train": "a", "validation": "b", "streams": [["rgb"]]}}, "streams.*pairs of a name and a width"),
+    ],
+)
+def test_experiment_names_the_entry_when_it_is_wrong(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Experiment.from_dict(EXPERIMENT.to_dict() | change)
+
+
+def test_experiment_reads_whole_numbers_where_fractions_are_meant() -> None:
+    values = EXPERIMENT.to_dict()
+    values["training"]["learning_rate"] = 1
+    assert Experiment.from_dict(values).training.learning_rate == 1.0
+
+
+def test_digest_differs_when_any_setting_does() -> None:
+    changed = dataclasses.replace(EXPERIMENT, training=Training(epochs=4))
+    assert changed.digest != EXPERIMENT.digest
+    assert Experiment.from_dict(EXPERIMENT.to_dict()).digest == EXPERIMENT.digest

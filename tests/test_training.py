@@ -1,0 +1,199 @@
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import yt8m_core.training as training_module
+from tests.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
+from yt8m_core.data.vocabulary import unnamed, write_vocabulary
+from yt8m_core.errors import UserError
+from yt8m_core.experiment import Data, Slot, Training
+from yt8m_core.training import learning_rate, train
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+def test_run_is_complete_and_has_learnt_when_training_ends(root: Path, tmp_path: Path) -> None:
+    experiment = tiny_experiment(root, training=Training(epochs=8, batch_size=16, learning_rate=0.02))
+    run = train(experiment, tmp_path / "run")
+    assert run.finished
+    assert run.experiment == experiment
+    assert run.facts.num_classes == CLASSES
+    assert (run.facts.train_videos, run.facts.validation_videos, run.facts.scale) == (120, 40, "sample")
+    # The most frequent labels for everyone come to about 0.4.
+    metrics = run.metrics["validation"]
+    assert metrics["gap"] > 0.9
+    assert metrics["gap_low"] <= metrics["gap"] <= metrics["gap_high"]
+    log = run.log
+    assert log["gap"].notna().sum() == 8
+    losses = log["loss"].dropna()
+    assert losses.iloc[-1] < losses.iloc[0] / 2
+    assert list(run.predictions["id"]) == [f"02{n:04d}" for shard in range(2) for n in range(shard, 40, 2)]
+    assert {file.name for file in run.path.iterdir()} == {
+        "config.json", "log.csv", "metrics.json", "model.safetensors", "predictions.parquet", "vocabulary.csv",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("stop_at", [4, 8, 11])  # within an epoch (8 steps each), at its end, in the second
+def test_weights_and_log_are_the_same_when_killed_and_resumed(root: Path, tmp_path: Path, stop_at: int) -> None:
+    setup = f"""
+import os, signal, sys
+from pathlib import Path
+import yt8m_core.training as training
+from tests.tiny import tiny_experiment
+training.LOG_STEPS, training.CHECKPOINT_STEPS = 1, 3
+seen = 0
+def progress(what, done, total, note=""):
+    global seen
+    seen += what.startswith("epoch")
+    if seen == {stop_at} and len(sys.argv) > 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+training.train(tiny_experiment(Path({str(root)!r})), Path(sys.argv[1]), progress=progress)
+"""
+
+    def run(folder: Path, *arguments: str) -> int:
+        repository = Path(__file__).parents[1]
+        return subprocess.run([sys.executable, "-c", setup, str(folder), *arguments], cwd=repository).returncode
+
+    tiny_experiment(root)
+    assert run(tmp_path / "straight") == 0
+    assert run(tmp_path / "killed", "kill") == -9
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    assert run(tmp_path / "killed") == 0
+    straight, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("straight", "killed"))
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "straight" / "log.csv").read_text()
+
+
+def test_finished_run_is_returned_untouched_when_trained_again(root: Path, tmp_path: Path) -> None:
+    run = train(tiny_experiment(root), tmp_path / "run")
+    before = {file.name: file.stat().st_mtime_ns for file in run.path.iterdir()}
+    train(tiny_experiment(root), tmp_path / "run")
+    assert {file.name: file.stat().st_mtime_ns for file in run.path.iterdir()} == before
+
+
+def test_folder_of_another_experiment_is_refused_and_kept(root: Path, tmp_path: Path) -> None:
+    run = train(tiny_experiment(root), tmp_path / "run")
+    weights = (run.path / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match=r"another experiment.*Choose another run folder"):
+        train(tiny_experiment(root, seed=1), tmp_path / "run")
+    assert (run.path / "model.safetensors").read_bytes() == weights
+
+
+def test_seed_alone_decides_the_weights(root: Path, tmp_path: Path) -> None:
+    runs = [train(tiny_experiment(root, seed=seed), tmp_path / name) for name, seed in (("a", 5), ("b", 5), ("c", 6))]
+    weights = [(run.path / "model.safetensors").read_bytes() for run in runs]
+    assert weights[0] == weights[1]
+    assert weights[0] != weights[2]
+
+
+def test_training_stops_by_name_and_keeps_the_checkpoint_when_the_loss_is_not_finite(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_module, "LOG_STEPS", 1)
+    learnt = training_module._learn
+    steps = 0
+
+    def breaks_in_the_second_epoch(*arguments: object) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        return learnt(*arguments) * (float("nan") if steps == 10 else 1)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training_module, "_learn", breaks_in_the_second_epoch)
+    with pytest.raises(UserError, match="epoch 2 of 2, steps 2 to 2: the loss is nan"):
+        train(tiny_experiment(root), tmp_path / "run")
+    kept = load_file(tmp_path / "run" / "checkpoint.safetensors")
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_damaged_checkpoint_is_named_when_resuming(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(tiny_experiment(root), folder)
+    (folder / "metrics.json").unlink()
+    (folder / "checkpoint.safetensors").write_bytes(b"\xff" * 40)
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors: a checkpoint that cannot be read"):
+        train(tiny_experiment(root), folder)
+
+
+def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_decay(root: Path, tmp_path: Path) -> None:
+    seen: list[torch.optim.Adam] = []
+    norms: list[float] = []
+
+    class Spy(torch.optim.Adam):
+        def step(self, closure: None = None) -> None:  # type: ignore[override]
+            norms.extend(float(p.grad.norm()) for group in self.param_groups for p in group["params"])
+            super().step()
+
+    def spying(*arguments: object) -> torch.optim.Adam:
+        seen.append(adam(*arguments))
+        seen[-1].__class__ = Spy
+        return seen[-1]
+
+    adam = training_module._adam
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_module, "_adam", spying)
+        train(tiny_experiment(root, training=Training(epochs=1, clip_norm=0.05)), tmp_path / "run")
+    assert max(norms) == pytest.approx(0.05, rel=1e-3)
+    assert sum(norm > 0.049 for norm in norms) > 1  # by itself: all tensors together would share one 0.05
+    decayed, others = seen[0].param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (1e-8, 0)
+    assert {p.ndim for p in decayed["params"]} == {2}
+    assert {p.ndim for p in others["params"]} == {1}
+    assert (decayed["betas"], decayed["eps"]) == ((0.9, 0.999), 1e-8)
+
+
+def test_learning_rate_falls_in_21_stairs_over_the_papers_run() -> None:
+    examples = 5 * 6_308_488
+    stairs = {learning_rate(Training(), seen) for seen in range(0, examples, 1000)}
+    assert len(stairs) == 22
+    assert max(stairs) == 6e-4
+    assert min(stairs) == pytest.approx(2.04e-4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("slot", "value", "message"),
+    [
+        ("pooling", Slot("men"), "unknown pooling 'men'.*Did you mean 'mean'"),
+        ("classification", Slot("moe", {"expert": 2}), "'expert'.*Did you mean 'experts'"),
+        ("loss", Slot("crossentropy"), "Did you mean 'cross_entropy'"),
+        ("normalisation", "joynt", "joint"),
+    ],
+)
+def test_training_names_the_nearest_method_and_leaves_no_folder_when_it_is_unknown(
+    root: Path, tmp_path: Path, slot: str, value: object, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        train(tiny_experiment(root, **{slot: value}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: Path) -> None:
+    tiny_experiment(root)
+    unlabelled = write_tiny(tmp_path / "test", 5, seed=3, labelled=False)
+    both = Data(str(unlabelled), str(root / "validation"), streams=STREAMS)
+    with pytest.raises(UserError, match=r"test0\.tfrecord, record 0: video '030000' has no labels"):
+        train(tiny_experiment(root, data=both), tmp_path / "run")
+
+    write_vocabulary(tmp_path / "three.csv", unnamed(3))
+    small = Data(str(root / "train"), str(root / "validation"), str(tmp_path / "three.csv"), STREAMS)
+    with pytest.raises(UserError, match=r"record \d+, context 'labels': found label \d.*expected 0 to 2"):
+        train(tiny_experiment(root, data=small), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_loss_of_the_first_step_is_that_of_the_untrained_model(root: Path, tmp_path: Path) -> None:
+    """A zero logit is p = 1/3 for each of the MoE's classes: two experts at 1/2, one dummy (SPEC 3.2)."""
+    experiment = tiny_experiment(root, training=Training(epochs=1, batch_size=120, learning_rate=0.0))
+    run = train(dataclasses.replace(experiment, classification=Slot("moe")), tmp_path / "run")
+    labels = np.mean([len(row) for row in run.predictions["true_labels"]])
+    expected = labels * np.log(3) + (CLASSES - labels) * np.log(1.5)
+    assert run.log["loss"].iloc[0] == pytest.approx(expected, rel=0.2)
