@@ -62,12 +62,12 @@ def main() -> None:
         for key, sentence in faults.items():
             st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(sentence)}")
     st.title(page.title, anchor=False)
-    try:
-        page.run()
-    except UserError as error:
-        fault(error)
+    page.run()
 
 
 # A process that reads shards for this one imports this file again, under another name, and must not run it.
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        fault(error)

@@ -13,6 +13,10 @@ from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 from yt8m_core.scale import SCALE_WORDS, scale_of
 
+GAP = (
+    "GAP@20, global average precision: the 20 best labels of every video, all in one list by their probability. 1 "
+    "where all true labels stand before all wrong ones, 0 where no true label is in it."
+)
 MOST_LISTED = 20_000  # ids that a browser is sent; of a larger data set, the id is typed
 
 
@@ -73,7 +77,7 @@ def provenance(*, run: Run | None = None, data: tuple[state.DataSet, Videos] | N
             f"Data set **{plain(st.session_state['data'])}**: {len(videos):,} videos, {videos.schema.level}-level "
             f"features {plain(streams)}, **{scale_words(source, videos)}**."
         )
-    st.caption("  \n".join(lines))
+    st.caption("  \n".join(lines), help=GAP if run else None)
 
 
 def videos_for(run: Run, data: state.DataSet) -> Videos:

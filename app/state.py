@@ -88,7 +88,7 @@ def places() -> tuple[list[Path], list[Path]]:
     """Where runs are looked for, and the data sets that are shown beside those of the runs."""
 
     def named(variable: str) -> list[Path]:
-        return [Path(part).expanduser() for part in os.environ.get(variable, "").split(os.pathsep) if part]
+        return [Path(part).expanduser().absolute() for part in os.environ.get(variable, "").split(os.pathsep) if part]
 
     world = demo_folder()
     built = [world / "validation", world / "train"] if (world / "world.json").is_file() else []
@@ -138,8 +138,9 @@ def _open_run(path: Path, stamp: Stamp) -> Run | str:
     """A finished and sound run, or what is wrong with it."""
     try:
         run = Run.open(path)
-        if not isinstance(run.metrics.get("validation"), dict):
-            return f"{path / 'metrics.json'}: no validation metrics."
+        validation = run.metrics.get("validation")
+        if not isinstance(validation, dict) or not {"gap", "gap_low", "gap_high"} <= validation.keys():
+            return f"{path / 'metrics.json'}: no GAP of the validation data."
         named = run.vocabulary.num_classes
     except UserError as error:
         return str(error)

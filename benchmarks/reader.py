@@ -7,7 +7,6 @@ give the very same batches as ours. TensorFlow and ``tfrecord`` are optional.
 import importlib.util
 import mmap
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -29,7 +28,7 @@ from yt8m_core.data.loader import Loader, ordered_batches
 from yt8m_core.data.records import parse, sequence_example, write_shard
 
 BATCH, MAX_FRAMES, CLASSES = 128, 300, 4716
-# An epoch of the Loader reads the records so many times: a real one is 38,000 batches, its buffers are made once.
+# An epoch of a loader reads the records so many times: a real one is 38,000 batches, its buffers are made once.
 PASSES = 5
 STREAMS = (("rgb", 1024), ("audio", 128))
 WIDTH = sum(dim for _, dim in STREAMS)
@@ -200,7 +199,8 @@ def check_equal(ours: Batches, peer: Iterable[tuple[Any, Any]]) -> None:
 
 
 def _consume(batches: Callable[[], Iterable[object]]) -> None:
-    deque(batches(), maxlen=0)
+    for _batch in batches():  # as in any training loop, a batch lives until the next one is there
+        pass
 
 
 def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:

@@ -120,7 +120,7 @@ def test_imbalance_in_words_and_every_label_in_the_table() -> None:
     assert table["rank"].tolist() == list(range(1, 121))
     top = table["count"][:6].sum() / table["count"].sum()
     assert f"**5%** of the labels hold **{top:.0%}**" in words(at)
-    assert f"Of 120 labels, {(table['count'] == 0).sum()} occur in no video" in words(at)
+    assert f"occur in no video here, {(table['count'] == 0).sum()} of 120" in words(at)
 
 
 def test_label_is_looked_up() -> None:
@@ -613,6 +613,24 @@ def test_run_that_is_trained_again_shows_its_new_numbers(
     save_file({name: tensor * 0 for name, tensor in weights.items()}, run / "model.safetensors")
     at.run()
     assert charts(at) != before
+
+
+def test_setting_that_is_unknown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_SCALE", "huge")
+    at = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    assert "YT8M_SCALE=huge" in faults(at)
+
+
+def test_run_with_an_unknown_pooling_is_not_offered(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run_copy(demo_home, tmp_path, "mine") / "config.json"
+    config.write_text(config.read_text().replace('"indirect_clustering"', '"indirect_clusters"'))
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    at = opened("attention", run=OTHER)
+    assert faults(at) == ""
+    assert [button.label for button in at.button] == [f"Use run {ATTENDING}"]
+    assert "Did you mean 'indirect_clustering'?" in faults(opened("attention", run="mine"))
 
 
 def test_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Where a pooling looks (section 2.2.4 of the paper): its weight for each second of a video."""
 
+import contextlib
 import html
 
 import streamlit as st
@@ -7,6 +8,7 @@ import streamlit as st
 import state
 from parts import choose, chosen_data, chosen_run, plain, provenance, scale_words, video_picker, videos_for
 from yt8m_core import figures
+from yt8m_core.errors import UserError
 
 run, data = chosen_run(), chosen_data()
 videos = videos_for(run, data)
@@ -19,8 +21,9 @@ if not state.attends(run):
         icon=":material/info:",
     )
     for key, other in state.find_all_runs()[0].items():
-        if state.attends(other):
-            st.button(f"Use run {key}", on_click=choose("run", key), icon=":material/model_training:")
+        with contextlib.suppress(UserError):  # a run with a fault of its own is none to choose
+            if state.attends(other):
+                st.button(f"Use run {key}", on_click=choose("run", key), icon=":material/model_training:")
     st.stop()
 
 video = video_picker(videos)
@@ -48,9 +51,9 @@ with right:
 
 st.markdown(
     "The run makes one vector of the whole video: the mean of its seconds, in which a second counts by its **weight** "
-    "p<sub>t</sub>. The higher the line, the more that second has to say; the dashed line is a plain mean, where all "
+    "pₜ. The higher the line, the more that second has to say; the dashed line is a plain mean, where all "
     "seconds count alike. The **effective frames** are how many seconds take part: all of them where they count alike, "
-    "1 where one second decides alone.".replace("<sub>t</sub>", "ₜ")
+    "1 where one second decides alone."
 )
 if scene is not None:
     st.markdown("Shaded is the **main scene**: the seconds that truly show the labels, known in the demo world alone.")

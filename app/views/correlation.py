@@ -61,7 +61,7 @@ if picked:
     # By φ whatever is shown, so that the labels keep their places when the measure is switched.
     chosen = chosen[statistics.cluster_order(statistics.measure(pairs, labels.num_videos, "phi", chosen))]
     left, right = st.columns([5, 2], gap="large")
-    with left, st.container(horizontal=True, wrap=False):  # a narrow screen scrolls: its names need their width
+    with left, st.grid(1, min_column_width=660, wrap=False):  # a narrow screen scrolls: its names need their width
         figure = figures.correlation(
             statistics.measure(pairs, labels.num_videos, measure, chosen),
             [labels.vocabulary.name(label) for label in chosen.tolist()],
@@ -71,7 +71,6 @@ if picked:
         event: Any = st.plotly_chart(
             figure,
             key="matrix",
-            width=760,
             on_select="rerun",
             selection_mode="points",
             alt=f"Matrix of {len(chosen)} labels with the {measure} of each pair",

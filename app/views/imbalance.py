@@ -32,7 +32,8 @@ with words:
     )
     st.caption(
         "Head labels are the fewest that hold half of all labels given, head and mid together the fewest that hold "
-        f"90%. Labels that occur in no video here: {spread['unseen_labels']:,.0f} of {spread['labels']:,.0f}."
+        f"90%. The tail includes the labels that occur in no video here, {spread['unseen_labels']:,.0f} of "
+        f"{spread['labels']:,.0f}; they are not drawn."
     )
     st.markdown(f"Gini coefficient: **{spread['gini']:.2f}**")
     st.caption("0 where all labels are equally frequent, towards 1 where one label has all the videos.")

@@ -87,7 +87,7 @@ else:
 
 ranking = prediction.ranking(vocabulary, true_labels)
 best = ranking[:TOP]
-left, right = st.columns([4, 3], gap="large")
+left, right = st.columns(2, gap="large")
 with left:
     st.plotly_chart(
         figures.predictions(
@@ -98,12 +98,12 @@ with left:
         alt=f"Probabilities of the {len(best)} best labels",
     )
 COLUMNS = {
-    "rank": st.column_config.NumberColumn("Rank", width="small"),
-    "name": st.column_config.TextColumn("Label", pinned=True),
+    "rank": st.column_config.NumberColumn("Rank", width=60),
+    "name": st.column_config.TextColumn("Label"),
     "probability": st.column_config.ProgressColumn(
         "Probability", help="How likely the model holds the label to be. Labels are judged one by one: no sum of 1."
     ),
-    "true": st.column_config.CheckboxColumn("True", width="small", help="Whether the data give the video this label."),
+    "true": st.column_config.CheckboxColumn("True", width=60, help="Whether the data give the video this label."),
 }
 with right:
     if true_labels is None:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 
-# Batches that are drawn together and sorted by length. More pad less (8: an eighth of the rows where lengths are uniform,
-# 32: a twentieth), but once they hold all of a small data set, the same videos meet in every epoch.
+# Batches that are drawn together and sorted by length. More pad less (8: an eighth of the rows where lengths are
+# uniform, 32: a twentieth), but once they hold all of a small data set, the same videos meet in every epoch.
 BUCKET = 8
 
 
