@@ -216,6 +216,12 @@ def _truth(world: Path, stamp: Stamp) -> pd.DataFrame:
     return demo.read_truth(world)
 
 
+def of_demo_world(run: Run, video_id: str) -> bool:
+    """Whether a video is one of the demo world that a run was trained on."""
+    world = demo_world_of(run.experiment.data.train)
+    return world is not None and video_id in _truth(world, _stamp([world / "truth.parquet"])).index
+
+
 def main_scene(data: DataSet, video_id: str, num_frames: int) -> list[tuple[int, int]] | None:
     """The true main scene of a video of the demo world, as runs of frames; None for any other video."""
     world = demo_world_of(data.path)

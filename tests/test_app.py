@@ -369,7 +369,9 @@ def test_file_that_cannot_be_used_is_refused_in_a_sentence(name: str, content: b
 def test_real_video_is_predicted_by_a_run_with_other_labels(real_data: Path) -> None:
     at = upload("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
     assert faults(at) == ""
-    assert "file's labels, 11, are taken as the run numbers" in words(at)
+    assert "different sets of labels: the run knows the 120 made-up labels of the demo world" in words(at)
+    assert "whose labels are 11, is no video of it" in words(at)
+    assert "true labels of this video are not known" in words(at)
     assert "video SjJ3" in charts(at)[0]
     assert len(at.dataframe[-1].value) == 20
 

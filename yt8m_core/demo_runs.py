@@ -1,18 +1,16 @@
 """The demo world and the runs trained on it, so that the app and the notebooks have something to show at once."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from yt8m_core.data import demo
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Slot, Training
 from yt8m_core.progress import Progress, silent
+from yt8m_core.runs import Run
 from yt8m_core.workspace import workspace
-
-if TYPE_CHECKING:
-    from yt8m_core.runs import Run
 
 # demo: minutes on a laptop. smoke: proves that something runs; its numbers are never kept.
 WORLDS = {"demo": demo.World(), "smoke": demo.smoke()}
@@ -57,18 +55,26 @@ def experiments() -> dict[str, Experiment]:
 
 
 def is_ready() -> bool:
-    """Whether the demo world and all its runs are there."""
+    """Whether the demo world and all its runs are there, as this version makes them."""
     return demo.is_built(demo_folder(), WORLDS[demo_scale()]) and all(
-        (runs_folder() / name / "metrics.json").is_file() for name in experiments()
+        _is_of(runs_folder() / name, experiment) and (runs_folder() / name / "metrics.json").is_file()
+        for name, experiment in experiments().items()
     )
 
 
-def prepare(progress: Progress = silent) -> "list[Run]":
-    """Build the demo world and train its runs, as far as they are not there yet."""
+def prepare(progress: Progress = silent) -> list[Run]:
+    """Build the demo world and train its runs, as far as they are not there yet.
+
+    A world or a demo run that another version left is replaced.
+    """
     from yt8m_core.training import train  # Fabric takes seconds to import, and the app must start without it
 
     folder, world = demo_folder(), WORLDS[demo_scale()]
-    if not demo.is_built(folder, world):
+    world_stands = demo.is_built(folder, world)
+    for name, experiment in experiments().items():
+        if not (world_stands and _is_of(runs_folder() / name, experiment)):
+            shutil.rmtree(runs_folder() / name, ignore_errors=True)
+    if not world_stands:
         demo.build(folder, world, lambda done, total: progress("building the demo world", done, total))
     runs = []
     for name, experiment in experiments().items():
@@ -78,3 +84,11 @@ def prepare(progress: Progress = silent) -> "list[Run]":
 
         runs.append(train(experiment, runs_folder() / name, progress=named))
     return runs
+
+
+def _is_of(folder: Path, experiment: Experiment) -> bool:
+    """Whether a run folder, finished or not, is of an experiment."""
+    try:
+        return Run.open(folder).experiment == experiment
+    except UserError:
+        return False

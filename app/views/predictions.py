@@ -77,6 +77,14 @@ else:
             icon=":material/warning:",
         )
         true_labels = None
+    elif true_labels and run.facts.scale == "demo" and not state.of_demo_world(run, mine.id):
+        st.warning(
+            f"The file and the run have different sets of labels: the run knows the {vocabulary.num_classes} made-up "
+            f"labels of the demo world, and the file, whose labels are {given}, is no video of it. The predictions are "
+            "in the run's labels; which are true is not known.",
+            icon=":material/warning:",
+        )
+        true_labels = None
     elif true_labels:
         st.caption(
             f":material/info: The numbers of the file's labels, {given}, are taken as the run numbers its labels. If "
