@@ -34,7 +34,8 @@ notebooks: $(INSTALLED) ## execute nb/ at YT8M_SCALE (demo, or smoke as in the t
 	YT8M_SCALE=$(or $(YT8M_SCALE),demo) $(BIN)/python -m pytest --nbmake --nbmake-timeout=1200 --override-ini addopts= \
 	  $(if $(filter smoke,$(YT8M_SCALE)),,--overwrite) nb
 
-bench: $(INSTALLED) ## our speed beside the peers' and the machine's limit; also needs: pip install -e '.[bench]'
+bench: $(INSTALLED) ## our speed beside the peers' and the machine's limit; installs the peers (TensorFlow) first
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment and everything made (demo world, runs, indexes)

@@ -89,7 +89,9 @@ def test_readme_names_only_files_and_commands_that_exist() -> None:
 
 
 def test_make_help_lists_every_target() -> None:
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[0] for line in printed.splitlines()} == {
         "help", "app", "test", "lint", "notebooks", "bench", "clean",
     }  # fmt: skip

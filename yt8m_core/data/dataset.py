@@ -15,8 +15,18 @@ from yt8m_core.data.index import Index, Progress, open_index
 from yt8m_core.data.scan import Schema, Streams, frame_header, interpret
 from yt8m_core.errors import UserError
 
-# Open maps at a time: each holds a file descriptor, of which a system commonly allows 1,024.
-OPEN_SHARDS = 256
+
+def _most_open_shards() -> int:
+    """Maps open at a time: each holds a file descriptor, and a quarter of what a process may have is left to them."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has thousands
+        return 1024
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 16 if allowed == resource.RLIM_INFINITY else allowed // 4
+
+
+OPEN_SHARDS = _most_open_shards()
 
 
 class Videos:
