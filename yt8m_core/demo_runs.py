@@ -67,6 +67,8 @@ def prepare(progress: Progress = silent) -> list[Run]:
 
     A world or a demo run that another version left is replaced.
     """
+    if is_ready():
+        return [Run.open(runs_folder() / name) for name in experiments()]
     from yt8m_core.training import train  # Fabric takes seconds to import, and the app must start without it
 
     folder, world = demo_folder(), WORLDS[demo_scale()]
