@@ -208,3 +208,12 @@ def test_intervals_reach_from_low_to_high() -> None:
     assert list(figure.layout.yaxis.ticktext) == ["lstm", "moe"]
     assert dots.y.tolist() == [0, 1]
     assert "95 %" in subtitle(figure)
+
+
+def test_predictions_mark_nothing_as_wrong_where_the_truth_is_not_known() -> None:
+    table = pd.DataFrame({"name": ["Dog", "Car"], "score": [0.2, 0.9], "true": pd.array([pd.NA, pd.NA], "boolean")})
+    figure = figures.predictions(table, title="Video", scale="demo world")
+    (bars,) = figure.data
+    assert (bars.name, list(bars.x)) == ("predicted", [0.9, 0.2])
+    assert "true labels not known" in figure.layout.title.subtitle.text
+    assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]

@@ -19,7 +19,8 @@ TOP = 20
 
 def read_file(run: Run) -> tuple[str, int, UploadedVideo]:
     """The video of one's own: what its file is known by, and which of its videos it is. Ends the page without one."""
-    streams = " and ".join(f"{name} [seconds, {width}]" for name, width in run.facts.schema.streams)
+    per_second = "seconds, " if run.facts.schema.level == "frame" else ""
+    streams = " and ".join(f"{name} [{per_second}{width}]" for name, width in run.facts.schema.streams)
     file = st.file_uploader(
         f"An .npz with {plain(streams)}, an .npy with them side by side, or a .tfrecord in YouTube-8M's format",
         ["npz", "npy", "tfrecord"],
@@ -99,7 +100,7 @@ left, right = st.columns(2, gap="large")
 with left:
     st.plotly_chart(
         figures.predictions(
-            best.rename(columns={"probability": "score"}).assign(true=best["true"].fillna(False)),
+            best.rename(columns={"probability": "score"}),
             title=f"Best labels of video {html.escape(video_id)}",
             scale=scale,
         ),

@@ -84,7 +84,8 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     """The best labels of one video as bars, best on top; true labels carry a tick and another colour and pattern.
 
     Args:
-        table: name, score (probability), true (whether the ground truth has it), 20 rows or fewer.
+        table: name, score (probability), true (whether the ground truth has it; NA throughout where it is not known),
+            20 rows or fewer.
         title: Names the video.
         scale: What made the numbers.
 
@@ -93,12 +94,14 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     [('true label', [0.9], ['✓ 0.900']), ('not in the ground truth', [0.2], ['0.200'])]
     """
     ranked = table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
-    true = ranked["true"].to_numpy(bool)
-    figure = go.Figure()
-    for rows, name, colour, pattern, sign in (
+    unknown = bool(ranked["true"].isna().any())
+    true = ranked["true"].fillna(False).to_numpy(bool)
+    kinds = (
         (ranked[true], "true label", BLUE, "", "✓ "),
         (ranked[~true], "not in the ground truth", ORANGE, "/", ""),
-    ):
+    )
+    figure = go.Figure()
+    for rows, name, colour, pattern, sign in ((ranked, "predicted", BLUE, "", ""),) if unknown else kinds:
         figure.add_bar(
             x=rows["score"],
             y=rows.index + 1,
@@ -112,7 +115,8 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             customdata=rows[["name"]],
             hovertemplate="%{customdata[0]}: %{x:.4f}<extra>" + name + "</extra>",
         )
-    style(figure, title, scale, f"{counted(int(true.sum()), 'true label')} among the best {len(ranked)}")
+    found = f"{counted(int(true.sum()), 'true label')} among the best {len(ranked)}"
+    style(figure, title, scale, "true labels not known" if unknown else found)
     # Room for the numbers behind the bars.
     figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * float(ranked["score"].max())])
     figure.update_yaxes(
