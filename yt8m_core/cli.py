@@ -265,7 +265,7 @@ def _experiment_json(path: Path | None) -> dict[str, Any]:
 
 
 def _absolute(data: str | Path) -> str:
-    return str(Path(data).expanduser().absolute())
+    return os.path.abspath(Path(data).expanduser())
 
 
 def _gap(metrics: dict[str, float]) -> str:
