@@ -95,6 +95,7 @@ def test_index_and_labels_tell_what_the_data_hold(
         (["train", "--run", "{root}/r", "--train", "{root}/train"], "no validation data.*--validation DATA"),
         (["train", "--run", "{root}/r", "--experiment", "{root}/none.json"], "no file"),
         (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--pooling", "2+2"], "cannot read"),
+        (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--epochs", "0"], "training, epochs"),
     ],
 )
 def test_fault_is_told_in_a_sentence_and_not_as_a_traceback(
@@ -104,6 +105,15 @@ def test_fault_is_told_in_a_sentence_and_not_as_a_traceback(
         yt8m(monkeypatch, *[argument.format(root=root) for argument in arguments])
     assert str(stopped.value.code).startswith("yt8m: ")
     assert re.search(message, str(stopped.value.code))
+
+
+def test_output_that_cannot_be_written_is_told_and_not_as_a_traceback(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stopped:
+        yt8m(monkeypatch, "predict", run, "--data", run.parent / "validation", "--output", tmp_path / "file" / "p.csv")
+    assert re.match(r"yt8m: .*: .*file", str(stopped.value.code))
 
 
 def test_console_script_ends_with_an_error_status_and_no_traceback_when_it_fails() -> None:

@@ -59,6 +59,15 @@ def test_experiment_names_the_entry_when_it_is_wrong(change: dict[str, object], 
         Experiment.from_dict(EXPERIMENT.to_dict() | change)
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("epochs", 0), ("batch_size", 0), ("decay_examples", 0), ("learning_rate", float("nan")), ("l2", -1.0)],
+)
+def test_training_refuses_a_setting_that_nothing_can_be_learnt_with(setting: str, value: float) -> None:
+    with pytest.raises(UserError, match=f"training, {setting}: found {value}; expected a number from"):
+        Training(**{setting: value})
+
+
 def test_experiment_reads_whole_numbers_where_fractions_are_meant() -> None:
     values = EXPERIMENT.to_dict()
     values["training"]["learning_rate"] = 1

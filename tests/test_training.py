@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 import yt8m_core.training as training_module
 from tests.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
+from yt8m_core.data.records import sequence_example, write_shard
 from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Slot, Training
@@ -197,3 +198,13 @@ def test_loss_of_the_first_step_is_that_of_the_untrained_model(root: Path, tmp_p
     labels = np.mean([len(row) for row in run.predictions["true_labels"]])
     expected = labels * np.log(3) + (CLASSES - labels) * np.log(1.5)
     assert run.log["loss"].iloc[0] == pytest.approx(expected, rel=0.2)
+
+
+def test_classes_are_those_of_all_videos_when_there_is_no_vocabulary(root: Path, tmp_path: Path) -> None:
+    frames = {"rgb": np.zeros((1, 24), np.uint8), "audio": np.zeros((1, 8), np.uint8)}
+    for name, label in (("train", 2), ("validation", 7)):
+        payload = sequence_example({"id": b"x", "labels": [label]}, frames)
+        write_shard(tmp_path / name / "a.tfrecord", [payload])
+    data = Data(str(tmp_path / "train"), str(tmp_path / "validation"), streams=STREAMS)
+    run = train(tiny_experiment(root, data=data), tmp_path / "run")
+    assert run.facts.num_classes == 8

@@ -226,6 +226,8 @@ def main() -> None:
         )
     except UserError as error:
         raise SystemExit(f"yt8m: {error}") from None
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        raise SystemExit(f"yt8m: {error.strerror or error}: {error.filename or 'a file'}") from None
     except KeyboardInterrupt:
         raise SystemExit("yt8m: stopped; a training goes on with the same command") from None
 

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,13 @@ class Training:
     decay_examples: int = 1_500_000  # "1.5M iterations" in the paper: as steps, its run would never decay
     clip_norm: float = 1.0  # of each tensor's gradient
     l2: float = 1e-8  # on the weights of the classification slot
+
+    def __post_init__(self) -> None:
+        """Refuse settings that nothing can be learnt with. Raises UserError that names the first."""
+        for setting in dataclasses.fields(self):
+            value, low = getattr(self, setting.name), 1 if setting.type is int else 0
+            if not low <= value < math.inf:
+                raise UserError(f"{value}", where=f"training, {setting.name}", expected=f"a number from {low} on")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError, safe_open
@@ -75,7 +76,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
             return run
     train_videos = _open(experiment, experiment.data.train, progress)
     validation = _open(experiment, experiment.data.validation, progress)
-    vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, train_videos.label_values)
+    labels = np.concatenate([train_videos.label_values, validation.label_values])
+    vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, labels)
     _check(train_videos, validation, vocabulary, experiment)
     facts = Facts(
         train_videos.schema,
