@@ -139,7 +139,7 @@ def test_length_of_3_gib_is_refused_in_little_memory_when_its_checksum_is_right(
 edits = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=3), st.integers(0, 3)), max_size=3)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(edits=edits, reframed=st.booleans())
 def test_damaged_shard_is_refused_or_read_when_edited(
     edits: list[tuple[float, bytes, int]], reframed: bool, tmp_path_factory: pytest.TempPathFactory

@@ -1,13 +1,12 @@
 """Counts, imbalance and co-occurrence against dense loops, and the measures against their definitions."""
 
 import math
-import time
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -42,7 +41,6 @@ VIDEOS = [[0, 1, 3], [0, 1, 3], [1, 3], [2, 3], [3]]
 # Counting.
 
 
-@settings(deadline=None)
 @given(videos_of_labels)
 def test_counts_and_cooccurrence_equal_loops(videos: list[list[int]]) -> None:
     alone, together = [0] * CLASSES, np.zeros((CLASSES, CLASSES), int)
@@ -60,14 +58,12 @@ def test_counts_and_cooccurrence_equal_loops(videos: list[list[int]]) -> None:
     assert (pairs.dtype, counts(matrix).dtype) == (np.int64, np.int64)
 
 
-def test_cooccurrence_stays_sparse_and_fast_when_there_are_many_labels() -> None:
+def test_cooccurrence_stays_sparse_when_there_are_many_labels() -> None:
     numbers = np.random.default_rng(0)
     sizes = 1 + numbers.poisson(2.4, 57_000)
     values = (4716 * numbers.random(sizes.sum()) ** 4).astype(np.int32)
     matrix = label_matrix(values, np.append(0, sizes.cumsum()), 4716)
-    start = time.process_time()
     pairs = cooccurrence(matrix)
-    assert time.process_time() - start < 2  # 0.04 s; a dense product takes over 10 s
     assert pairs.nnz < 0.1 * 4716**2
     assert int(pairs.sum()) == int((matrix.sum(axis=1) ** 2).sum())
 
@@ -93,7 +89,6 @@ def test_label_matrix_says_what_is_wrong_when_the_labels_are(
 # Imbalance.
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30).filter(any))
 def test_imbalance_equals_loops(number: list[int]) -> None:
     spread = imbalance(number)
@@ -112,7 +107,6 @@ def test_gini_is_zero_when_labels_are_equally_frequent() -> None:
     assert imbalance([0] * 99 + [7])["gini"] == pytest.approx(0.99)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=30).filter(any))
 def test_bands_are_the_fewest_labels_that_hold_half_and_nine_tenths(number: list[int]) -> None:
     order = sorted(range(len(number)), key=lambda label: (-number[label], label))
@@ -169,7 +163,6 @@ def from_the_definition(name: str, dense: NDArray[np.int64], i: int, j: int) -> 
     return float(np.corrcoef(x, y)[0, 1]) if 0 < x.mean() < 1 and 0 < y.mean() < 1 else math.nan
 
 
-@settings(deadline=None)
 @given(videos_of_labels, st.sampled_from(list(MEASURES)))
 def test_measure_equals_its_definition_for_chosen_labels(videos: list[list[int]], name: str) -> None:
     matrix = ragged(videos)
@@ -179,7 +172,6 @@ def test_measure_equals_its_definition_for_chosen_labels(videos: list[list[int]]
     np.testing.assert_allclose(values, expected, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(videos_of_labels, st.sampled_from(list(MEASURES)))
 def test_measure_of_all_labels_agrees_with_that_of_chosen_ones(videos: list[list[int]], name: str) -> None:
     pairs = cooccurrence(ragged(videos))
@@ -220,7 +212,6 @@ def test_measure_says_what_is_wrong_when_it_cannot_be() -> None:
 # Pairs and order.
 
 
-@settings(deadline=None)
 @given(videos_of_labels, st.sampled_from(list(MEASURES)), st.integers(0, 3), st.integers(0, 8))
 def test_strongest_pairs_equal_a_loop_over_all_pairs(
     videos: list[list[int]], name: str, support: int, limit: int

@@ -150,7 +150,7 @@ def test_gap_equals_the_mean_over_all_orders_when_scores_tie(
     assert global_average_precision(np.array(scores), np.array(labels), k) == pytest.approx(expected, abs=1e-14)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(data=st.data(), k=st.integers(1, 3))
 def test_gap_equals_the_mean_over_all_orders_for_drawn_ties(data: st.DataObject, k: int) -> None:
     videos, classes = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
@@ -173,7 +173,7 @@ def test_gap_is_the_mean_of_the_heap_reference_over_shuffles_when_scores_tie() -
     assert global_average_precision(scores, labels, 3) == pytest.approx(np.mean(shuffled), abs=4 * error)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([None, 2, 6]), k=st.integers(1, 9))
 def test_gap_stays_when_videos_or_labels_change_places(seed: int, levels: int | None, k: int) -> None:
     scores, labels = drawn(12, 8, seed=seed, levels=levels)
@@ -185,7 +185,7 @@ def test_gap_stays_when_videos_or_labels_change_places(seed: int, levels: int | 
     assert moved == pytest.approx(expected, abs=1e-14)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([None, 2, 6]))
 def test_gap_stays_when_scores_are_transformed_monotonically(seed: int, levels: int | None) -> None:
     scores, labels = drawn(12, 8, seed=seed, levels=levels)

@@ -32,7 +32,7 @@ def test_masked_crc_equals_the_reference_when_given_any_bytes(data: bytes) -> No
     assert masked_crc32c(memoryview(data)) == masked_crc32c(data)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(stored=st.lists(st.binary(max_size=100), max_size=4))
 def test_shard_equals_the_reference_when_written_and_reads_back(
     stored: list[bytes], tmp_path_factory: pytest.TempPathFactory

@@ -97,7 +97,7 @@ def test_video_level_quirk_is_told_from_a_regular_record_when_it_is(quirk: str) 
     assert scanned(Encoder([quirk]).encode(vector()), vector().schema).offsets is None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(content=contents(), quirks=st.sets(st.sampled_from(QUIRKS)), order=st.integers(0, 99))
 def test_record_of_any_valid_shape_gives_what_the_regular_one_gives(
     content: Content, quirks: set[str], order: int
@@ -117,7 +117,7 @@ edits = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size
 LAST_LABEL_RUNS_ON = small(labels=(9,)).regular().replace(b"\x1a\x03\x0a\x01\x09", b"\x1a\x03\x0a\x01\x89")
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(content=contents(), quirks=st.sets(st.sampled_from([q for q in QUIRKS if q != "keys twice"])), edits=edits)
 def test_damaged_record_gives_a_record_error_or_a_correct_read_when_scanned(
     content: Content, quirks: set[str], edits: list[tuple[float, bytes, int]]
@@ -129,7 +129,7 @@ def test_damaged_record_gives_a_record_error_or_a_correct_read_when_scanned(
     check_scan(payload, content.schema)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(payload=st.binary(max_size=200))
 @example(LAST_LABEL_RUNS_ON)
 def test_any_bytes_give_a_record_error_or_a_correct_read_when_scanned(payload: bytes) -> None:

@@ -694,7 +694,7 @@ def test_the_files_to_mutate_are_valid(name: str) -> None:
     assert read_or_refuse(name, VALID[name]) == 2  # frame and video level, not the sound of AudioSet
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([".npz", ".npy", ".tfrecord", ".pkl", ""]),
     st.sampled_from([b"", b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00", b"\x80\x04"]),
@@ -705,7 +705,7 @@ def test_random_bytes_are_refused(ending: str, start: bytes, content: bytes) -> 
         read_upload(f"a{ending}", start + content, FRAME)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_any_name_is_safe_to_show(name: str) -> None:
     video = one(name + ".npy", npy(RGB))
@@ -715,13 +715,13 @@ def test_any_name_is_safe_to_show(name: str) -> None:
     assert str(error.value).isprintable()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(sorted(VALID)), st.data())
 def test_a_mutated_file_is_read_or_refused(name: str, data: st.DataObject) -> None:
     read_or_refuse(name, mutate(data, VALID[name]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_mutated_member_in_a_sound_zip_is_read_or_refused(data: st.DataObject) -> None:
     sound = {"rgb.npy": npy(RGB), "audio.npy": npy(values(AUDIO)), "labels.npy": npy([1, 2]), "id.npy": npy("abcd")}
@@ -730,7 +730,7 @@ def test_a_mutated_member_in_a_sound_zip_is_read_or_refused(data: st.DataObject)
     read_or_refuse("a.npz", raw_zip(*members))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_mutated_zip_header_is_read_or_refused(data: st.DataObject) -> None:
     content = bytearray(VALID["stored.npz"])
@@ -740,7 +740,7 @@ def test_a_mutated_zip_header_is_read_or_refused(data: st.DataObject) -> None:
     read_or_refuse("a.npz", bytes(content))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.booleans(), st.data())
 def test_a_mutated_payload_in_a_sound_frame_is_read_or_refused(frames: bool, data: st.DataObject) -> None:
     payload = record() if frames else example({"id": b"abcd", "labels": [1], **MEANS})
