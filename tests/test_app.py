@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import runpy
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import ROOT
 from tests.shards import Content, vector, write
 from yt8m_core.data.dataset import open_videos
+from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.errors import UserError
 
 MAIN = ROOT / "app" / "main.py"
@@ -383,6 +385,20 @@ def test_labels_that_the_run_does_not_know_are_told_and_predictions_shown(demo_h
     assert "different sets of labels: the file gives 11, 3861, and the run knows 0 to 119" in words(at)
     assert "true labels of this video are not known" in words(at)
     assert len(at.dataframe[-1].value) == 20
+
+
+def test_label_looked_up_says_whether_it_is_true(demo_home: Path) -> None:
+    vocabulary = read_vocabulary(demo_home / "smoke" / "vocabulary.csv")
+    video, _, true = first_video(demo_home)
+    false = next(label for label in range(vocabulary.num_classes) if label not in true)
+    at = opened("predictions")
+    assert at.selectbox(key="video").value == video
+    for label, ending in ((true[0], ", and a true label."), (false, ".")):
+        at.selectbox(key="label").select(f"{vocabulary.name(label)} · {label}").run()
+        (sentence,) = [
+            line for line in words(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}** is at")
+        ]
+        assert re.fullmatch(r".* is at rank \d+ of 120, probability 0\.\d{4}" + re.escape(ending), sentence)
 
 
 # --- nothing there yet

@@ -135,7 +135,7 @@ with right:
         row = ranking[ranking["label"] == label].iloc[0]
         st.markdown(
             f"**{plain(row['name'])}** is at rank {row['rank']:,} of {len(ranking):,}, probability "
-            f"{row['probability']:.4f}" + (", and a true label." if row["true"] is True else ".")
+            f"{row['probability']:.4f}" + (", and a true label." if label in (true_labels or ()) else ".")
         )
     st.dataframe(
         best,
