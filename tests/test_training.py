@@ -184,6 +184,10 @@ def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: P
     with pytest.raises(UserError, match=r"test0\.tfrecord, record 0: video '030000' has no labels"):
         train(tiny_experiment(root, data=both), tmp_path / "run")
 
+    both = Data(str(root / "train"), str(unlabelled), streams=STREAMS)
+    with pytest.raises(UserError, match=r"test: no video has labels"):
+        train(tiny_experiment(root, data=both), tmp_path / "run")
+
     write_vocabulary(tmp_path / "three.csv", unnamed(3))
     small = Data(str(root / "train"), str(root / "validation"), str(tmp_path / "three.csv"), STREAMS)
     with pytest.raises(UserError, match=r"record \d+, context 'labels': found label \d.*expected 0 to 2"):
@@ -208,3 +212,12 @@ def test_classes_are_those_of_all_videos_when_there_is_no_vocabulary(root: Path,
     data = Data(str(tmp_path / "train"), str(tmp_path / "validation"), streams=STREAMS)
     run = train(tiny_experiment(root, data=data), tmp_path / "run")
     assert run.facts.num_classes == 8
+
+
+def test_run_is_not_gone_on_with_when_its_data_have_changed(tmp_path: Path) -> None:
+    experiment = tiny_experiment(tmp_path)
+    run = train(experiment, tmp_path / "run")
+    (run.path / "metrics.json").unlink()
+    write_tiny(tmp_path / "train", 100, seed=1)
+    with pytest.raises(UserError, match=r"other data than when the run was begun"):
+        train(experiment, tmp_path / "run")

@@ -1,24 +1,21 @@
 """The training loop (section 2.6), on Lightning Fabric: one experiment → one run folder.
 
-``train`` sets up, ``_fit`` is the loop, ``Checkpoint`` is where it can go on. The order of the data is a pure function
-of (seed, epoch, step), so a training that was killed and resumed ends with the weights of one that never was.
+``train`` sets up, ``_fit`` is the loop. The order of the data is a pure function of (seed, epoch, step), so a training
+that was killed and resumed ends with the weights of one that never was.
 """
 
 import csv
-import json
 import math
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
+from yt8m_core.checkpoint import Parts, Position, resume, save
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
@@ -34,16 +31,6 @@ from yt8m_core.scale import scale_of
 
 LOG_STEPS = 20
 CHECKPOINT_STEPS = 1000
-
-
-@dataclass
-class Position:
-    """How far a training is: the next step of an epoch, and the examples that have been learnt from."""
-
-    epoch: int = 0
-    step: int = 0
-    examples: int = 0
-    seconds: float = 0.0
 
 
 def learning_rate(training: Training, examples: int) -> float:
@@ -66,14 +53,13 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         UserError: the data cannot be used, a slot is unknown, the folder holds another experiment, or the loss is no
             longer finite (the last checkpoint stays).
     """
-    if (folder / "config.json").is_file():
-        run = Run.open(folder)
-        if run.experiment != experiment:
-            raise UserError(
-                f"another experiment: {run.experiment}", where=str(folder), advice="Choose another run folder."
-            )
-        if run.finished:
-            return run
+    begun = Run.open(folder) if (folder / "config.json").is_file() else None
+    if begun and begun.experiment != experiment:
+        raise UserError(
+            f"another experiment: {begun.experiment}", where=str(folder), advice="Choose another run folder."
+        )
+    if begun and begun.finished:
+        return begun
     train_videos = _open(experiment, experiment.data.train, progress)
     validation = _open(experiment, experiment.data.validation, progress)
     labels = np.concatenate([train_videos.label_values, validation.label_values])
@@ -86,6 +72,10 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         len(train_videos),
         len(validation),
     )
+    if begun and begun.facts != facts:
+        raise UserError(
+            "other data than when the run was begun", where=str(folder), advice="Choose another run folder."
+        )
 
     fabric = Fabric(accelerator=accelerator, devices=1)
     fabric.seed_everything(experiment.seed, verbose=False)
@@ -96,7 +86,7 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     trained, optimiser = fabric.setup(model, optimiser)
     loss = loss.to(fabric.device)
     parts = Parts(trained, loss, cast(torch.optim.Optimizer, optimiser))
-    position = _resume(folder / "checkpoint.safetensors", parts)
+    position = resume(folder / "checkpoint.safetensors", parts)
     evaluation = _fit(fabric, parts, train_videos, validation, run, position, progress)
     speed = position.examples / max(position.seconds, 1e-9)
     run.finish(
@@ -114,15 +104,6 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     return run
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a training changes."""
-
-    model: nn.Module
-    loss: nn.Module
-    optimiser: torch.optim.Optimizer
-
-
 def _fit(
     fabric: Fabric, parts: Parts, videos: Videos, validation: Videos, run: Run, position: Position, progress: Progress
 ) -> Evaluation:
@@ -138,7 +119,7 @@ def _fit(
         _epoch(fabric, parts, videos, run, position, log, progress)
         evaluation = validate()
         log.add(position, **{name: evaluation.metrics[name] for name in ("gap", "hit_at_1", "perr", "map_present")})
-        _save(run.path / "checkpoint.safetensors", parts, position)
+        save(run.path / "checkpoint.safetensors", parts, position)
     # A training that was stopped between its last epoch and its last file has nothing left to learn.
     return evaluation or validate()
 
@@ -173,7 +154,7 @@ def _epoch(
         if position.step % CHECKPOINT_STEPS == 0:  # a multiple of LOG_STEPS: what is saved is known to be finite
             position.seconds += time.perf_counter() - started
             started = time.perf_counter()
-            _save(run.path / "checkpoint.safetensors", parts, position)
+            save(run.path / "checkpoint.safetensors", parts, position)
     position.seconds += time.perf_counter() - started
     position.epoch, position.step = position.epoch + 1, 0
 
@@ -218,6 +199,10 @@ def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experimen
             where=videos.place(unlabelled),
             advice="Train on shards with labels; test shards have none.",
         )
+    if not validation.labelled.any():
+        raise UserError(
+            "no video has labels", where=experiment.data.validation, advice="Validation measures with them."
+        )
     for one in (videos, validation):
         one.check_labels(vocabulary.num_classes)
 
@@ -234,47 +219,6 @@ def _adam(model: VideoClassifier, training: Training) -> torch.optim.Adam:
         eps=training.epsilon,
         fused=True,
     )
-
-
-def _save(file: Path, parts: Parts, position: Position) -> None:
-    """Write where the training stands: tensors and JSON, nothing pickled."""
-    tensors = {f"model.{name}": tensor for name, tensor in parts.model.state_dict().items()}
-    tensors |= {f"loss.{name}": tensor for name, tensor in parts.loss.state_dict().items()}
-    for number, state in parts.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    tensors["random"] = torch.get_rng_state()
-    with replacing(file) as unfinished:
-        cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(cpu, unfinished, metadata={"position": json.dumps(asdict(position))})
-
-
-def _resume(file: Path, parts: Parts) -> Position:
-    """Put ``parts`` where the checkpoint left them; the start, if there is none."""
-    if not file.is_file():
-        return Position()
-    try:
-        with safe_open(file, framework="pt") as stored:
-            position = Position(**json.loads(stored.metadata()["position"]))
-            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"a checkpoint that cannot be read ({error})", where=str(file), advice="Delete it to start anew."
-        ) from None
-    torch.set_rng_state(tensors.pop("random"))
-    states: dict[int, dict[str, Tensor]] = {}
-    modules: dict[str, dict[str, Tensor]] = {"model": {}, "loss": {}}
-    for name, tensor in tensors.items():
-        part, rest = name.split(".", 1)
-        if part == "optimiser":
-            number, key = rest.split(".", 1)
-            states.setdefault(int(number), {})[key] = tensor
-        else:
-            modules[part][rest] = tensor
-    parts.model.load_state_dict(modules["model"])
-    parts.loss.load_state_dict(modules["loss"])
-    groups = parts.optimiser.state_dict()["param_groups"]
-    parts.optimiser.load_state_dict({"state": states, "param_groups": groups})
-    return position
 
 
 class _Log:
