@@ -7,7 +7,7 @@ import torch
 from tests.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.errors import UserError
-from yt8m_core.evaluation import evaluate, open_data_of
+from yt8m_core.evaluation import evaluate, open_data_of, score
 from yt8m_core.metrics import global_average_precision
 from yt8m_core.runs import Run
 from yt8m_core.training import train
@@ -75,3 +75,11 @@ def test_labels_outside_the_runs_vocabulary_are_refused(run: Run, tmp_path: Path
     assert len(open_videos(tmp_path, streams=STREAMS)) == 1
     with pytest.raises(UserError, match=f"found label {CLASSES} of video 'x'; expected 0 to {CLASSES - 1}"):
         open_data_of(run, tmp_path)
+
+
+def test_consumer_of_scores_keeps_its_gradients_when_it_stops_half_way(run: Run) -> None:
+    scored = score(run.load_model().requires_grad_(True), open_data_of(run, run.experiment.data.validation))
+    _, p = next(scored)
+    assert not p.requires_grad
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()

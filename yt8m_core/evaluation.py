@@ -13,6 +13,7 @@ from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.data.scan import Schema
 from yt8m_core.errors import UserError
+from yt8m_core.experiment import Experiment
 from yt8m_core.metrics import TopLabels
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
@@ -27,17 +28,21 @@ class Evaluation:
 
     metrics: dict[str, Any]  # by name; ``gap_low`` and ``gap_high`` bound GAP's 95 % bootstrap interval over videos
     predictions: pd.DataFrame  # id, labels [20] best first, scores [20], true_labels
-    per_class: pd.DataFrame  # label, positives, ap
+
+
+def open_data(experiment: Experiment, data: str | Path, *, progress: Progress = silent) -> Videos:
+    """Open DATA as an experiment reads it: its streams, its number of frames. Raises UserError as the index does."""
+    return open_videos(
+        data,
+        max_frames=experiment.data.max_frames,
+        streams=experiment.data.streams or None,
+        progress=lambda done, total: progress(f"indexing {data}", done, total),
+    )
 
 
 def open_data_of(run: Run, data: str | Path, *, progress: Progress = silent) -> Videos:
     """Open DATA for a run. Raises UserError where its features or its labels are not those that the run knows."""
-    videos = open_videos(
-        data,
-        max_frames=run.experiment.data.max_frames,
-        streams=run.experiment.data.streams or None,
-        progress=lambda done, total: progress(f"indexing {data}", done, total),
-    )
+    videos = open_data(run.experiment, data, progress=progress)
     if videos.schema != run.facts.schema:
         raise UserError(
             describe(videos.schema), where=str(data), expected=f"{describe(run.facts.schema)}, as run '{run.name}' has"
@@ -60,12 +65,12 @@ def score(
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Every batch of a data set in its order, with its probabilities [B, C] on ``device``."""
     done = 0
-    with torch.inference_mode():
-        for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE)):
+    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE)):
+        with torch.no_grad():  # not around the yield: whoever consumes this would be left without gradients too
             scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
-            done += len(batch.videos)
-            progress("scoring", done, len(videos))
-            yield batch, scores.p
+        done += len(batch.videos)
+        progress("scoring", done, len(videos))
+        yield batch, scores.p
 
 
 def evaluate(
@@ -103,4 +108,4 @@ def evaluate(
             "true_labels": [videos.labels(video) for video in range(len(videos))],
         }
     )
-    return Evaluation({**metric.compute(), "gap_low": low, "gap_high": high}, predictions, metric.per_class())
+    return Evaluation({**metric.compute(), "gap_low": low, "gap_high": high}, predictions)

@@ -1,12 +1,12 @@
 """The run folder: everything that one experiment left behind, and nothing that executes.
 
-config.json          the experiment and the facts of its data
-vocabulary.csv       the names of the labels that it scores
-model.safetensors    the trained weights
-metrics.json         the metrics of the validation data; there once the run is finished
-log.csv              the training as it went
-predictions.parquet  each validation video's 20 best labels
-checkpoint.safetensors   where to go on; only while the run is unfinished
+config.json             the experiment and the facts of its data
+vocabulary.csv          the names of the labels that it scores
+model.safetensors       the trained weights
+metrics.json            the metrics of the validation data; there once the run is finished
+log.csv                 the training as it went
+predictions.parquet     each validation video's 20 best labels
+checkpoint.safetensors  where to go on; only while the run is unfinished
 """
 
 import json

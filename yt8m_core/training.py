@@ -16,11 +16,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from yt8m_core.checkpoint import Parts, Position, resume, save
-from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
 from yt8m_core.errors import UserError
-from yt8m_core.evaluation import Evaluation, describe, evaluate
+from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
 from yt8m_core.experiment import Experiment, Training
 from yt8m_core.files import replacing
 from yt8m_core.model import VideoClassifier
@@ -60,8 +60,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         )
     if begun and begun.finished:
         return begun
-    train_videos = _open(experiment, experiment.data.train, progress)
-    validation = _open(experiment, experiment.data.validation, progress)
+    train_videos = open_data(experiment, experiment.data.train, progress=progress)
+    validation = open_data(experiment, experiment.data.validation, progress=progress)
     labels = np.concatenate([train_videos.label_values, validation.label_values])
     vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, labels)
     _check(train_videos, validation, vocabulary, experiment)
@@ -174,15 +174,6 @@ def _learn(fabric: Fabric, parts: Parts, batch: Batch, rate: float, clip_norm: f
     parts.optimiser.step()
     parts.optimiser.zero_grad()
     return cast(Tensor, loss.detach())
-
-
-def _open(experiment: Experiment, data: str, progress: Progress) -> Videos:
-    return open_videos(
-        data,
-        max_frames=experiment.data.max_frames,
-        streams=experiment.data.streams or None,
-        progress=lambda done, total: progress(f"indexing {data}", done, total),
-    )
 
 
 def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experiment: Experiment) -> None:
