@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from yt8m_core.contracts import Scores
 from yt8m_core.features import mask_of
+from yt8m_core.label_statistics import label_matrix
 from yt8m_core.registry import SLOTS, build
 
 Array = NDArray[np.float64]
@@ -22,12 +23,19 @@ Options = dict[str, Any]
 
 B, T, D, C = 3, 7, 6, 4
 LENGTHS = [T, 4, 1]
-FACTS = {"pooling": (D,), "classification": (D, C), "label_processing": (C,), "loss": ()}
+LABELS = label_matrix([0, 1, 0, 1, 2, 0, 3, 1], [0, 2, 5, 7, 8], C)  # of the training videos
+FACTS: dict[str, dict[str, Any]] = {
+    "fusion": {"streams": [("rgb", 4), ("audio", D - 4)]},
+    "pooling": {"in_features": D, "num_classes": C},
+    "classification": {"in_features": D, "num_classes": C},
+    "label_processing": {"num_classes": C},
+    "loss": {"num_classes": C, "embedding_features": C},
+}
 
 
-# Each method once more in float64, as slowly and plainly as its equations read. Poolings take one video's real frames
-# and return (vector, attention), classifications take one vector and return (p, embedding), label processings take one
-# video's p, losses take the whole batch's p and targets.
+# Each method once more in float64, as slowly and plainly as its equations read. Fusions take one video's real frames
+# and return as many, poolings take them and return (vector, attention), classifications take one vector and return
+# (p, embedding), label processings take one video's p, losses take the whole batch's p and targets.
 
 
 def sigmoid(x: Any) -> Any:
@@ -106,8 +114,125 @@ def cross_entropy(p: Array, targets: Array, options: Options) -> float:
     return total / B
 
 
+def concat(frames: Array, weights: Weights, options: Options) -> Array:
+    return frames
+
+
+def compact_bilinear(frames: Array, weights: Weights, options: Options) -> Array:
+    width, rgb = options.get("width", 2048), FACTS["fusion"]["streams"][0][1]
+    buckets, signs = weights["buckets"], weights["signs"]
+    fused = np.zeros((len(frames), width))
+    for frame, out in zip(frames, fused, strict=True):
+        for i in range(rgb):
+            for j in range(rgb, D):
+                out[(buckets[i] + buckets[j]) % width] += signs[i] * signs[j] * frame[i] * frame[j]
+        out /= np.sqrt(sum(out**2))
+    return fused
+
+
+def attention(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
+    heads = [softmax([query @ frame for frame in frames]) for query in weights["queries.weight"]]
+    parts = [
+        values @ sum(head[t] * frames[t] for t in range(len(frames)))
+        for head, values in zip(heads, weights["values"], strict=True)
+    ]
+    return np.concatenate(parts), sum(heads) / len(heads)
+
+
+def netvlad(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
+    centres, parts = weights["centres"], []
+    for k in range(len(centres)):
+        residual = np.zeros(D)
+        for frame in frames:
+            logits = weights["assign.weight"] @ frame
+            shares = softmax(layer_norm(logits, weights["assign_norm.weight"], weights["assign_norm.bias"]))
+            residual += shares[k] * (frame - centres[k])
+        parts.append(residual / np.sqrt(residual @ residual))
+    x = weights["project.weight"] @ (np.concatenate(parts) / np.sqrt(len(centres)))
+    x = layer_norm(x, weights["project_norm.weight"], weights["project_norm.bias"])
+    if options.get("gating", True):
+        x = sigmoid(weights["gate.weight"] @ x + weights["gate.bias"]) * x
+    return x, None
+
+
+def context_gating(p: Array, weights: Weights, options: Options) -> Array:
+    return sigmoid(weights["gate.weight"] @ p + weights["gate.bias"]) * p
+
+
+def two_layer_moe(vector: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
+    gates = weights["gate.0.weight"] @ vector + weights["gate.0.bias"]
+    if options.get("variant") == "authors":
+        experts, last = vector, "expert"
+    else:
+        experts, last = weights["expert.0.weight"] @ vector + weights["expert.0.bias"], "expert.1"
+    k, dummy = options.get("experts", 2), options.get("dummy", True)
+    p = np.zeros(C)
+    for c in range(C):
+        shares = softmax([weights["gate.1.weight"][c * (k + dummy) + i] @ gates for i in range(k + dummy)])
+        for i in range(k):
+            row = c * k + i
+            p[c] += shares[i] * sigmoid(weights[f"{last}.weight"][row] @ experts + weights[f"{last}.bias"][row])
+    return p, vector
+
+
+def correlation(p: Array, weights: Weights, options: Options) -> Array:
+    beta, gamma, authors = options.get("beta", 0), options.get("gamma", 0), options.get("variant") == "authors"
+    alpha = 1 - gamma if authors else options.get("alpha", 1)
+    o = np.log(p / (1 - p)) if options.get("space") == "logit" else p
+    mixed = alpha * o
+    for c in range(len(p)):
+        for other in range(len(p)):
+            at = (other, c) if authors else (c, other)
+            if beta:
+                mixed[c] += beta * weights["fixed"][at] * o[other]
+            if gamma:
+                mixed[c] += gamma * weights["trained"][at] * o[other]
+    return sigmoid(mixed) if options.get("space") == "logit" else mixed
+
+
+def pseudo_huber(p: Array, targets: Array, options: Options) -> float:
+    delta, level, eps = options.get("delta", 0.5), options.get("level", "class"), options.get("eps", 0)
+    costs = -(targets * np.log(p + eps) + (1 - targets) * np.log(1 - p + eps))
+    if level != "class":
+        costs = costs.sum(axis=1, keepdims=True)
+    if level == "batch":
+        costs = np.array([[costs.mean()]])
+    return sum(delta**2 * (np.sqrt(1 + (cost / delta) ** 2) - 1) for cost in costs.flat) / len(costs)
+
+
+def center(p: Array, targets: Array, options: Options) -> float:
+    """With the centres at 0, where they start, and the logits as the embedding, as ``call`` has it."""
+    authors = options.get("variant") == "authors"
+    lengths = np.mean if options.get("dims", "mean" if authors else "sum") == "mean" else np.sum
+    pairs, videos = [], []
+    for video, labels in zip(np.log(p / (1 - p)), targets, strict=True):
+        squares = [lengths(video**2) for label in labels if label]
+        pairs += squares
+        videos.append(np.mean(squares) if squares else 0)
+    inner = pseudo_huber(p, targets, {}) if "loss" in options else cross_entropy(p, targets, {})
+    return inner + options.get("weight", 0.001) * np.mean(pairs if authors else videos)
+
+
 REFERENCES: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (mean, indirect_clustering, logistic, moe, mlp, identity, cross_entropy)
+    f.__name__: f
+    for f in (
+        mean,
+        indirect_clustering,
+        logistic,
+        moe,
+        mlp,
+        identity,
+        cross_entropy,
+        two_layer_moe,
+        correlation,
+        pseudo_huber,
+        center,
+        concat,
+        compact_bilinear,
+        attention,
+        netvlad,
+        context_gating,
+    )
 }
 OPTIONS: dict[str, list[Options]] = {
     "indirect_clustering": [
@@ -117,6 +242,9 @@ OPTIONS: dict[str, list[Options]] = {
         {"variant": "authors"},
         {"variant": "authors", "post": "l2"},
     ],
+    "compact_bilinear": [{}, {"width": 5}],
+    "attention": [{"width": 16}, {"heads": 3, "width": 6}],
+    "netvlad": [{"width": 16}, {"clusters": 3, "width": 5, "gating": False}],
     "moe": [{}, {"experts": 3, "dummy": False}, {"experts": 1, "dummy": False}, {"experts": 16}],
     "mlp": [
         {"hidden": [8, 5, 7]},
@@ -124,7 +252,21 @@ OPTIONS: dict[str, list[Options]] = {
         {"hidden": [8, 8], "variant": "authors"},
         {"hidden": [8, 8], "variant": "authors", "layer_norm": False},
     ],
+    "two_layer_moe": [
+        {"hidden": 5},
+        {"hidden": 8, "experts": 3, "dummy": False},
+        {"hidden": 8, "variant": "authors"},
+    ],
+    "correlation": [
+        {},
+        {"beta": 0.1, "gamma": 0.03},
+        {"alpha": 0.5, "gamma": 0.3, "space": "logit"},
+        {"beta": 0.3, "space": "logit", "matrix_norm": "centered"},
+        {"gamma": 0.3, "space": "logit", "variant": "authors"},
+    ],
     "cross_entropy": [{}, {"eps": 1e-5}],
+    "pseudo_huber": [{}, {"delta": 2.0, "eps": 1e-5}, {"level": "example"}, {"level": "batch", "delta": 3.0}],
+    "center": [{}, {"weight": 2.0, "dims": "mean", "loss": "pseudo_huber"}, {"weight": 3.0, "variant": "authors"}],
 }
 
 
@@ -137,7 +279,9 @@ def cases(*slots: str) -> Any:
 def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float64) -> nn.Module:
     """The method with random weights everywhere, so that no 0 or 1 of an initialisation hides a mistake."""
     torch.manual_seed(0)
-    method = build(slot, name, chosen, *FACTS[slot]).to(dtype).eval()
+    method = build(slot, name, chosen, **FACTS[slot]).to(dtype).eval()
+    if hasattr(method, "observe"):
+        method.observe(LABELS)
     for weight in method.parameters():
         nn.init.normal_(weight)
     return method
@@ -146,7 +290,7 @@ def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float
 def inputs(slot: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
     """What a slot takes: frames (garbage in the padding), a vector, logits and an embedding, or logits and targets."""
     torch.manual_seed(1)
-    shapes = {"pooling": [(B, T, D)], "classification": [(B, D)]}.get(slot, [(B, C), (B, D)])
+    shapes = {"fusion": [(B, T, D)], "pooling": [(B, T, D)], "classification": [(B, D)]}.get(slot, [(B, C), (B, D)])
     values = [torch.randn(shape, dtype=dtype) for shape in shapes]
     return (values[0], torch.rand(B, C, dtype=dtype).round()) if slot == "loss" else tuple(values)
 
@@ -155,6 +299,9 @@ def call(
     slot: str, method: nn.Module, values: Sequence[Tensor], lengths: Sequence[int] = LENGTHS
 ) -> tuple[Tensor, ...]:
     """The outputs of a method as plain tensors."""
+    if slot == "fusion":
+        mask = mask_of(torch.tensor(lengths), values[0].shape[1])
+        return (method(values[0] * mask[..., None], mask),)  # padding is 0, as features.normalise leaves it
     if slot == "pooling":
         pooled = method(values[0], mask_of(torch.tensor(lengths), values[0].shape[1]))
         return (pooled.vector,) if pooled.attention is None else (pooled.vector, pooled.attention)

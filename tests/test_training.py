@@ -14,6 +14,7 @@ from yt8m_core.data.records import sequence_example, write_shard
 from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Slot, Training
+from yt8m_core.registry import build
 from yt8m_core.training import learning_rate, train
 
 
@@ -39,7 +40,8 @@ def test_run_is_complete_and_has_learnt_when_training_ends(root: Path, tmp_path:
     assert losses.iloc[-1] < losses.iloc[0] / 2
     assert list(run.predictions["id"]) == [f"02{n:04d}" for shard in range(2) for n in range(shard, 40, 2)]
     assert {file.name for file in run.path.iterdir()} == {
-        "config.json", "log.csv", "metrics.json", "model.safetensors", "predictions.parquet", "vocabulary.csv",
+        "config.json", "log.csv", "metrics.json", "model.safetensors", "predictions.parquet", "tensorboard",
+        "vocabulary.csv",
     }  # fmt: skip
 
 
@@ -99,17 +101,21 @@ def test_seed_alone_decides_the_weights(root: Path, tmp_path: Path) -> None:
 def test_training_stops_by_name_and_keeps_the_checkpoint_when_the_loss_is_not_finite(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_module, "LOG_STEPS", 1)
-    learnt = training_module._learn
-    steps = 0
+    breaks = build("loss", "center", {}, num_classes=CLASSES, embedding_features=32)
+    forward, steps = breaks.forward, 0
 
-    def breaks_in_the_second_epoch(*arguments: object) -> torch.Tensor:
+    def breaks_in_the_second_epoch(*arguments: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         nonlocal steps
         steps += 1
-        return learnt(*arguments) * (float("nan") if steps == 10 else 1)  # type: ignore[arg-type]
+        loss, parts = forward(*arguments)
+        if steps < 10:
+            return loss, parts
+        return loss * float("nan"), {**parts, "center_distance": parts["center_distance"] * float("inf")}
 
-    monkeypatch.setattr(training_module, "_learn", breaks_in_the_second_epoch)
-    with pytest.raises(UserError, match="epoch 2 of 2, steps 2 to 2: the loss is nan"):
+    breaks.forward = breaks_in_the_second_epoch
+    monkeypatch.setattr(training_module, "build", lambda *args, **facts: breaks)
+    fault = r"epoch 2 of 2, step 2 of 8 \(its 16 videos: '01\d+', '01\d+', '01\d+', …\): the center distance is inf"
+    with pytest.raises(UserError, match=fault):
         train(tiny_experiment(root), tmp_path / "run")
     kept = load_file(tmp_path / "run" / "checkpoint.safetensors")
     assert all(tensor.isfinite().all() for tensor in kept.values())

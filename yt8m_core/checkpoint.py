@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from yt8m_core.errors import UserError
 from yt8m_core.files import replacing
@@ -30,15 +31,25 @@ class Parts:
     model: nn.Module
     loss: nn.Module
     optimiser: torch.optim.Optimizer
+    average: AveragedModel | None = None  # of the model's weights over the steps
+
+    @property
+    def best(self) -> nn.Module:
+        """What the training comes to: the average, or else the model itself."""
+        return self.model if self.average is None else self.average.module
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All that have weights or buffers, by name."""
+        modules = {"model": self.model, "loss": self.loss}
+        return modules if self.average is None else {**modules, "average": self.average}
 
 
 def save(file: Path, parts: Parts, position: Position) -> None:
-    """Write what the training has changed, the state of the random numbers, and its position."""
-    tensors = {f"model.{name}": tensor for name, tensor in parts.model.state_dict().items()}
-    tensors |= {f"loss.{name}": tensor for name, tensor in parts.loss.state_dict().items()}
+    """Write what the training has changed, and its position."""
+    tensors = {f"{part}.{name}": t for part, m in parts.modules.items() for name, t in m.state_dict().items()}
     for number, state in parts.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    tensors["random"] = torch.get_rng_state()
     with replacing(file) as unfinished:
         cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         save_file(cpu, unfinished, metadata={"position": json.dumps(asdict(position))})
@@ -59,18 +70,15 @@ def resume(file: Path, parts: Parts) -> Position:
         raise UserError(
             f"a checkpoint that cannot be read ({error})", where=str(file), advice="Delete it to start anew."
         ) from None
-    torch.set_rng_state(tensors.pop("random"))
     states: dict[int, dict[str, Tensor]] = {}
-    modules: dict[str, dict[str, Tensor]] = {"model": {}, "loss": {}}
     for name, tensor in tensors.items():
-        part, rest = name.split(".", 1)
-        if part == "optimiser":
-            number, key = rest.split(".", 1)
+        if name.startswith("optimiser."):
+            _, number, key = name.split(".", 2)
             states.setdefault(int(number), {})[key] = tensor
-        else:
-            modules[part][rest] = tensor
-    parts.model.load_state_dict(modules["model"])
-    parts.loss.load_state_dict(modules["loss"])
+    for part, module in parts.modules.items():
+        module.load_state_dict(
+            {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
+        )
     groups = parts.optimiser.state_dict()["param_groups"]
     parts.optimiser.load_state_dict({"state": states, "param_groups": groups})
     return position

@@ -95,6 +95,7 @@ def train(
     classification: str | None = None,
     label_processing: str | None = None,
     loss: str | None = None,
+    fusion: str | None = None,
     normalisation: str | None = None,
     vocabulary: Path | None = None,
     streams: tuple[str, ...] = (),
@@ -102,9 +103,14 @@ def train(
     epochs: int | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    accumulate: int | None = None,
+    ema: float | None = None,
+    precision: str | None = None,
     seed: int | None = None,
 ) -> None:
     """Train one experiment; the same command goes on where an earlier one was stopped.
+
+    On several GPUs, or machines: torchrun --standalone --nproc-per-node 8 -m -- yt8m_core train …
 
     A slot is a name, or a name with options: --classification "moe(experts=16)". What is not given is as in the
     paper, or as in --experiment.
@@ -114,10 +120,11 @@ def train(
         train: The training data: a shard, a folder of shards, or a glob.
         validation: The validation data, likewise.
         experiment: A JSON file to start from, for example the config.json of a run.
-        pooling: Frames to a vector: mean, indirect_clustering.
-        classification: A vector to scores: moe, mlp, logistic.
-        label_processing: Scores to scores: identity.
-        loss: cross_entropy.
+        pooling: Frames to a vector: mean, indirect_clustering, attention, netvlad.
+        classification: A vector to scores: moe, two_layer_moe, mlp, logistic.
+        label_processing: Scores to scores: identity, correlation, context_gating.
+        loss: cross_entropy, pseudo_huber, center.
+        fusion: Of a frame's streams: concat, compact_bilinear.
         normalisation: Of a frame's features: joint, per_modality, none.
         vocabulary: The names of the labels; without it, the vocabulary beside the training data, if any.
         streams: Feature streams of your own as name:width.
@@ -125,6 +132,9 @@ def train(
         epochs: Passes over the training data (5).
         batch_size: Videos a step (128).
         learning_rate: Of Adam (0.0006).
+        accumulate: Take each batch in so many parts, which needs less memory (1).
+        ema: Decay of a moving average of the weights, which is then what is kept, such as 0.999 (0: none).
+        precision: Of the matrix products: float32, or bfloat16 on GPUs that have it (float32).
         seed: Of the weights and of the order of the videos (0).
     """
     from yt8m_core.experiment import Experiment, Slot
@@ -138,8 +148,16 @@ def train(
         "streams": _streams(streams),
         "max_frames": max_frames,
     }
-    training = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "accumulate": accumulate,
+        "ema": ema,
+        "precision": precision,
+    }
     slots = {"pooling": pooling, "classification": classification, "label_processing": label_processing, "loss": loss}
+    slots |= {"fusion": fusion}
     for part, given in (("data", data), ("training", training)):
         values[part] = {**values.get(part, {}), **{name: value for name, value in given.items() if value is not None}}
     for name, text in slots.items():
@@ -151,8 +169,9 @@ def train(
         if name not in values["data"]:
             raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
     trained = train_experiment(Experiment.from_dict(values), run, progress=Bars())
-    print(f"{trained.path}: {trained.experiment}")
-    print(f"{_gap(trained.metrics['validation'])} ({trained.facts.scale})")
+    if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
+        print(f"{trained.path}: {trained.experiment}")
+        print(f"{_gap(trained.metrics['validation'])} ({trained.facts.scale})")
 
 
 def evaluate(run: RunArgument, data: str, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:

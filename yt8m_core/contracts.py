@@ -21,18 +21,42 @@ class Pooled(NamedTuple):
     attention: Tensor | None = None  # [B, T], rows sum to 1 over the real frames, 0 on padding
 
 
+class Mixture(NamedTuple):
+    """The k experts of each class, where a classification has them, for a label processing that acts on them.
+
+    A gate more than experts is the dummy's, the expert that always answers no.
+    """
+
+    log_gates: Tensor  # [B, C, k or k + 1]
+    expert_logits: Tensor  # [B, C, k]
+
+
 class Scores(NamedTuple):
     """Label probabilities as log p and log(1-p), so that sigmoids, mixtures and means stay exact in float32."""
 
     log_p: Tensor  # [B, C]
     log_not_p: Tensor  # [B, C]
     embedding: Tensor  # [B, e], the penultimate layer (section 2.5.1)
+    mixture: Mixture | None = None  # what p was mixed from
 
     @classmethod
     def from_logits(cls, logits: Tensor, embedding: Tensor) -> Self:
         """Scores of p = sigmoid(logits [B, C]), where 1-p = sigmoid(-logits)."""
         logits = at_least_float32(logits)
         return cls(F.logsigmoid(logits), F.logsigmoid(-logits), embedding)
+
+    @classmethod
+    def from_mixture(cls, gate_logits: Tensor, expert_logits: Tensor, embedding: Tensor) -> Self:
+        """Scores of p = Σ_i g_i e_i (section 2.3.2), from gates [B, C, k or k + 1] and experts [B, C, k].
+
+        log p = log Σ_i exp(log g_i + log e_i), and log(1-p) likewise with 1-e_i, so neither ever rounds to log 0.
+        """
+        log_gates = at_least_float32(gate_logits).log_softmax(dim=2)
+        experts = at_least_float32(expert_logits)
+        gates, dummy = log_gates.tensor_split([experts.shape[2]], dim=2)  # the dummy's is [B, C, 1] or [B, C, 0]
+        log_yes = gates + F.logsigmoid(experts)
+        log_no = torch.cat([gates + F.logsigmoid(-experts), dummy], dim=2)
+        return cls(log_yes.logsumexp(dim=2), log_no.logsumexp(dim=2), embedding, Mixture(log_gates, experts))
 
     @property
     def p(self) -> Tensor:

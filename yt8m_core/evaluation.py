@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -61,14 +62,22 @@ def describe(schema: Schema) -> str:
 
 
 def score(
-    model: VideoClassifier, videos: Videos, *, device: torch.device | str = "cpu", progress: Progress = silent
+    model: VideoClassifier,
+    videos: Videos,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+    process: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Every batch of a data set in its order, with its probabilities [B, C] on ``device``."""
+    """Every batch of a data set in its order, with its probabilities [B, C] on ``device``.
+
+    ``process`` (r, n) leaves only every nth batch, from the rth on.
+    """
     done = 0
-    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE)):
+    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE)[process[0] :: process[1]]):
         with torch.no_grad():  # not around the yield: whoever consumes this would be left without gradients too
             scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
-        done += len(batch.videos)
+        done = min(done + len(batch.videos) * process[1], len(videos))
         progress("scoring", done, len(videos))
         yield batch, scores.p
 
@@ -81,10 +90,13 @@ def evaluate(
     device: torch.device | str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
+    process: tuple[int, int] = (0, 1),
 ) -> Evaluation:
     """Metrics and the 20 best labels of every video.
 
-    The model is put into evaluation mode and left as it was found. Raises UserError for data without any label.
+    Of n processes of a group, each is told by ``process`` (r, n) which it is, scores its part of the videos, each video
+    once, and gets the whole result. The model is put into evaluation mode and left as it was found. Raises UserError
+    for data without any label.
     """
     if not videos.labelled.any():
         raise UserError(
@@ -94,17 +106,21 @@ def evaluate(
     model.eval()
     metric = TopLabels(num_classes)
     metric.to(device)
-    for batch, p in score(model, videos, device=device, progress=progress):
+    for batch, p in score(model, videos, device=device, progress=progress, process=process):
         rows, labels = batch.labels.to(device)
         metric.update(p, (rows, labels))
     model.train(training)
     low, high = metric.bootstrap(seed)
-    best = metric.best()
+    with metric.sync_context():
+        best = metric.best()  # of process 0, then of process 1, …
+    batches = ordered_batches(len(videos), BATCH_SIZE)
+    scored = np.concatenate([batch for r in range(process[1]) for batch in batches[r :: process[1]]])
+    order = np.argsort(scored)
     predictions = pd.DataFrame(
         {
             "id": videos.ids,
-            "labels": list(best.labels.cpu().numpy()),
-            "scores": list(best.scores.cpu().numpy()),
+            "labels": list(best.labels.cpu().numpy()[order]),
+            "scores": list(best.scores.cpu().numpy()[order]),
             "true_labels": [videos.labels(video) for video in range(len(videos))],
         }
     )

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, get_origin
 
-from yt8m_core.errors import UserError
+from yt8m_core.errors import UserError, check_choice
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,18 @@ class Training:
     decay_examples: int = 1_500_000  # "1.5M iterations" in the paper: as steps, its run would never decay
     clip_norm: float = 1.0  # of each tensor's gradient
     l2: float = 1e-8  # on the weights of the classification slot
+    accumulate: int = 1  # a batch is learnt from in so many parts, one after the other, to take less memory
+    ema: float = 0.0  # decay of a moving average of the weights, which is then what is measured and kept; 0: none
+    precision: str = "float32"  # of the matrix products: float32 or bfloat16
 
     def __post_init__(self) -> None:
         """Refuse settings that nothing can be learnt with. Raises UserError that names the first."""
+        check_choice("precision", self.precision, ("float32", "bfloat16"), where="training")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"{self.ema}", where="training, ema", expected="a decay from 0 to below 1, such as 0.999")
         for setting in dataclasses.fields(self):
             value, low = getattr(self, setting.name), 1 if setting.type is int else 0
-            if not low <= value < math.inf:
+            if setting.type is not str and not low <= value < math.inf:
                 raise UserError(f"{value}", where=f"training, {setting.name}", expected=f"a number from {low} on")
 
 
@@ -91,6 +97,7 @@ class Experiment:
     classification: Slot = Slot("moe")
     label_processing: Slot = Slot("identity")
     loss: Slot = Slot("cross_entropy")
+    fusion: Slot = Slot("concat")  # of a frame's streams, section 2.1
     normalisation: str = "joint"  # of a frame's features, section 2.1: joint, per_modality or none
     training: Training = Training()
     seed: int = 0

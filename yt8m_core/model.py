@@ -3,21 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 
-from yt8m_core.contracts import Pooled, Scores
-from yt8m_core.errors import check_choice
+from yt8m_core.contracts import Scores
+from yt8m_core.errors import UserError, check_choice
 from yt8m_core.features import NORMALISATIONS, normalise
-from yt8m_core.registry import build
+from yt8m_core.registry import build, takes_frames
 
 Choice = tuple[str, Mapping[str, Any]]  # a method's name in its slot, and its options
+NO_POOLING: Choice = ("none", {})  # what stands before a classification that takes the frames themselves
 
 
 class Trace(NamedTuple):
     """What passed between the slots."""
 
     attention: Tensor | None  # [B, T], of a pooling that attends
-    vector: Tensor  # [B, d], O_g
+    vector: Tensor | None  # [B, d], O_g; None where the classification takes the frames themselves
     classified: Scores  # [B, C], O_h
     processed: Scores  # [B, C], O_c
 
@@ -46,6 +48,7 @@ class VideoClassifier(nn.Module):
         pooling: Choice,
         classification: Choice,
         label_processing: Choice,
+        fusion: Choice = ("concat", {}),
         normalisation: str = "joint",
     ) -> None:
         """Build each slot through the registry.
@@ -53,9 +56,10 @@ class VideoClassifier(nn.Module):
         Args:
             streams: name and width of each feature stream; D is their sum.
             num_classes: C, from the vocabulary or the index.
-            pooling: name and options of g.
+            pooling: name and options of g; "none" before a classification that takes the frames themselves.
             classification: name and options of h.
             label_processing: name and options of C.
+            fusion: name and options of what joins the streams of a frame (section 2.1).
             normalisation: how frames become unit vectors (``features.normalise``).
 
         Raises:
@@ -65,12 +69,25 @@ class VideoClassifier(nn.Module):
         check_choice("normalisation", normalisation, NORMALISATIONS)
         self.streams = tuple(streams)
         self.normalisation = normalisation
-        in_features = sum(width for _, width in streams)
-        self.pooling = build("pooling", *pooling, in_features)
-        self.classification = build(
-            "classification", *classification, cast(int, self.pooling.out_features), num_classes
-        )
-        self.label_processing = build("label_processing", *label_processing, num_classes)
+        self.fusion = build("fusion", *fusion, streams=self.streams)
+        in_features = cast(int, self.fusion.out_features)
+        self.pooling = None
+        if not takes_frames(classification[0]):
+            self.pooling = build("pooling", *pooling, in_features=in_features, num_classes=num_classes)
+            in_features = cast(int, self.pooling.out_features)
+        elif pooling != NO_POOLING:
+            raise UserError(
+                f"pooling '{pooling[0]}' before classification '{classification[0]}'",
+                expected="pooling 'none', since this classification takes the frames themselves",
+            )
+        self.classification = build("classification", *classification, in_features=in_features, num_classes=num_classes)
+        self.label_processing = build("label_processing", *label_processing, num_classes=num_classes)
+
+    def observe(self, labels: csr_array) -> None:
+        """Show the training split's labels [N, C] to the methods that use them as a prior, before they are trained."""
+        for module in self.modules():
+            if module is not self and (observe := getattr(module, "observe", None)):
+                observe(labels)
 
     def forward(self, frames: Tensor, num_frames: Tensor, targets: Tensor | None = None) -> tuple[Scores, Trace]:
         """Frames [B, T, D] as stored and num_frames [B] → scores [B, C], and the steps on the way.
@@ -78,7 +95,12 @@ class VideoClassifier(nn.Module):
         ``targets`` [B, C] go to the pooling alone: adaptive noise needs them while it trains.
         """
         frames, mask = normalise(frames, num_frames, streams=self.streams, mode=self.normalisation)
-        pooled: Pooled = self.pooling(frames, mask, targets)
-        classified: Scores = self.classification(pooled.vector)
+        frames = self.fusion(frames, mask)  # [B, T, D of the fusion]
+        attention = vector = None
+        if self.pooling is None:
+            classified: Scores = self.classification(frames, mask)
+        else:
+            vector, attention = self.pooling(frames, mask, targets)
+            classified = self.classification(vector)
         processed: Scores = self.label_processing(classified)
-        return processed, Trace(pooled.attention, pooled.vector, classified, processed)
+        return processed, Trace(attention, vector, classified, processed)

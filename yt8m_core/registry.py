@@ -3,7 +3,7 @@
 import inspect
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import nn
@@ -11,17 +11,32 @@ from torch import nn
 from yt8m_core.classification.logistic import Logistic
 from yt8m_core.classification.mlp import MLP
 from yt8m_core.classification.moe import MixtureOfExperts
+from yt8m_core.classification.two_layer_moe import TwoLayerMixtureOfExperts
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.experiment import Slot
+from yt8m_core.fusion import CompactBilinear, Concat
+from yt8m_core.label_processing.context_gating import ContextGating
+from yt8m_core.label_processing.correlation import Correlation
 from yt8m_core.label_processing.identity import Identity
+from yt8m_core.losses.center import Center
 from yt8m_core.losses.cross_entropy import CrossEntropy
+from yt8m_core.losses.pseudo_huber import PseudoHuber
+from yt8m_core.pooling.attention import Attention
 from yt8m_core.pooling.indirect_clustering import IndirectClustering
 from yt8m_core.pooling.mean import Mean
+from yt8m_core.pooling.netvlad import NetVLAD
 
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
-    "pooling": {"mean": Mean, "indirect_clustering": IndirectClustering},
-    "classification": {"logistic": Logistic, "moe": MixtureOfExperts, "mlp": MLP},
-    "label_processing": {"identity": Identity},
-    "loss": {"cross_entropy": CrossEntropy},
+    "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
+    "pooling": {"mean": Mean, "indirect_clustering": IndirectClustering, "attention": Attention, "netvlad": NetVLAD},
+    "classification": {
+        "logistic": Logistic,
+        "moe": MixtureOfExperts,
+        "mlp": MLP,
+        "two_layer_moe": TwoLayerMixtureOfExperts,
+    },
+    "label_processing": {"identity": Identity, "correlation": Correlation, "context_gating": ContextGating},
+    "loss": {"cross_entropy": CrossEntropy, "pseudo_huber": PseudoHuber, "center": Center},
 }
 
 
@@ -31,14 +46,22 @@ def options(slot: str, name: str) -> dict[str, Any]:
     >>> options("classification", "moe")
     {'experts': 2, 'dummy': True}
     """
-    parameters = inspect.signature(_method(slot, name)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {p.name: p.default for p in _parameters(_method(slot, name)) if p.kind is p.KEYWORD_ONLY}
 
 
-def build(slot: str, name: str, chosen: Mapping[str, Any], *facts: int) -> nn.Module:
-    """Build a method of a slot from its name and options; ``facts`` are the widths that its position in the line fixes.
+def build(slot: str, name: str, chosen: Mapping[str, Any], **facts: Any) -> nn.Module:
+    """Build a method of a slot from its name and options.
 
-    Raises UserError, with the nearest name, for an unknown method, option, or a value that the method refuses.
+    Args:
+        slot: a key of ``SLOTS``.
+        name: a method of that slot.
+        chosen: options that differ from their defaults. An option that has the slot's own name holds another method
+            of the slot, as text: ``adaptive_noise(pooling="indirect_clustering")``.
+        facts: what the method's place in the line fixes, by name, such as ``in_features``; a method takes those that
+            it has positional parameters for.
+
+    Raises:
+        UserError: with the nearest name, for an unknown method, option, or a value that the method refuses.
     """
     method, defaults = _method(slot, name), options(slot, name)
     where = f"{slot} '{name}'"
@@ -49,13 +72,30 @@ def build(slot: str, name: str, chosen: Mapping[str, Any], *facts: int) -> nn.Mo
         if not _fits(value, defaults[option]):
             expected = f"a value such as {json.dumps(defaults[option])}"
             raise UserError(repr(value), where=f"{where}, option '{option}'", expected=expected)
-    return method(*facts, **chosen)
+    if slot in defaults:
+        inner = Slot.parse(chosen.get(slot, defaults[slot]))
+        chosen = {**chosen, slot: build(slot, inner.name, inner.options, **facts)}
+    positional = [p.name for p in _parameters(method) if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return method(**{fact: facts[fact] for fact in positional}, **chosen)
+
+
+def takes_frames(classification: str) -> bool:
+    """Whether a classification takes the frames themselves, so that the line has no pooling (equation 13).
+
+    >>> takes_frames("moe")
+    False
+    """
+    return getattr(_method("classification", classification), "takes_frames", False)
 
 
 def _method(slot: str, name: str) -> type[nn.Module]:
     check_choice("slot", slot, SLOTS)
     check_choice(slot, name, SLOTS[slot])
     return SLOTS[slot][name]
+
+
+def _parameters(method: type[nn.Module]) -> Iterable[inspect.Parameter]:
+    return inspect.signature(method).parameters.values()
 
 
 def _fits(value: Any, default: Any) -> bool:

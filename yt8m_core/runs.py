@@ -5,6 +5,7 @@ vocabulary.csv          the names of the labels that it scores
 model.safetensors       the trained weights
 metrics.json            the metrics of the validation data; there once the run is finished
 log.csv                 the training as it went
+tensorboard/            the same, and the parts of the loss, for TensorBoard
 predictions.parquet     each validation video's 20 best labels
 checkpoint.safetensors  where to go on; only while the run is unfinished
 """
@@ -58,6 +59,7 @@ def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":
         pooling=named(experiment.pooling),
         classification=named(experiment.classification),
         label_processing=named(experiment.label_processing),
+        fusion=named(experiment.fusion),
         normalisation=experiment.normalisation,
     )
 

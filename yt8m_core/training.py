@@ -1,31 +1,37 @@
 """The training loop (section 2.6), on Lightning Fabric: one experiment → one run folder.
 
-``train`` sets up, ``_fit`` is the loop. The order of the data is a pure function of (seed, epoch, step), so a training
-that was killed and resumed ends with the weights of one that never was.
+``train`` sets up, ``_Loop`` is the loop. The order of the data and every random number are a pure function of (seed,
+epoch, step), so a training that was killed and resumed ends with the weights of one that never was; and each process
+learns from its part of a batch with the weight of that part, so that several end where one would.
 """
 
-import csv
-import math
+import os
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from lightning_fabric.strategies.ddp import DDPStrategy
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from yt8m_core.checkpoint import Parts, Position, resume, save
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.loader import Batch, Loader, shuffled_batches
+from yt8m_core.data.loader import Batch, Loader, Share, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
 from yt8m_core.errors import UserError
 from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
 from yt8m_core.experiment import Experiment, Training
-from yt8m_core.files import replacing
+from yt8m_core.label_statistics import label_matrix
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
+from yt8m_core.run_log import RunLog
 from yt8m_core.runs import Facts, Run, build_model
 from yt8m_core.scale import scale_of
 
@@ -47,12 +53,16 @@ def learning_rate(training: Training, examples: int) -> float:
 def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", progress: Progress = silent) -> Run:
     """Train an experiment and leave a finished run folder.
 
-    A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is.
+    A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is. Under
+    ``torchrun`` all its processes train together, each on its part of every batch, with the result of one process.
 
     Raises:
         UserError: the data cannot be used, a slot is unknown, the folder holds another experiment, or the loss is no
             longer finite (the last checkpoint stays).
     """
+    fabric = _fabric(accelerator, experiment.training.precision)
+    if not fabric.is_global_zero:
+        progress = silent
     begun = Run.open(folder) if (folder / "config.json").is_file() else None
     if begun and begun.experiment != experiment:
         raise UserError(
@@ -60,16 +70,17 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         )
     if begun and begun.finished:
         return begun
-    train_videos = open_data(experiment, experiment.data.train, progress=progress)
-    validation = open_data(experiment, experiment.data.validation, progress=progress)
-    labels = np.concatenate([train_videos.label_values, validation.label_values])
+    with fabric.rank_zero_first():  # which leaves the index to the others
+        videos = open_data(experiment, experiment.data.train, progress=progress)
+        validation = open_data(experiment, experiment.data.validation, progress=progress)
+    labels = np.concatenate([videos.label_values, validation.label_values])
     vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, labels)
-    _check(train_videos, validation, vocabulary, experiment)
+    _check(videos, validation, vocabulary, experiment)
     facts = Facts(
-        train_videos.schema,
+        videos.schema,
         vocabulary.num_classes,
-        scale_of(experiment.data.train, len(train_videos)),
-        len(train_videos),
+        scale_of(experiment.data.train, len(videos)),
+        len(videos),
         len(validation),
     )
     if begun and begun.facts != facts:
@@ -77,103 +88,202 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
             "other data than when the run was begun", where=str(folder), advice="Choose another run folder."
         )
 
-    fabric = Fabric(accelerator=accelerator, devices=1)
     fabric.seed_everything(experiment.seed, verbose=False)
     model = build_model(experiment, facts)
-    loss = build("loss", experiment.loss.name, experiment.loss.options)
-    optimiser = _adam(model, experiment.training)
-    run = Run.create(folder, experiment, facts, vocabulary)
-    trained, optimiser = fabric.setup(model, optimiser)
-    loss = loss.to(fabric.device)
-    parts = Parts(trained, loss, cast(torch.optim.Optimizer, optimiser))
-    position = resume(folder / "checkpoint.safetensors", parts)
-    evaluation = _fit(fabric, parts, train_videos, validation, run, position, progress)
-    speed = position.examples / max(position.seconds, 1e-9)
-    run.finish(
-        model,
-        {
-            "validation": evaluation.metrics,
-            "data": experiment.data.validation,
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "training_seconds": round(position.seconds, 1),
-            "videos_per_second": round(speed, 1),
-        },
-        evaluation.predictions,
+    model.observe(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
+    loss = build(
+        "loss",
+        experiment.loss.name,
+        experiment.loss.options,
+        num_classes=facts.num_classes,
+        embedding_features=model.classification.embedding_features,
     )
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    optimiser = _adam(model, experiment.training)
+    trained, _ = fabric.setup(model, optimiser)  # which moves the model to the device
+    parts = Parts(model, loss.to(fabric.device), optimiser, _moving_average(model, experiment.training.ema))
+    position = resume(folder / "checkpoint.safetensors", parts)
+    fabric.barrier()  # whatever is read of the folder has been read
+    run = Run(folder, experiment, facts)
+    if fabric.is_global_zero:
+        Run.create(folder, experiment, facts, vocabulary)
+    evaluation = _Loop(fabric, parts, trained, videos, validation, run, position, progress).run_all()
+    if fabric.is_global_zero:
+        run.finish(
+            cast(VideoClassifier, parts.best),
+            {
+                "validation": evaluation.metrics,
+                "data": experiment.data.validation,
+                "parameters": sum(parameter.numel() for parameter in model.parameters()),
+                "training_seconds": round(position.seconds, 1),
+                "videos_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
+                "processes": fabric.world_size,
+            },
+            evaluation.predictions,
+        )
+        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    fabric.barrier()
     return run
 
 
-def _fit(
-    fabric: Fabric, parts: Parts, videos: Videos, validation: Videos, run: Run, position: Position, progress: Progress
-) -> Evaluation:
-    """All epochs that are left, each followed by a look at the validation data."""
+@dataclass(frozen=True)
+class _Loop:
+    """Epochs of steps, each epoch followed by a look at the validation data."""
 
-    def validate() -> Evaluation:
-        model = cast(VideoClassifier, parts.model)
-        return evaluate(model, validation, num_classes=run.facts.num_classes, device=fabric.device, progress=progress)
+    fabric: Fabric
+    parts: Parts
+    trained: nn.Module  # the model as Fabric runs it: in half precision, with gradients shared between processes
+    videos: Videos
+    validation: Videos
+    run: Run
+    position: Position
+    progress: Progress
 
-    log = _Log(run.path / "log.csv", position.examples)
-    evaluation = None
-    while position.epoch < run.experiment.training.epochs:
-        _epoch(fabric, parts, videos, run, position, log, progress)
-        evaluation = validate()
-        log.add(position, **{name: evaluation.metrics[name] for name in ("gap", "hit_at_1", "perr", "map_present")})
-        save(run.path / "checkpoint.safetensors", parts, position)
-    # A training that was stopped between its last epoch and its last file has nothing left to learn.
-    return evaluation or validate()
+    def run_all(self) -> Evaluation:
+        """All epochs that are left."""
+        evaluation = None
+        with RunLog(self.run.path, self.position.examples, writes=self.fabric.is_global_zero) as log:
+            while self.position.epoch < self.run.experiment.training.epochs:
+                self.epoch(log)
+                evaluation = self.validate()
+                names = ("gap", "hit_at_1", "perr", "map_present")
+                log.add(self.position, **{name: evaluation.metrics[name] for name in names})
+                self.save()
+        # A training that was stopped between its last epoch and its last file has nothing left to learn.
+        return evaluation or self.validate()
+
+    def validate(self) -> Evaluation:
+        """Measure the model, or its moving average where there is one."""
+        return evaluate(
+            cast(VideoClassifier, self.parts.best),
+            self.validation,
+            num_classes=self.run.facts.num_classes,
+            device=self.fabric.device,
+            progress=self.progress,
+            process=(self.fabric.global_rank, self.fabric.world_size),
+        )
+
+    def save(self) -> None:
+        """Leave a checkpoint, once for all processes."""
+        if self.fabric.is_global_zero:
+            save(self.run.path / "checkpoint.safetensors", self.parts, self.position)
+
+    def epoch(self, log: RunLog) -> None:
+        """The steps of the epoch at ``position`` that are left, and ``position`` at the start of the next."""
+        position, training, seed = self.position, self.run.experiment.training, self.run.experiment.seed
+        what = f"epoch {position.epoch + 1} of {training.epochs}"
+        batches = shuffled_batches(self.videos.num_frames, training.batch_size, seed=seed, epoch=position.epoch)
+        mine = [  # for each step, what this process does of it
+            shares_of(batch, self.fabric.global_rank, self.fabric.world_size, training.accumulate)
+            for batch in batches[position.step :]
+        ]
+        loader = Loader(
+            self.videos,
+            [share.videos for step in mine for share in step],
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+        loaded = iter(loader)
+        recent: list[dict[str, Tensor]] = []  # what each step since the last line of the log came to, on the device
+        started = time.perf_counter()
+        self.parts.model.train()
+        self.parts.loss.train()
+        for step in mine:
+            rate = learning_rate(training, position.examples)
+            self.set_randomness(seed, position)
+            recent.append(self.step(zip(step, loaded, strict=False), rate, last=len(step) - 1))
+            position.examples += len(batches[position.step])
+            position.step += 1
+            if position.step % LOG_STEPS == 0 or position.step == len(batches):
+                losses = self.means(recent, what, batches)
+                recent.clear()
+                log.add(position, learning_rate=rate, **losses)
+                self.progress(what, position.step, len(batches), f"loss {losses['loss']:.4g}")
+            if position.step % CHECKPOINT_STEPS == 0:  # a multiple of LOG_STEPS: what is saved is known to be finite
+                position.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                self.save()
+        position.seconds += time.perf_counter() - started
+        position.epoch, position.step = position.epoch + 1, 0
+
+    def set_randomness(self, seed: int, position: Position) -> None:
+        """Make dropout and noise a function of the step, and different in each process."""
+        key = [seed % 2**64, position.epoch, position.step, self.fabric.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
+
+    def step(self, batches: Iterable[tuple[Share, Batch]], rate: float, last: int) -> dict[str, Tensor]:
+        """One step: backward over this process's shares of the batch, clip each tensor by itself, Adam.
+
+        Returns the loss, its parts and the norm of the gradient, of all shares together, on the device.
+        """
+        fabric, parts = self.fabric, self.parts
+        seen: dict[str, Tensor] = {}
+        for number, (share, batch) in enumerate(batches):
+            frames = batch.frames.to(fabric.device, non_blocking=True)
+            num_frames = batch.num_frames.to(fabric.device, non_blocking=True)
+            targets = batch.targets(self.run.facts.num_classes, fabric.device)
+            if not share.weight:  # a stand-in, so that this process takes part: it must teach nothing
+                targets.zero_()
+            with fabric.no_backward_sync(cast(Any, self.trained), enabled=number < last and fabric.world_size > 1):
+                scores, _ = self.trained(frames, num_frames, targets)
+                loss, named = parts.loss(scores, targets)
+                # Processes end with the mean of their gradients; this one's is to count by its part of the batch.
+                fabric.backward(loss * share.weight * fabric.world_size)
+            for name, value in {"loss": loss.detach(), **named}.items():
+                counted = share.weight * value.float() if share.weight else torch.zeros_like(value, dtype=torch.float32)
+                seen[name] = seen[name] + counted if name in seen else counted
+        norms = [
+            nn.utils.clip_grad_norm_(parameter, self.run.experiment.training.clip_norm)
+            for parameter in parts.model.parameters()
+        ]
+        for group in parts.optimiser.param_groups:
+            group["lr"] = rate
+        parts.optimiser.step()
+        parts.optimiser.zero_grad()
+        if (after_step := getattr(parts.loss, "after_step", None)) is not None:
+            after_step(lambda tensor: fabric.all_reduce(tensor, reduce_op="sum"))
+        if parts.average is not None:
+            parts.average.update_parameters(parts.model)
+        return {**seen, "gradient": torch.stack(norms).norm() / fabric.world_size}
+
+    def means(self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]) -> dict[str, float]:
+        """The means over recent steps, over all processes. Raises UserError where one of them is not finite."""
+        names = list(recent[0])
+        table = torch.stack([torch.stack([step[name] for name in names]) for step in recent])  # [steps, names]
+        table = cast(Tensor, self.fabric.all_reduce(table, reduce_op="sum")).cpu()
+        if not table.isfinite().all():
+            row = int((~table.isfinite()).any(dim=1).nonzero()[0])
+            # The loss is the sum of its parts: what is named is the part, where there is one.
+            name = next(name for name in [*names[1:], names[0]] if not table[row, names.index(name)].isfinite())
+            number = self.position.step - len(recent) + row
+            batch = batches[number]
+            ids = ", ".join(f"'{self.videos.id(int(video))}'" for video in batch[:3])
+            raise UserError(
+                f"the {name.replace('_', ' ')} is {table[row, names.index(name)]:g}",
+                where=f"{what}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
+                advice=f"Lower the learning rate. The last good checkpoint stays in {self.run.path}.",
+            )
+        return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
 
 
-def _epoch(
-    fabric: Fabric, parts: Parts, videos: Videos, run: Run, position: Position, log: "_Log", progress: Progress
-) -> None:
-    """The steps of the epoch at ``position`` that are left, and ``position`` at the start of the next."""
-    experiment = run.experiment
-    training = experiment.training
-    what = f"epoch {position.epoch + 1} of {training.epochs}"
-    batches = shuffled_batches(videos.num_frames, training.batch_size, seed=experiment.seed, epoch=position.epoch)
-    losses: list[Tensor] = []  # since the last line of the log; on the device, for reading one waits for the step
-    started = time.perf_counter()
-    parts.model.train()
-    for batch in Loader(videos, batches[position.step :], pin_memory=fabric.device.type == "cuda"):
-        rate = learning_rate(training, position.examples)
-        losses.append(_learn(fabric, parts, batch, rate, training.clip_norm, run.facts.num_classes))
-        position.step += 1
-        position.examples += len(batch.videos)
-        if position.step % LOG_STEPS == 0 or position.step == len(batches):
-            mean = float(torch.stack(losses).mean())
-            if not math.isfinite(mean):
-                raise UserError(
-                    f"the loss is {mean}",
-                    where=f"{what}, steps {position.step - len(losses) + 1} to {position.step}",
-                    advice=f"Lower the learning rate. The last good checkpoint stays in {run.path}.",
-                )
-            losses.clear()
-            log.add(position, learning_rate=rate, loss=mean)
-            progress(what, position.step, len(batches), f"loss {mean:.4g}")
-        if position.step % CHECKPOINT_STEPS == 0:  # a multiple of LOG_STEPS: what is saved is known to be finite
-            position.seconds += time.perf_counter() - started
-            started = time.perf_counter()
-            save(run.path / "checkpoint.safetensors", parts, position)
-    position.seconds += time.perf_counter() - started
-    position.epoch, position.step = position.epoch + 1, 0
+def _fabric(accelerator: str, precision: str) -> Fabric:
+    """Fabric for this process: alone, or one of those that ``torchrun`` started on one or more machines."""
+    processes, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=here,
+        num_nodes=processes // here,
+        # Buffers are priors and centres, which every process computes alike; a correlation matrix takes 89 MB.
+        strategy=DDPStrategy(forward_sync_buffers=False) if processes > 1 else "auto",
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
 
 
-def _learn(fabric: Fabric, parts: Parts, batch: Batch, rate: float, clip_norm: float, num_classes: int) -> Tensor:
-    """One step: forward, backward, clip each tensor's gradient by itself, Adam. Returns the loss."""
-    frames = batch.frames.to(fabric.device, non_blocking=True)
-    num_frames = batch.num_frames.to(fabric.device, non_blocking=True)
-    targets = batch.targets(num_classes, fabric.device)
-    scores, _ = parts.model(frames, num_frames, targets)
-    loss, _ = parts.loss(scores, targets)
-    fabric.backward(loss)
-    for parameter in parts.model.parameters():
-        torch.nn.utils.clip_grad_norm_(parameter, clip_norm)
-    for group in parts.optimiser.param_groups:
-        group["lr"] = rate
-    parts.optimiser.step()
-    parts.optimiser.zero_grad()
-    return cast(Tensor, loss.detach())
+def _moving_average(model: nn.Module, decay: float) -> AveragedModel | None:
+    """The exponential moving average of the weights; None for a decay of 0, which is no average."""
+    if not decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experiment: Experiment) -> None:
@@ -210,23 +320,3 @@ def _adam(model: VideoClassifier, training: Training) -> torch.optim.Adam:
         eps=training.epsilon,
         fused=True,
     )
-
-
-class _Log:
-    """``log.csv``: a line every few steps with the loss, and a line an epoch with the validation metrics."""
-
-    COLUMNS = ("epoch", "step", "examples", "learning_rate", "loss", "gap", "hit_at_1", "perr", "map_present")
-
-    def __init__(self, file: Path, examples: int) -> None:
-        """Open the log of a training that stands at ``examples``: what an earlier try wrote past that is dropped."""
-        self.file = file
-        lines = file.read_text().splitlines()[1:] if file.is_file() else []
-        kept = [line for line in lines if int(line.split(",")[2]) <= examples and examples > 0]
-        with replacing(file) as unfinished:
-            unfinished.write_text("\n".join([",".join(self.COLUMNS), *kept]) + "\n")
-
-    def add(self, position: Position, **values: Any) -> None:
-        """Append a line."""
-        row = {"epoch": position.epoch, "step": position.step, "examples": position.examples, **values}
-        with self.file.open("a", newline="") as file:
-            csv.DictWriter(file, self.COLUMNS, lineterminator="\n").writerow(row)

@@ -22,6 +22,7 @@ class Logistic(nn.Module):
 
     def __init__(self, in_features: int, num_classes: int) -> None:
         super().__init__()
+        self.embedding_features = in_features
         self.output = xavier_linear(in_features, num_classes, bias=True)
 
     def forward(self, vector: Tensor) -> Scores:

@@ -52,6 +52,7 @@ class MLP(nn.Module):
                 layers.append(nn.LayerNorm(width, eps=1e-12))  # TensorFlow's eps
             layers.append(nn.ReLU())
             in_features = width
+        self.embedding_features = in_features
         self.hidden = nn.Sequential(*layers)
         self.output = xavier_linear(in_features, num_classes, bias=variant == "paper")
 

@@ -3,12 +3,10 @@
 "MoE-2" and "MoE-16" of Tables 1, 3 and 4 are ``experts=2`` and ``experts=16``. https://arxiv.org/abs/1706.07960
 """
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.classification.logistic import xavier_linear
-from yt8m_core.contracts import Scores, at_least_float32
+from yt8m_core.contracts import Scores
 from yt8m_core.errors import UserError
 
 
@@ -34,21 +32,15 @@ class MixtureOfExperts(nn.Module):
         super().__init__()
         if experts < 1:
             raise UserError(str(experts), where="moe, option 'experts'", expected="1 or more")
-        self.experts = experts
+        self.embedding_features = in_features
         self.num_classes = num_classes
         # The rows of both are class-major: class 0's k gates, class 1's, …
         self.gate = xavier_linear(in_features, num_classes * (experts + dummy), bias=False)
         self.expert = xavier_linear(in_features, num_classes * experts, bias=True)
 
     def forward(self, vector: Tensor) -> Scores:
-        """Vector [B, d] → scores [B, C]; the embedding is the vector itself.
-
-        log p = log Σ_i exp(log g_i + log e_i), and log(1-p) likewise with 1-e_i, so neither ever rounds to log 0.
-        """
-        B, C = len(vector), self.num_classes
-        log_gates = at_least_float32(self.gate(vector)).view(B, C, -1).log_softmax(dim=2)  # [B, C, k or k + 1]
-        experts = at_least_float32(self.expert(vector)).view(B, C, -1)  # [B, C, k]
-        log_gates, log_dummy = log_gates.tensor_split([self.experts], dim=2)  # the dummy's is [B, C, 1] or [B, C, 0]
-        log_yes = log_gates + F.logsigmoid(experts)
-        log_no = torch.cat([log_gates + F.logsigmoid(-experts), log_dummy], dim=2)
-        return Scores(log_yes.logsumexp(dim=2), log_no.logsumexp(dim=2), embedding=vector)
+        """Vector [B, d] → scores [B, C]; the embedding is the vector itself."""
+        of_each_class = (len(vector), self.num_classes, -1)
+        gates = self.gate(vector).view(of_each_class)  # [B, C, k or k + 1]
+        experts = self.expert(vector).view(of_each_class)  # [B, C, k]
+        return Scores.from_mixture(gates, experts, embedding=vector)

@@ -56,6 +56,24 @@ def shuffled_batches(
     return [batches[i] for i in random.permutation(len(batches))]
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process does of a batch at a time."""
+
+    videos: NDArray[np.int64]  # positions in the data set
+    weight: float  # the part of the whole batch's videos that these are
+
+
+def shares_of(batch: NDArray[np.int64], process: int, processes: int, parts: int = 1) -> list[Share]:
+    """A batch's videos of one process out of several, in ``parts`` that it takes one after the other.
+
+    Each video is in one share of one process. Where there are fewer videos than shares, a share is a video that weighs
+    nothing, so that every process always has as many to do as the others, which wait for it.
+    """
+    cut = np.array_split(batch[process::processes], parts)
+    return [Share(part, len(part) / len(batch)) if len(part) else Share(batch[:1], 0.0) for part in cut]
+
+
 def ordered_batches(num_videos: int, batch_size: int) -> list[NDArray[np.int64]]:
     """All videos in the order of the data set, for evaluation."""
     return [np.arange(i, min(i + batch_size, num_videos)) for i in range(0, num_videos, batch_size)]

@@ -27,10 +27,14 @@ class CrossEntropy(nn.Module):
             raise UserError(str(eps), where="cross_entropy, option 'eps'", expected="0 or more")
         self.eps = eps
 
-    def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores and targets [B, C] in 0 to 1 → the loss and its one named part."""
+    def per_class(self, scores: Scores, targets: Tensor) -> Tensor:
+        """Scores and targets [B, C] in 0 to 1 → the cost of each video and class [B, C]."""
         log_p, log_not_p = scores.log_p, scores.log_not_p
         if self.eps:
             log_p, log_not_p = (log_p.exp() + self.eps).log(), (log_not_p.exp() + self.eps).log()
-        loss = -(targets * log_p + (1 - targets) * log_not_p).sum(dim=1).mean()
+        return -(targets * log_p + (1 - targets) * log_not_p)
+
+    def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores and targets [B, C] in 0 to 1 → the loss and its one named part."""
+        loss = self.per_class(scores, targets).sum(dim=1).mean()
         return loss, {"cross_entropy": loss.detach()}
