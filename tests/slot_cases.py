@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from yt8m_core.contracts import Scores
 from yt8m_core.features import mask_of
 from yt8m_core.label_statistics import label_matrix
-from yt8m_core.registry import SLOTS, build
+from yt8m_core.registry import SLOTS, build, takes_frames
 
 Array = NDArray[np.float64]
 Weights = dict[str, Array]
@@ -54,6 +54,105 @@ def mean(frames: Array, weights: Weights, options: Options) -> tuple[Array, None
     return sum(frames) / len(frames), None
 
 
+def post(vector: Array, name: str, weights: Weights, prefix: str = "post") -> Array:
+    if name == "l2":
+        vector = vector / np.sqrt(np.sum(vector**2))
+    if name == "ln_relu":
+        vector = np.maximum(layer_norm(vector, weights[f"{prefix}.0.weight"], weights[f"{prefix}.0.bias"]), 0)
+    return vector
+
+
+def sum_of_frames(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
+    return post(sum(frames), options.get("post", "l2"), weights), None
+
+
+def position_encoding(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
+    n, vector = options.get("fixed_length") or len(frames), np.zeros(D)
+    for t in range(1, len(frames) + 1):
+        for j in range(1, D + 1):
+            L = (1 - t / n) - (j / D) * (1 - 2 * t / n)
+            vector[j - 1] += frames[t - 1, j - 1] * (1 if options.get("variant") == "authors" else L)
+    return post(vector, options.get("post", "l2"), weights), None
+
+
+def lstm_states(frames: Array, weights: Weights, prefix: str, layer: int, layer_normed: bool) -> tuple[Array, Array]:
+    """All s_t and the last c of one layer."""
+    if layer_normed:
+        U, W = weights[f"{prefix}.inputs.{layer}"], weights[f"{prefix}.recurrent.{layer}"]
+        gain, shift = weights[f"{prefix}.gains.{layer}"], weights[f"{prefix}.shifts.{layer}"]
+        b = np.zeros(len(U))
+    else:
+        U, W, *biases = (
+            weights[f"{prefix}.lstm.{part}_l{layer}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        b = biases[0] + biases[1]
+    width = W.shape[1]
+    c, s, outputs = np.zeros(width), np.zeros(width), []
+    for frame in frames:
+        i, f, g, o = np.split(U @ frame + W @ s + b, 4)
+        if layer_normed:
+            i, f, g, o = (layer_norm(x, gain[k], shift[k]) for k, x in enumerate((i, f, g, o)))
+            c = layer_norm(c * sigmoid(f + 1) + np.tanh(g) * sigmoid(i), gain[4], shift[4])
+        else:
+            c = c * sigmoid(f) + np.tanh(g) * sigmoid(i)
+        s = np.tanh(c) * sigmoid(o)
+        outputs.append(s)
+    return np.array(outputs), c
+
+
+def lstm(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
+    outputs, parts = frames, []
+    for layer in range(options.get("layers", 1)):
+        outputs, c = lstm_states(outputs, weights, "lstm", layer, options.get("layer_norm", False))
+        parts += [c, outputs[-1]]
+    norm = options.get("sum_norm", "l2")
+    if options.get("use_input_sum"):
+        parts.append(post(sum(frames), norm, weights))
+    if options.get("use_output_sum"):
+        parts.append(post(sum(outputs), norm, weights))
+    return np.concatenate(parts), None
+
+
+def many_to_many(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
+    outputs, _ = lstm_states(frames, weights, "lstm", 0, layer_normed=False)
+    steps = [sigmoid(weights["output.weight"] @ s + weights["output.bias"]) for s in outputs]
+    if options.get("variant") == "authors":
+        steps += [sigmoid(weights["output.bias"])] * (300 - len(frames))
+    return sum(steps) / len(steps), sum(outputs) / len(outputs)
+
+
+def cnn(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
+    kernel, filters = options.get("kernel", 5), weights["conv.weight"]  # [d, D, kernel]
+    length = 300 if options.get("variant") == "authors" else max(kernel, len(frames))
+    padded = np.concatenate([frames, np.zeros((length - len(frames), D))])
+    vector = np.full(len(filters), -np.inf)
+    for t in range(length - kernel + 1):
+        for channel in range(len(filters)):
+            answer = weights["conv.bias"][channel]
+            for k in range(kernel):
+                answer += filters[channel, :, k] @ padded[t + k]
+            vector[channel] = max(vector[channel], answer, 0)
+    return post(vector, options.get("post", "l2"), weights), None
+
+
+def adaptive_noise(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array | None]:
+    """As it predicts, without noise: the pooling that it wraps."""
+    return indirect_clustering(frames, weights, {}) if "pooling" in options else sum_of_frames(frames, weights, {})
+
+
+def largest_cluster(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
+    k, n = options.get("clusters", 5), len(frames)
+    centres = [frames[i * n // k] for i in range(k)]
+    for _ in range(options.get("iterations", 10)):
+        nearest = [min(range(k), key=lambda i: np.sum((frame - centres[i]) ** 2)) for frame in frames]
+        for i in range(k):
+            if i in nearest:
+                centres[i] = np.mean([frame for frame, own in zip(frames, nearest, strict=True) if own == i], axis=0)
+    sizes = [nearest.count(i) for i in range(k)]
+    members = np.array([own == sizes.index(max(sizes)) for own in nearest])
+    return frames[members].mean(axis=0), members / members.sum()
+
+
 def indirect_clustering(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array | None]:
     n = len(frames)
     attention = None
@@ -63,12 +162,9 @@ def indirect_clustering(frames: Array, weights: Weights, options: Options) -> tu
         alpha, rho = options.get("scale", 1), options.get("length_exponent", 0)
         attention = softmax([alpha * sum(frames[t] @ frames[i] for i in range(n)) / n**rho for t in range(n)])
         vector = sum(attention[t] * frames[t] for t in range(n))
-    post = options.get("post") or ("ln_relu" if options.get("variant") == "authors" else "none")
-    if post == "l2":
-        vector = vector / np.sqrt(np.sum(vector**2))
-    if post == "ln_relu":
-        vector = np.maximum(layer_norm(vector, weights["post.0.weight"], weights["post.0.bias"]), 0)
-    return vector, attention
+    return post(
+        vector, options.get("post") or ("ln_relu" if options.get("variant") == "authors" else "none"), weights
+    ), attention
 
 
 def logistic(vector: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
@@ -232,8 +328,14 @@ REFERENCES: dict[str, Callable[..., Any]] = {
         attention,
         netvlad,
         context_gating,
+        position_encoding,
+        lstm,
+        many_to_many,
+        cnn,
+        adaptive_noise,
+        largest_cluster,
     )
-}
+} | {"sum": sum_of_frames}
 OPTIONS: dict[str, list[Options]] = {
     "indirect_clustering": [
         {},
@@ -242,6 +344,23 @@ OPTIONS: dict[str, list[Options]] = {
         {"variant": "authors"},
         {"variant": "authors", "post": "l2"},
     ],
+    "sum": [{}, {"post": "none"}, {"post": "ln_relu"}],
+    "position_encoding": [{}, {"post": "none"}, {"fixed_length": 300}, {"variant": "authors"}],
+    "lstm": [
+        {"width": 5},
+        {"width": 5, "use_input_sum": True, "use_output_sum": True},
+        {"width": 4, "layers": 2, "use_output_sum": True, "sum_norm": "none"},
+        {"width": 5, "use_input_sum": True, "use_output_sum": True, "layer_norm": True},
+        {"width": 4, "layers": 2, "layer_norm": True},
+    ],
+    "many_to_many": [{"width": 5}, {"width": 5, "chunk": 3}, {"width": 5, "chunk": 2, "variant": "authors"}],
+    "cnn": [
+        {"channels": 6},
+        {"channels": 5, "kernel": 2, "post": "none"},
+        {"channels": 6, "variant": "authors", "post": "none"},
+    ],
+    "adaptive_noise": [{}, {"pooling": "indirect_clustering", "gamma_norm": "max", "scale": 0.1}],
+    "largest_cluster": [{}, {"clusters": 2, "iterations": 3}, {"clusters": 1}],
     "compact_bilinear": [{}, {"width": 5}],
     "attention": [{"width": 16}, {"heads": 3, "width": 6}],
     "netvlad": [{"width": 16}, {"clusters": 3, "width": 5, "gating": False}],
@@ -287,9 +406,11 @@ def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float
     return method
 
 
-def inputs(slot: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+def inputs(slot: str, name: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
     """What a slot takes: frames (garbage in the padding), a vector, logits and an embedding, or logits and targets."""
     torch.manual_seed(1)
+    if slot == "classification" and takes_frames(name):
+        slot = "pooling"
     shapes = {"fusion": [(B, T, D)], "pooling": [(B, T, D)], "classification": [(B, D)]}.get(slot, [(B, C), (B, D)])
     values = [torch.randn(shape, dtype=dtype) for shape in shapes]
     return (values[0], torch.rand(B, C, dtype=dtype).round()) if slot == "loss" else tuple(values)
@@ -307,5 +428,7 @@ def call(
         return (pooled.vector,) if pooled.attention is None else (pooled.vector, pooled.attention)
     if slot == "loss":
         return (method(Scores.from_logits(values[0], values[0]), values[1])[0],)
+    if values[0].ndim == 3:  # a classification that takes frames
+        return tuple(method(values[0], mask_of(torch.tensor(lengths), values[0].shape[1])))[:3]
     scores = method(values[0] if slot == "classification" else Scores.from_logits(*values))
     return scores.log_p, scores.log_not_p, scores.embedding

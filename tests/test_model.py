@@ -13,7 +13,7 @@ from yt8m_core.contracts import Scores
 from yt8m_core.errors import UserError
 from yt8m_core.features import normalise
 from yt8m_core.model import VideoClassifier
-from yt8m_core.registry import SLOTS
+from yt8m_core.registry import SLOTS, takes_frames
 
 STREAMS = (("rgb", 4), ("audio", 2))
 B, T, D, C = 3, 7, 6, 5
@@ -37,8 +37,14 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randint(0, 256, (B, T, D), dtype=torch.uint8), torch.tensor([T, 3, 0])
 
 
-@pytest.mark.parametrize("pooling", SLOTS["pooling"])
-@pytest.mark.parametrize("classification", SLOTS["classification"])
+LINES = [
+    (pooling, classification)
+    for classification in SLOTS["classification"]
+    for pooling in (["none"] if takes_frames(classification) else SLOTS["pooling"])
+]
+
+
+@pytest.mark.parametrize(("pooling", "classification"), LINES)
 def test_model_when_any_pooling_meets_any_classification(
     batch: tuple[Tensor, Tensor], pooling: str, classification: str
 ) -> None:
@@ -48,7 +54,20 @@ def test_model_when_any_pooling_meets_any_classification(
     assert scores.log_p.isfinite().all()
     scores.log_not_p.sum().backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
-    assert trace.vector.shape == (B, model.pooling.out_features)
+    if pooling == "none":
+        assert trace.vector is None
+        assert trace.attention is None
+    else:
+        assert trace.vector.shape == (B, model.pooling.out_features)
+
+
+def test_model_without_a_pooling_where_one_is_needed_and_the_other_way_round_says_so() -> None:
+    with pytest.raises(
+        UserError, match=r"pooling 'mean' before classification 'many_to_many'.*expected pooling 'none'"
+    ):
+        classifier("mean", "many_to_many")
+    with pytest.raises(UserError, match=r"unknown pooling 'none'"):
+        classifier("none", "moe")
 
 
 def test_trace_when_followed_step_by_step(batch: tuple[Tensor, Tensor]) -> None:

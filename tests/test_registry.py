@@ -16,7 +16,7 @@ METHODS = [(slot, name) for slot, methods in SLOTS.items() for name in methods]
 @pytest.mark.parametrize(
     ("slot", "name", "chosen", "message"),
     [
-        ("pooling", "maen", {}, r"unknown pooling 'maen'\. Did you mean 'mean'\? Known: mean, indirect_clustering"),
+        ("pooling", "maen", {}, r"unknown pooling 'maen'\. Did you mean 'mean'\? Known: mean, sum, "),
         ("classification", "zzz", {}, r"unknown classification 'zzz'\. Known: logistic, moe, mlp"),
         ("classification", ["moe"], {}, r"unknown classification '\['moe'\]'"),
         ("poolin", "mean", {}, r"unknown slot 'poolin'\. Did you mean 'pooling'\?"),

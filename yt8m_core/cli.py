@@ -120,8 +120,8 @@ def train(
         train: The training data: a shard, a folder of shards, or a glob.
         validation: The validation data, likewise.
         experiment: A JSON file to start from, for example the config.json of a run.
-        pooling: Frames to a vector: mean, indirect_clustering, attention, netvlad.
-        classification: A vector to scores: moe, two_layer_moe, mlp, logistic.
+        pooling: Frames to a vector: lstm, cnn, position_encoding, indirect_clustering, adaptive_noise, mean, and more.
+        classification: A vector to scores: moe, two_layer_moe, mlp, logistic; or many_to_many, with --pooling none.
         label_processing: Scores to scores: identity, correlation, context_gating.
         loss: cross_entropy, pseudo_huber, center.
         fusion: Of a frame's streams: concat, compact_bilinear.

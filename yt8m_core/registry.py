@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from yt8m_core.classification.logistic import Logistic
+from yt8m_core.classification.many_to_many import ManyToMany
 from yt8m_core.classification.mlp import MLP
 from yt8m_core.classification.moe import MixtureOfExperts
 from yt8m_core.classification.two_layer_moe import TwoLayerMixtureOfExperts
@@ -21,19 +22,37 @@ from yt8m_core.label_processing.identity import Identity
 from yt8m_core.losses.center import Center
 from yt8m_core.losses.cross_entropy import CrossEntropy
 from yt8m_core.losses.pseudo_huber import PseudoHuber
+from yt8m_core.pooling.adaptive_noise import AdaptiveNoise
 from yt8m_core.pooling.attention import Attention
+from yt8m_core.pooling.cnn import CNN
 from yt8m_core.pooling.indirect_clustering import IndirectClustering
+from yt8m_core.pooling.largest_cluster import LargestCluster
+from yt8m_core.pooling.lstm import LSTMPooling
 from yt8m_core.pooling.mean import Mean
 from yt8m_core.pooling.netvlad import NetVLAD
+from yt8m_core.pooling.position_encoding import PositionEncoding
+from yt8m_core.pooling.sum import Sum
 
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
     "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
-    "pooling": {"mean": Mean, "indirect_clustering": IndirectClustering, "attention": Attention, "netvlad": NetVLAD},
+    "pooling": {
+        "mean": Mean,
+        "sum": Sum,
+        "lstm": LSTMPooling,
+        "cnn": CNN,
+        "position_encoding": PositionEncoding,
+        "indirect_clustering": IndirectClustering,
+        "largest_cluster": LargestCluster,
+        "adaptive_noise": AdaptiveNoise,
+        "attention": Attention,
+        "netvlad": NetVLAD,
+    },
     "classification": {
         "logistic": Logistic,
         "moe": MixtureOfExperts,
         "mlp": MLP,
         "two_layer_moe": TwoLayerMixtureOfExperts,
+        "many_to_many": ManyToMany,
     },
     "label_processing": {"identity": Identity, "correlation": Correlation, "context_gating": ContextGating},
     "loss": {"cross_entropy": CrossEntropy, "pseudo_huber": PseudoHuber, "center": Center},

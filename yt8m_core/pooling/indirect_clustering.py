@@ -4,14 +4,12 @@ Frames of the main scene have many like them, so the sum of a frame's inner prod
 size without clustering. https://arxiv.org/abs/1706.07960
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from yt8m_core.contracts import VARIANTS, Pooled, at_least_float32
 from yt8m_core.errors import check_choice
-from yt8m_core.features import l2_normalise
+from yt8m_core.pooling.sum import build_post
 
 
 class IndirectClustering(nn.Module):
@@ -46,19 +44,13 @@ class IndirectClustering(nn.Module):
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS)
-        posts: dict[str, Callable[[Tensor], Tensor]] = {
-            "none": nn.Identity(),
-            "l2": l2_normalise,
-            "ln_relu": nn.Sequential(nn.LayerNorm(in_features, eps=1e-12), nn.ReLU()),  # TensorFlow's eps
-        }
         if post is None:
             post = "none" if variant == "paper" else "ln_relu"
-        check_choice("post", post, posts)
         self.out_features = in_features
         self.scale = scale
         self.length_exponent = length_exponent
         self.attends = variant == "paper"
-        self.post = posts[post]
+        self.post = build_post(post, in_features)
 
     def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → vector [B, D] and, in the paper's variant, attention [B, T]."""
