@@ -122,3 +122,20 @@ def test_console_script_ends_with_an_error_status_and_no_traceback_when_it_fails
     assert ended.returncode == 1
     assert ended.stderr.startswith("yt8m: no file matches")
     assert "Traceback" not in ended.stderr
+
+
+def test_ensemble_prints_each_member_and_writes_the_mean(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = run.parent / "validation"
+    yt8m(monkeypatch, "predict", run, "--data", data, "--output", tmp_path / "a.parquet")
+    output = tmp_path / "p.csv"
+    yt8m(
+        monkeypatch, "ensemble", run, tmp_path / "a.parquet", "--data", data, "--output", output, "--weights", "3", "3"
+    )
+    yt8m(monkeypatch, "predict", run, "--data", data, "--output", tmp_path / "a.csv")
+    assert output.read_text() == (tmp_path / "a.csv").read_text()  # of a member and itself
+    printed = capsys.readouterr().out
+    assert f"{output}: 40 videos" in printed
+    assert re.search(r"ensemble +0\.\d{4}", printed)
+    assert "How alike the members are" in printed

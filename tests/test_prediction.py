@@ -1,12 +1,14 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from tests.tiny import CLASSES, tiny_experiment, write_tiny
 from yt8m_core.data.vocabulary import unnamed
-from yt8m_core.evaluation import open_data_of
+from yt8m_core.errors import UserError
+from yt8m_core.evaluation import open_data_of, score
 from yt8m_core.experiment import Slot
 from yt8m_core.prediction import Prediction, predict_video, write_predictions
 from yt8m_core.runs import Run
@@ -44,7 +46,7 @@ def test_prediction_of_a_video_is_the_models_own(run: Run) -> None:
 def test_csv_holds_every_videos_labels_best_first_with_or_without_true_ones(run: Run, tmp_path: Path) -> None:
     model, test = run.load_model(), write_tiny(tmp_path / "test", 9, seed=4, labelled=False)
     videos = open_data_of(run, test)
-    write_predictions(model, videos, tmp_path / "out" / "p.csv")
+    write_predictions(score(model, videos), videos, tmp_path / "out" / "p.csv")
     header, *rows = (tmp_path / "out" / "p.csv").read_text().splitlines()
     assert header == "VideoId,LabelConfidencePairs"
     assert [row.split(",")[0] for row in rows] == videos.ids
@@ -67,6 +69,22 @@ def test_csv_of_before_is_kept_when_a_new_one_fails(run: Run, tmp_path: Path, mo
 
     monkeypatch.setattr("yt8m_core.evaluation.BATCH_SIZE", 8)
     with pytest.raises(OSError):  # noqa: PT011
-        write_predictions(run.load_model(), videos, output, progress=fails_at_the_end)
+        write_predictions(score(run.load_model(), videos, progress=fails_at_the_end), videos, output)
     assert [file.name for file in tmp_path.iterdir()] == ["p.csv"]
     assert output.read_text() == "before"
+
+
+def test_parquet_holds_all_scores_of_every_video(run: Run, tmp_path: Path) -> None:
+    model, videos = run.load_model(), open_data_of(run, run.experiment.data.validation)
+    write_predictions(score(model, videos), videos, tmp_path / "p.parquet")
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    assert list(table["id"]) == videos.ids
+    expected = torch.cat([p for _, p in score(model, videos)]).numpy()
+    np.testing.assert_array_equal(np.stack(table["scores"]), expected)
+
+
+def test_another_kind_of_file_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    videos = open_data_of(run, run.experiment.data.validation)
+    with pytest.raises(UserError, match=r"p\.json: unknown kind of file '\.json'.*Known: \.csv, \.parquet"):
+        write_predictions(score(run.load_model(), videos), videos, tmp_path / "p.json")
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The command ``yt8m``: demo · index · labels · train · evaluate · predict · app."""
+"""The command ``yt8m``: demo · index · labels · train · evaluate · predict · ensemble · app."""
 
 import json
 import os
@@ -199,22 +199,61 @@ def evaluate(run: RunArgument, data: str, as_json: Annotated[bool, tyro.conf.arg
 
 
 def predict(run: RunArgument, data: str, output: Path) -> None:
-    """Write the 20 best labels of every video as the CSV of the Kaggle competitions of 2017 and 2018.
+    """Write what a run says of every video.
+
+    A .csv is that of the Kaggle competitions of 2017 and 2018, the 20 best labels of each video. A .parquet has all
+    scores, to be a member of an ensemble.
 
     Args:
         run: A run folder.
         data: A shard, a folder of shards, or a glob; labels are not needed.
-        output: The CSV file to write.
+        output: The file to write, .csv or .parquet.
     """
-    from yt8m_core.evaluation import open_data_of
+    from yt8m_core.evaluation import open_data_of, score
     from yt8m_core.prediction import write_predictions
     from yt8m_core.runs import Run
 
     opened, bars = Run.open(run), Bars()
     model = opened.load_model()
     videos = open_data_of(opened, data, progress=bars)
-    write_predictions(model, videos, output, progress=bars)
+    write_predictions(score(model, videos, progress=bars), videos, output)
     print(f"{output}: {len(videos):,} videos")
+
+
+def ensemble(
+    members: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MEMBER")],
+    data: str,
+    output: Path | None = None,
+    weights: tuple[float, ...] = (),
+    average: str = "probability",
+) -> None:
+    """Average what several runs say, and show how good each is and how alike they are.
+
+    Args:
+        members: Run folders, and .parquet files of all scores that `yt8m predict` wrote of the same data.
+        data: A shard, a folder of shards, or a glob.
+        output: A .csv or .parquet file to write the ensemble's predictions to.
+        weights: One number a member; without them all count alike.
+        average: Of probability, or of logit.
+    """
+    from yt8m_core.ensemble import Ensemble
+    from yt8m_core.prediction import write_predictions
+
+    bars = Bars()
+    opened = Ensemble.open(members, data, weights=weights, kind=average, progress=bars)
+    comparison = opened.compare()
+    scored = opened.score(comparison, bars)
+    if output is not None:
+        write_predictions(scored, opened.videos, output)
+        print(f"{output}: {len(opened.videos):,} videos")
+    else:
+        for _ in scored:
+            pass
+    if comparison.labelled:
+        print(comparison.members().to_string(index=False, float_format="%.4f"))
+    if len(members) > 1:
+        print("\nHow alike the members are:")
+        print(comparison.diversity().to_string(index=False, float_format="%.3f"))
 
 
 def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
@@ -238,7 +277,7 @@ def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 850
 
 def main() -> None:
     """The console script: runs a command, and tells a fault in one sentence."""
-    commands = {c.__name__: c for c in (demo, index, labels, train, evaluate, predict, app)}
+    commands = {c.__name__: c for c in (demo, index, labels, train, evaluate, predict, ensemble, app)}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="yt8m", description="Multi-label video classification on YouTube-8M features."

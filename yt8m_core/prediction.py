@@ -1,22 +1,26 @@
-"""A video → its labels, where the model looked, and what each slot did to the scores; a data set → a Kaggle CSV."""
+"""A video → its labels, where the model looked, and what each slot did to the scores; a data set → a file."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from yt8m_core.average_precision import best_labels
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
-from yt8m_core.evaluation import score
+from yt8m_core.errors import check_choice
 from yt8m_core.experiment import Slot
 from yt8m_core.files import replacing
 from yt8m_core.model import NO_POOLING, VideoClassifier
-from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
 
 PAIRS = 20  # of a row of the Kaggle CSV
@@ -69,23 +73,48 @@ def attends(pooling: Slot, width: int) -> bool:
     return bool(getattr(method, "attends", False))
 
 
-def write_predictions(
-    model: VideoClassifier,
-    videos: Videos,
-    output: Path,
-    *,
-    device: torch.device | str = "cpu",
-    progress: Progress = silent,
-) -> None:
-    """Write the CSV of the Kaggle competitions of 2017 and 2018: a video a row, its 20 best labels, best first.
+def write_predictions(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
+    """Write what a model, or an ensemble, says of every video; the file appears when it is complete.
 
-    Equal confidences are in the order of the label ids, so the same model always writes the same file. The file
-    appears when it is complete.
+    A ``.csv`` is that of the Kaggle competitions of 2017 and 2018: a video a row, its 20 best labels, best first, those
+    of equal confidence in the order of their ids. A ``.parquet`` has the columns id and scores, all C of them, float32.
+
+    Args:
+        scored: batches of ``videos`` with their probabilities [B, C], as ``evaluation.score`` yields them.
+        videos: the data set.
+        output: the file to write.
+
+    Raises:
+        UserError: the file's name ends in neither.
     """
-    with replacing(output) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as file:
+    check_choice("kind of file", output.suffix, _WRITERS, where=str(output))
+    with replacing(output) as unfinished:
+        _WRITERS[output.suffix](scored, videos, unfinished)
+
+
+def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
+    with output.open("w", encoding="utf-8", newline="\n") as file:
         file.write("VideoId,LabelConfidencePairs\n")
-        for batch, p in score(model, videos, device=device, progress=progress):
+        for batch, p in scored:
             best = best_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(PAIRS, p.shape[1]))
             for video, labels, scores in zip(batch.videos, best.labels.tolist(), best.scores.tolist(), strict=True):
                 pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
                 file.write(f"{videos.id(int(video))},{pairs}\n")
+
+
+def _write_full_scores(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
+    writer = None
+    try:
+        for batch, p in scored:
+            flat = pa.array(p.float().cpu().numpy().reshape(-1))
+            ids = pa.array([videos.id(int(video)) for video in batch.videos])
+            table = pa.table({"id": ids, "scores": pa.FixedSizeListArray.from_arrays(flat, p.shape[1])})
+            # Scores hardly compress: looking for repetitions would only cost time.
+            writer = writer or pq.ParquetWriter(output, table.schema, compression="none", use_dictionary=False)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+_WRITERS = {".csv": _write_kaggle, ".parquet": _write_full_scores}
