@@ -1,11 +1,16 @@
 """The LSTM behind the pooling and Many-to-Many: how it starts, stops, forgets, and how much memory it takes."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tests.slot_cases import B, C, D
 from yt8m_core.contracts import Scores
+from yt8m_core.errors import UserError
 from yt8m_core.features import mask_of
 from yt8m_core.recurrence import LSTM, LayerNormLSTM
 from yt8m_core.registry import build
@@ -42,10 +47,14 @@ def test_lstm_of_table_1_has_the_papers_size(options: dict[str, bool], width: in
 def test_states_are_those_of_each_videos_last_frame(kind: type[nn.Module]) -> None:
     torch.manual_seed(0)
     frames, lengths = torch.randn(3, 6, D), [6, 1, 0]
-    outputs, (c, s) = kind(D, 5)(frames, mask_of(torch.tensor(lengths), 6))
+    method = kind(D, 5)
+    for weight in method.parameters():  # with no bias 0, which would hide a step over a frame that is not there
+        nn.init.normal_(weight)
+    outputs, (c, s) = method(frames, mask_of(torch.tensor(lengths), 6))
     assert torch.equal(s[0], outputs[0, 5])
     assert torch.equal(s[1], outputs[1, 0])
     assert outputs[1, 1:].eq(0).all()
+    assert outputs[2].eq(0).all()
     assert not torch.equal(c[1], torch.zeros(5))
     assert c[2].eq(0).all()
     assert s[2].eq(0).all()
@@ -74,6 +83,38 @@ def test_many_to_many_scores_a_video_alike_alone_and_in_company(variant: str) ->
             torch.testing.assert_close(one[0], many[video], atol=1e-6, rtol=1e-6)
 
 
+def test_sum_norm_is_l2_or_none() -> None:
+    with pytest.raises(UserError, match="unknown sum_norm 'ln_relu'"):
+        build("pooling", "lstm", {"sum_norm": "ln_relu"}, in_features=D)
+
+
+@pytest.mark.parametrize("variant", ["paper", "authors"])
+def test_many_to_many_of_a_video_without_frames_is_its_bias(variant: str) -> None:
+    torch.manual_seed(0)
+    method = build("classification", "many_to_many", {"width": 5, "variant": variant}, in_features=D, num_classes=C)
+    nn.init.normal_(method.output.bias)
+    frames = torch.randn(2, 40, D, requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        scores: Scores = method(frames, mask_of(torch.tensor([40, 0]), 40))
+        sum(output.sum() for output in scores[:3]).backward()
+    torch.testing.assert_close(scores.p[1], method.output.bias.sigmoid())
+    assert scores.embedding[1].eq(0).all()
+    assert all(tensor.grad.isfinite().all() for tensor in (frames, *method.parameters()))
+
+
+@pytest.mark.parametrize("length", [299, 300, 310])
+def test_many_to_many_of_300_frames_is_alike_in_both_variants(length: int) -> None:
+    frames, mask, found = torch.randn(2, length, D), torch.ones(2, length, dtype=torch.bool), []
+    for variant in ("paper", "authors"):
+        torch.manual_seed(0)
+        method = build("classification", "many_to_many", {"width": 5, "variant": variant}, in_features=D, num_classes=C)
+        method.output.bias.data.fill_(5.0)
+        found.append(method.double()(frames.double(), mask))
+    assert torch.allclose(found[0].log_not_p, found[1].log_not_p, rtol=0, atol=1e-12) is (length >= 300)
+    (found[1].log_p.sum() + found[1].log_not_p.sum()).backward()
+    assert all(weight.grad.isfinite().all() for weight in method.parameters())
+
+
 def test_many_to_many_of_extreme_logits_is_finite_and_exact() -> None:
     method = build("classification", "many_to_many", {"width": 2}, in_features=D, num_classes=2)
     with torch.no_grad():
@@ -85,13 +126,30 @@ def test_many_to_many_of_extreme_logits_is_finite_and_exact() -> None:
     assert all(weight.grad.isfinite().all() for weight in method.parameters())
 
 
-def test_many_to_many_never_keeps_the_scores_of_all_frames() -> None:
+class Largest(TorchDispatchMode):
+    """The size of the largest tensor that is made."""
+
+    size = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **kwargs or {})
+        sizes = [leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+        self.size = max(self.size, *sizes, 0)
+        return made
+
+
+def test_many_to_many_never_holds_the_scores_of_all_frames() -> None:
     classes, frames = 20_000, 64
     method = build("classification", "many_to_many", {"width": 4, "chunk": 8}, in_features=D, num_classes=classes)
     kept: list[int] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+    with (
+        Largest() as made,
+        torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t),
+    ):
         scores = method(torch.randn(2, frames, D), torch.ones(2, frames, dtype=torch.bool))
     assert max(kept) <= 2 * classes * 4  # a sum [B, C] or the weights [C, w], never [B, T, C] of 2,560,000
     assert sum(kept) < 2 * frames * classes
-    scores.log_p.sum().backward()
+    with made:
+        (scores.log_p.sum() + scores.log_not_p.sum()).backward()
+    assert made.size == 2 * 8 * classes  # the scores of one chunk, in backward too
     assert method.output.weight.grad is not None

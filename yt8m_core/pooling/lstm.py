@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.contracts import Pooled, at_least_float32
-from yt8m_core.errors import UserError
+from yt8m_core.errors import UserError, check_choice
 from yt8m_core.pooling.sum import build_post
 from yt8m_core.recurrence import LSTM, LayerNormLSTM
 
@@ -54,6 +54,7 @@ class LSTMPooling(nn.Module):
                 raise UserError(str(value), where=f"lstm, option '{option}'", expected="1 or more")
         if not 0 <= dropout < 1:
             raise UserError(str(dropout), where="lstm, option 'dropout'", expected="0 to below 1")
+        check_choice("sum_norm", sum_norm, ("l2", "none"))
         self.use_input_sum = use_input_sum
         self.use_output_sum = use_output_sum
         self.lstm = (
@@ -66,9 +67,9 @@ class LSTMPooling(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → vector [B, 2w, and D and w more]."""
         outputs, states = self.lstm(frames, mask)
-        real = mask.to(outputs.dtype)
         if self.use_input_sum:
-            states.append(self.input_post(torch.einsum("bt,btd->bd", real, at_least_float32(frames))))
+            real_frames = at_least_float32(frames).masked_fill(~mask[..., None], 0.0)
+            states.append(self.input_post(real_frames.sum(dim=1)))  # no matrix product, which autocast would round
         if self.use_output_sum:
             states.append(self.output_post(outputs.sum(dim=1)))  # 0 on padding
         return Pooled(torch.cat(states, dim=1))
