@@ -173,6 +173,8 @@ def logistic(vector: Array, weights: Weights, options: Options) -> tuple[Array, 
 
 def moe(vector: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
     k, dummy = options.get("experts", 2), options.get("dummy", True)
+    if options.get("embedding"):
+        vector = np.maximum(weights["embed.0.weight"] @ vector + weights["embed.0.bias"], 0)
     C = len(weights["expert.bias"]) // k
     p = np.zeros(C)
     for c in range(C):
@@ -364,7 +366,7 @@ OPTIONS: dict[str, list[Options]] = {
     "compact_bilinear": [{}, {"width": 5}],
     "attention": [{"width": 16}, {"heads": 3, "width": 6}],
     "netvlad": [{"width": 16}, {"clusters": 3, "width": 5, "gating": False}],
-    "moe": [{}, {"experts": 3, "dummy": False}, {"experts": 1, "dummy": False}, {"experts": 16}],
+    "moe": [{}, {"experts": 3, "dummy": False}, {"experts": 1, "dummy": False}, {"experts": 16}, {"embedding": 5}],
     "mlp": [
         {"hidden": [8, 5, 7]},
         {"hidden": [8], "layer_norm": False},

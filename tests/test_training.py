@@ -1,6 +1,7 @@
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +46,31 @@ def test_run_is_complete_and_has_learnt_when_training_ends(root: Path, tmp_path:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("stop_at", [4, 8, 11])  # within an epoch (8 steps each), at its end, in the second
-def test_weights_and_log_are_the_same_when_killed_and_resumed(root: Path, tmp_path: Path, stop_at: int) -> None:
+# All that a training changes beside the model's weights, and all that is random while it runs.
+EVERYTHING = {
+    "pooling": "adaptive_noise(scale=5.0, pooling='lstm(width=8, layer_norm=True, dropout=0.5)')",
+    "label_processing": "correlation(beta=0.05, gamma=0.05)",
+    "loss": "center(weight=0.1)",
+    "training": "Training(epochs=2, batch_size=16, learning_rate=0.02, ema=0.9, accumulate=2)",
+}
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "changes"),
+    [(4, {}), (8, {}), (11, {}), (11, EVERYTHING)],  # within an epoch (8 steps each), at its end, in the second
+    ids=["first-epoch", "its-end", "second-epoch", "second-epoch-of-everything"],
+)
+def test_weights_and_log_are_the_same_when_killed_and_resumed(
+    root: Path, tmp_path: Path, stop_at: int, changes: dict[str, str]
+) -> None:
+    settings = ", ".join(f"{name}={text if name == 'training' else f'Slot.parse({text!r})'}"
+                         for name, text in changes.items())  # fmt: skip
     setup = f"""
 import os, signal, sys
 from pathlib import Path
 import yt8m_core.training as training
 from tests.tiny import tiny_experiment
+from yt8m_core.experiment import Slot, Training
 training.LOG_STEPS, training.CHECKPOINT_STEPS = 1, 3
 seen = 0
 def progress(what, done, total, note=""):
@@ -59,7 +78,7 @@ def progress(what, done, total, note=""):
     seen += what.startswith("epoch")
     if seen == {stop_at} and len(sys.argv) > 2:
         os.kill(os.getpid(), signal.SIGKILL)
-training.train(tiny_experiment(Path({str(root)!r})), Path(sys.argv[1]), progress=progress)
+training.train(tiny_experiment(Path({str(root)!r}), {settings}), Path(sys.argv[1]), progress=progress)
 """
 
     def run(folder: Path, *arguments: str) -> int:
@@ -227,3 +246,30 @@ def test_run_is_not_gone_on_with_when_its_data_have_changed(tmp_path: Path) -> N
     write_tiny(tmp_path / "train", 100, seed=1)
     with pytest.raises(UserError, match=r"other data than when the run was begun"):
         train(experiment, tmp_path / "run")
+
+
+def test_center_loss_moves_what_stands_before_the_embedding(root: Path, tmp_path: Path) -> None:
+    """After a pooling without weights there is nothing, unless the mixture of experts has a layer for it."""
+
+    def weights(name: str, classification: str, loss: str) -> dict[str, torch.Tensor]:
+        experiment = tiny_experiment(root, classification=Slot.parse(classification), loss=Slot.parse(loss))
+        return load_file(train(experiment, tmp_path / name).path / "model.safetensors")
+
+    plain, centred = (weights(f"plain-{loss[:5]}", "moe", loss) for loss in ("cross_entropy", "center(weight=1.0)"))
+    assert all(torch.equal(plain[name], centred[name]) for name in plain)
+    deep, pulled = (
+        weights(f"deep-{loss[:5]}", "moe(embedding=8)", loss) for loss in ("cross_entropy", "center(weight=1.0)")
+    )
+    assert not torch.equal(deep["classification.embed.0.weight"], pulled["classification.embed.0.weight"])
+
+
+def test_correlation_of_expert_logits_is_trained_within_the_mixture(root: Path, tmp_path: Path) -> None:
+    slot = Slot("correlation", {"variant": "authors", "gamma": 0.1})
+    training = Training(epochs=8, batch_size=16, learning_rate=0.02)
+    run = train(tiny_experiment(root, label_processing=slot, training=training), tmp_path / "run")
+    assert run.metrics["validation"]["gap"] > 0.9
+    fresh = tiny_experiment(root, label_processing=slot, training=replace(training, learning_rate=1e-9))
+    start = load_file(train(fresh, tmp_path / "fresh").path / "model.safetensors")["label_processing.trained"]
+    assert not torch.allclose(load_file(run.path / "model.safetensors")["label_processing.trained"], start, atol=1e-3)
+    with pytest.raises(UserError, match="expected a mixture of experts"):
+        train(tiny_experiment(root, label_processing=slot, classification=Slot("logistic")), tmp_path / "refused")

@@ -63,7 +63,7 @@ def options(slot: str, name: str) -> dict[str, Any]:
     """The options of a method and their defaults (its keyword-only arguments).
 
     >>> options("classification", "moe")
-    {'experts': 2, 'dummy': True}
+    {'experts': 2, 'dummy': True, 'embedding': 0}
     """
     return {p.name: p.default for p in _parameters(_method(slot, name)) if p.kind is p.KEYWORD_ONLY}
 
