@@ -61,23 +61,42 @@ def test_corners_of_the_position_encoding_of_300_frames() -> None:
     assert weight(10, 575) == pytest.approx(0.5) == weight(200, 575)
 
 
-@pytest.mark.parametrize("options", [{"post": "none"}, {"post": "l2"}])
-def test_noise_given_z_is_that_of_a_loop(frames: Tensor, options: dict[str, str]) -> None:
-    labels = torch.tensor([[1, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.float64)
-    chosen = {"scale": 2.0, "pooling": f"sum(post='{options['post']}')"}
+NOISE_LABELS = torch.tensor([[1, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.float64)
+
+
+def noisy(frames: Tensor, pooling: str) -> tuple[Tensor, list[float]]:
+    """What adaptive noise of strength 2 makes of the frames with seed 3, and γ of each video by a loop."""
+    chosen = {"scale": 2.0, "pooling": pooling}
     method = build("pooling", "adaptive_noise", chosen, in_features=D, num_classes=C).double().train()
     method.observe(LABELS)
     torch.manual_seed(3)
-    vectors = method(frames, MASK, labels).vector.numpy()
+    vectors = method(frames, MASK, NOISE_LABELS).vector
     torch.manual_seed(3)
-    Z = torch.randn(B, T, D, dtype=torch.float64).numpy()
     counts = [sum(LABELS.toarray()[:, c]) for c in range(C)]
-    for b, n in enumerate([T, 4, 1]):
-        its_labels = [c for c in range(C) if labels[b, c]]
-        gamma = 2 * np.mean([1 / counts[c] for c in its_labels]) if its_labels else 0
-        expected = sum(frames[b, t].numpy() + gamma * Z[b, t] for t in range(n))
-        if options["post"] == "l2":
+    own = [[c for c in range(C) if labels[c]] for labels in NOISE_LABELS]
+    return vectors, [2 * float(np.mean([1 / counts[c] for c in labels])) if labels else 0 for labels in own]
+
+
+@pytest.mark.parametrize("inner", ["sum(post='none')", "sum", "mean"])
+def test_noise_of_a_sum_given_z_is_that_of_a_loop(frames: Tensor, inner: str) -> None:
+    vectors, gammas = noisy(frames, inner)
+    Z = torch.randn(B, D, dtype=torch.float64).numpy()
+    for b, (n, gamma) in enumerate(zip([T, 4, 1], gammas, strict=True)):
+        # n frames of γZ_t add up to γ√n Z in distribution.
+        expected = sum(frames[b, t].numpy() for t in range(n)) + gamma * n**0.5 * Z[b]
+        if inner == "sum":
             expected = expected / np.linalg.norm(expected)
+        np.testing.assert_allclose(vectors[b], expected / n if inner == "mean" else expected, rtol=1e-5)
+
+
+def test_noise_given_z_is_that_of_a_loop(frames: Tensor) -> None:
+    """Before a pooling that is no sum, where each frame has its own Z."""
+    vectors, gammas = noisy(frames, "position_encoding(post='none')")
+    Z = torch.randn(B, T, D, dtype=torch.float64)
+    inner = build("pooling", "position_encoding", {"post": "none"}, in_features=D).double()
+    for b, (n, gamma) in enumerate(zip([T, 4, 1], gammas, strict=True)):
+        its_frames = torch.stack([frames[b, t] + gamma * Z[b, t] for t in range(n)])[None]
+        expected = inner(its_frames, torch.ones(1, n, dtype=torch.bool)).vector[0]
         np.testing.assert_allclose(vectors[b], expected, rtol=1e-5)
 
 
@@ -101,8 +120,10 @@ def test_noise_needs_labels_to_train_and_leaves_the_inner_attention_alone(frames
     assert torch.equal(method.eval()(frames, MASK).attention, inner(frames, MASK).attention)
 
 
-def test_noise_is_drawn_anew_for_each_video_and_frame() -> None:
-    method = build("pooling", "adaptive_noise", {"pooling": "sum(post='none')"}, in_features=D, num_classes=C)
+@pytest.mark.parametrize("inner", ["sum(post='none')", "indirect_clustering(variant='authors', post='none')"])
+def test_noise_is_drawn_anew_for_each_video_and_frame(inner: str) -> None:
+    """Alike whether as one Z a video or, before a pooling that is not known to be a sum, as one a frame."""
+    method = build("pooling", "adaptive_noise", {"pooling": inner}, in_features=D, num_classes=C)
     method.observe(LABELS)
     frames, labels = torch.zeros(200, T, D), torch.eye(C)[[1] * 200]
     vectors = method.train()(frames, mask_of(torch.full([200], 4), T), labels).vector
@@ -125,3 +146,34 @@ def test_cnn_of_table_1_has_the_papers_size(channels: int, parameters: int) -> N
     with torch.device("meta"):
         method = build("pooling", "cnn", {"channels": channels}, in_features=1152)
     assert sum(weight.numel() for weight in method.parameters()) == parameters
+
+
+@cases("pooling")
+def test_pooling_without_weights_gives_its_summary_to_whoever_asks(
+    slot: str, name: str, chosen: dict[str, object]
+) -> None:
+    """And pools from it as from the frames; whoever has weights before the frames are summed up has none."""
+    method, frames = make(slot, name, chosen), torch.randn(B, T, D, dtype=torch.float64)
+    if not getattr(method, "pools_once", False):
+        assert list(method.parameters()) or (name, "pooling" in chosen) == ("adaptive_noise", True)
+        return
+    lengths = torch.tensor([T, 4, 1])
+    summaries = method.summarise(frames, MASK).vector
+    assert summaries.shape == (B, method.summary_features)
+    assert torch.equal(method.finish(summaries, lengths), method(frames, MASK).vector)
+    for weight in method.parameters():
+        nn.init.normal_(weight)
+    assert torch.equal(method.summarise(frames, MASK).vector, summaries)
+    assert not summaries.requires_grad
+
+
+def test_summaries_in_the_same_words_are_the_same(frames: Tensor) -> None:
+    found: dict[str, Tensor] = {}
+    for _, name, chosen in cases("pooling").args[1]:
+        method = make("pooling", name, chosen)
+        if getattr(method, "pools_once", False):
+            summary = method.summarise(frames, MASK).vector
+            torch.testing.assert_close(found.setdefault(method.summary, summary), summary)
+    del found["largest_cluster(clusters=1, iterations=10)"]  # which is the mean
+    assert len(found) >= 7
+    assert all(not torch.allclose(a, b) for a in found.values() for b in found.values() if a is not b)

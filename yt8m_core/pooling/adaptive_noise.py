@@ -12,16 +12,19 @@ from torch import Tensor, nn
 from yt8m_core.contracts import Pooled, at_least_float32
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.label_statistics import counts
+from yt8m_core.pooling.once import PooledOnce
 
 GAMMA_NORMS = ("none", "max")
 
 
-class AdaptiveNoise(nn.Module):
+class AdaptiveNoise(PooledOnce):
     """I_t ← I_t + γZ with Z ~ N(0, 1) for each number, and γ the mean of 1/S(y) over the video's labels y.
 
     S(y) counts the training videos of a label: γ is 1e-6 to 1e-2 with the paper's, next to nothing for unit frames.
     ``gamma_norm="max"`` makes the rarest label's γ 1. Noise comes while training alone, since it needs the labels. The
     published code has none of this, so there is no variant of theirs: without noise it is ``sum``.
+
+    Before a sum or a mean, the noise of n frames is drawn as what it comes to there, γ√n Z or γ/√n Z, one Z a video.
     """
 
     inverse_counts: Tensor
@@ -56,6 +59,11 @@ class AdaptiveNoise(nn.Module):
         self.pooling = cast(nn.Module, pooling)
         self.out_features = cast(int, self.pooling.out_features)
         self.attends = bool(getattr(self.pooling, "attends", False))
+        self.noise_in_summary = getattr(self.pooling, "noise_in_summary", None)
+        self.pools_once = self.noise_in_summary is not None
+        if self.pools_once:
+            self.summary = cast(PooledOnce, self.pooling).summary
+            self.summary_features = cast(PooledOnce, self.pooling).summary_features
         self.register_buffer("inverse_counts", torch.zeros(num_classes))  # [C], 1/S(y); without noise until observed
 
     def observe(self, labels: csr_array) -> None:
@@ -67,16 +75,38 @@ class AdaptiveNoise(nn.Module):
         """γ [B] of videos with labels [B, C]; 0 without a label."""
         return self.scale * (labels @ self.inverse_counts.to(labels.dtype)) / labels.sum(dim=1).clamp(min=1)
 
+    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → their sum or mean [B, D], without noise."""
+        return cast(PooledOnce, self.pooling).summarise(frames, mask)
+
+    def finish(self, summaries: Tensor, num_frames: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Sums or means [B, D] of num_frames [B] and, while training, labels [B, C] → vector [B, d].
+
+        Raises:
+            UserError: labels are missing while training.
+        """
+        if self.training and self.noise_in_summary is not None:
+            gamma = self.needed_gamma(labels, summaries.dtype)
+            strength = gamma * self.noise_in_summary(num_frames.to(summaries.dtype))  # [B]
+            summaries = summaries + strength[:, None] * torch.randn_like(summaries)
+        return cast(PooledOnce, self.pooling).finish(summaries, num_frames, labels)
+
     def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
         """Frames [B, T, D], mask [B, T] and, while training, labels [B, C] → what the pooling makes of the frames.
 
         Raises:
             UserError: labels are missing while training.
         """
+        if self.pools_once:
+            return super().forward(frames, mask, labels)
         if self.training:
-            if labels is None:
-                raise UserError("no labels", where="adaptive_noise", advice="It cannot train without.")
             frames = at_least_float32(frames)
             noise = torch.randn_like(frames) * mask[..., None]  # padding stays 0
-            frames = frames + self.gamma(labels.to(frames.dtype))[:, None, None] * noise
+            frames = frames + self.needed_gamma(labels, frames.dtype)[:, None, None] * noise
         return cast(Pooled, self.pooling(frames, mask, labels))
+
+    def needed_gamma(self, labels: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """γ [B], or a word on what is missing."""
+        if labels is None:
+            raise UserError("no labels", where="adaptive_noise", advice="It cannot train without.")
+        return self.gamma(labels.to(dtype))

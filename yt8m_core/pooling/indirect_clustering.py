@@ -5,14 +5,15 @@ size without clustering. https://arxiv.org/abs/1706.07960
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from yt8m_core.contracts import VARIANTS, Pooled, at_least_float32
 from yt8m_core.errors import check_choice
-from yt8m_core.pooling.sum import build_post
+from yt8m_core.pooling.once import PooledOnce
+from yt8m_core.pooling.sum import build_post, sum_of_frames
 
 
-class IndirectClustering(nn.Module):
+class IndirectClustering(PooledOnce):
     """p_t = softmax_t(α/n^ρ Σ_i I_t·I_i) over the n real frames, g(I) = Σ_t p_t I_t.
 
     The authors' code takes that softmax over an axis of length 1, so p_t = 1 and g(I) = Σ_t I_t, without attention;
@@ -46,25 +47,30 @@ class IndirectClustering(nn.Module):
         check_choice("variant", variant, VARIANTS)
         if post is None:
             post = "none" if variant == "paper" else "ln_relu"
-        self.out_features = in_features
+        self.out_features = self.summary_features = in_features
         self.scale = scale
         self.length_exponent = length_exponent
         self.attends = variant == "paper"
+        sharpness = f"scale={float(scale)}, length_exponent={float(length_exponent)}"
+        self.summary = f"indirect_clustering({sharpness})" if self.attends else "sum"
         self.post = build_post(post, in_features)
 
-    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
-        """Frames [B, T, D] and mask [B, T] → vector [B, D] and, in the paper's variant, attention [B, T]."""
+    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → Σ_t p_t I_t [B, D] and, in the paper's variant, p [B, T]."""
+        total = sum_of_frames(frames, mask)  # Σ_i I_i
+        if not self.attends:
+            return Pooled(total)
         # Unit frames score up to n = 300, where bfloat16 moves in steps of 1 to 2: no softmax survives that.
         with torch.autocast(frames.device.type, enabled=False):
             frames = at_least_float32(frames)
-            real = mask.to(frames.dtype)
-            total = torch.einsum("bt,btd->bd", real, frames)  # Σ_i I_i
-            if not self.attends:
-                return Pooled(self.post(total))
             # Σ_i I_t·I_i = I_t·Σ_i I_i: O(T·D), without the T × T matrix of all pairs.
-            lengths = real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]
+            lengths = mask.to(frames.dtype).sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]
             scores = self.scale / lengths**self.length_exponent * torch.einsum("btd,bd->bt", frames, total)
             # The lowest finite number, not -inf: a video without frames would get 0/0. Its attention is 0 throughout.
             lowest = torch.finfo(scores.dtype).min
             attention = scores.masked_fill(~mask, lowest).softmax(dim=1).masked_fill(~mask, 0.0)  # [B, T]
-            return Pooled(self.post(torch.einsum("bt,btd->bd", attention, frames)), attention)
+            return Pooled(torch.einsum("bt,btd->bd", attention, frames), attention)
+
+    def finish(self, summaries: Tensor, num_frames: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Attended sums [B, D] → vector [B, D]."""
+        return self.post(summaries)

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from yt8m_core.contracts import Pooled, at_least_float32
 from yt8m_core.errors import UserError
+from yt8m_core.pooling.once import PooledOnce
 
 
-class LargestCluster(nn.Module):
+class LargestCluster(PooledOnce):
     """g(I) = the mean of the frames in the largest of k clusters, which k-means finds (Lloyd's algorithm).
 
     The first centres are frames at even distances in time, so that nothing is random. A tie goes to the cluster that
@@ -36,11 +37,12 @@ class LargestCluster(nn.Module):
         for option, value in {"clusters": clusters, "iterations": iterations}.items():
             if value < 1:
                 raise UserError(str(value), where=f"largest_cluster, option '{option}'", expected="1 or more")
-        self.out_features = in_features
+        self.out_features = self.summary_features = in_features
+        self.summary = f"largest_cluster(clusters={clusters}, iterations={iterations})"
         self.clusters = clusters
         self.iterations = iterations
 
-    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
+    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → vector [B, D] and attention [B, T], alike on the cluster's frames."""
         with torch.autocast(frames.device.type, enabled=False):
             frames = at_least_float32(frames)

@@ -5,22 +5,29 @@ Not a row of the paper's Table 1; its position encoding and adaptive noise come 
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from yt8m_core.contracts import Pooled, at_least_float32
+from yt8m_core.pooling.once import PooledOnce
 
 
-class Mean(nn.Module):
+class Mean(PooledOnce):
     """g(I) = 1/n Σ_t I_t over the n real frames; 0 for a video without frames."""
+
+    summary = "mean"
 
     def __init__(self, in_features: int) -> None:
         super().__init__()
-        self.out_features = in_features
+        self.out_features = self.summary_features = in_features
 
-    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
-        """Frames [B, T, D] and mask [B, T] → vector [B, D]."""
+    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → their mean [B, D]."""
         with torch.autocast(frames.device.type, enabled=False):
             frames = at_least_float32(frames)
             real = mask.to(frames.dtype)
             shares = real / real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, T]
             return Pooled(torch.einsum("bt,btd->bd", shares, frames))
+
+    def noise_in_summary(self, num_frames: Tensor) -> Tensor:
+        """The deviation [B] of the summary of n frames of N(0, 1) each."""
+        return num_frames.clamp(min=1).rsqrt()

@@ -5,14 +5,15 @@ https://arxiv.org/abs/1706.07960
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from yt8m_core.contracts import VARIANTS, Pooled, at_least_float32
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.pooling.sum import build_post
+from yt8m_core.pooling.once import PooledOnce
+from yt8m_core.pooling.sum import build_post, sum_of_frames
 
 
-class PositionEncoding(nn.Module):
+class PositionEncoding(PooledOnce):
     """g(I) = Σ_t I_t ∘ L_t with L_tj = (1 - t/n) - (j/D)(1 - 2t/n), n the video's number of frames.
 
     The first features weigh early frames, the last ones late frames, and the middle all alike. Features are in the
@@ -37,19 +38,20 @@ class PositionEncoding(nn.Module):
         check_choice("variant", variant, VARIANTS)
         if fixed_length < 0:
             raise UserError(str(fixed_length), where="position_encoding, option 'fixed_length'", expected="0 or more")
-        self.out_features = in_features
+        self.out_features = self.summary_features = in_features
         self.fixed_length = fixed_length
         self.weighs = variant == "paper"
+        self.summary = f"position_encoding(fixed_length={fixed_length})" if self.weighs else "sum"
         self.post = build_post(post, in_features)
 
-    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
-        """Frames [B, T, D] and mask [B, T] → vector [B, D]."""
+    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → their weighted sum [B, D]."""
+        if not self.weighs:
+            return Pooled(sum_of_frames(frames, mask))
         with torch.autocast(frames.device.type, enabled=False):
             frames = at_least_float32(frames)
             _, T, D = frames.shape
             real = mask.to(frames.dtype)
-            if not self.weighs:
-                return Pooled(self.post(torch.einsum("bt,btd->bd", real, frames)))
             lengths = real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]
             if self.fixed_length:
                 lengths = torch.full_like(lengths, self.fixed_length)
@@ -58,4 +60,8 @@ class PositionEncoding(nn.Module):
             weights = torch.stack([1 - times, 1 - 2 * times], dim=1) * real[:, None]  # [B, 2, T]
             early, slope = torch.einsum("bwt,btd->wbd", weights, frames)
             features = torch.arange(1, D + 1, device=frames.device, dtype=frames.dtype) / D  # [D], j/D
-            return Pooled(self.post(early - features * slope))
+            return Pooled(early - features * slope)
+
+    def finish(self, summaries: Tensor, num_frames: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Weighted sums [B, D] → vector [B, D]."""
+        return self.post(summaries)

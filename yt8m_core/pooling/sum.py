@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from yt8m_core.contracts import Pooled, at_least_float32
 from yt8m_core.errors import check_choice
 from yt8m_core.features import l2_normalise
+from yt8m_core.pooling.once import PooledOnce
 
 
 def build_post(name: str, width: int) -> Callable[[Tensor], Tensor]:
@@ -29,17 +30,32 @@ def build_post(name: str, width: int) -> Callable[[Tensor], Tensor]:
     return posts[name]
 
 
-class Sum(nn.Module):
+class Sum(PooledOnce):
     """g(I) = Σ_t I_t over the real frames."""
+
+    summary = "sum"
 
     def __init__(self, in_features: int, *, post: str = "l2") -> None:
         """Choose what follows the sum: "none", "l2" or "ln_relu"; raises UserError for another name."""
         super().__init__()
-        self.out_features = in_features
+        self.out_features = self.summary_features = in_features
         self.post = build_post(post, in_features)
 
-    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
-        """Frames [B, T, D] and mask [B, T] → vector [B, D]."""
-        with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
-            return Pooled(self.post(torch.einsum("bt,btd->bd", mask.to(frames.dtype), frames)))
+    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → their sum [B, D]."""
+        return Pooled(sum_of_frames(frames, mask))
+
+    def finish(self, summaries: Tensor, num_frames: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Sums [B, D] → vector [B, D]."""
+        return self.post(summaries)
+
+    def noise_in_summary(self, num_frames: Tensor) -> Tensor:
+        """The deviation [B] of the summary of n frames of N(0, 1) each."""
+        return num_frames.sqrt()
+
+
+def sum_of_frames(frames: Tensor, mask: Tensor) -> Tensor:
+    """Σ_t I_t [B, D] over the real ones of frames [B, T, D], in float32 or better."""
+    with torch.autocast(frames.device.type, enabled=False):
+        frames = at_least_float32(frames)
+        return torch.einsum("bt,btd->bd", mask.to(frames.dtype), frames)
