@@ -106,6 +106,7 @@ def train(
     accumulate: int | None = None,
     ema: float | None = None,
     precision: str | None = None,
+    pool_once: str | None = None,
     seed: int | None = None,
 ) -> None:
     """Train one experiment; the same command goes on where an earlier one was stopped.
@@ -135,6 +136,8 @@ def train(
         accumulate: Take each batch in so many parts, which needs less memory (1).
         ema: Decay of a moving average of the weights, which is then what is kept, such as 0.999 (0: none).
         precision: Of the matrix products: float32, or bfloat16 on GPUs that have it (float32).
+        pool_once: How the vectors of a pooling without weights are kept for all epochs and later trainings: float32,
+            bfloat16 in half the room, or no to read the frames each time (float32).
         seed: Of the weights and of the order of the videos (0).
     """
     from yt8m_core.experiment import Experiment, Slot
@@ -155,6 +158,7 @@ def train(
         "accumulate": accumulate,
         "ema": ema,
         "precision": precision,
+        "pool_once": pool_once,
     }
     slots = {"pooling": pooling, "classification": classification, "label_processing": label_processing, "loss": loss}
     slots |= {"fusion": fusion}

@@ -19,6 +19,7 @@ from yt8m_core.metrics import TopLabels
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs import Run
+from yt8m_core.summaries import Summaries
 
 BATCH_SIZE = 128
 
@@ -68,13 +69,15 @@ def score(
     device: torch.device | str = "cpu",
     progress: Progress = silent,
     process: tuple[int, int] = (0, 1),
+    summaries: Summaries | None = None,
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Every batch of a data set in its order, with its probabilities [B, C] on ``device``.
 
-    ``process`` (r, n) leaves only every nth batch, from the rth on.
+    ``process`` (r, n) leaves only every nth batch, from the rth on. ``summaries`` of the same videos stand for frames.
     """
     done = 0
-    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE)[process[0] :: process[1]]):
+    batches = ordered_batches(len(videos), BATCH_SIZE)[process[0] :: process[1]]
+    for batch in Loader(videos, batches) if summaries is None else summaries.load(batches):
         with torch.no_grad():  # not around the yield: whoever consumes this would be left without gradients too
             scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
         done = min(done + len(batch.videos) * process[1], len(videos))
@@ -91,12 +94,13 @@ def evaluate(
     seed: int = 0,
     progress: Progress = silent,
     process: tuple[int, int] = (0, 1),
+    summaries: Summaries | None = None,
 ) -> Evaluation:
     """Metrics and the 20 best labels of every video.
 
     Of n processes of a group, each is told by ``process`` (r, n) which it is, scores its part of the videos, each video
-    once, and gets the whole result. The model is put into evaluation mode and left as it was found. Raises UserError
-    for data without any label.
+    once, and gets the whole result. The model is put into evaluation mode and left as it was found. ``summaries`` of
+    the videos, where there are some, spare their frames. Raises UserError for data without any label.
     """
     if not videos.labelled.any():
         raise UserError(
@@ -106,7 +110,7 @@ def evaluate(
     model.eval()
     metric = TopLabels(num_classes)
     metric.to(device)
-    for batch, p in score(model, videos, device=device, progress=progress, process=process):
+    for batch, p in score(model, videos, device=device, progress=progress, process=process, summaries=summaries):
         rows, labels = batch.labels.to(device)
         metric.update(p, (rows, labels))
     model.train(training)

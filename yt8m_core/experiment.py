@@ -76,10 +76,12 @@ class Training:
     accumulate: int = 1  # a batch is learnt from in so many parts, one after the other, to take less memory
     ema: float = 0.0  # decay of a moving average of the weights, which is then what is measured and kept; 0: none
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
+    pool_once: str = "float32"  # how a pooling without weights is kept for all epochs: float32, bfloat16, or no
 
     def __post_init__(self) -> None:
         """Refuse settings that nothing can be learnt with. Raises UserError that names the first."""
         check_choice("precision", self.precision, ("float32", "bfloat16"), where="training")
+        check_choice("pool_once", self.pool_once, ("float32", "bfloat16", "no"), where="training")
         if not 0 <= self.ema < 1:
             raise UserError(f"{self.ema}", where="training, ema", expected="a decay from 0 to below 1, such as 0.999")
         for setting in dataclasses.fields(self):

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, cast
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
-from yt8m_core.contracts import Scores
+from yt8m_core.contracts import Pooled, Scores
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.features import NORMALISATIONS, normalise
+from yt8m_core.pooling.once import PooledOnce
 from yt8m_core.registry import build, takes_frames
 
 Choice = tuple[str, Mapping[str, Any]]  # a method's name in its slot, and its options
@@ -70,6 +71,7 @@ class VideoClassifier(nn.Module):
         self.streams = tuple(streams)
         self.normalisation = normalisation
         self.fusion = build("fusion", *fusion, streams=self.streams)
+        self.recipe = f"{normalisation}, {fusion[0]} {dict(fusion[1])}"  # of the frames that the pooling sees
         in_features = cast(int, self.fusion.out_features)
         self.pooling = None
         if not takes_frames(classification[0]):
@@ -89,18 +91,29 @@ class VideoClassifier(nn.Module):
             if module is not self and (observe := getattr(module, "observe", None)):
                 observe(labels)
 
+    def prepare(self, frames: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames [B, T, D] as stored and num_frames [B] → what the pooling sees, [B, T, D of the fusion], and mask."""
+        frames, mask = normalise(frames, num_frames, streams=self.streams, mode=self.normalisation)
+        return self.fusion(frames, mask), mask
+
+    def summarise(self, frames: Tensor, num_frames: Tensor) -> Pooled:
+        """Frames [B, T, D] as stored and num_frames [B] → summaries [B, s] of a pooling that pools once."""
+        return cast(PooledOnce, self.pooling).summarise(*self.prepare(frames, num_frames))
+
     def forward(self, frames: Tensor, num_frames: Tensor, targets: Tensor | None = None) -> tuple[Scores, Trace]:
         """Frames [B, T, D] as stored and num_frames [B] → scores [B, C], and the steps on the way.
 
+        In the place of the frames there may be their summaries [B, s]; the trace is then without attention.
         ``targets`` [B, C] go to the pooling alone: adaptive noise needs them while it trains.
         """
-        frames, mask = normalise(frames, num_frames, streams=self.streams, mode=self.normalisation)
-        frames = self.fusion(frames, mask)  # [B, T, D of the fusion]
         attention = vector = None
         if self.pooling is None:
-            classified: Scores = self.classification(frames, mask)
+            classified: Scores = self.classification(*self.prepare(frames, num_frames))
+        elif frames.ndim == 2:
+            vector = cast(PooledOnce, self.pooling).finish(frames, num_frames, targets)
+            classified = self.classification(vector)
         else:
-            vector, attention = self.pooling(frames, mask, targets)
+            vector, attention = self.pooling(*self.prepare(frames, num_frames), targets)
             classified = self.classification(vector)
         processed: Scores = self.label_processing(classified)
         return processed, Trace(attention, vector, classified, processed)

@@ -34,6 +34,7 @@ from yt8m_core.registry import build
 from yt8m_core.run_log import RunLog
 from yt8m_core.runs import Facts, Run, build_model
 from yt8m_core.scale import scale_of
+from yt8m_core.summaries import Summaries, summaries_of
 
 LOG_STEPS = 20
 CHECKPOINT_STEPS = 1000
@@ -102,11 +103,16 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     trained, _ = fabric.setup(model, optimiser)  # which moves the model to the device
     parts = Parts(model, loss.to(fabric.device), optimiser, _moving_average(model, experiment.training.ema))
     position = resume(folder / "checkpoint.safetensors", parts)
+    with fabric.rank_zero_first():
+        summaries = (
+            _summaries(fabric, model, videos, experiment, progress),
+            _summaries(fabric, model, validation, experiment, progress),
+        )
     fabric.barrier()  # whatever is read of the folder has been read
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
         Run.create(folder, experiment, facts, vocabulary)
-    evaluation = _Loop(fabric, parts, trained, videos, validation, run, position, progress).run_all()
+    evaluation = _Loop(fabric, parts, trained, videos, validation, summaries, run, position, progress).run_all()
     if fabric.is_global_zero:
         run.finish(
             cast(VideoClassifier, parts.best),
@@ -134,6 +140,7 @@ class _Loop:
     trained: nn.Module  # the model as Fabric runs it: in half precision, with gradients shared between processes
     videos: Videos
     validation: Videos
+    summaries: tuple[Summaries | None, Summaries | None]  # of both, where the pooling needs the frames only once
     run: Run
     position: Position
     progress: Progress
@@ -160,6 +167,7 @@ class _Loop:
             device=self.fabric.device,
             progress=self.progress,
             process=(self.fabric.global_rank, self.fabric.world_size),
+            summaries=self.summaries[1],
         )
 
     def save(self) -> None:
@@ -176,12 +184,10 @@ class _Loop:
             shares_of(batch, self.fabric.global_rank, self.fabric.world_size, training.accumulate)
             for batch in batches[position.step :]
         ]
-        loader = Loader(
-            self.videos,
-            [share.videos for step in mine for share in step],
-            pin_memory=self.fabric.device.type == "cuda",
-        )
-        loaded = iter(loader)
+        shares = [share.videos for step in mine for share in step]
+        pinned = self.fabric.device.type == "cuda"
+        summaries = self.summaries[0]
+        loaded = summaries.load(shares) if summaries else iter(Loader(self.videos, shares, pin_memory=pinned))
         recent: list[dict[str, Tensor]] = []  # what each step since the last line of the log came to, on the device
         started = time.perf_counter()
         self.parts.model.train()
@@ -277,6 +283,16 @@ def _fabric(accelerator: str, precision: str) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _summaries(
+    fabric: Fabric, model: VideoClassifier, videos: Videos, experiment: Experiment, progress: Progress
+) -> Summaries | None:
+    precision = experiment.training.pool_once
+    if precision == "no":
+        return None
+    kept = summaries_of(model, videos, precision=precision, device=fabric.device, progress=progress)
+    return kept and kept.to(fabric.device)
 
 
 def _moving_average(model: nn.Module, decay: float) -> AveragedModel | None:

@@ -34,6 +34,7 @@ class Videos:
 
     Attributes:
         schema: the level and feature streams.
+        max_frames: how many frames of a video are used at most.
         num_frames: int64 [N], frames that are used: at most ``max_frames`` (section 2.2: the first 300 seconds).
         label_values, label_offsets: the labels of video i are ``label_values[label_offsets[i]:label_offsets[i + 1]]``.
         labelled: bool [N], False for the videos of a test shard, whose labels were never given.
@@ -43,6 +44,7 @@ class Videos:
         table = index.table
         self.schema: Schema = index.schema
         self.shards = index.shards
+        self.max_frames = max_frames
         self.num_frames: NDArray[np.int64] = np.minimum(table["num_frames"].to_numpy(), max_frames).astype(np.int64)
         labels = _only_chunk(table["labels"])
         self.label_values: NDArray[np.int32] = labels.flatten().to_numpy()

@@ -140,11 +140,14 @@ class Loader:
         for row, video in enumerate(batch):
             videos.copy_frames(video, array[row, : lengths[row]])
             array[row, lengths[row] :] = 0
-        first = videos.label_offsets[batch]
-        counts = videos.label_offsets[batch + 1] - first  # [B]
-        rows = np.repeat(np.arange(B), counts)  # [P]
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # [P] 0, 1, … in each video
-        labels = videos.label_values[np.repeat(first, counts) + within]
-        return Batch(
-            frames, torch.from_numpy(lengths), torch.from_numpy(np.stack([rows, labels.astype(np.int64)])), batch
-        )
+        return Batch(frames, torch.from_numpy(lengths), label_pairs(videos, batch), batch)
+
+
+def label_pairs(videos: Videos, batch: NDArray[np.int64]) -> Tensor:
+    """The labels of some videos as pairs (row of the batch, label): int64 [2, P]."""
+    first = videos.label_offsets[batch]
+    counts = videos.label_offsets[batch + 1] - first  # [B]
+    rows = np.repeat(np.arange(len(batch)), counts)  # [P]
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # [P] 0, 1, … in each video
+    labels = videos.label_values[np.repeat(first, counts) + within]
+    return torch.from_numpy(np.stack([rows, labels.astype(np.int64)]))
