@@ -16,6 +16,7 @@ from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Slot, Training
 from yt8m_core.registry import build
+from yt8m_core.runs import Run
 from yt8m_core.training import learning_rate, train
 
 
@@ -164,9 +165,9 @@ def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_deca
         seen[-1].__class__ = Spy
         return seen[-1]
 
-    adam = training_module._adam
+    adam = training_module.adam
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_module, "_adam", spying)
+        patch.setattr(training_module, "adam", spying)
         train(tiny_experiment(root, training=Training(epochs=1, clip_norm=0.05)), tmp_path / "run")
     assert max(norms) == pytest.approx(0.05, rel=1e-3)
     assert sum(norm > 0.049 for norm in norms) > 1  # by itself: all tensors together would share one 0.05
@@ -273,3 +274,23 @@ def test_correlation_of_expert_logits_is_trained_within_the_mixture(root: Path, 
     assert not torch.allclose(load_file(run.path / "model.safetensors")["label_processing.trained"], start, atol=1e-3)
     with pytest.raises(UserError, match="expected a mixture of experts"):
         train(tiny_experiment(root, label_processing=slot, classification=Slot("logistic")), tmp_path / "refused")
+
+
+@pytest.mark.parametrize("pooling", ["indirect_clustering", "lstm(width=8)"])
+def test_compiled_training_gives_the_weights_of_the_plain_one(
+    pooling: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.compiler.reset()
+    compile_model = torch.compile
+    # Inductor takes half a minute; this backend captures and runs the same graphs.
+    monkeypatch.setattr(torch, "compile", lambda model, **how: compile_model(model, **{**how, "backend": "aot_eager"}))
+    runs = []
+    for compiled in (False, True):
+        training = Training(epochs=2, batch_size=16, pool_once="no", compile=compiled, epsilon=1e-2)
+        experiment = tiny_experiment(root, pooling=Slot.parse(pooling), training=training)
+        runs.append(train(experiment, tmp_path / str(compiled)))
+    plain, compiled_weights = (load_file(run.path / "model.safetensors") for run in runs)
+    assert list(plain) == list(compiled_weights)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(compiled_weights[name], tensor, atol=1e-5, rtol=1e-5)
+    assert Run.open(tmp_path / "True").load_model() is not None

@@ -3,3 +3,9 @@
 Frames flow through four exchangeable slots: pooling → classification → label processing → loss.
 Start reading at ``model.py`` (the line in code) and ``experiment.py`` (how an experiment is written down).
 """
+
+import os
+
+# Batches of frames and gradients are hundreds of megabytes, allocated anew in each step. In huge pages that takes half
+# the time or less, and torch asks for those only where this is set before its first tensor.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

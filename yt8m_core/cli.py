@@ -106,6 +106,7 @@ def train(
     accumulate: int | None = None,
     ema: float | None = None,
     precision: str | None = None,
+    compile: bool | None = None,
     pool_once: str | None = None,
     seed: int | None = None,
 ) -> None:
@@ -136,6 +137,7 @@ def train(
         accumulate: Take each batch in so many parts, which needs less memory (1).
         ema: Decay of a moving average of the weights, which is then what is kept, such as 0.999 (0: none).
         precision: Of the matrix products: float32, or bfloat16 on GPUs that have it (float32).
+        compile: The model by torch.compile, for long trainings on frames: half a minute first, then faster (no).
         pool_once: How the vectors of a pooling without weights are kept for all epochs and later trainings: float32,
             bfloat16 in half the room, or no to read the frames each time (float32).
         seed: Of the weights and of the order of the videos (0).
@@ -158,6 +160,7 @@ def train(
         "accumulate": accumulate,
         "ema": ema,
         "precision": precision,
+        "compile": compile,
         "pool_once": pool_once,
     }
     slots = {"pooling": pooling, "classification": classification, "label_processing": label_processing, "loss": loss}

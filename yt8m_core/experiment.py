@@ -76,6 +76,7 @@ class Training:
     accumulate: int = 1  # a batch is learnt from in so many parts, one after the other, to take less memory
     ema: float = 0.0  # decay of a moving average of the weights, which is then what is measured and kept; 0: none
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
+    compile: bool = False  # the model, by torch.compile: half a minute first, then faster passes over frames
     pool_once: str = "float32"  # how a pooling without weights is kept for all epochs: float32, bfloat16, or no
 
     def __post_init__(self) -> None:
@@ -86,7 +87,7 @@ class Training:
             raise UserError(f"{self.ema}", where="training, ema", expected="a decay from 0 to below 1, such as 0.999")
         for setting in dataclasses.fields(self):
             value, low = getattr(self, setting.name), 1 if setting.type is int else 0
-            if setting.type is not str and not low <= value < math.inf:
+            if setting.type in (int, float) and not low <= value < math.inf:
                 raise UserError(f"{value}", where=f"training, {setting.name}", expected=f"a number from {low} on")
 
 

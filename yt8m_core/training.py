@@ -7,10 +7,9 @@ learns from its part of a batch with the weight of that part, so that several en
 
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,16 +17,16 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from yt8m_core.checkpoint import Parts, Position, resume, save
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.loader import Batch, Loader, Share, shares_of, shuffled_batches
+from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
 from yt8m_core.errors import UserError
 from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
 from yt8m_core.experiment import Experiment, Training
 from yt8m_core.label_statistics import label_matrix
+from yt8m_core.learner import Learner, adam, moving_average, on_device
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
@@ -99,9 +98,11 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         num_classes=facts.num_classes,
         embedding_features=model.classification.embedding_features,
     )
-    optimiser = _adam(model, experiment.training)
-    trained, _ = fabric.setup(model, optimiser)  # which moves the model to the device
-    parts = Parts(model, loss.to(fabric.device), optimiser, _moving_average(model, experiment.training.ema))
+    optimiser = adam(model, experiment.training)
+    # As it is compiled, for any number of frames: dequantising, masking and pooling pass over the frames once.
+    compiled = cast(nn.Module, torch.compile(model, dynamic=True)) if experiment.training.compile else model
+    trained, _ = fabric.setup(compiled, optimiser)  # which moves the model to the device
+    parts = Parts(model, loss.to(fabric.device), optimiser, moving_average(model, experiment.training.ema))
     position = resume(folder / "checkpoint.safetensors", parts)
     with fabric.rank_zero_first():
         summaries = (
@@ -112,7 +113,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
         Run.create(folder, experiment, facts, vocabulary)
-    evaluation = _Loop(fabric, parts, trained, videos, validation, summaries, run, position, progress).run_all()
+    learner = Learner(fabric, parts, trained, facts.num_classes, experiment.training.clip_norm)
+    evaluation = _Loop(fabric, learner, videos, validation, summaries, run, position, progress).run_all()
     if fabric.is_global_zero:
         run.finish(
             cast(VideoClassifier, parts.best),
@@ -136,8 +138,7 @@ class _Loop:
     """Epochs of steps, each epoch followed by a look at the validation data."""
 
     fabric: Fabric
-    parts: Parts
-    trained: nn.Module  # the model as Fabric runs it: in half precision, with gradients shared between processes
+    learner: Learner
     videos: Videos
     validation: Videos
     summaries: tuple[Summaries | None, Summaries | None]  # of both, where the pooling needs the frames only once
@@ -161,7 +162,7 @@ class _Loop:
     def validate(self) -> Evaluation:
         """Measure the model, or its moving average where there is one."""
         return evaluate(
-            cast(VideoClassifier, self.parts.best),
+            cast(VideoClassifier, self.learner.parts.best),
             self.validation,
             num_classes=self.run.facts.num_classes,
             device=self.fabric.device,
@@ -173,7 +174,7 @@ class _Loop:
     def save(self) -> None:
         """Leave a checkpoint, once for all processes."""
         if self.fabric.is_global_zero:
-            save(self.run.path / "checkpoint.safetensors", self.parts, self.position)
+            save(self.run.path / "checkpoint.safetensors", self.learner.parts, self.position)
 
     def epoch(self, log: RunLog) -> None:
         """The steps of the epoch at ``position`` that are left, and ``position`` at the start of the next."""
@@ -187,15 +188,16 @@ class _Loop:
         shares = [share.videos for step in mine for share in step]
         pinned = self.fabric.device.type == "cuda"
         summaries = self.summaries[0]
-        loaded = summaries.load(shares) if summaries else iter(Loader(self.videos, shares, pin_memory=pinned))
+        batches_ahead = summaries.load(shares) if summaries else Loader(self.videos, shares, pin_memory=pinned)
+        loaded = on_device(batches_ahead, self.fabric.device)
         recent: list[dict[str, Tensor]] = []  # what each step since the last line of the log came to, on the device
         started = time.perf_counter()
-        self.parts.model.train()
-        self.parts.loss.train()
+        self.learner.parts.model.train()
+        self.learner.parts.loss.train()
         for step in mine:
             rate = learning_rate(training, position.examples)
-            self.set_randomness(seed, position)
-            recent.append(self.step(zip(step, loaded, strict=False), rate, last=len(step) - 1))
+            self.learner.set_randomness(seed, position)
+            recent.append(self.learner.step(zip(step, loaded, strict=False), rate, last=len(step) - 1))
             position.examples += len(batches[position.step])
             position.step += 1
             if position.step % LOG_STEPS == 0 or position.step == len(batches):
@@ -209,46 +211,6 @@ class _Loop:
                 self.save()
         position.seconds += time.perf_counter() - started
         position.epoch, position.step = position.epoch + 1, 0
-
-    def set_randomness(self, seed: int, position: Position) -> None:
-        """Make dropout and noise a function of the step, and different in each process."""
-        key = [seed % 2**64, position.epoch, position.step, self.fabric.global_rank]
-        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
-
-    def step(self, batches: Iterable[tuple[Share, Batch]], rate: float, last: int) -> dict[str, Tensor]:
-        """One step: backward over this process's shares of the batch, clip each tensor by itself, Adam.
-
-        Returns the loss, its parts and the norm of the gradient, of all shares together, on the device.
-        """
-        fabric, parts = self.fabric, self.parts
-        seen: dict[str, Tensor] = {}
-        for number, (share, batch) in enumerate(batches):
-            frames = batch.frames.to(fabric.device, non_blocking=True)
-            num_frames = batch.num_frames.to(fabric.device, non_blocking=True)
-            targets = batch.targets(self.run.facts.num_classes, fabric.device)
-            if not share.weight:  # a stand-in, so that this process takes part: it must teach nothing
-                targets.zero_()
-            with fabric.no_backward_sync(cast(Any, self.trained), enabled=number < last and fabric.world_size > 1):
-                scores, _ = self.trained(frames, num_frames, targets)
-                loss, named = parts.loss(scores, targets)
-                # Processes end with the mean of their gradients; this one's is to count by its part of the batch.
-                fabric.backward(loss * share.weight * fabric.world_size)
-            for name, value in {"loss": loss.detach(), **named}.items():
-                counted = share.weight * value.float() if share.weight else torch.zeros_like(value, dtype=torch.float32)
-                seen[name] = seen[name] + counted if name in seen else counted
-        norms = [
-            nn.utils.clip_grad_norm_(parameter, self.run.experiment.training.clip_norm)
-            for parameter in parts.model.parameters()
-        ]
-        for group in parts.optimiser.param_groups:
-            group["lr"] = rate
-        parts.optimiser.step()
-        parts.optimiser.zero_grad()
-        if (after_step := getattr(parts.loss, "after_step", None)) is not None:
-            after_step(lambda tensor: fabric.all_reduce(tensor, reduce_op="sum"))
-        if parts.average is not None:
-            parts.average.update_parameters(parts.model)
-        return {**seen, "gradient": torch.stack(norms).norm() / fabric.world_size}
 
     def means(self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]) -> dict[str, float]:
         """The means over recent steps, over all processes. Raises UserError where one of them is not finite."""
@@ -295,13 +257,6 @@ def _summaries(
     return kept and kept.to(fabric.device)
 
 
-def _moving_average(model: nn.Module, decay: float) -> AveragedModel | None:
-    """The exponential moving average of the weights; None for a decay of 0, which is no average."""
-    if not decay:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
-
-
 def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experiment: Experiment) -> None:
     if videos.schema != validation.schema:
         raise UserError(
@@ -322,17 +277,3 @@ def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experimen
         )
     for one in (videos, validation):
         one.check_labels(vocabulary.num_classes)
-
-
-def _adam(model: VideoClassifier, training: Training) -> torch.optim.Adam:
-    """Adam with L2 on the weight matrices of the classification slot, as in the authors' code."""
-    decayed = [parameter for parameter in model.classification.parameters() if parameter.ndim >= 2]
-    chosen = {id(parameter) for parameter in decayed}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
-    return torch.optim.Adam(
-        [group for group in ({"params": decayed, "weight_decay": training.l2}, {"params": others}) if group["params"]],
-        lr=training.learning_rate,
-        betas=(training.beta1, training.beta2),
-        eps=training.epsilon,
-        fused=True,
-    )

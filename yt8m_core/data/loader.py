@@ -29,6 +29,13 @@ class Batch:
     labels: Tensor  # int64 [2, P]: the pairs (row of the batch, label); dense only on the device
     videos: NDArray[np.int64]  # [B] positions in the data set
 
+    def to(self, device: torch.device) -> "Batch":
+        """The batch with its tensors on a device, where they may still be under way."""
+        frames, num_frames, labels = (
+            tensor.to(device, non_blocking=True) for tensor in (self.frames, self.num_frames, self.labels)
+        )
+        return Batch(frames, num_frames, labels, self.videos)
+
     def targets(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor:
         """The labels as float32 [B, C] of zeros and ones, on ``device``."""
         targets = torch.zeros(len(self.videos), num_classes, device=device)
