@@ -31,7 +31,7 @@ def demo() -> None:
 
 
 def download(
-    partition: Annotated[str, tyro.conf.Positional],
+    partition: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PARTITION")],
     output: Path,
     mirror: str = "us",
     fraction: Annotated[str, tyro.conf.arg(aliases=["--shard"], metavar="X,Y")] = "1,1",

@@ -116,7 +116,15 @@ class Download:
         source = source or Source()
         transfer = Transfer(rounds=source.rounds, pause=source.pause, timeout=source.timeout)
         url, plan = f"{source.plans}/{partition.plan}", BytesIO()
-        transfer.fetch([url], plan, limit=MAX_PLAN)
+        try:
+            transfer.fetch([url], plan, limit=MAX_PLAN)
+        except Unreachable:
+            raise
+        except UserError as error:
+            raise UserError(
+                f"no download plan of {partition} ({error})",
+                advice="Not every edition has every level and split: look at https://research.google.com/youtube8m.",
+            ) from None
         planned = read_plan(plan.getvalue(), url)
         shards = choose(planned, fraction)
         folder = output / str(partition)
