@@ -421,6 +421,18 @@ def test_mirror_that_is_down_is_replaced_by_the_next_and_asked_last(
     assert [path for path, _ in server.asked] == [PLAN]
 
 
+def test_mirror_that_fails_on_the_way_is_asked_last_from_then_on(
+    tmp_path: Path, server: FileServer, shards: dict[str, bytes]
+) -> None:
+    with serving() as other:
+        fill(other, shards)
+        for name in NAMES:
+            server.faults[f"2/video/train/{name}"] = [503] * 9
+        opened(tmp_path, server.address, other.address).run()
+        assert lying(tmp_path) == renamed(shards)
+    assert [path for path, _ in server.asked] == [PLAN, f"2/video/train/{NAMES[0]}"]
+
+
 def test_chosen_mirror_is_asked_first_and_another_has_what_it_lacks(
     tmp_path: Path, server: FileServer, shards: dict[str, bytes]
 ) -> None:
