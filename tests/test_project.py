@@ -26,14 +26,19 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-def test_core_knows_neither_app_nor_notebooks_and_each_heavy_library_in_one_file() -> None:
+def test_core_knows_neither_app_nor_notebooks_and_each_heavy_library_has_its_home() -> None:
     assert len(SOURCES) > 20
-    homes = {"plotly": "figures", "lightning_fabric": "training.py", "tyro": "cli.py", "requests": "transfer.py"}
+    homes = {
+        "plotly": {"figures"},
+        "lightning_fabric": {"training.py", "learner.py"},  # the second serves the first alone
+        "tyro": {"cli.py"},
+        "requests": {"transfer.py"},
+    }
     for file in SOURCES:
         for name in imports(file):
             top = name.split(".")[0]
             assert top not in ("app", "nb", "streamlit", "benchmarks", "tests"), f"{file} imports {name}"
-            assert homes.get(top, file.name) in file.parts, f"{file} imports {name}"
+            assert homes.get(top, {file.name}) & set(file.parts), f"{file} imports {name}"
 
 
 @pytest.mark.parametrize("slot", SLOTS)
