@@ -1,4 +1,4 @@
-"""The command ``yt8m``: demo · index · labels · train · evaluate · predict · ensemble · app."""
+"""The command ``yt8m``: demo · index · labels · train · evaluate · predict · ensemble · ablate · app."""
 
 import json
 import os
@@ -256,6 +256,40 @@ def ensemble(
         print(comparison.diversity().to_string(index=False, float_format="%.3f"))
 
 
+def ablate(
+    table: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")],
+    scale: str | None = None,
+    output: Path | None = None,
+    rates: bool = False,
+) -> None:
+    """Train a table of the paper as far as it is not, and write how its rows compare and whether its claims hold.
+
+    The same command goes on where an earlier one was stopped.
+
+    Args:
+        table: pooling, classification, label_processing, loss, single, ensemble, fusion, rates, pooling_variants or
+            scoring_variants.
+        scale: demo, sample (data in YT8M_REAL_DATA), paper (in YT8M_PAPER_DATA), or smoke, whose numbers are not kept;
+            without it, that of YT8M_SCALE.
+        output: The folder of the results; nb/results without it.
+        rates: Only look which learning rate suits the table's baseline.
+    """
+    from yt8m_core.ablation import ablate as train_table
+    from yt8m_core.ablation import comparison, judge, write_result
+    from yt8m_core.ablation.trained import search_rates
+
+    if rates:
+        print(search_rates(table, scale=scale).to_string(index=False, float_format="%.4f"))
+        return
+    trained = train_table(table, scale=scale)
+    print(f"{trained.table.title} ({trained.scale}, {trained.source.name})")
+    print(comparison(trained).drop(columns=["scale", "data"]).to_string(index=False, float_format="%.4f"))
+    for claim in judge(trained).itertuples():
+        print(f"{claim.verdict}: {claim.claim} ({claim.where})\n  {claim.evidence}")
+    if trained.scale != "smoke":
+        print(write_result(trained, output))
+
+
 def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
     """Open the app in a browser at http://127.0.0.1:8501.
 
@@ -277,7 +311,7 @@ def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 850
 
 def main() -> None:
     """The console script: runs a command, and tells a fault in one sentence."""
-    commands = {c.__name__: c for c in (demo, index, labels, train, evaluate, predict, ensemble, app)}
+    commands = {c.__name__: c for c in (demo, index, labels, train, evaluate, predict, ensemble, ablate, app)}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="yt8m", description="Multi-label video classification on YouTube-8M features."
