@@ -139,3 +139,24 @@ def test_ensemble_prints_each_member_and_writes_the_mean(
     assert f"{output}: 40 videos" in printed
     assert re.search(r"ensemble +0\.\d{4}", printed)
     assert "How alike the members are" in printed
+
+
+def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(demo_home))
+    yt8m(monkeypatch, "ablate", "single", "--scale", "smoke", "--output", tmp_path)
+    printed = capsys.readouterr().out
+    assert "LSTM-M-O + MoE-2 + Huber" in printed
+    assert "On LSTM-M-O the Huber loss gains nothing" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ablate_looks_for_the_rate_of_the_baseline(
+    demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(demo_home))
+    yt8m(monkeypatch, "ablate", "pooling_variants", "--scale", "smoke", "--rates")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["rate", "0.0010", "0.0030", "0.0100", "0.0300"]
+    assert [line.split()[2] for line in lines[1:]] == ["False", "False", "True", "False"]

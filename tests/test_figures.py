@@ -25,6 +25,21 @@ LOG = pd.DataFrame(
         "gap": [None, None, 0.4, None, None, 0.5],
     }
 )
+DIFFERENCES = pd.DataFrame(
+    {
+        "row": ["LSTM", "LSTM-M", "CNN", "Mean"],
+        "against": "LSTM",
+        "difference": [0.0, 0.1, -0.2, 0.01],
+        "difference_low": [0.0, 0.05, -0.3, -0.1],
+        "difference_high": [0.0, 0.2, -0.15, 0.1],
+    }
+)
+GAINS = pd.DataFrame(
+    {
+        "dial": "label noise", "setting": [0.5, 0.0], "row": "Huber", "against": "CE",
+        "gain": [0.2, 0.1], "gain_low": [0.1, 0.0], "gain_high": [0.3, 0.2],
+    }
+)  # fmt: skip
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
@@ -33,6 +48,8 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
     "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
     "learning_curve": lambda: figures.learning_curve(LOG, scale="demo world"),
+    "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
+    "gain": lambda: figures.gain(GAINS, scale="demo world"),
     "intervals": lambda: figures.intervals(RUNS, scale="demo world"),
 }
 
@@ -217,3 +234,31 @@ def test_predictions_mark_nothing_as_wrong_where_the_truth_is_not_known() -> Non
     assert (bars.name, list(bars.x)) == ("predicted", [0.9, 0.2])
     assert "true labels not known" in figure.layout.title.subtitle.text
     assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
+
+
+def test_differences_are_read_by_their_intervals_and_the_baseline_is_left_out() -> None:
+    figure = EXAMPLES["differences"]()
+    assert {trace.name: [row for row, *_ in trace.customdata] for trace in figure.data} == {
+        "better": ["LSTM-M"],
+        "worse": ["CNN"],
+        "no difference that these data can tell": ["Mean"],
+    }
+    for trace in figure.data:
+        ((_, _, low, high),) = trace.customdata
+        np.testing.assert_allclose(trace.x + trace.error_x.array, [high])
+        np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, [low])
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0, 0)]
+    assert list(figure.layout.yaxis.ticktext) == ["LSTM-M", "CNN", "Mean"]
+
+
+def test_differences_name_the_other_row_where_not_all_have_the_same() -> None:
+    table = DIFFERENCES.assign(against=["LSTM", "LSTM", "LSTM", "Sum"])
+    figure = figures.differences(table, title="Pooling", scale="demo world")
+    assert figure.layout.yaxis.ticktext[2] == "Mean<br>− Sum"
+
+
+def test_gain_is_drawn_in_the_order_of_the_settings_with_a_line_at_zero() -> None:
+    band, line = EXAMPLES["gain"]().data
+    assert (list(line.x), list(line.y)) == ([0.0, 0.5], [0.1, 0.2])
+    assert list(zip(band.x, band.y, strict=True)) == [(0.0, 0.2), (0.5, 0.3), (0.5, 0.1), (0.0, 0.0)]
+    assert [(shape.y0, shape.y1) for shape in EXAMPLES["gain"]().layout.shapes] == [(0, 0)]

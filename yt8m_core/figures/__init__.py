@@ -4,6 +4,7 @@ Every figure says in its subtitle which scale made its numbers, for example "dem
 sign: symbols, patterns, dashes or texts say the same. Backgrounds are transparent, for light pages and dark ones.
 """
 
+from yt8m_core.figures.ablations import differences, gain
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, rank_frequency
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
@@ -12,6 +13,8 @@ __all__ = [
     "LARGEST_WINDOW",
     "attention",
     "correlation",
+    "differences",
+    "gain",
     "intervals",
     "learning_curve",
     "predictions",

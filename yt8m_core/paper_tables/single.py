@@ -2,6 +2,7 @@
 
 from yt8m_core.experiment import Slot
 from yt8m_core.paper_tables import pooling
+from yt8m_core.paper_tables.claims import Claim
 from yt8m_core.paper_tables.table import Row, Table
 
 TABLE = Table(
@@ -18,4 +19,13 @@ TABLE = Table(
             loss=Slot("pseudo_huber", {"delta": 0.5}),
         ),
     ),
+    ledger=(
+        Claim(
+            "On LSTM-M-O the Huber loss gains nothing: 0.820 with it and without.",
+            "section 3.3 and Table 1",
+            (("LSTM-M-O + MoE-2 + Huber", "LSTM-M-O + MoE-2"),),
+            says="alike",
+        ),
+    ),
+    frames=True,
 )
