@@ -83,12 +83,9 @@ def through_loader(videos: Videos, batches: Sequence[NDArray[np.int64]], threads
 def direct_loop(videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
     """Our copies alone, into one buffer, without threads."""
     for batch in ordered_batches(len(videos), BATCH):
-        lengths = videos.num_frames[batch]
-        T = lengths.max()
-        for number, (video, length) in enumerate(zip(batch, lengths, strict=True)):
-            videos.copy_frames(video, frames[number, :length])
-            frames[number, length:T] = 0
-        yield frames[: len(batch), :T], multi_hot(videos, batch, labels)
+        copied = frames[: len(batch), : videos.num_frames[batch].max()]
+        videos.copy_batch(batch, copied)
+        yield copied, multi_hot(videos, batch, labels)
 
 
 def plain_copies(
