@@ -52,7 +52,8 @@ class Videos:
         self._ids = _only_chunk(table["id"])
         self._shard: NDArray[np.int32] = table["shard"].to_numpy()
         self._record: NDArray[np.int32] = table["record"].to_numpy()
-        self._span = np.stack([table["start"].to_numpy(), table["end"].to_numpy()], axis=1)  # [N, 2]
+        self._start: NDArray[np.int64] = table["start"].to_numpy()
+        self._end: NDArray[np.int64] = table["end"].to_numpy()
         # [N, streams]; a row of an irregular record is null in the index and never looked at
         streams = _only_chunk(table["offsets"])
         self._regular: NDArray[np.bool_] = streams.is_valid().to_numpy(zero_copy_only=False)
@@ -114,7 +115,7 @@ class Videos:
         (self._copy_frames if self.schema.level == "frame" else self._copy_vectors)(batch[rows], rows, out)
         for row in np.flatnonzero(~regular):
             video, length = batch[row], self.num_frames[batch[row]]
-            shard, (start, end) = int(self._shard[video]), self._span[video]
+            shard, start, end = int(self._shard[video]), self._start[video], self._end[video]
             path, record = self.shards[shard].path, int(self._record[video])
             out[row, :length] = interpret(self._map(shard)[start:end], self.schema, path, record).frames[:length]
             out[row, length:] = 0
