@@ -129,7 +129,8 @@ def rows(videos: int = 20_000, repeats: int = 5) -> list[dict[str, Any]]:
                     candidates[f"tf.data, {kind}, {threads}"] = partial(iter, dataset)
         costs = take_turns({name: partial(_consume, candidate) for name, candidate in candidates.items()}, repeats)
     rates = {name: videos / cost.cpu * (1 if name in peers else PASSES) for name, cost in costs.items()}
+    unit = "videos/s of CPU"
     if not peers:
         missing = "tf.data: TensorFlow is not installed (pip install tensorflow-cpu)"
-        return [row(name, "videos/s of CPU", rates[name], missing, None, rates["limit"]) for name in list(candidates)[:2]]
-    return [row(name, "videos/s of CPU", rates[name], peer, rates[peer], rates["limit"]) for peer, name in peers.items()]
+        return [row(name, unit, rates[name], missing, None, rates["limit"]) for name in candidates if name != "limit"]
+    return [row(name, unit, rates[name], peer, rates[peer], rates["limit"]) for peer, name in peers.items()]

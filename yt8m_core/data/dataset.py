@@ -99,9 +99,9 @@ class Videos:
 
     def frames(self, video: int) -> NDArray[Any]:
         """The features of a video: uint8 [T, D] at frame level, float32 [1, D] at video level."""
-        frames = np.empty((1, self.num_frames[video], self.schema.width), self.dtype)
-        self.copy_batch(np.array([video]), frames)
-        return frames[0]
+        frames = np.empty((self.num_frames[video], self.schema.width), self.dtype)
+        self.copy_batch(np.array([video]), frames[None])
+        return frames
 
     def copy_batch(self, batch: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Copy the features of videos into ``out`` [B, T, D], with zeros past the end of each.
@@ -136,14 +136,16 @@ class Videos:
 
         The floats of a record are little-endian, as those of every machine that PyTorch runs on.
         """
-        target = memoryview(out).cast("B")
+        target = out.data.cast("B")
         sizes = [4 * dim for _, dim in self.schema.streams]
         starts = (rows * sum(sizes)).tolist()
+        streams = list(enumerate(sizes))
         for at, shard, offsets in zip(
             starts, self._shard[videos].tolist(), self._offsets[videos].tolist(), strict=True
         ):
             data = self._map(shard)
-            for size, offset in zip(sizes, offsets, strict=True):
+            for stream, size in streams:
+                offset = offsets[stream]
                 target[at : at + size] = data[offset : offset + size]
                 at += size
 
