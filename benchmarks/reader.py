@@ -17,13 +17,12 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from crc32c import crc32c
 from google.protobuf.descriptor_pool import DescriptorPool
 from numpy.typing import NDArray
 
-from benchmarks.measure import Cost, one_torch_thread, row, take_turns
+from benchmarks.measure import one_torch_thread, row, take_turns
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.index import Index, index_shard, open_index
+from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Loader, ordered_batches
 from yt8m_core.data.records import parse, sequence_example, write_shard
 
@@ -83,12 +82,9 @@ def through_loader(videos: Videos, batches: Sequence[NDArray[np.int64]], threads
 def direct_loop(videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
     """Our copies alone, into one buffer, without threads."""
     for batch in ordered_batches(len(videos), BATCH):
-        lengths = videos.num_frames[batch]
-        T = lengths.max()
-        for number, (video, length) in enumerate(zip(batch, lengths, strict=True)):
-            videos.copy_frames(video, frames[number, :length])
-            frames[number, length:T] = 0
-        yield frames[: len(batch), :T], multi_hot(videos, batch, labels)
+        copied = frames[: len(batch), : videos.num_frames[batch].max()]
+        videos.copy_batch(batch, copied)
+        yield copied, multi_hot(videos, batch, labels)
 
 
 def plain_copies(
@@ -251,30 +247,7 @@ def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
     return rows
 
 
-def index_row(index: Index, repeats: int) -> dict[str, Any]:
-    """The index pass of one process, every CRC and frame header verified; its limit: crc32c of the same bytes."""
-
-    def ours() -> None:
-        for shard in index.shards:
-            index_shard(shard.path, index.schema)
-
-    shards = mapped(index)
-    spans = list(zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True))
-
-    def checksums() -> None:
-        for shard, start, end in spans:
-            crc32c(shards[shard][start:end])
-
-    costs: dict[str, Cost] = take_turns({"ours": ours, "limit": checksums}, repeats)
-    rates = {name: len(spans) / cost.cpu for name, cost in costs.items()}
-    return row("index: CRC, headers, labels", "records/s of CPU", rates["ours"], "", None, rates["limit"])
-
-
 def rows(videos: int = 2000, repeats: int = 5) -> list[dict[str, Any]]:
-    """The rows of this benchmark: reading, and indexing 1,000 records."""
-    with one_torch_thread(), torch.inference_mode():
-        with synthetic_index(videos) as index:
-            measured = reader_rows(index, repeats)
-        with synthetic_index(min(videos, 1000)) as index:
-            measured.append(index_row(index, repeats))
-    return measured
+    """The rows of this benchmark."""
+    with one_torch_thread(), torch.inference_mode(), synthetic_index(videos) as index:
+        return reader_rows(index, repeats)

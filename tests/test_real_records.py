@@ -46,7 +46,7 @@ def test_all_records_are_sound_and_regular_when_indexed(videos: Videos, folder: 
 
 def test_sample_equals_the_protobuf_parse_to_the_bit(videos: Videos) -> None:
     for video in np.random.default_rng(0).choice(len(videos), 200, replace=False):
-        start, end = videos._span[video]
+        start, end = videos._start[video], videos._end[video]
         with open(videos.shards[videos._shard[video]].path, "rb") as file:
             file.seek(start)
             message = SequenceExample.FromString(file.read(end - start))

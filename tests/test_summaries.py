@@ -109,7 +109,7 @@ def test_no_frame_is_read_again(root: Path, tmp_path: Path, home: Path, monkeypa
     def refuse(*_: object) -> None:
         raise AssertionError("a frame was read")
 
-    monkeypatch.setattr(Videos, "copy_frames", refuse)
+    monkeypatch.setattr(Videos, "copy_batch", refuse)
     others: dict[str, object] = {"pooling": Slot("sum", {"post": "ln_relu"}), "loss": Slot("pseudo_huber")}
     train(tiny_experiment(root, **others), tmp_path / "second")  # the same sums, before another ending and loss
     with pytest.raises(AssertionError, match="a frame was read"):

@@ -54,13 +54,18 @@ class Videos:
         self._ids = _only_chunk(table["id"])
         self._shard: NDArray[np.int32] = table["shard"].to_numpy()
         self._record: NDArray[np.int32] = table["record"].to_numpy()
-        self._span = np.stack([table["start"].to_numpy(), table["end"].to_numpy()], axis=1)  # [N, 2]
+        self._start: NDArray[np.int64] = table["start"].to_numpy()
+        self._end: NDArray[np.int64] = table["end"].to_numpy()
         # [N, streams]; a row of an irregular record is null in the index and never looked at
         streams = _only_chunk(table["offsets"])
         self._regular: NDArray[np.bool_] = streams.is_valid().to_numpy(zero_copy_only=False)
         self._offsets = np.zeros((len(self), len(self.schema.streams)), np.int64)
         self._offsets[self._regular] = streams.flatten().to_numpy().reshape(-1, len(self.schema.streams))
-        self._headers = [len(frame_header(dim)) for _, dim in self.schema.streams]
+        ends = np.cumsum([dim for _, dim in self.schema.streams]).tolist()
+        self._columns = [  # of each stream: where it goes in a frame, its width, and how far apart its frames lie
+            (slice(end - dim, end), dim, len(frame_header(dim)) + dim)
+            for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
+        ]
         self._map = lru_cache(OPEN_SHARDS)(self._open_shard)
 
     def __len__(self) -> int:
@@ -97,32 +102,54 @@ class Videos:
     def frames(self, video: int) -> NDArray[Any]:
         """The features of a video: uint8 [T, D] at frame level, float32 [1, D] at video level."""
         frames = np.empty((self.num_frames[video], self.schema.width), self.dtype)
-        self.copy_frames(video, frames)
+        self.copy_batch(np.array([video]), frames[None])
         return frames
 
-    def copy_frames(self, video: int, out: NDArray[Any]) -> None:
-        """Copy a video's features into ``out`` [num_frames, D].
+    def copy_batch(self, batch: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Copy the features of videos into ``out`` [B, T, D], with zeros past the end of each.
 
-        Raises UserError where the shard is no longer the file that was indexed.
+        At video level (T = 1) ``out`` must be contiguous.
+
+        Raises UserError where a shard is no longer the file that was indexed.
         """
-        shard = int(self._shard[video])
-        data = self._map(shard)
-        length = len(out)
-        if not self._regular[video]:
-            start, end = self._span[video]
-            record = interpret(
-                memoryview(data)[start:end], self.schema, self.shards[shard].path, int(self._record[video])
-            )
-            out[:] = record.frames[:length]
-            return
-        column = 0
-        for (_, dim), header, offset in zip(self.schema.streams, self._headers, self._offsets[video], strict=True):
-            if self.schema.level == "frame":
-                stored = np.ndarray((length, dim), np.uint8, data, offset, (dim + header, 1))
-            else:
-                stored = np.frombuffer(data, "<f4", dim, offset)[None]
-            out[:, column : column + dim] = stored
-            column += dim
+        regular = self._regular[batch]
+        rows = np.flatnonzero(regular)
+        (self._copy_frames if self.schema.level == "frame" else self._copy_vectors)(batch[rows], rows, out)
+        for row in np.flatnonzero(~regular):
+            video, length = batch[row], self.num_frames[batch[row]]
+            shard, start, end = int(self._shard[video]), self._start[video], self._end[video]
+            path, record = self.shards[shard].path, int(self._record[video])
+            out[row, :length] = interpret(self._map(shard)[start:end], self.schema, path, record).frames[:length]
+            out[row, length:] = 0
+
+    # Both make lists of plain ints first: to index the arrays once a video costs more than to copy a video's floats.
+
+    def _copy_frames(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+        """A stream of a video is one strided copy, during which NumPy lets the other threads run."""
+        places = zip(*(of[videos].tolist() for of in (self._shard, self._offsets, self.num_frames)), strict=True)
+        for row, (shard, offsets, length) in zip(rows.tolist(), places, strict=True):
+            data, frames = self._map(shard), out[row]
+            for (columns, dim, stride), offset in zip(self._columns, offsets, strict=True):
+                frames[:length, columns] = np.ndarray((length, dim), np.uint8, data, offset, (stride, 1))
+            frames[length:] = 0
+
+    def _copy_vectors(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        """A stream of a video is one slice of bytes: at this size, an array made for it costs twice the copy.
+
+        The floats of a record are little-endian, as those of every machine that PyTorch runs on.
+        """
+        target = out.data.cast("B")
+        sizes = [4 * dim for _, dim in self.schema.streams]
+        starts = (rows * sum(sizes)).tolist()
+        streams = list(enumerate(sizes))
+        for at, shard, offsets in zip(
+            starts, self._shard[videos].tolist(), self._offsets[videos].tolist(), strict=True
+        ):
+            data = self._map(shard)
+            for stream, size in streams:
+                offset = offsets[stream]
+                target[at : at + size] = data[offset : offset + size]
+                at += size
 
     def check_labels(self, num_classes: int) -> None:
         """Raise UserError that names the first video with a label outside 0..num_classes-1."""
@@ -136,13 +163,13 @@ class Videos:
                 advice="The vocabulary or the run belongs to another edition of the data set.",
             )
 
-    def _open_shard(self, number: int) -> mmap.mmap:
+    def _open_shard(self, number: int) -> memoryview:
         shard = self.shards[number]
         try:
             with open(shard.path, "rb") as file:
                 now = os.fstat(file.fileno())
                 if (now.st_size, now.st_mtime_ns) == (shard.size, shard.mtime_ns):
-                    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except FileNotFoundError:
             raise UserError(
                 "the shard is gone", where=shard.path, advice="Put it back, or open the data anew."

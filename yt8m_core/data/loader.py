@@ -143,10 +143,7 @@ class Loader:
         lengths = videos.num_frames[batch]
         B, T, D = len(batch), int(lengths.max()), videos.schema.width
         frames = buffer[: B * T * D].view(B, T, D)
-        array = frames.numpy()
-        for row, video in enumerate(batch):
-            videos.copy_frames(video, array[row, : lengths[row]])
-            array[row, lengths[row] :] = 0
+        videos.copy_batch(batch, frames.numpy())
         return Batch(frames, torch.from_numpy(lengths), label_pairs(videos, batch), batch)
 
 

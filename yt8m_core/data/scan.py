@@ -8,6 +8,7 @@ in ``interpret``.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +75,11 @@ def _content(data: memoryview, at: int, end: int, tag: int) -> tuple[int, int]:
     """Where the content of the length-delimited field at ``at`` lies; it must carry ``tag`` and end by ``end``."""
     if at >= end or data[at] != tag:
         raise _Irregular
-    size, at = _varint(data, at + 1)
+    size = data[at + 1]
+    if size < 0x80:  # most are one byte long, and there are twenty to a record
+        at += 2
+    else:
+        size, at = _varint(data, at + 1)
     if at + size > end:
         raise _Irregular
     return at, at + size
@@ -99,6 +104,7 @@ def _entries(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]:
     return found
 
 
+@cache
 def frame_header(dim: int) -> bytes:
     """The bytes before each frame of a stream: three nested length-delimited fields (9 bytes for 128 and 1,024)."""
     header = b""
@@ -151,10 +157,12 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
         if schema.level == "frame":
             first, last = lists.get(name, (0, 0))
             header = frame_header(dim)
-            count, rest = divmod(last - first, len(header) + dim)
-            stride = (len(header) + dim, 1)
-            headers = np.ndarray((count, len(header)), np.uint8, data, first, stride) if not rest else None
-            if count == 0 or headers is None or not (headers == np.frombuffer(header, np.uint8)).all():
+            stride = len(header) + dim
+            count, rest = divmod(last - first, stride)
+            if count == 0 or rest:
+                raise _Irregular
+            headers = np.ndarray(count, f"V{len(header)}", data, first, stride)
+            if headers.tobytes() != header * count:  # packed first: a strided == costs four times as much
                 raise _Irregular
             offsets.append(first + len(header))
         else:

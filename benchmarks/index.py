@@ -1,0 +1,107 @@
+"""The index: what a record costs when it is made, and what the whole data set costs when it is opened."""
+
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from crc32c import crc32c
+
+from benchmarks.measure import row, take_turns
+from benchmarks.reader import STREAMS, mapped, synthetic_index
+from yt8m_core.data import index as module
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.index import COLUMNS, Index, Shard, index_shard
+from yt8m_core.data.scan import Schema
+
+VIDEOS, SHARDS, CLASSES = 5_700_000, 3844, 4716
+PASSES = 4
+
+
+def making_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
+    """The index pass, every CRC and frame header verified, of one process and of two.
+
+    The limit is crc32c of the same bytes. Two processes are timed on the clock, as one is there: the second's start,
+    which a data set of terabytes does not notice, is paid before.
+    """
+
+    jobs = [(shard.path, index.schema) for shard in index.shards] * PASSES  # long enough to divide between two
+
+    def ours() -> None:
+        for path, schema in jobs:
+            index_shard(path, schema)
+
+    shards = mapped(index)
+    spans = list(zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True))
+
+    def checksums() -> None:
+        for shard, start, end in spans:
+            crc32c(shards[shard][start:end])
+
+    with get_context("spawn").Pool(2) as pool:
+        both = partial(pool.starmap, index_shard, jobs, 1)
+        costs = take_turns({"ours": ours, "two": both, "limit": checksums}, repeats)
+    rate, limit = PASSES * len(spans) / costs["ours"].cpu, len(spans) / costs["limit"].cpu
+    one, two = (PASSES * len(spans) / costs[name].wall for name in ("ours", "two"))
+    return [
+        row("index: CRC, headers, labels", "records/s of CPU", rate, "", None, limit),
+        row("index: 2 processes", "records/s", two, "1 process", one),
+    ]
+
+
+def paper_table(videos: int = VIDEOS, shards: int = SHARDS) -> Index:
+    """An index as that of the whole data set, of shards that do not exist."""
+    random = np.random.default_rng(0)
+    counts = 1 + random.poisson(2.4, videos)
+    ends = np.cumsum(counts)
+    labels = pa.ListArray.from_arrays(
+        pa.array(np.append(0, ends), pa.int32()), pa.array(random.integers(0, CLASSES, ends[-1]), pa.int32())
+    )
+    shard = np.arange(videos) * shards // videos
+    start = random.integers(0, 1 << 28, videos)
+    offsets = (start[:, None] + [300, 200_000]).ravel()
+    columns = {
+        "id": pa.array(np.arange(videos)).cast(pa.string()),
+        "shard": pa.array(shard, pa.int32()),
+        "record": pa.array(np.arange(videos) - np.searchsorted(shard, shard), pa.int32()),
+        "start": pa.array(start),
+        "end": pa.array(start + 250_000),
+        "num_frames": pa.array(random.integers(120, 300, videos), pa.int32()),
+        "labels": labels,
+        "offsets": pa.ListArray.from_arrays(pa.array(np.arange(videos + 1) * 2, pa.int32()), pa.array(offsets)),
+    }
+    files = tuple(Shard(f"/data/train{i:04}.tfrecord", 1 << 28, i) for i in range(shards))
+    return Index(Schema("frame", STREAMS), files, pa.table(columns, schema=COLUMNS))
+
+
+def opening_row(repeats: int) -> dict[str, Any]:
+    """Opening the stored index of 5.7 million videos; on the clock.
+
+    The limit is to read its file, page checksums verified, and make nothing of it.
+    """
+    index = paper_table()
+    with TemporaryDirectory(prefix="yt8m-benchmark-") as folder:
+        stored = Path(folder, "index.parquet")
+        module._write(stored, index)
+        del index
+
+        def ours() -> None:
+            index = module._read(stored)
+            assert index is not None
+            assert len(Videos(index)) == VIDEOS
+
+        read = partial(pq.read_table, stored, memory_map=True, page_checksum_verification=True)
+        costs = take_turns({"ours": ours, "limit": read}, repeats)
+    rates = {name: VIDEOS / cost.wall for name, cost in costs.items()}
+    return row(f"index: opening {VIDEOS:,} videos", "videos/s", rates["ours"], "", None, rates["limit"])
+
+
+def rows(videos: int = 1000, repeats: int = 5) -> list[dict[str, Any]]:
+    """The rows of this benchmark."""
+    with synthetic_index(videos) as index:
+        measured = making_rows(index, repeats)
+    return [*measured, opening_row(repeats)]
