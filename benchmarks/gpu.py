@@ -1,0 +1,242 @@
+"""Every row of Table 1 and every head at the paper's widths on one device, beside what the device allows.
+
+    python -m benchmarks.gpu [--device cuda] [--output benchmarks/gpu.csv]
+
+A step cannot be faster than the slowest of four things, whose rates are measured on the device first: copying the bytes
+of the frames there, reading and writing weights and Adam's moments, multiplying matrices, and the LSTM's steps, which
+wait for each other. Batches come from pinned memory by a stream of their own, as in a training; a row that pools once
+learns from summaries on the device. Then the demo world is trained in float32 and in bfloat16, to see what that costs.
+"""
+
+import argparse
+import csv
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.__main__ import machine
+from yt8m_core.checkpoint import Parts
+from yt8m_core.data.loader import Batch, Share
+from yt8m_core.data.scan import Schema
+from yt8m_core.demo_runs import experiments, prepare
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.learner import Learner, adam, on_device
+from yt8m_core.model import VideoClassifier
+from yt8m_core.paper_tables import TABLES, Row
+from yt8m_core.registry import build
+from yt8m_core.runs import Facts, build_model
+from yt8m_core.training import train
+
+COLUMNS = ("row", "precision", "videos_per_second", "limit", "share_of_limit", "bound_by", "most_time_in")
+STREAMS = (("rgb", 1024), ("audio", 128))
+ADAM = 7  # a weight, its gradient and two moments are read, and all but the gradient written
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the measured batches and models are."""
+
+    batch: int = 128
+    frames: int = 230  # the mean of YouTube-8M
+    classes: int = 4716
+    narrower: int = 1
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a device does in a second."""
+
+    copied: float  # bytes from the host
+    moved: float  # bytes read or written in its own memory
+    flops: float  # of a large matrix product
+    chained: float  # small matrix products that wait for each other
+
+    @classmethod
+    def measure(cls, device: torch.device, precision: str, size: Size) -> "Rates":
+        """Time each of them."""
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        n, width = 4096 // size.narrower, 1152 // size.narrower
+        host = torch.empty(n * n, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        large, state, kernel = (
+            torch.randn(shape, device=device).to(dtype) for shape in ((n, n), (size.batch, width), (width, 4 * width))
+        )
+        other = torch.empty_like(large)
+        return cls(
+            copied=host.nbytes / seconds(lambda: host.to(device, non_blocking=True), device),
+            moved=2 * large.nbytes / seconds(lambda: other.copy_(large), device),
+            flops=2 * n**3 / seconds(lambda: large @ large, device),
+            chained=1 / seconds(lambda: state @ kernel, device),
+        )
+
+
+def seconds(call: Callable[[], object], device: torch.device, repeats: int = 20) -> float:
+    """The time of one call among many, after some that only warm up."""
+
+    def run(times: int) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - started
+
+    run(3)
+    return run(repeats) / repeats
+
+
+def rows_of_the_paper() -> Iterator[tuple[str, Row]]:
+    """Table 1, and what Tables 2 and 4 have beside it."""
+    for table in ("pooling", "classification", "loss"):
+        for row in TABLES[table].rows:
+            if table == "pooling" or row.name in ("Many-to-Many", "3 Layer MLP-4096-LN", "L_CE"):
+                yield f"{TABLES[table].title.split(':')[0]}: {row.name}", row
+
+
+def limits(model: VideoClassifier, size: Size, rates: Rates) -> dict[str, float]:
+    """The least seconds of a step by what bounds it: what no implementation of the same step can do without."""
+    once = getattr(model.pooling, "pools_once", False)
+    per_frame = list((model.pooling or model.classification).parameters())
+    per_video = list(model.classification.parameters()) if model.pooling is not None else []
+    frames = size.batch * size.frames
+    flops = 4.0 * sum(w.numel() for w in per_frame if w.ndim >= 2) * (0 if once else frames)
+    flops += 4.0 * sum(w.numel() for w in per_video if w.ndim == 2) * size.batch
+    recurrent = any("weight_hh" in name or "recurrent" in name for name, _ in model.named_parameters())
+    weights = sum(w.numel() for w in model.parameters())
+    return {
+        "copying": 0.0 if once else frames * sum(width for _, width in STREAMS) / rates.copied,
+        "weights": ADAM * 4 * weights / rates.moved,
+        "products": flops / rates.flops,
+        "waiting": 3 * size.frames / rates.chained if recurrent else 0.0,  # forward once, backward twice
+    }
+
+
+def model_of(row: Row, size: Size) -> VideoClassifier:
+    """A row's model, always with the same weights."""
+    torch.manual_seed(0)
+    experiment = row.experiment(Data("", ""), Training(), narrower=size.narrower)
+    return build_model(experiment, Facts(Schema("frame", STREAMS), size.classes, "paper", 1, 1))
+
+
+def learner_of(row: Row, precision: str, device: torch.device, size: Size) -> Learner:
+    """A row's model as a training sets it up."""
+    fabric = Fabric(
+        accelerator=device.type, devices=1, precision="bf16-mixed" if precision == "bfloat16" else "32-true"
+    )
+    model, training = model_of(row, size), Training()
+    facts_of_loss = {"num_classes": size.classes, "embedding_features": model.classification.embedding_features}
+    loss = build("loss", row.loss.name, row.loss.options, **facts_of_loss).to(fabric.device)
+    optimiser = adam(model, training)
+    trained, _ = fabric.setup(model, optimiser)
+    return Learner(fabric, Parts(model.train(), loss, optimiser), trained, size.classes, training.clip_norm)
+
+
+def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:
+    """Batches as a training gets them: bytes in pinned memory, or summaries on the device."""
+    device = learner.fabric.device
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 256, (size.batch, size.frames, sum(w for _, w in STREAMS)), dtype=np.uint8)
+    frames = torch.from_numpy(codes)
+    lengths = torch.full((size.batch,), size.frames)
+    model = cast(Any, learner.parts.model)
+    if getattr(model.pooling, "pools_once", False):
+        with torch.no_grad():
+            frames = model.summarise(frames[:8].to(device), lengths[:8].to(device)).vector.repeat(
+                -(-size.batch // 8), 1
+            )
+            frames = frames[: size.batch]
+    elif device.type == "cuda":
+        frames = frames.pin_memory()
+    labels = torch.from_numpy(np.stack([np.arange(size.batch), random.integers(0, size.classes, size.batch)]))
+    for _ in range(count):
+        yield Batch(frames, lengths, labels, np.arange(size.batch))
+
+
+def measure(name: str, row: Row, precision: str, device: torch.device, size: Size, steps: int) -> dict[str, Any]:
+    """One row on one device: its speed, its limit, and the kernels that take most of its time."""
+    learner = learner_of(row, precision, device, size)
+
+    def run(count: int) -> None:
+        for batch in on_device(batches(learner, size, count), learner.fabric.device):
+            learner.step([(Share(batch.videos, 1.0), batch)], 6e-4, last=0)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    run(3)
+    started = time.perf_counter()
+    run(steps)
+    rate = steps * size.batch / (time.perf_counter() - started)
+    activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
+    with profile(activities=[activity]) as profiled:
+        run(2)
+    bound = limits(cast(VideoClassifier, learner.parts.model), size, Rates.measure(device, precision, size))
+    what = max(bound, key=bound.__getitem__)
+    limit = size.batch / bound[what]
+    values = (name, precision, rate, limit, rate / limit, what, most_time(profiled, device))
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def most_time(profiled: profile, device: torch.device) -> str:
+    """The three kernels with most time, and their shares."""
+    field = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    spent = {event.key: float(getattr(event, field)) for event in profiled.key_averages()}
+    whole = sum(spent.values()) or 1.0
+    first = sorted(spent, key=spent.__getitem__, reverse=True)[:3]
+    return ", ".join(f"{key[:40]} {spent[key] / whole:.0%}" for key in first)
+
+
+def gaps_of_precisions(experiment: Experiment, accelerator: str) -> dict[str, float]:
+    """GAP@20 of one experiment, trained in float32 and in bfloat16."""
+    found = {}
+    with TemporaryDirectory() as folder:
+        for precision in ("float32", "bfloat16"):
+            chosen = replace(experiment, training=replace(experiment.training, precision=precision))
+            run = train(chosen, Path(folder, precision), accelerator=accelerator)
+            found[precision] = float(run.metrics["validation"]["gap"])
+    return found
+
+
+def rows(device: torch.device, size: Size, steps: int, precisions: Iterable[str]) -> list[dict[str, Any]]:
+    """All rows of the paper in each precision."""
+    return [
+        measure(name, row, precision, device, size, steps)
+        for name, row in rows_of_the_paper()
+        for precision in precisions
+    ]
+
+
+def main() -> None:
+    """Measure and print; with --output, store."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--narrower", type=int, default=1, help="divides all widths, for a device that is no GPU")
+    chosen = parser.parse_args()
+    device = torch.device(chosen.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine()["cpu"]
+    found = rows(device, Size(narrower=chosen.narrower), chosen.steps, ("float32", "bfloat16"))
+    for row in found:
+        speeds = f"{row['videos_per_second']:12,.0f} of {row['limit']:12,.0f} videos/s ({row['share_of_limit']:.0%})"
+        print(f"{row['row']:45} {row['precision']:9} {speeds}, bound by {row['bound_by']}; {row['most_time_in']}")
+    prepare()
+    for run, experiment in experiments().items():
+        gaps = gaps_of_precisions(experiment, device.type)
+        print(f"{run}: " + ", ".join(f"GAP@20 {gap:.4f} in {precision}" for precision, gap in gaps.items()))
+    print(f"on {name}")
+    if chosen.output:
+        with open(chosen.output, "w", newline="") as file:
+            writer = csv.DictWriter(file, (*COLUMNS, "device"), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, "device": name} for row in found)
+
+
+if __name__ == "__main__":
+    main()
