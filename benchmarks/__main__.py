@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.measure import COLUMNS
 
 # The loader comes first: it forks workers, which is safest before TensorFlow has started its threads.
-NAMES = ("loader", "reader", "metrics")
+NAMES = ("loader", "reader", "metrics", "scaling")
 PACKAGES = ("yt8m", "torch", "numpy", "pyarrow", "protobuf", "crc32c", "tensorflow-cpu", "tensorflow", "tfrecord")
 
 
