@@ -1,4 +1,4 @@
-"""GAP@20 against Google's way of computing it, and label co-occurrence against counting pairs.
+"""GAP@20 against Google's way of computing it, the whole set's metrics, and label co-occurrence against its peers.
 
     python -m benchmarks.metrics [VIDEOS]
 
@@ -8,6 +8,7 @@ The scores and labels are drawn; only their sizes and the spread of the label fr
 import heapq
 import random
 import sys
+import warnings
 from collections import Counter
 from itertools import combinations_with_replacement
 from typing import Any
@@ -15,13 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torchmetrics.classification import MultilabelAveragePrecision
 
 from benchmarks.measure import one_torch_thread, row, take_turns
+from benchmarks.scaling import CLASSES, apart, drawn_batches, drawn_labels
 from yt8m_core.label_statistics import cooccurrence, label_matrix
-from yt8m_core.metrics import global_average_precision
+from yt8m_core.metrics import TopLabels, global_average_precision
 
-CLASSES = 4716
-LABELS_PER_VIDEO = 3.4
+# What is asked: all metrics of 1.1 million videos in 8 s and in 500 MB with their state, and the co-occurrence of 5.7
+# million in 4 s. These rates stand in the column ``limit``: a ratio above 1 keeps the promise.
+PER_SECOND, PER_MEGABYTE, PAIRS_PER_SECOND = 1_100_000 / 8, 1_100_000 / 500, 5_700_000 / 4
 UNIT = "videos/s of CPU"  # one thread: the machine is shared, and the peers have no second
 
 
@@ -29,12 +33,17 @@ def rows(num_videos: int = 100_000, seed: int = 0) -> list[dict[str, Any]]:
     """One row a measurement, rates in videos a second of processor time.
 
     Args:
-        num_videos: Videos of the GAP measurement; 100,000 take 3 GB and a minute, for the peer's sake. Labels are
-            counted together over 57 times as many (5.7 million, the whole data set, for 100,000), by the peer over a
-            tenth of those.
+        num_videos: Videos of the GAP measurement; 100,000 take 3 GB and a minute, for the peer's sake. The whole
+            set's metrics are over 11 times as many, and labels are counted together over 57 times as many (5.7
+            million, the whole data set, for 100,000), by the peers over a part of those.
         seed: Of the drawn scores and labels.
     """
-    return [_gap_row(num_videos, seed), _cooccurrence_row(57 * num_videos, seed)]
+    return [
+        _gap_row(num_videos, seed),
+        *_whole_set_rows(11 * num_videos),
+        _class_ap_row(min(2048, num_videos)),
+        *_cooccurrence_rows(57 * num_videos, seed),
+    ]
 
 
 def heap_gap(scores: NDArray[np.float32], labels: NDArray[np.bool_], k: int = 20) -> float:
@@ -64,7 +73,7 @@ def heap_gap(scores: NDArray[np.float32], labels: NDArray[np.bool_], k: int = 20
 def _gap_row(num_videos: int, seed: int) -> dict[str, Any]:
     random_numbers = np.random.default_rng(seed)
     scores = random_numbers.random((num_videos, CLASSES), dtype=np.float32)
-    values, offsets = _drawn_labels(num_videos, seed)
+    values, offsets = drawn_labels(num_videos, seed=seed)
     labels = np.zeros((num_videos, CLASSES), np.bool_)
     labels[np.repeat(np.arange(num_videos), np.diff(offsets)), values] = True
     scores[labels] += random_numbers.random(int(labels.sum()), dtype=np.float32) ** 4  # most hits near the top
@@ -86,10 +95,48 @@ def _gap_row(num_videos: int, seed: int) -> dict[str, Any]:
     return row(what, UNIT, rate["ours"], "Google's heap", rate["peer"], rate["limit"])
 
 
-def _cooccurrence_row(num_videos: int, seed: int) -> dict[str, Any]:
-    values, offsets = _drawn_labels(num_videos, seed)
+def _whole_set_rows(num_videos: int) -> list[dict[str, Any]]:
+    """Time and memory of the metrics of as many videos as the validation set has, in processes of their own."""
+    lines = []
+    for size in (128, 1024):
+        cost = apart(f"metrics, batches of {size}", num_videos, 32)
+        what = f"metrics of {num_videos:,} videos, batches of {size:,}"
+        lines.append(row(what, UNIT, num_videos / cost.seconds, "", None, PER_SECOND))
+        lines.append(row(what, "videos/MB", num_videos / cost.megabytes, "", None, PER_MEGABYTE))
+    cost = apart("bootstrap of 200 draws", num_videos, 32)
+    anew = apart("GAP of a drawn set", num_videos, 32)
+    what = f"bootstrap of {num_videos:,} videos"
+    peer = "the drawn set sorted anew"
+    lines.append(row(what, "draws/s of CPU", 200 / cost.seconds, peer, 1 / anew.seconds))
+    lines.append(row(what, "videos/MB", num_videos / cost.megabytes, peer, num_videos / anew.megabytes))
+    return lines
+
+
+def _class_ap_row(num_videos: int, part: int = 128) -> dict[str, Any]:
+    """AP of each class from the 20 best of each video, and from all scores, of fewer videos: each class is a loop."""
+    (scores, truth), *_ = drawn_batches(num_videos, CLASSES)
+
+    def ours() -> None:
+        metric = TopLabels(CLASSES)
+        for first in range(0, num_videos, 128):
+            metric.update(scores[first : first + 128], truth[first : first + 128])
+        metric.per_class()
+
+    def peer() -> None:
+        metric = MultilabelAveragePrecision(CLASSES, average="none")
+        metric.update(scores[:part], truth[:part].long())
+        metric.compute()
+
+    with one_torch_thread(), warnings.catch_warnings(action="ignore"):  # of classes without a positive
+        cost = take_turns({"ours": ours, "peer": peer}, repeats=1)
+    what, name = f"AP of {CLASSES:,} classes, {num_videos:,} videos", f"torchmetrics, {part} videos"
+    return row(what, UNIT, num_videos / cost["ours"].cpu, name, part / cost["peer"].cpu)
+
+
+def _cooccurrence_rows(num_videos: int, seed: int) -> list[dict[str, Any]]:
+    values, offsets = drawn_labels(num_videos, seed=seed)
     matrix = label_matrix(values, offsets, CLASSES)
-    part = max(1, num_videos // 10)
+    part, dense_part = max(1, num_videos // 10), max(1, num_videos // 500)
     videos = np.split(values[: offsets[part]], offsets[1:part])
 
     def count_pairs() -> None:
@@ -97,23 +144,27 @@ def _cooccurrence_row(num_videos: int, seed: int) -> dict[str, Any]:
         for labels in videos:
             pairs.update(combinations_with_replacement(sorted(set(labels.tolist())), 2))
 
-    cost = take_turns({"ours": lambda: cooccurrence(matrix), "peer": count_pairs}, repeats=1)
-    what = f"co-occurrence of {num_videos:,} videos"
-    return row(what, UNIT, num_videos / cost["ours"].cpu, "Counter of pairs", part / cost["peer"].cpu)
+    def dense_products() -> None:
+        total = torch.zeros(CLASSES, CLASSES)
+        for first in range(0, dense_part, 4096):
+            chunk = torch.from_numpy(matrix[first : min(first + 4096, dense_part)].toarray()).float()
+            total.addmm_(chunk.T, chunk)
 
-
-def _drawn_labels(num_videos: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Ragged labels, at least one a video, whose frequencies fall off with the rank as in YouTube-8M."""
-    random_numbers = np.random.default_rng(seed)
-    sizes = 1 + random_numbers.poisson(LABELS_PER_VIDEO - 1, num_videos)
-    offsets = np.append(0, np.cumsum(sizes))
-    share = np.cumsum(1 / np.arange(1, CLASSES + 1))
-    values = np.searchsorted(share / share[-1], random_numbers.random(offsets[-1]))
-    return values.clip(max=CLASSES - 1).astype(np.int32), offsets
+    with one_torch_thread():
+        candidates = {"ours": lambda: cooccurrence(matrix), "counter": count_pairs, "dense": dense_products}
+        cost = {name: seconds.cpu for name, seconds in take_turns(candidates, repeats=1).items()}
+    what, ours, limit = f"co-occurrence of {num_videos:,} videos", num_videos / cost["ours"], PAIRS_PER_SECOND
+    return [
+        row(what, UNIT, ours, "Counter of pairs, a 10th", part / cost["counter"], limit),
+        row(what, UNIT, ours, "dense products, a 500th", dense_part / cost["dense"], limit),
+    ]
 
 
 if __name__ == "__main__":
     for line in rows(*map(int, sys.argv[1:])):
         print(f"{line['what']}\n  ours: {line['ours']:,.0f} {line['unit']}")
-        print(f"  {line['peer_name']}: {line['peer']:,.0f} {line['unit']}")
-        print(f"  ours over peer: {line['ours_over_peer']:.1f}")
+        if line["peer"]:
+            print(f"  {line['peer_name']}: {line['peer']:,.0f} {line['unit']}")
+            print(f"  ours over peer: {line['ours_over_peer']:.1f}")
+        if line["limit"]:
+            print(f"  ours over limit: {line['ours_over_limit']:.2f}")

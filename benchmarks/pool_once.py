@@ -1,6 +1,6 @@
 """All six rows of Table 4 at the demo scale, trained on the frames and from what is pooled once, the pooling included.
 
-    python -m benchmarks pool_once
+python -m benchmarks pool_once
 """
 
 import time

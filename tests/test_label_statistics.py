@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from yt8m_core import label_statistics
 from yt8m_core.errors import UserError
 from yt8m_core.label_statistics import (
     MEASURES,
@@ -56,6 +57,21 @@ def test_counts_and_cooccurrence_equal_loops(videos: list[list[int]]) -> None:
     assert pairs.toarray().tolist() == together.tolist()
     assert pairs.diagonal().tolist() == alone
     assert (pairs.dtype, counts(matrix).dtype) == (np.int64, np.int64)
+
+
+@given(videos=videos_of_labels, chunk=st.integers(1, 9))
+def test_cooccurrence_stays_when_videos_are_counted_in_chunks(videos: list[list[int]], chunk: int) -> None:
+    matrix = ragged(videos)
+    expected = cooccurrence(matrix).toarray()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(label_statistics, "CHUNK", chunk)
+        assert np.array_equal(cooccurrence(matrix).toarray(), expected)
+
+
+def test_cooccurrence_counts_a_video_once_when_labels_are_unsorted() -> None:
+    matrix = csr_array((np.ones(4, np.int32), np.array([2, 0, 1, 0]), np.array([0, 2, 4])), (2, 3))
+    assert cooccurrence(matrix).toarray().tolist() == [[2, 1, 1], [1, 1, 0], [1, 0, 1]]
+    assert matrix.indices.tolist() == [2, 0, 1, 0]  # untouched
 
 
 def test_cooccurrence_stays_sparse_when_there_are_many_labels() -> None:

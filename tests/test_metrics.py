@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from yt8m_core import metrics
+from yt8m_core import metrics, resampling
+from yt8m_core.average_precision import falling, reciprocals
 from yt8m_core.errors import UserError
 from yt8m_core.metrics import TopLabels, global_average_precision
 
@@ -432,6 +433,33 @@ def test_an_empty_batch_changes_nothing() -> None:
     assert metric.compute() == expected
 
 
+def test_metrics_stay_when_batches_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = drawn(90, 30, levels=9)
+    expected = state(scores, labels, batch=2).compute()
+    monkeypatch.setattr(metrics, "PIECE", 20)
+    monkeypatch.setattr(metrics, "BATCHES", 4)
+    metric = state(scores, labels, batch=2)
+    assert [len(rows) for rows in metric.scores] == [24, 24, 24, 16, 2]  # of batches 1-12, 13-24, 25-36, 37-44, 45
+    assert [len(rows) for rows in metric.perr] == [24, 24, 24, 16, 2]
+    assert metric.compute() == pytest.approx(expected, abs=1e-14)
+    assert torch.equal(metric.best().labels, state(scores, labels).best().labels)
+
+
+def test_a_zero_ties_with_a_negative_zero_and_infinities_rank_at_the_ends() -> None:
+    scores = torch.tensor([torch.inf, 2.0, 1e-45, 0.0, -0.0, -1e-45, -2.0, -torch.inf])
+    keys = falling(scores).tolist()
+    assert keys[3] == keys[4]
+    assert sorted(set(keys)) == keys[:4] + keys[5:]
+
+
+@pytest.mark.parametrize("n0", [0, 1, 40, 63, 64, 65, 10_000, 20_000_000])
+def test_a_sum_of_reciprocals_is_exact_when_it_is_short_or_long(n0: int) -> None:
+    for n in (0, 1, 2, 3, 30, 64, 199, 5000):  # a sum over a middle, from the table, and by logarithms
+        expected = math.fsum(1 / (n0 + j) for j in range(1, n + 1))
+        found = float(reciprocals(np.array([float(n0)]), np.array([float(n)]))[0])
+        assert found == pytest.approx(expected, rel=2e-15)
+
+
 # The bootstrap interval.
 
 
@@ -468,6 +496,22 @@ def test_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
     intervals = [state(*noisy(200, seed)).bootstrap(seed, replicates=100) for seed in range(60)]
     covered = sum(low <= truth <= high for low, high in intervals)
     assert 50 <= covered <= 60  # 57 expected
+
+
+def test_bootstrap_stays_when_videos_go_through_in_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = state(*drawn(40, 10, levels=5), k=4, batch=7)  # ties of 40 entries, also at the last places
+    expected = metric.bootstrap(2, 20)
+    monkeypatch.setattr(resampling, "BLOCK", 2)
+    monkeypatch.setattr(resampling, "EXACT", 3)
+    assert metric.bootstrap(2, 20) == pytest.approx(expected, abs=1e-14)
+
+
+def test_bootstrap_counts_exactly_when_a_gap_holds_more_than_float32_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = np.array([[0.9], [0.8], [0.5]], np.float32), np.array([[0], [0], [1]])
+    copies = np.array([[2**24], [1], [1]], np.float32)  # misses, and the hit below them
+    monkeypatch.setattr(resampling, "EXACT", 1)
+    found = resampling.Resampling([state(scores, labels).best()]).gap_sums(copies)[0]
+    assert found == 1 / (2**24 + 2) != 1 / (2**24 + 1)
 
 
 def test_bootstrap_depends_on_the_seed_alone() -> None:

@@ -3,17 +3,26 @@
 The sum Σ_i precision(i) · hit(i) depends on the order of tied entries, so that a metric which takes whatever order the
 sort returns changes when videos are read in another order. Here it is the expected value over all orders: each video
 orders its own tied labels by chance and keeps the first k, then the list orders its tied entries by chance.
+
+Only tie groups with a hit add to the sum, and of the other entries they need to know only how many are better. So the
+entries are sorted in place as bare integers, and the hits look up their places: nothing is carried along with the sort.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Integers = NDArray[np.integer]
+Integers = NDArray[Any]  # of any width
 Floats = NDArray[np.float64]
+
+BLOCK = 1 << 14
+"""Tie groups summed in one step."""
+HARMONIC = np.append(0, np.cumsum(1 / np.arange(1, 65)))
+"""H(0)..H(64), H(x) = 1 + 1/2 + … + 1/x; beyond, three terms of its asymptotic series are exact in float64."""
 
 
 class Best(NamedTuple):
@@ -67,8 +76,11 @@ dtype=torch.int32))
 def hits_by_place(best: Best) -> Tensor:
     """The probability [B, k], float64, that the label at each place of a video is true: its tie group's share."""
     scores, hits = best.scores, best.hits.double()
+    new = scores[:, 1:] != scores[:, :-1]
+    if new.all() and not best.candidates.any():
+        return hits  # no tie, as nearly always: the rest takes longer than all other steps of a batch
     group = torch.zeros_like(best.labels, dtype=torch.int64)
-    group[:, 1:] = (scores[:, 1:] != scores[:, :-1]).cumsum(dim=1)
+    group[:, 1:] = new.cumsum(dim=1)
     empty = torch.zeros_like(hits)
     share = empty.scatter_add(1, group, hits) / empty.scatter_add(1, group, torch.ones_like(hits)).clamp(min=1)
     at_cut = (best.candidates > 0)[:, None] & (scores == scores[:, -1:])
@@ -76,103 +88,194 @@ def hits_by_place(best: Best) -> Tensor:
     return torch.where(at_cut, share_at_cut[:, None], share.gather(1, group))
 
 
-class Pool(NamedTuple):
-    """M entries in ranked lists. Only tie groups with a hit add to a precision sum, so only those are kept: G of them.
-
-    Hits are entries with a probability above 0 to be one: H of them.
-    """
-
-    video: Integers  # [M], in the order of the lists
-    group_start: Integers  # [G] first entry of the group
-    group_end: Integers  # [G] one past its last entry
-    group_list: Integers  # [G] its list: always 0 for GAP, the class for mAP
-    list_start: Integers  # [G] first entry of that list
-    list_group: Integers  # [G] first group of that list
-    hit_video: Integers  # [H]
-    hit_group: Integers  # [H]
-    hit: Floats  # [H] the probability
-    hit_variance: Floats  # [H] its part in the variance of the group's number of hits
-
-
-def pool(best: Best, *, by_class: bool = False) -> Pool:
-    """Put the entries of all videos into one list, or into one for each class, best first.
+class Ranked(NamedTuple):
+    """The tie groups with a hit of ranked entries, best first: G of them.
 
     A tie at a video's k-th place gives r places to m candidates of which q are true: each place is a hit with
-    probability q/m, and the number of hits is hypergeometric with variance r (q/m) (1 - q/m) (m - r) / (m - 1). A list
-    of one class takes the labels of ``best`` as they are.
+    probability q/m, and the number of hits is hypergeometric with variance r (q/m) (1 - q/m) (m - r) / (m - 1). There
+    are U such videos with q > 0; the hits of all others are sure.
     """
-    score, hit, label = best.scores.cpu().numpy(), best.hits.double().cpu().numpy(), best.labels.cpu().numpy()
-    variance = np.zeros_like(hit)
-    cut = np.flatnonzero(best.candidates.cpu().numpy())
-    if len(cut) and not by_class:
-        m = best.candidates.double().cpu().numpy()[cut, None]
-        q = best.positives.double().cpu().numpy()[cut, None]
-        place = score[cut] == score[cut, -1:]
-        r = place.sum(axis=1, keepdims=True)
-        hit[cut] = np.where(place, q / m, hit[cut])
-        variance[cut] = np.where(place, q / m * (1 - q / m) * (m - r) / (m - 1), 0)
 
-    order = np.lexsort((-score.ravel(), label.ravel())) if by_class else np.argsort(-score.ravel())
-    score, hit, variance = score.ravel()[order], hit.ravel()[order], variance.ravel()[order]
-    lists = label.ravel()[order] if by_class else np.zeros(len(order), np.int32)
-    video = (order // label.shape[1]).astype(np.int32)
-    new_list = np.append(True, lists[1:] != lists[:-1])
-    new_group = new_list | np.append(True, score[1:] != score[:-1])
+    level: Integers  # [G] what the keys of its entries share
+    start: Integers  # [G] its first entry
+    end: Integers  # [G] one past its last entry
+    sure: Integers  # [G] its sure hits
+    group: Integers  # [U] where the cut tie of a video stands
+    mean: Floats  # [U] the expected number of its hits
+    variance: Floats  # [U]
 
-    hits = np.flatnonzero(hit)
-    groups, hit_group = np.unique(np.cumsum(new_group)[hits] - 1, return_inverse=True)
-    start = np.flatnonzero(new_group)
-    end = np.append(start[1:], len(order))
-    start, end = start[groups], end[groups]
-    return Pool(
-        video=video,
-        group_start=start,
-        group_end=end,
-        group_list=lists[start],
-        list_start=np.flatnonzero(new_list)[np.cumsum(new_list)[start] - 1],
-        list_group=np.searchsorted(lists[start], lists[start]),
-        hit_video=video[hits],
-        hit_group=hit_group,
-        hit=hit[hits],
-        hit_variance=variance[hits],
+
+class Cuts(NamedTuple):
+    """The U videos with a tie at the k-th place that has a true candidate; see ``Ranked``."""
+
+    level: Integers  # [U] the key of the tied score
+    video: Integers  # [U]
+    mean: Floats  # [U]
+    variance: Floats  # [U]
+
+
+NO_CUTS = Cuts(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0), np.empty(0))
+
+
+def gap_sum(parts: Sequence[Best]) -> float:
+    """The expected Σ_i precision(i) · hit(i) of one list of all entries of all videos."""
+    keys = joined((falling(best.scores) for best in parts), np.empty(entries(parts), np.uint32))
+    hits = np.concatenate([falling(best.scores)[sure_hits(best)] for best in parts])
+    groups = rank(keys, hits, cuts(parts))
+    del keys, hits
+    return float(_precision_sums(groups, np.zeros(len(groups.level), np.int8), np.zeros(1, np.int64))[0])
+
+
+def class_sums(parts: Sequence[Best], num_classes: int) -> Floats:
+    """The same for the list of each class [C]. A list takes the labels of ``parts`` as they are, also at a cut tie."""
+    sums, size = np.zeros(num_classes), np.zeros(num_classes, np.int64)
+    for best in parts:
+        size += np.bincount(best.labels.cpu().numpy().ravel(), minlength=num_classes)
+    # Classes go in turns, each with about a quarter of the entries, for keys are twice as large as scores.
+    turn = (np.cumsum(size) - 1) * 4 // max(1, int(size.sum()))
+    ends = np.append(np.flatnonzero(np.diff(turn)) + 1, num_classes)
+    for first, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+        keys, hits = [], []
+        for best in parts:
+            label = best.labels.cpu().numpy()
+            chosen = (label >= first) & (label < end)
+            key = (label[chosen] - first).astype(np.uint64) << 32 | falling(best.scores)[chosen]
+            keys.append(key)
+            hits.append(key[best.hits.cpu().numpy()[chosen]])
+        key = np.concatenate(keys)
+        groups = rank(key, np.concatenate(hits), NO_CUTS)
+        lists = np.searchsorted(key, np.arange(end - first, dtype=np.uint64) << 32)
+        sums[first:end] = _precision_sums(groups, (groups.level >> 32).astype(np.int64), lists)
+    return sums
+
+
+def entries(parts: Sequence[Best]) -> int:
+    """The number M of entries of all videos."""
+    return sum(best.scores.numel() for best in parts)
+
+
+def joined(pieces: Iterable[Integers], whole: Integers) -> Integers:
+    """Pieces that are made one at a time, one after the other in ``whole``."""
+    at = 0
+    for piece in pieces:
+        whole[at : at + piece.size] = piece.ravel()
+        at += piece.size
+    return whole
+
+
+def falling(scores: Tensor) -> NDArray[np.uint32]:
+    """Integers that are equal where scores are and smaller where scores are larger."""
+    bits = (scores.cpu().numpy() + np.float32(0)).view(np.int32)  # -0 + 0 is 0
+    return (bits ^ (~(bits >> 31) & 0x7FFFFFFF)).view(np.uint32)
+
+
+def sure_hits(best: Best) -> NDArray[np.bool_]:
+    """The hits [B, k] that are not at a cut tie."""
+    at_cut = (best.candidates > 0)[:, None] & (best.scores == best.scores[:, -1:])
+    return (best.hits & ~at_cut).cpu().numpy()
+
+
+def cuts(parts: Sequence[Best]) -> Cuts:
+    """The cut ties of all videos with a true candidate."""
+    found, videos = [NO_CUTS], 0
+    for best in parts:
+        cut = np.flatnonzero(best.positives.cpu().numpy())
+        score = falling(best.scores[cut])
+        m, q = best.candidates.cpu().numpy()[cut].astype(float), best.positives.cpu().numpy()[cut]
+        r = (score == score[:, -1:]).sum(axis=1)
+        variance = r * (q / m) * (1 - q / m) * (m - r) / (m - 1)
+        found.append(Cuts(score[:, -1].astype(np.uint64), videos + cut, r * q / m, variance))
+        videos += len(best.scores)
+    return Cuts(*(np.concatenate(field) for field in zip(*found, strict=True)))
+
+
+def rank(keys: Integers, hits: Integers, cuts: Cuts, *, shift: int = 0) -> Ranked:
+    """The tie groups with a hit, of entries [M] and sure hits [H], which are sorted in place.
+
+    Keys tie where they are equal but for their last ``shift`` bits; the level of a group is its key without them.
+    """
+    keys.sort()
+    hits.sort()
+    level, number = np.unique(np.concatenate([hits >> shift, cuts.level.astype(keys.dtype)]), return_counts=True)
+    group = np.searchsorted(level, cuts.level.astype(keys.dtype))
+    return Ranked(
+        level=level,
+        start=np.searchsorted(keys, level << shift),
+        end=np.searchsorted(keys, (level + 1) << shift),
+        sure=number - np.bincount(group, minlength=len(level)),
+        group=group,
+        mean=cuts.mean,
+        variance=cuts.variance,
     )
 
 
-def precision_sums(pool: Pool, lists: int = 1, copies: Integers | None = None) -> Floats:
-    """The expected Σ_i precision(i) · hit(i) of each list.
+def _precision_sums(groups: Ranked, group_list: Integers, list_start: Integers) -> Floats:
+    """The sum of each list [L], from the list of each group [G] and the first entry of each list [L]."""
+    size = len(groups.level)
+    p: Floats = groups.sure + np.bincount(groups.group, groups.mean, minlength=size).astype(np.float64)
+    variance: Floats = np.bincount(groups.group, groups.variance, minlength=size).astype(np.float64)
+    p0 = np.append(0, np.cumsum(p))
+    list_p0 = p0[np.searchsorted(group_list, np.arange(len(list_start)))]
+    sums = np.zeros(len(list_start))
+    for first in range(0, size, BLOCK):
+        some = slice(first, first + BLOCK)
+        of = group_list[some]
+        start = groups.start[some]
+        n, n0 = (groups.end[some] - start).astype(float), (start - list_start[of]).astype(float)
+        terms = tie_sums(n, n0, p[some], variance[some], p0[:-1][some] - list_p0[of])
+        sums += np.bincount(of, terms, minlength=len(sums))
+    return sums
 
-    A tie group has n entries, of which p (random) are hits; N0 entries stand before it, of which P0 (random) are hits.
+
+def tie_sums(n: Floats, n0: Floats, p: Floats, variance: Floats, p0: Floats) -> Floats:
+    """The expected Σ precision · hit of tie groups; the shapes broadcast.
+
+    A tie group has n entries, of which p (random) are hits; n0 entries stand before it, of which p0 (random) are hits.
     In a random order of the group, its j-th entry (j = 1..n) is a hit with probability p/n, and it and another given
-    entry of the group both are with probability p(p-1) / (n(n-1)). With a hit at j, the hits up to it are
-    P0, itself, and those among the j-1 entries before it in the group, so that
+    entry of the group both are with probability p(p-1) / (n(n-1)). With a hit at j, the hits up to it are p0, itself,
+    and those among the j-1 entries before it in the group, so that
 
-        E[hit(j) · hits up to j] = E[p]/n · (E[P0] + 1) + (j-1) · E[p(p-1)] / (n(n-1)),
+        E[hit(j) · hits up to j] = E[p]/n · (E[p0] + 1) + (j-1) · E[p(p-1)] / (n(n-1)) = first + (j-1) · step,
 
-    and the precision divides by the place N0 + j. P0 and p are independent: what is random in them is which labels a
-    video keeps at its k-th place, that is at one score only, and videos are independent.
+    and the precision divides by the place n0 + j. The sum over j is step · n + (first - step · (n0 + 1)) · D, where
+    D = 1/(n0+1) + … + 1/(n0+n). p0 and p are independent: what is random in them is which labels a video keeps at its
+    k-th place, that is at one score only, and videos are independent.
 
     Args:
-        pool: the ranked lists.
-        lists: their number.
-        copies: [N] how often each video enters; once by default. Copies of a video tie with each other.
-    """
-    if copies is None:
-        entries = np.arange(len(pool.video) + 1)
-        weight: Integers | int = 1
-    else:
-        entries = np.append(0, np.cumsum(copies[pool.video]))
-        weight = copies[pool.hit_video]
-    groups = len(pool.group_start)
-    n = entries[pool.group_end] - entries[pool.group_start]
-    n0 = entries[pool.group_start] - entries[pool.list_start]
-    p = np.bincount(pool.hit_group, weight * pool.hit, minlength=groups)  # E[p]
-    variance = np.bincount(pool.hit_group, weight * pool.hit_variance, minlength=groups)
-    p0 = np.cumsum(p) - p
-    p0 -= p0[pool.list_group]
-    at_first = p * (p0 + 1) / np.maximum(n, 1)
-    per_step = (variance + p * p - p) / np.maximum(n * (n - 1), 1)  # E[p(p-1)] = Var[p] + E[p]² - E[p]
+        n, n0: whole numbers; a group without entries (n = 0, and p = 0) adds nothing.
+        p, p0: expected values.
+        variance: of p.
 
-    group = np.repeat(np.arange(groups), n)
-    before = np.arange(len(group)) - np.repeat(np.cumsum(n) - n, n)  # j - 1
-    terms = (at_first[group] + before * per_step[group]) / (n0[group] + before + 1)
-    return np.asarray(np.bincount(pool.group_list[group], terms, minlength=lists), np.float64)
+    Two entries tie below a sure hit, one of them a hit: it is second or third, with precision 2/2 or 2/3.
+
+    >>> round(float(tie_sums(np.array(2.0), np.array(1.0), np.array(1.0), np.array(0.0), np.array(1.0))), 6)
+    0.833333
+    """
+    step = (variance + p * p - p) / np.maximum(n * (n - 1), 1)  # E[p(p-1)] = Var[p] + E[p]² - E[p]
+    first = p * (p0 + 1) / np.maximum(n, 1)
+    return step * n + (first - step * (n0 + 1)) * reciprocals(n0, n)
+
+
+def reciprocals(n0: Floats, n: Floats) -> Floats:
+    """1/(n0+1) + 1/(n0+2) + … + 1/(n0+n), to a few units in the last place of the result, however long the sum is.
+
+    >>> round(float(reciprocals(np.array(1.0), np.array(3.0))), 6)  # 1/2 + 1/3 + 1/4
+    1.083333
+    """
+    # Around the middle m, Σ 1/(m+d) = Σ (1 + d²/m² + d⁴/m⁴ + …)/m; what is left out is below (n/2m)⁶ / 7.
+    m = n0 + (n + 1) / 2
+    square, per_square = n * n, 1 / (m * m)
+    size = (square - 1) * per_square / 12
+    result = np.asarray(n / m * (1 + size * (1 + (square * 3 - 7) * per_square / 20)))
+    if (long := (n > 1) & (n * 200 > m)).any():  # a single entry is exact above
+        # H(x) = log(x + 1/2) + γ + correction(x + 1/2); the logarithm of a ratio, for a difference keeps no digits.
+        low, high = n0[long], (n0 + n)[long]
+        low_place, high_place = (np.minimum(x, len(HARMONIC) - 1).astype(np.int64) for x in (low, high))
+        x, y = (np.maximum(end, len(HARMONIC) - 1) + 0.5 for end in (low, high))
+        result[long] = HARMONIC[high_place] - HARMONIC[low_place] + np.log1p((y - x) / x) + _tail(y) - _tail(x)
+    return result
+
+
+def _tail(x: Floats) -> Floats:
+    square = 1 / (x * x)
+    return square * (1 / 24 - square * (7 / 960 - square * 31 / 8064))

@@ -19,11 +19,15 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from yt8m_core.average_precision import Best, Floats, Integers, Pool, best_labels, hits_by_place, pool, precision_sums
+from yt8m_core.average_precision import Best, Floats, Integers, best_labels, class_sums, gap_sum, hits_by_place
 from yt8m_core.errors import UserError
+from yt8m_core.resampling import DRAWS, Resampling
 
 # Scores looked at in one step, so that a matrix of scores is never copied as a whole.
 CHUNK = 1 << 22
+# Batches are joined to pieces of at least so many videos, looked at every so many batches. Thousands of small tensors,
+# with others freed in between, leave a heap of holes that is twice as large as its contents.
+PIECE, BATCHES = 1 << 14, 64
 
 Matrix = NDArray[Any] | Tensor
 
@@ -77,7 +81,7 @@ def global_average_precision(scores: Matrix, labels: Matrix, k: int = 20) -> flo
         parts.append(best_labels(_ranked(_tensor(scores[chunk]), first), truth, k))
     if positives == 0:
         raise UserError(f"{shape[0]} videos without a label", advice="GAP divides by the number of true labels.")
-    return _gap(pool(Best(*(torch.cat(field) for field in zip(*parts, strict=True)))), positives)
+    return gap_sum(parts) / positives
 
 
 class TopLabels(Metric):
@@ -139,18 +143,30 @@ class TopLabels(Metric):
             raise UserError(f"targets {tuple(truth.shape)}", expected=f"the shape of the scores {tuple(scores.shape)}")
         for name, rows in self._rows(_ranked(scores.detach()), truth).items():
             getattr(self, name).append(rows)
+        if self.update_count % BATCHES == 0:
+            self._join()
         self.class_positives += torch.bincount(truth.nonzero()[:, 1], minlength=self.num_classes)
 
     def _rows(self, scores: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """What is kept of B videos, one row each."""
         best = best_labels(scores, truth, self.k)
         num_labels = torch.bincount(truth.nonzero()[:, 0], minlength=len(truth))
-        perr = _precision_at(num_labels, best)
+        share = hits_by_place(best)
+        perr = _precision_at(num_labels, best, share)
         if len(more := (num_labels > self.k).nonzero()[:, 0]):
             deeper = best_labels(scores[more], truth[more], int(num_labels.max()))
-            perr[more] = _precision_at(num_labels[more], deeper)
-        hit_at_1 = hits_by_place(best)[:, 0]
-        return {**best._asdict(), "num_labels": num_labels.int(), "hit_at_1": hit_at_1, "perr": perr}
+            perr[more] = _precision_at(num_labels[more], deeper, hits_by_place(deeper))
+        # Cloned: a view would keep the shares of all places.
+        return {**best._asdict(), "num_labels": num_labels.int(), "hit_at_1": share[:, 0].clone(), "perr": perr}
+
+    def _join(self) -> None:
+        """Make one piece of the last batches."""
+        whole = len(self.num_labels)
+        while whole and len(self.num_labels[whole - 1]) < PIECE:
+            whole -= 1
+        for name in self._defaults:
+            if isinstance(rows := getattr(self, name), list):
+                rows[whole:] = [torch.cat(rows[whole:])]
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gather the state of all processes, also from one that saw no video (where torchmetrics loses the shapes)."""
@@ -162,11 +178,11 @@ class TopLabels(Metric):
 
     def compute(self) -> dict[str, float]:
         """The metrics by name. Raises UserError where there is no video, or none with a label."""
-        best, num_labels = self._state()
+        parts, num_labels = self._state()
         labelled, present = num_labels > 0, self.class_positives.cpu().numpy() > 0
-        ap = self._class_ap(best)
+        ap = self._class_ap(parts)
         return {
-            "gap": _gap(pool(best), int(num_labels.sum())),
+            "gap": gap_sum(parts) / int(num_labels.sum()),
             "hit_at_1": float(dim_zero_cat(self.hit_at_1).cpu().numpy()[labelled].mean()),
             "perr": float(dim_zero_cat(self.perr).cpu().numpy()[labelled].mean()),
             "map_present": float(ap[present].mean()),
@@ -184,16 +200,21 @@ class TopLabels(Metric):
     def bootstrap(self, seed: int, replicates: int = 200) -> Interval:
         """The 95 % percentile interval of GAP over data sets whose videos are drawn from these with replacement.
 
-        A video drawn n times counts n times, so that all draws share one sort.
+        A video drawn n times counts n times, so that all draws share one sort (see ``Resampling``).
         """
         with self.sync_context():
-            best, num_labels = self._state()
-        ranked, videos, random = pool(best), len(num_labels), np.random.default_rng(seed)
+            parts, num_labels = self._state()
+        resampling, videos, random = Resampling(parts), len(num_labels), np.random.default_rng(seed)
         gaps: list[float] = []
         while len(gaps) < replicates:
-            copies = np.bincount(random.integers(videos, size=videos), minlength=videos)
-            if positives := int(copies @ num_labels):  # a draw without any label has no GAP: draw again
-                gaps.append(_gap(ranked, positives, copies))
+            copies = np.empty((videos, min(DRAWS, replicates - len(gaps))), np.float32)
+            positives: list[int] = []
+            while len(positives) < copies.shape[1]:
+                drawn = np.bincount(random.integers(videos, size=videos), minlength=videos)
+                if labels := int(drawn @ num_labels):  # a draw without any label has no GAP: draw again
+                    copies[:, len(positives)] = drawn
+                    positives.append(labels)
+            gaps.extend(resampling.gap_sums(copies) / positives)
         low, high = np.quantile(gaps, [0.025, 0.975])
         return Interval(float(low), float(high))
 
@@ -201,28 +222,31 @@ class TopLabels(Metric):
         """The k best labels of each video so far, in the order in which this process was given them."""
         return Best(*(dim_zero_cat(getattr(self, name)) for name in Best._fields))
 
-    def _state(self) -> tuple[Best, Integers]:
+    def _parts(self) -> list[Best]:
+        """The same in the pieces of the state; it is one tensor after a gathering from several processes."""
+        pieces = (getattr(self, name) for name in Best._fields)
+        return list(map(Best, *((rows if isinstance(rows, list) else [rows]) for rows in pieces)))
+
+    def _state(self) -> tuple[list[Best], Integers]:
         """All videos so far, and how many labels each has."""
         if len(self.num_labels) == 0 or len(num_labels := dim_zero_cat(self.num_labels).cpu().numpy()) == 0:
             raise UserError("no video", expected="an update before the metrics are read")
         if not num_labels.any():
             raise UserError(f"{len(num_labels)} videos without a label", advice="Metrics need the ground truth.")
-        return self.best(), num_labels
+        return self._parts(), num_labels
 
-    def _class_ap(self, best: Best) -> Floats:
-        positives = self.class_positives.cpu().numpy()
-        sums = precision_sums(pool(best, by_class=True), self.num_classes)
+    def _class_ap(self, parts: list[Best]) -> Floats:
+        positives, sums = self.class_positives.cpu().numpy(), class_sums(parts, self.num_classes)
         return np.where(positives > 0, sums / np.maximum(positives, 1), np.nan)
 
 
-def _gap(ranked: Pool, positives: int, copies: Integers | None = None) -> float:
-    return float(precision_sums(ranked, copies=copies)[0] / positives)
+def _precision_at(n: Tensor, best: Best, share: Tensor) -> Tensor:
+    """Expected precision [B], float64, in the best n [B] labels of each video; only scores above 0 count.
 
-
-def _precision_at(n: Tensor, best: Best) -> Tensor:
-    """Expected precision [B], float64, in the best n [B] labels of each video; only scores above 0 count."""
+    ``share`` [B, k] is what ``hits_by_place`` says of ``best``.
+    """
     places = torch.arange(best.scores.shape[1], device=n.device) < n[:, None]
-    return (hits_by_place(best) * (places & (best.scores > 0))).sum(dim=1) / n.clamp(min=1)
+    return (share * (places & (best.scores > 0))).sum(dim=1) / n.clamp(min=1)
 
 
 def _tensor(part: Matrix) -> Tensor:

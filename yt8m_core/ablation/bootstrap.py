@@ -17,10 +17,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from yt8m_core.average_precision import Best, Floats, Integers, pool, precision_sums
+from yt8m_core.average_precision import Best, Floats, Integers
 from yt8m_core.errors import UserError
+from yt8m_core.resampling import DRAWS, Resampling
 
 REPLICATES = 400  # draws; they only tell a standard error, which they do within 4 %
 
@@ -103,24 +105,26 @@ def measure(
     for row, frames in predictions.items():
         sums = np.empty((replicates + 1, len(frames)))
         for number, frame in enumerate(frames):
-            ranked = pool(_stored(frame))
-            sums[:, number] = [precision_sums(ranked, copies=draw)[0] for draw in copies]
+            resampling = Resampling([_stored(frame)])
+            for draws in range(0, replicates + 1, DRAWS):
+                some = slice(draws, draws + DRAWS)
+                sums[some, number] = resampling.gap_sums(copies[:, some])
         gaps = sums / positives[:, None]
         measured[row] = Measured(gaps[0], gaps[1:])
     return measured
 
 
-def _draws(num_labels: Integers, replicates: int, seed: int) -> tuple[Integers, Integers]:
-    """How often each video is drawn [R + 1, N], every video once in the first row, and the labels of each draw."""
+def _draws(num_labels: Integers, replicates: int, seed: int) -> tuple[NDArray[np.float32], Integers]:
+    """How often each video is drawn [N, R + 1], every video once in the first, and the labels of each draw [R + 1]."""
     if not num_labels.any():
         raise UserError(f"{len(num_labels)} videos without a label", advice="GAP divides by the number of labels.")
     videos, random = len(num_labels), np.random.default_rng(seed)
-    copies = np.ones((replicates + 1, videos), np.int32)
-    for draw in copies[1:]:
-        draw[:] = 0
-        while not draw @ num_labels:  # a draw without any label has no GAP: draw again
-            draw[:] = np.bincount(random.integers(videos, size=videos), minlength=videos)
-    return copies, copies @ num_labels
+    copies = np.ones((videos, replicates + 1), np.int64)
+    for draw in range(1, replicates + 1):
+        copies[:, draw] = 0
+        while not num_labels @ copies[:, draw]:  # a draw without any label has no GAP: draw again
+            copies[:, draw] = np.bincount(random.integers(videos, size=videos), minlength=videos)
+    return copies.astype(np.float32), num_labels @ copies
 
 
 def _stored(frame: pd.DataFrame) -> Best:
