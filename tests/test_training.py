@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from yt8m_core.data.records import sequence_example, write_shard
 from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Slot, Training
+from yt8m_core.learner import clip
 from yt8m_core.registry import build
 from yt8m_core.runs import Run
 from yt8m_core.training import learning_rate, train
@@ -294,3 +296,14 @@ def test_compiled_training_gives_the_weights_of_the_plain_one(
     for name, tensor in plain.items():
         torch.testing.assert_close(compiled_weights[name], tensor, atol=1e-5, rtol=1e-5)
     assert Run.open(tmp_path / "True").load_model() is not None
+
+
+@pytest.mark.parametrize("size", [0.0, 0.3, 1.0, 7.0, math.inf, math.nan])
+def test_gradient_is_clipped_as_torch_does(size: float) -> None:
+    direction = torch.nn.functional.normalize(torch.randn(50, generator=torch.Generator().manual_seed(0)), dim=0)
+    ours, theirs = (torch.nn.Parameter(torch.zeros(50)) for _ in range(2))
+    for parameter in (ours, theirs):
+        parameter.grad = size * direction
+    norm = clip(ours.grad, 1.0)  # type: ignore[arg-type]
+    torch.testing.assert_close(norm, torch.nn.utils.clip_grad_norm_(theirs, 1.0), equal_nan=True)
+    torch.testing.assert_close(ours.grad, theirs.grad, equal_nan=True)
