@@ -51,12 +51,14 @@ class Scores(NamedTuple):
 
         log p = log Σ_i exp(log g_i + log e_i), and log(1-p) likewise with 1-e_i, so neither ever rounds to log 0.
         """
-        log_gates = at_least_float32(gate_logits).log_softmax(dim=2)
-        experts = at_least_float32(expert_logits)
-        gates, dummy = log_gates.tensor_split([experts.shape[2]], dim=2)  # the dummy's is [B, C, 1] or [B, C, 0]
-        log_yes = gates + F.logsigmoid(experts)
-        log_no = torch.cat([gates + F.logsigmoid(-experts), dummy], dim=2)
-        return cls(log_yes.logsumexp(dim=2), log_no.logsumexp(dim=2), embedding, Mixture(log_gates, experts))
+        # As [C, k, B], which is how ``FewRows`` leaves them in memory: sums over a few experts want many beside them.
+        gates, experts = (at_least_float32(logits).permute(1, 2, 0) for logits in (gate_logits, expert_logits))
+        gates = gates - gates.detach().amax(dim=1, keepdim=True)  # first: a large gate has no digits left for its log
+        log_gates = gates - gates.exp().sum(dim=1, keepdim=True).log()
+        known, dummy = log_gates.tensor_split([experts.shape[1]], dim=1)  # the dummy's is [C, 1, B] or [C, 0, B]
+        log_yes = (known + F.logsigmoid(experts)).logsumexp(dim=1)  # [C, B]
+        log_no = torch.cat([known + F.logsigmoid(-experts), dummy], dim=1).logsumexp(dim=1)
+        return cls(log_yes.T, log_no.T, embedding, Mixture(log_gates.permute(2, 0, 1), expert_logits))
 
     @property
     def p(self) -> Tensor:

@@ -37,11 +37,15 @@ class Batch:
         return Batch(frames, num_frames, labels, self.videos)
 
     def targets(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor:
-        """The labels as float32 [B, C] of zeros and ones, on ``device``."""
-        targets = torch.zeros(len(self.videos), num_classes, device=device)
+        """The labels as float32 [B, C] of zeros and ones, on ``device``.
+
+        A transposed view, as a classification's scores are: two layouts in one loss would double the time of its
+        gradients.
+        """
+        targets = torch.zeros(num_classes, len(self.videos), device=device)
         rows, labels = self.labels.to(device)
-        targets[rows, labels] = 1
-        return targets
+        targets[labels, rows] = 1
+        return targets.T
 
 
 def shuffled_batches(
