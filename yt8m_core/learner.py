@@ -3,6 +3,8 @@
 https://arxiv.org/abs/1706.07960
 """
 
+import contextlib
+import ctypes
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -65,6 +67,19 @@ class Learner:
         if parts.average is not None:
             parts.average.update_parameters(parts.model)
         return {**seen, "gradient": torch.stack(norms).norm() / fabric.world_size}
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep up to 2 GB that it frees, for a process that does nothing but train.
+
+    A step frees its gradients and takes as much for the next, and glibc gives large blocks back to the system, which
+    clears every page again: a tenth of a step of MoE-16 on a CPU. Without glibc nothing happens.
+    """
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        glibc = ctypes.CDLL("libc.so.6")
+        glibc.mallopt(mmap_max, 0)
+        glibc.mallopt(trim_threshold, 2**31 - 1)
 
 
 def clip(gradient: Tensor, limit: float) -> Tensor:

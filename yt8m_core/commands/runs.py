@@ -69,6 +69,7 @@ def train(
         seed: Of the weights and of the order of the videos (0).
     """
     from yt8m_core.experiment import Experiment, Slot
+    from yt8m_core.learner import keep_freed_memory
     from yt8m_core.training import train as train_experiment
 
     values = _experiment_json(experiment)
@@ -101,6 +102,7 @@ def train(
     for name in ("train", "validation"):
         if name not in values["data"]:
             raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
+    keep_freed_memory()
     trained = train_experiment(Experiment.from_dict(values), run, progress=Bars())
     if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
         print(f"{trained.path}: {trained.experiment}")
@@ -210,6 +212,9 @@ def ablate(
     from yt8m_core.ablation import ablate as train_table
     from yt8m_core.ablation import comparison, judge, write_result
     from yt8m_core.ablation.trained import search_rates
+    from yt8m_core.learner import keep_freed_memory
+
+    keep_freed_memory()
 
     if rates:
         print(search_rates(table, scale=scale).to_string(index=False, float_format="%.4f"))
