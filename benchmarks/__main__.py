@@ -61,8 +61,12 @@ def machine() -> dict[str, Any]:
 
 
 def store(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write results.csv and machine.json."""
-    with open(folder / "results.csv", "w", newline="") as file:
+    """Write results.csv and machine.json; rows of the same ``what`` take the place of what is there."""
+    stored, new = folder / "results.csv", {row["what"] for row in rows}
+    if stored.is_file():
+        with open(stored, newline="") as file:
+            rows = [*(row for row in csv.DictReader(file) if row["what"] not in new), *rows]
+    with open(stored, "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in rows:
@@ -74,13 +78,18 @@ def main() -> None:
     """Run the named benchmarks, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; without one: all, stored")
-    names = parser.parse_args().names
+    parser.add_argument("--store", action="store_true", help="store also where only some are measured")
+    chosen = parser.parse_args()
+    names = chosen.names
     if unknown := set(names) - set(NAMES):
         parser.error(f"no benchmark '{min(unknown)}': choose from {', '.join(NAMES)}")
     rows = [row for name in names or NAMES for row in import_module(f"benchmarks.{name}").rows()]
     print(table(rows))
-    if not names:
-        store(rows, Path(__file__).parent)
+    folder = Path(__file__).parent
+    if not names:  # rows of another time, of what is no longer measured, do not stay
+        (folder / "results.csv").unlink(missing_ok=True)
+    if not names or chosen.store:
+        store(rows, folder)
 
 
 if __name__ == "__main__":
