@@ -5,8 +5,8 @@
     readable(result.rows)
 
 ``setting`` says what a scale makes of a table, ``search`` and ``rates`` find the learning rate of each line of slots,
-``trained`` trains what is missing, ``bootstrap`` says how sure a difference is, ``compare``, ``ledger`` and ``words`` put that in
-words, ``results`` keeps it, and ``dials`` turns the demo world.
+``trained`` trains what is missing, ``bootstrap`` says how sure a difference is, ``compare``, ``ledger`` and ``words``
+put that in words, ``results`` keeps it, and ``dials`` turns the demo world.
 """
 
 from yt8m_core.ablation.compare import comparison, in_words, side_by_side

@@ -22,6 +22,26 @@ NOTES = {
 }
 
 
+# What a person reads of a table, and of which columns it is made.
+SHOWN = {
+    "row": ("{}", ("row",)),
+    "the paper's GAP": ("{:.3f}", ("paper_gap",)),
+    "GAP@20 (95 %)": ("{:.3f} ({:.3f} to {:.3f})", ("gap", "gap_low", "gap_high")),
+    "against": ("{}", ("against",)),
+    "difference (95 %)": ("{:+.3f} ({:+.3f} to {:+.3f})", ("difference", "difference_low", "difference_high")),
+    "which is": ("{}", ("reading",)),
+    "Hit@1": ("{:.3f}", ("hit_at_1",)),
+    "PERR": ("{:.3f}", ("perr",)),
+    "mAP": ("{:.3f}", ("map",)),
+    "parameters": ("{:,.0f}", ("parameters",)),
+    "videos/s": ("{:,.0f}", ("videos_per_second",)),
+    "seeds": ("{}", ("seeds",)),
+    "videos": ("{:,.0f}", ("videos",)),
+    "scale": ("{}", ("scale",)),
+    "data": ("{}", ("data",)),
+}
+
+
 class Markdown(str):
     """Text that a notebook shows as Markdown and a terminal as it is."""
 
@@ -30,30 +50,17 @@ class Markdown(str):
 
 
 def readable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table, as ``comparison`` has them, in texts for a person, with each value beside its interval."""
+    """The rows of a table, as ``comparison`` or ``side_by_side`` has them, in texts: ``SHOWN``, as far as it is there.
 
-    def each(form: str, *columns: str) -> list[str]:
+    Each value has its interval beside it; what is missing is empty.
+    """
+
+    def each(form: str, columns: tuple[str, ...]) -> list[str]:
         values = zip(*(rows[column] for column in columns), strict=True)
         return ["" if any(map(pd.isna, one)) else form.format(*one) for one in values]
 
-    columns = {
-        "row": rows["row"],
-        "the paper's GAP": each("{:.3f}", "paper_gap"),
-        "GAP@20 (95 %)": each("{:.3f} ({:.3f} to {:.3f})", "gap", "gap_low", "gap_high"),
-        "against": rows["against"],
-        "difference (95 %)": each("{:+.3f} ({:+.3f} to {:+.3f})", "difference", "difference_low", "difference_high"),
-        "which is": rows["reading"].fillna(""),
-        "Hit@1": each("{:.3f}", "hit_at_1"),
-        "PERR": each("{:.3f}", "perr"),
-        "mAP": each("{:.3f}", "map"),
-        "parameters": each("{:,.0f}", "parameters"),
-        "videos/s": each("{:,.0f}", "videos_per_second"),
-        "seeds": rows["seeds"],
-        "videos": each("{:,.0f}", "videos"),
-        "scale": rows["scale"],
-        "data": rows["data"],
-    }
-    return pd.DataFrame(columns)
+    shown = {name: each(form, columns) for name, (form, columns) in SHOWN.items() if {*columns} <= {*rows.columns}}
+    return pd.DataFrame(shown)
 
 
 def as_markdown(table: pd.DataFrame) -> Markdown:
