@@ -164,6 +164,7 @@ def test_claims_are_judged_with_their_evidence(ablation: Ablation) -> None:
     claims = judge(ablation)
     assert claims["verdict"].iloc[1] == HOLDS
     difference = ablation.measured["Clustering"].less(ablation.measured["Mean"])
+    assert claims["evidence"].iloc[1] == "Mean − Mean: 0, for both predict the same"
     assert f"Clustering − Mean: {difference.value:+.4f} ({difference.low:+.4f} to" in claims["evidence"].iloc[0]
 
 

@@ -69,6 +69,7 @@ def test_rows_that_are_compared_with_several_name_each() -> None:
         ((HOLDS, FAILS, OPEN), "3 claims put to the test, 1 held, 1 did not (Claim 1), and 1 cannot be told"),
         ((OPEN,), "1 claim put to the test, 0 held, 0 did not, and 1 cannot be told"),
         ((FAILS, FAILS), "2 claims put to the test, 0 held, 2 did not (Claim 0; Claim 1), and 0 cannot be told"),
+        ((FAILS,) * 4, "4 claims put to the test, 0 held, 4 did not, and 0 cannot be told"),
     ],
 )
 def test_claims_are_counted_and_those_that_did_not_hold_named(verdicts: tuple[str, ...], sentence: str) -> None:

@@ -4,7 +4,6 @@ The notebooks and the README are read before anybody checks a number, so what th
 """
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +21,7 @@ NOTES = {
 }
 
 
+NAMED = 3  # of more claims than so many, the ledger says which did not hold
 # What a person reads of a table, and of which columns it is made.
 SHOWN = {
     "row": ("{}", ("row",)),
@@ -151,11 +151,11 @@ def _of_claims(claims: pd.DataFrame) -> str:
     if claims.empty:
         return ""
     counts = {word: int((claims["verdict"] == word).sum()) for word in (HOLDS, FAILS)}
-    refuted: Sequence[str] = claims.loc[claims["verdict"] == FAILS, "claim"].tolist()
-    named = f" ({'; '.join(claim.rstrip('.') for claim in refuted)})" if refuted else ""
+    refuted: list[str] = claims.loc[claims["verdict"] == FAILS, "claim"].tolist()
+    named = f" ({'; '.join(claim.rstrip('.') for claim in refuted)})" if 0 < len(refuted) <= NAMED else ""
     open_ones = len(claims) - sum(counts.values())
-    claims_word = "claim" if len(claims) == 1 else "claims"
+    noun = "claim" if len(claims) == 1 else "claims"
     return (
-        f"Of the paper's {len(claims)} {claims_word} put to the test, {counts[HOLDS]} held, {counts[FAILS]} did not"
-        f"{named}, and {open_ones} cannot be told from these data."
+        f"Of {len(claims)} {noun} put to the test, {counts[HOLDS]} held, {counts[FAILS]} did not{named}, "
+        f"and {open_ones} cannot be told from these data."
     )
