@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks bench clean
+.PHONY: help app test lint notebooks results lab bench clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -30,9 +30,15 @@ lint: $(INSTALLED) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-notebooks: $(INSTALLED) ## execute nb/ at YT8M_SCALE (demo, or smoke as in the tests); demo also stores the outputs
-	YT8M_SCALE=$(or $(YT8M_SCALE),demo) $(BIN)/python -m pytest --nbmake --nbmake-timeout=1200 --override-ini addopts= \
-	  $(if $(filter smoke,$(YT8M_SCALE)),,--overwrite) nb
+notebooks: $(INSTALLED) ## execute nb/ at YT8M_SCALE, training what is missing; at demo, the default, also store the outputs
+	$(BIN)/python -m nb
+	$(if $(filter smoke,$(YT8M_SCALE)),,$(MAKE) --no-print-directory results)
+
+results: $(INSTALLED) ## write the results in nb/results into the README
+	$(BIN)/python -m nb.readme
+
+lab: $(INSTALLED) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab nb
 
 bench: $(INSTALLED) ## our speed beside the peers' and the machine's limit; installs the peers (TensorFlow) first
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

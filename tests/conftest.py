@@ -57,3 +57,14 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("YT8M_SCALE", "smoke")
         demo_runs.prepare()
     return home
+
+
+@pytest.fixture
+def found_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of learning rates that has every line, with the best GAP at the lowest rate; not the committed one."""
+    from yt8m_core.ablation import rates, search, setting
+
+    monkeypatch.setattr(rates, "FILE", tmp_path / "rates.json")
+    gaps: dict[str, float | None] = dict(zip(map(str, rates.GRID), (0.5, 0.4, 0.3, None), strict=True))
+    rates.write_rates(setting.search_setting(), dict.fromkeys(search.every_line(), gaps))
+    return rates.FILE

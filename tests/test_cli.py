@@ -9,6 +9,7 @@ import pytest
 
 from tests.tiny import tiny_experiment
 from yt8m_core import cli
+from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs import Run
 
 STREAMS = ("--streams", "rgb:24", "audio:8")
@@ -152,11 +153,17 @@ def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ablate_looks_for_the_rate_of_the_baseline(
-    demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_rates_prints_each_line_and_keeps_no_smoke_test(
+    found_rates: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from yt8m_core.ablation import search
+
+    before = found_rates.read_bytes()
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
-    yt8m(monkeypatch, "ablate", "pooling_variants", "--scale", "smoke", "--rates")
+    monkeypatch.setattr(search, "every_line", lambda: {"": TABLES["label_processing"].rows[0]})
+    yt8m(monkeypatch, "rates", "--scale", "smoke")
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["rate", "0.0010", "0.0030", "0.0100", "0.0300"]
-    assert [line.split()[2] for line in lines[1:]] == ["False", "False", "True", "False"]
+    assert lines[0].split() == ["line", "0.001", "0.003", "0.01", "0.03", "rate"]
+    assert "indirect_clustering → moe(experts=16)" in lines[1]
+    assert lines[2].startswith("1 lines in")
+    assert found_rates.read_bytes() == before

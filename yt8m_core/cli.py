@@ -1,4 +1,7 @@
-"""The command ``yt8m``: demo · download · index · labels · train · evaluate · predict · ensemble · ablate · app."""
+"""The command ``yt8m``.
+
+demo · download · index · labels · train · evaluate · predict · ensemble · rates · ablate · app
+"""
 
 import os
 import subprocess
@@ -7,9 +10,10 @@ from pathlib import Path
 
 import tyro
 
+from yt8m_core.commands.ablations import ablate, rates
 from yt8m_core.commands.arguments import absolute
 from yt8m_core.commands.data import demo, download, index, labels
-from yt8m_core.commands.runs import ablate, ensemble, evaluate, predict, train
+from yt8m_core.commands.runs import ensemble, evaluate, predict, train
 from yt8m_core.errors import UserError
 
 
@@ -34,7 +38,9 @@ def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 850
 
 def main() -> None:
     """The console script: runs a command, and tells a fault in one sentence."""
-    commands = {c.__name__: c for c in (demo, download, index, labels, train, evaluate, predict, ensemble, ablate, app)}
+    commands = {
+        c.__name__: c for c in (demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app)
+    }
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="yt8m", description="Multi-label video classification on YouTube-8M features."

@@ -1,4 +1,4 @@
-"""The one exception that speaks to a person."""
+"""The one exception that speaks to a person, and the one of its kinds that a search goes on after."""
 
 import difflib
 from collections.abc import Iterable
@@ -17,6 +17,10 @@ class UserError(Exception):
         head = f"{where}: found {found}" if where and expected else f"{where}: {found}" if where else found
         sentence = f"{head}; expected {expected}" if expected else head
         super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
+
+
+class Diverged(UserError):
+    """A training whose loss is no longer finite; another learning rate may do."""
 
 
 def check_choice(what: str, name: object, known: Iterable[str], *, where: str = "") -> None:

@@ -22,7 +22,7 @@ from yt8m_core.checkpoint import Parts, Position, resume, save
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
-from yt8m_core.errors import UserError
+from yt8m_core.errors import Diverged, UserError
 from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
 from yt8m_core.experiment import Experiment, Training
 from yt8m_core.label_statistics import label_matrix
@@ -57,8 +57,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     ``torchrun`` all its processes train together, each on its part of every batch, with the result of one process.
 
     Raises:
-        UserError: the data cannot be used, a slot is unknown, the folder holds another experiment, or the loss is no
-            longer finite (the last checkpoint stays).
+        UserError: the data cannot be used, a slot is unknown, or the folder holds another experiment.
+        Diverged: the loss is no longer finite (the last checkpoint stays).
     """
     fabric = _fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
@@ -213,7 +213,7 @@ class _Loop:
         position.epoch, position.step = position.epoch + 1, 0
 
     def means(self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]) -> dict[str, float]:
-        """The means over recent steps, over all processes. Raises UserError where one of them is not finite."""
+        """The means over recent steps, over all processes. Raises Diverged where one of them is not finite."""
         names = list(recent[0])
         table = torch.stack([torch.stack([step[name] for name in names]) for step in recent])  # [steps, names]
         table = cast(Tensor, self.fabric.all_reduce(table, reduce_op="sum")).cpu()
@@ -224,7 +224,7 @@ class _Loop:
             number = self.position.step - len(recent) + row
             batch = batches[number]
             ids = ", ".join(f"'{self.videos.id(int(video))}'" for video in batch[:3])
-            raise UserError(
+            raise Diverged(
                 f"the {name.replace('_', ' ')} is {table[row, names.index(name)]:g}",
                 where=f"{what}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
                 advice=f"Lower the learning rate. The last good checkpoint stays in {self.run.path}.",

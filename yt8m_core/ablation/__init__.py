@@ -1,17 +1,20 @@
-"""Ablations: the paper's tables, trained, compared and judged. A notebook's cell is
+"""Ablations: the paper's tables, trained, compared and judged. A notebook's cells are
 
     table = ablate("pooling")
-    comparison(table)
+    result = keep(table)
+    readable(result.rows)
 
-``setting`` says what a scale makes of a table, ``trained`` trains what is missing, ``bootstrap`` says how sure a
-difference is, ``compare`` and ``ledger`` put that in words, ``results`` keeps it, and ``dials`` turns the demo world.
+``setting`` says what a scale makes of a table, ``search`` and ``rates`` find the learning rate of each line of slots,
+``trained`` trains what is missing, ``bootstrap`` says how sure a difference is, ``compare``, ``ledger`` and ``words``
+put that in words, ``results`` keeps it, and ``dials`` turns the demo world.
 """
 
-from yt8m_core.ablation.compare import comparison, in_words
+from yt8m_core.ablation.compare import comparison, in_words, side_by_side
 from yt8m_core.ablation.dials import DIALS, Dial, turn
 from yt8m_core.ablation.ledger import judge
-from yt8m_core.ablation.results import Result, ledger_of, read_result, stale, write_result
+from yt8m_core.ablation.results import Result, keep, ledger_of, read_result, stale
 from yt8m_core.ablation.trained import Ablation, ablate
+from yt8m_core.ablation.words import as_markdown, readable, reading, stored, when
 
 __all__ = [
     "DIALS",
@@ -19,12 +22,18 @@ __all__ = [
     "Dial",
     "Result",
     "ablate",
+    "as_markdown",
     "comparison",
     "in_words",
     "judge",
+    "keep",
     "ledger_of",
     "read_result",
+    "readable",
+    "reading",
+    "side_by_side",
     "stale",
+    "stored",
     "turn",
-    "write_result",
+    "when",
 ]

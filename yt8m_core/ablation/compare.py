@@ -1,11 +1,14 @@
 """The table that every notebook shows: each row's GAP beside the paper's, and how sure its difference is."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from yt8m_core.ablation.bootstrap import Estimate
 from yt8m_core.ablation.setting import WORDS
 from yt8m_core.ablation.trained import Ablation, Trained
+from yt8m_core.paper_tables.variants import DIFFERENCES
 
 CANNOT_TELL = "no difference that these data can tell"
 BASELINE = "the baseline"
@@ -63,3 +66,25 @@ def _means(runs: tuple[Trained, ...]) -> dict[str, float]:
         "seeds": len(every),
         "videos": every[0]["validation"]["num_videos"],
     }
+
+
+def side_by_side(ablations: Iterable[Ablation]) -> pd.DataFrame:
+    """Each difference of paper and published code (``DIFFERENCES``) of some tables, both variants in a row.
+
+    ``what``, ``the_papers_gap_is_of``, and the columns of ``comparison`` from ``row``, the paper's variant, to
+    ``reading``, what its difference to ``against``, the published one, says; ``gap_against`` is the GAP of the latter.
+    """
+    tables = {ablation.name: ablation for ablation in ablations}
+    rows = []
+    for one in (one for one in DIFFERENCES if one.table in tables):
+        ablation = tables[one.table]
+        paper, published = ablation.measured[one.paper], ablation.measured[one.published]
+        gap, difference = paper.gap(), paper.less(published)
+        row = {"what": one.what, "paper_gap": one.gap, "the_papers_gap_is_of": one.measured}
+        row |= {"row": one.paper, "gap": gap.value, "gap_low": gap.low, "gap_high": gap.high}
+        row |= {"against": one.published, "gap_against": published.gap().value}
+        row |= {"difference": difference.value, "difference_low": difference.low, "difference_high": difference.high}
+        row |= {"reading": in_words(difference), "seeds": len(paper.gaps)}
+        row |= {"videos": ablation.runs[one.paper][0].metrics["validation"]["num_videos"]}
+        rows.append({**row, "scale": WORDS[ablation.scale], "data": ablation.source.name})
+    return pd.DataFrame(rows)

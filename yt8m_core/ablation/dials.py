@@ -12,7 +12,16 @@ from typing import Any
 import pandas as pd
 
 from yt8m_core.ablation.bootstrap import measure
-from yt8m_core.ablation.setting import WORDS, Recipe, Source, chosen_scale, digest_of, world_source
+from yt8m_core.ablation.rates import read_rates
+from yt8m_core.ablation.setting import (
+    WORDS,
+    Recipe,
+    Source,
+    chosen_scale,
+    digest_of,
+    search_setting,
+    world_source,
+)
 from yt8m_core.ablation.trained import train_missing
 from yt8m_core.data import demo
 from yt8m_core.errors import check_choice
@@ -22,7 +31,8 @@ from yt8m_core.paper_tables.pooling import MOE_2
 from yt8m_core.progress import Bars, Progress
 from yt8m_core.workspace import workspace
 
-# A third of the demo world, which makes a dial a matter of two minutes; there are 200 steps, half of the tables'.
+# A third of the demo world, which makes a dial a matter of two minutes; there are 200 steps, half of the tables'. Each
+# line has the rate that was found for it there.
 SMALL = replace(demo.World(), train_videos=800, validation_videos=400)
 TRAINING = Training(epochs=4, batch_size=16)
 COLUMNS = (
@@ -40,7 +50,6 @@ class Dial:
     settings: tuple[float, ...]
     row: Row  # with the component
     against: Row  # without it
-    rate: float  # of learning, for both: that of the table of ``against`` (see ``setting``)
 
 
 def _line(name: str, pooling: str) -> Row:
@@ -57,7 +66,6 @@ DIALS = {
             (0.15, 0.4, 0.75),
             _line("Indirect Clustering", "indirect_clustering"),
             _line("Mean", "mean"),
-            0.03,
         ),
         # LSTM-M-O holds the very sum that it is compared with: what is gained is the LSTM's.
         Dial(
@@ -66,7 +74,6 @@ DIALS = {
             (0.0, 0.5, 1.0),
             _POOLING.row("LSTM-M-O"),
             _line("Sum", "sum"),
-            0.01,
         ),
         Dial(
             "correlation",
@@ -74,7 +81,6 @@ DIALS = {
             (0.0, 0.5, 1.0),
             _LABELS.row("MoE - (1.0, 0.1, 0.0)"),
             _LABELS.row(_LABELS.baseline),
-            0.03,
         ),
         Dial(
             "tail_exponent",
@@ -82,7 +88,6 @@ DIALS = {
             (0.5, 1.5, 2.5),
             _line("Adaptive Noise", "adaptive_noise"),
             _line("Sum", "sum"),
-            0.01,
         ),
         Dial(
             "label_noise",
@@ -90,7 +95,6 @@ DIALS = {
             (0.0, 0.2, 0.4),
             _LOSS.row("Huber (δ = 0.5)"),
             _LOSS.row("L_CE"),
-            0.03,
         ),
     )
 }
@@ -107,21 +111,35 @@ def turn(name: str, *, scale: str | None = None, progress: Progress | None = Non
         progress: told how far it is; without it, a bar.
 
     Raises:
-        UserError: the dial or the scale is unknown.
+        UserError: the dial or the scale is unknown, or no rate was found for its lines.
     """
     check_choice("dial", name, DIALS)
     dial, progress = DIALS[name], progress or Bars()
     smoke = chosen_scale(scale) == "smoke"
+    recipe = _recipe(smoke=smoke)
     settings = (dial.settings[0], dial.settings[-1]) if smoke else dial.settings
-    training = replace(TRAINING, epochs=1 if smoke else TRAINING.epochs, learning_rate=dial.rate)
-    recipe = Recipe(training, 64 if smoke else 16, (0,) if smoke else (0, 1, 2))
     rows = []
     for setting in settings:
-        turned: dict[str, Any] = {name: setting}
-        world = replace(demo.smoke(SMALL) if smoke else SMALL, **turned)
-        point = _gain(dial, recipe, _source(world), progress)
+        point = _gain(dial, recipe, _source(name, setting, smoke=smoke), progress)
         rows.append({"dial": dial.words, "setting": setting, **point, "scale": WORDS["smoke" if smoke else "demo"]})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def digest(name: str) -> str:
+    """What tells the experiments of a dial from others. Raises UserError where no rate was found for its lines."""
+    dial, recipe = DIALS[name], _recipe(smoke=False)
+    return digest_of(
+        videos.digest(recipe.experiment(row, seed, videos.data))
+        for videos in (_source(name, setting, smoke=False) for setting in dial.settings)
+        for row in (dial.row, dial.against)
+        for seed in recipe.seeds
+    )
+
+
+def _recipe(*, smoke: bool) -> Recipe:
+    if smoke:
+        return Recipe(replace(TRAINING, epochs=1, learning_rate=0.01), 64, (0,))
+    return Recipe(TRAINING, 16, (0, 1, 2), rates=read_rates(search_setting()))
 
 
 def _gain(dial: Dial, recipe: Recipe, videos: Source, progress: Progress) -> dict[str, object]:
@@ -150,5 +168,7 @@ def _gain(dial: Dial, recipe: Recipe, videos: Source, progress: Progress) -> dic
     }
 
 
-def _source(world: demo.World) -> Source:
+def _source(name: str, setting: float, *, smoke: bool) -> Source:
+    turned: dict[str, Any] = {name: setting}
+    world = replace(demo.smoke(SMALL) if smoke else SMALL, **turned)
     return world_source(workspace() / "dials" / digest_of([str(world)]), world)

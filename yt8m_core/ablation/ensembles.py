@@ -1,8 +1,10 @@
 """The average of several runs, left behind like a run: predictions and metrics (section 3.3)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,15 +14,19 @@ from yt8m_core.metrics import TopLabels
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs import Run
 
+MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble.Diversity``
+
 
 def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Progress = silent) -> None:
     """Write what the mean of some runs' probabilities comes to on DATA; the folder appears when it is complete.
 
-    It holds ``predictions.parquet`` and ``metrics.json`` as a run folder does. Raises UserError as ``Ensemble.open``.
+    It holds ``predictions.parquet`` and ``metrics.json`` as a run folder does, and in the latter how alike each pair of
+    members is, in the order of ``itertools.combinations``. Raises UserError as ``Ensemble.open``.
     """
     ensemble = Ensemble.open(members, data, progress=progress)
+    comparison = ensemble.compare()
     metric, videos = TopLabels(ensemble.num_classes), ensemble.videos
-    for batch, mean in ensemble.score(progress=progress):
+    for batch, mean in ensemble.score(comparison, progress):
         metric.update(mean, (batch.labels[0], batch.labels[1]))
     best = metric.best()
     predictions = pd.DataFrame(
@@ -36,8 +42,29 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
         "data": data,
         "parameters": sum(Run.open(member).metrics["parameters"] for member in members),
         "members": [member.name for member in members],
+        "diversity": comparison.diversity()[list(MEASURES)].to_dict(orient="records"),
     }
     with replacing(folder) as unfinished:
         unfinished.mkdir()
         predictions.to_parquet(unfinished / "predictions.parquet", index=False)
         (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def diversity(
+    ensembles: Mapping[str, Sequence[str]], metrics: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> pd.DataFrame:
+    """How alike the members of ensembles are, as ``ensemble.Diversity`` measures it, the mean over seeds.
+
+    Args:
+        ensembles: the members of each.
+        metrics: what ``average_runs`` wrote of each, for each seed.
+
+    Returns:
+        ensemble, member_a, member_b, overlap, same_best, correlation: a row a pair.
+    """
+    rows = []
+    for name, members in ensembles.items():
+        means = pd.concat([pd.DataFrame(of_seed["diversity"]) for of_seed in metrics[name]]).groupby(level=0).mean()
+        pairs = pd.DataFrame(combinations(members, 2), columns=["member_a", "member_b"])
+        rows.append(pd.concat([pairs, means], axis=1).assign(ensemble=name))
+    return pd.concat(rows, ignore_index=True)[["ensemble", "member_a", "member_b", *MEASURES]]

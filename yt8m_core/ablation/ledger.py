@@ -46,8 +46,7 @@ def judge(ablation: Ablation) -> pd.DataFrame:
         trained = all(row in ablation.measured for pair in claim.pairs for row in pair)
         differences = [ablation.measured[row].less(ablation.measured[other]) for row, other in claim.pairs * trained]
         evidence = [
-            f"{row} − {other}: {value:+.4f} ({low:+.4f} to {high:+.4f})"
-            for (row, other), (value, low, high) in zip(claim.pairs * trained, differences, strict=True)
+            _evidence(*pair, difference) for pair, difference in zip(claim.pairs * trained, differences, strict=True)
         ]
         rows.append(
             {
@@ -61,3 +60,10 @@ def judge(ablation: Ablation) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _evidence(row: str, other: str, difference: Estimate) -> str:
+    """A pair's difference in words; where nothing at all differs, that is the reason, and not that little does."""
+    if difference == Estimate(0, 0, 0):
+        return f"{row} − {other}: 0, for both predict the same"
+    return f"{row} − {other}: {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"

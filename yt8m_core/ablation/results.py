@@ -45,27 +45,34 @@ def result_file(table: str, scale: str, folder: Path | None = None) -> Path:
     return (folder or results_folder()) / scale / f"{table}.json"
 
 
-def write_result(ablation: Ablation, folder: Path | None = None) -> Path:
-    """Store what a whole table came to. Raises UserError at the scale "smoke", and where rows were left out."""
-    if ablation.scale == "smoke":
-        raise UserError("results of a smoke test", advice="They say that everything runs, and are never kept.")
+def keep(ablation: Ablation, folder: Path | None = None) -> Result:
+    """What a table came to, stored at every scale but "smoke". Raises UserError where rows were left out."""
     if left_out := [name for name in ablation.table.names if name not in ablation.runs]:
         raise UserError(f"no row '{left_out[0]}'", where=ablation.table.title, expected="all rows of the table")
     result = Result(
         ablation.name,
         ablation.scale,
-        f"yt8m ablate {ablation.name} --scale {ablation.scale}",
+        command_of(ablation.name, ablation.scale),
         ablation.source.identity,
         digests(ablation.name, ablation.scale),
         compare.comparison(ablation),
         ledger.judge(ablation),
     )
-    file = result_file(ablation.name, ablation.scale, folder)
+    if ablation.scale != "smoke":
+        _write(result, result_file(ablation.name, ablation.scale, folder))
+    return result
+
+
+def command_of(table: str, scale: str) -> str:
+    """What makes the result of a table at a scale."""
+    return f"yt8m ablate {table} --scale {scale}"
+
+
+def _write(result: Result, file: Path) -> None:
     frames = {name: json.loads(getattr(result, name).to_json(orient="records")) for name in ("rows", "claims")}
     values = {"format": FORMAT, **{name: value for name, value in vars(result).items() if name not in frames}, **frames}
     with replacing(file) as unfinished:
         unfinished.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return file
 
 
 def read_result(table: str, scale: str | None = None, folder: Path | None = None) -> Result | None:
@@ -93,7 +100,10 @@ def stale(result: Result) -> list[str]:
     """
     if result.table not in TABLES:
         return [f"There is no table '{result.table}' any more."]
-    now = digests(result.table, result.scale)
+    try:
+        now = digests(result.table, result.scale)
+    except UserError as error:  # a learning rate that is to be searched for again
+        return [str(error)]
     changes = [f"Row '{row}' is another experiment." for row in now if result.experiments.get(row) != now[row]]
     changes += [f"Row '{row}' is no longer there." for row in result.experiments if row not in now]
     if list(result.claims["claim"]) != [claim.text for claim in TABLES[result.table].ledger]:

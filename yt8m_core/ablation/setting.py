@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from yt8m_core.ablation.rates import Found, rate_of, read_rates
 from yt8m_core.data import demo
 from yt8m_core.data.index import find_shards
 from yt8m_core.demo_runs import WORLDS
@@ -26,31 +27,9 @@ WORDS = {**SCALE_WORDS, "smoke": "smoke test, no result"}
 # In every digest: one more when a change of the code changes what an experiment comes to, so that all train again.
 VERSION = 1
 
-# One learning rate a table and scale, for all its rows but those that are about the rate itself. The paper's is meant
-# for 250,000 steps; here there are 400 to 900. It is the one of ``GRID`` that comes to the best GAP of the table's
-# baseline row alone, with a seed that no table has: no other row has a say in it (`yt8m ablate TABLE --rates` looks
-# again). What came out for 0.001, 0.003, 0.01 and 0.03 at the demo scale:
-#     LSTM                    0.561 0.623 0.623 0.565    Tables of which the baseline stands in Table 1 have its rate.
-#     3 Layer MLP-4096        0.515 0.506 0.505 0.451
-#     L_CE                    0.444 0.493 0.568 0.583    Also the baseline of Table 3 and of the published scorings.
-#     Concatenation           0.490 0.531 0.571 0.576
-#     Sum, L2                 0.606 0.675 0.721 0.714
-# A rate that suits one row does not suit each: LSTM-M-O had 0.620 0.671 0.665 0.709.
-GRID = (0.001, 0.003, 0.01, 0.03)
-DEMO_RATES = {
-    **dict.fromkeys(("pooling", "single", "ensemble", "rates"), 0.003),
-    "classification": 0.001,
-    **dict.fromkeys(("label_processing", "loss", "scoring_variants"), 0.03),
-    "fusion": 0.03,
-    "pooling_variants": 0.01,
-}
-RATES = {
-    "smoke": dict.fromkeys(TABLES, 0.01),
-    "demo": DEMO_RATES,
-    "sample": DEMO_RATES,  # for about as many steps; not looked for there
-    "paper": dict.fromkeys(TABLES, Training().learning_rate),
-}
-SEARCH_SEED = 99
+# The rows of this table are about the rate itself, and all start from one: a tenth of the highest that others may have.
+OWN_RATES = {"rates": 0.003}
+SEARCH_SEED = 99  # of the search for the others' rates: of its runs, and of a demo world like that of the tables
 
 
 def chosen_scale(scale: str | None = None) -> str:
@@ -68,12 +47,16 @@ class Recipe:
     narrower: int  # each width of a slot is so many times smaller than the paper's
     seeds: tuple[int, ...]
     frames: bool = True  # whether videos have frames; one vector a video has nothing to pool, and its mean is itself
+    rates: Found | None = None  # of each line; None: the rate of ``training`` for all
 
     def experiment(self, row: Row, seed: int, data: Data) -> Experiment:
-        """A row of a table as an experiment on some data."""
+        """A row of a table as an experiment on some data. Raises UserError where no rate was found for its line."""
+        training = self.training
+        if self.rates is not None:
+            training = replace(training, learning_rate=rate_of(row, self.rates))
         if not self.frames and row.pooling != Slot("none"):
             row = replace(row, pooling=Slot("mean"))
-        return row.experiment(data, self.training, narrower=self.narrower, seed=seed)
+        return row.experiment(data, training, narrower=self.narrower, seed=seed)
 
     def digest(self, row: Row) -> str:
         """What tells the row's experiments from others, without their data: a result without it is of the past."""
@@ -83,15 +66,39 @@ class Recipe:
 
 def recipe(table: str, scale: str) -> Recipe:
     """The recipe of a table at a scale."""
-    rate = RATES[scale][table]
+    if scale == "paper":  # One seed: its intervals are over videos alone, and say so.
+        return Recipe(Training(), 1, (0,))
     if scale == "smoke":
-        return Recipe(Training(epochs=1, batch_size=16, learning_rate=rate), 64, (0,))
-    if scale == "demo":
-        return Recipe(Training(epochs=5, batch_size=32, learning_rate=rate), 16, (0, 1, 2))
+        return _narrow(scale, 0.01, (0,))
+    # Found on a demo world, for about as many steps as a sample of real data has; not searched for there.
+    rates = None if table in OWN_RATES else read_rates(search_setting())
+    how = _narrow("demo", OWN_RATES.get(table, Training.learning_rate), (0, 1, 2))
     if scale == "sample":
-        return Recipe(Training(learning_rate=rate), 1, (0, 1, 2), frames=TABLES[table].frames)
-    # One seed: its intervals are over videos alone, and say so.
-    return Recipe(Training(learning_rate=rate), 1, (0,))
+        training = Training(learning_rate=how.training.learning_rate)
+        how = replace(how, training=training, narrower=1, frames=TABLES[table].frames)
+    return replace(how, rates=rates)
+
+
+def _narrow(world: str, rate: float, seeds: tuple[int, ...]) -> Recipe:
+    """How a demo world is trained on: in seconds a run, or at "smoke" in less than one."""
+    if world == "smoke":
+        return Recipe(Training(epochs=1, batch_size=16, learning_rate=rate), 64, seeds)
+    return Recipe(Training(epochs=5, batch_size=32, learning_rate=rate), 16, seeds)
+
+
+def search_recipe(world: str, rate: float) -> Recipe:
+    """How a line is trained at a rate of the search: as in the tables of the demo world "demo", or "smoke"."""
+    return _narrow(world, rate, (SEARCH_SEED,))
+
+
+def search_source(world: str) -> "Source":
+    """The videos of the search: those of no table, in a demo world with the same dials."""
+    return world_source(workspace() / f"{world}-rates", replace(WORLDS[world], seed=SEARCH_SEED))
+
+
+def search_setting() -> str:
+    """What tells rates that were found in this setting from others."""
+    return digest_of([VERSION, search_source("demo").identity, asdict(search_recipe("demo", 0.0))])
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,9 @@ class Source:
         return digest_of([VERSION, self.identity, replace(experiment, data=nowhere).to_dict()])
 
 
-def source(table: str, scale: str) -> Source:
-    """The videos of a table at a scale. Raises UserError where they are not there."""
+def source(table: str, scale: str | None = None) -> Source:
+    """The videos of a table at a scale, or at that of ``YT8M_SCALE``. Raises UserError where they are not there."""
+    scale = chosen_scale(scale)
     if scale in WORLDS:
         return world_source(workspace() / scale, WORLDS[scale])
     if scale == "paper":

@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from yt8m_core.ablation.bootstrap import Measured, measure
-from yt8m_core.ablation.ensembles import average_runs
-from yt8m_core.ablation.setting import GRID, SEARCH_SEED, Source, chosen_scale, digest_of, recipe, source
+from yt8m_core.ablation.ensembles import average_runs, diversity
+from yt8m_core.ablation.setting import Source, chosen_scale, digest_of, recipe, source
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Experiment
 from yt8m_core.paper_tables import TABLES, Row, Table
@@ -62,6 +62,11 @@ class Ablation:
         """The GAP of each row, and on resampled videos."""
         return measure({name: [run.predictions for run in runs] for name, runs in self.runs.items()})
 
+    def diversity(self) -> pd.DataFrame:
+        """How alike the members of each ensemble are: as ``ensembles.diversity``."""
+        metrics = {name: [run.metrics for run in self.runs[name]] for name in self.table.ensembles}
+        return diversity(self.table.ensembles, metrics)
+
 
 def ablate(
     name: str, *, scale: str | None = None, rows: Collection[str] = (), progress: Progress | None = None
@@ -77,7 +82,8 @@ def ablate(
         progress: told how far it is; without it, a bar.
 
     Raises:
-        UserError: the table, a row or the scale is unknown, the data are not there, or a loss is no longer finite.
+        UserError: the table, a row or the scale is unknown, the data are not there, no rate was found for a row, or a
+            loss is no longer finite.
     """
     check_choice("table", name, TABLES)
     table, scale, progress = TABLES[name], chosen_scale(scale), progress or Bars()
@@ -103,26 +109,6 @@ def ablate(
     return Ablation(name, table, scale, videos, runs)
 
 
-def search_rates(name: str, *, scale: str | None = None, progress: Progress | None = None) -> pd.DataFrame:
-    """The GAP of a table's baseline row at each rate of ``setting.GRID``: rate, gap, used (whether it is the table's).
-
-    Raises UserError as ``ablate`` does.
-    """
-    check_choice("table", name, TABLES)
-    table, scale = TABLES[name], chosen_scale(scale)
-    how, videos = recipe(name, scale), source(name, scale)
-    rates = {f"{table.baseline}, rate {rate}": rate for rate in GRID}
-    experiments = {
-        named: replace(how, training=replace(how.training, learning_rate=rate)).experiment(
-            table.row(table.baseline), SEARCH_SEED, videos.data
-        )
-        for named, rate in rates.items()
-    }
-    trained = train_missing(experiments, videos, progress=progress or Bars())
-    gaps = [trained[named].metrics["validation"]["gap"] for named in rates]
-    return pd.DataFrame({"rate": GRID, "gap": gaps, "used": [rate == how.training.learning_rate for rate in GRID]})
-
-
 def train_missing(
     experiments: Mapping[str, Experiment], videos: Source, *, keep: Collection[str] = (), progress: Progress
 ) -> dict[str, Trained]:
@@ -135,7 +121,7 @@ def train_missing(
         progress: told how many are done.
 
     Raises:
-        UserError: as ``train`` does.
+        UserError, Diverged: as ``train`` does.
     """
     folders = {name: _folder() / videos.digest(experiment) for name, experiment in experiments.items()}
     missing = [name for name, folder in folders.items() if not _is_there(folder, weights=name in keep)]
@@ -166,7 +152,7 @@ def _train(experiment: Experiment, folder: Path, progress: Progress) -> None:
 
 
 def _average(members: list[Trained], videos: Source, progress: Progress) -> Trained:
-    folder = _folder() / digest_of(["average", *(member.path.name for member in members)])
+    folder = _folder() / digest_of(["average", "diversity", *(member.path.name for member in members)])
     if not _is_there(folder, weights=False):
         videos.prepare(progress)
         average_runs([member.path for member in members], videos.data.validation, folder, progress)

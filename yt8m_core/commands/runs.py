@@ -1,4 +1,4 @@
-"""Commands about runs: train them, measure them, let them predict, together too, and compare a table of them."""
+"""Commands about runs: train them, measure them, let them predict, alone and together."""
 
 import json
 import os
@@ -189,43 +189,6 @@ def ensemble(
     if len(members) > 1:
         print("\nHow alike the members are:")
         print(comparison.diversity().to_string(index=False, float_format="%.3f"))
-
-
-def ablate(
-    table: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")],
-    scale: str | None = None,
-    output: Path | None = None,
-    rates: bool = False,
-) -> None:
-    """Train a table of the paper as far as it is not, and write how its rows compare and whether its claims hold.
-
-    The same command goes on where an earlier one was stopped.
-
-    Args:
-        table: pooling, classification, label_processing, loss, single, ensemble, fusion, rates, pooling_variants or
-            scoring_variants.
-        scale: demo, sample (data in YT8M_REAL_DATA), paper (in YT8M_PAPER_DATA), or smoke, whose numbers are not kept;
-            without it, that of YT8M_SCALE.
-        output: The folder of the results; nb/results without it.
-        rates: Only look which learning rate suits the table's baseline.
-    """
-    from yt8m_core.ablation import ablate as train_table
-    from yt8m_core.ablation import comparison, judge, write_result
-    from yt8m_core.ablation.trained import search_rates
-    from yt8m_core.learner import keep_freed_memory
-
-    keep_freed_memory()
-
-    if rates:
-        print(search_rates(table, scale=scale).to_string(index=False, float_format="%.4f"))
-        return
-    trained = train_table(table, scale=scale)
-    print(f"{trained.table.title} ({trained.scale}, {trained.source.name})")
-    print(comparison(trained).drop(columns=["scale", "data"]).to_string(index=False, float_format="%.4f"))
-    for claim in judge(trained).itertuples():
-        print(f"{claim.verdict}: {claim.claim} ({claim.where})\n  {claim.evidence}")
-    if trained.scale != "smoke":
-        print(write_result(trained, output))
 
 
 def _experiment_json(path: Path | None) -> dict[str, Any]:

@@ -24,6 +24,12 @@ class Row:
     times_rate: float = 1.0  # the learning rate, of that of the other rows
     against: str = ""  # the row that it is compared with; empty: the baseline of its table
 
+    @property
+    def line(self) -> str:
+        """Its slots in words, at the paper's widths; rows of several tables may share a line."""
+        slots = (self.fusion, self.pooling, self.classification, self.label_processing, self.loss)
+        return " → ".join(map(str, slots))
+
     def experiment(self, data: Data, training: Training, *, narrower: int = 1, seed: int = 0) -> Experiment:
         """The row as an experiment on some data, each width of its slots a ``narrower``-th of the paper's."""
         return Experiment(

@@ -4,7 +4,7 @@ Poolings (before MoE-2) and scorings (after indirect clustering) are a table eac
 former a video's frames, the latter its labels. https://github.com/seilna/youtube-8m
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from yt8m_core.experiment import Slot
 from yt8m_core.paper_tables import classification, label_processing, loss
@@ -88,5 +88,69 @@ SCORING = Table(
             (("2 Layer MoE-2, published", ONE_LAYER),),
             says="alike",
         ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A place where the published code computes something else than the paper says."""
+
+    what: str
+    table: str  # a key of ``TABLES``, which has both lines
+    paper: str  # its row as the paper says
+    published: str  # its row as the code does
+    gap: float  # in the paper
+    measured: str  # what this GAP is of, therefore
+
+
+DIFFERENCES = (
+    Difference(
+        "Indirect clustering: the softmax runs over an axis of length 1",
+        "pooling_variants",
+        "Indirect Clustering, paper",
+        PUBLISHED_CLUSTERING,
+        0.801,
+        "a sum over frames, then layer norm and ReLU; nothing attends",
+    ),
+    Difference(
+        "Position encoding: integer divisions make every weight 1",
+        "pooling_variants",
+        "Position Encoding, paper",
+        SUM,
+        0.782,
+        "a sum over frames, normalised; no position counts",
+    ),
+    Difference(
+        "Adaptive noise: only a switch for one noise that all videos share",
+        "pooling_variants",
+        "Adaptive Noise, paper",
+        SUM,
+        0.782,
+        "the same sum as position encoding's, to the same three digits",
+    ),
+    Difference(
+        "Center loss: the update of the centers is never run",
+        "scoring_variants",
+        "Center loss, paper",
+        "Center loss, published",
+        0.799,
+        "a penalty on the size of the embedding; and the published code cannot train this row at all",
+    ),
+    Difference(
+        "Two-layer MoE: a hidden layer before the gates alone, and no activation",
+        "scoring_variants",
+        "2 Layer MoE-2, paper",
+        "2 Layer MoE-2, published",
+        0.424,
+        "a one-layer mixture written in another way, so its collapse is not one of capacity",
+    ),
+    Difference(
+        "Label correlation: inside the mixture, on the experts' logits, with weights 1 - γ and γ",
+        "scoring_variants",
+        "Correlation of scores, γ = 0.1, paper",
+        "Correlation of experts, γ = 0.1, published",
+        0.788,
+        "not known: what the paper writes down was never published as code",
     ),
 )
