@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import gpu
+from benchmarks import gpu, pool_once
 from benchmarks.step import products
 from yt8m_core.demo_runs import experiments
 
@@ -57,3 +57,10 @@ def test_products_are_those_of_a_step() -> None:
     with FlopCounterMode(display=False) as counter:
         products([torch.randn(5, 3)], rows=7)()
     assert counter.get_total_flops() == 2 * (2 * 7 * 5 * 3)
+
+
+def test_table_4_is_trained_on_frames_and_from_what_is_pooled_once() -> None:
+    (row,) = pool_once.rows("smoke")
+    assert row["ours"] > 0
+    assert row["peer"] > 0
+    assert row["what"].startswith("Table 4: its 6 rows")
