@@ -23,12 +23,11 @@ from lightning_fabric import Fabric
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.__main__ import machine
-from yt8m_core.checkpoint import Parts
 from yt8m_core.data.loader import Batch, Share
 from yt8m_core.data.scan import Schema
 from yt8m_core.demo_runs import experiments, prepare
 from yt8m_core.experiment import Data, Experiment, Training
-from yt8m_core.learner import Learner, adam, on_device
+from yt8m_core.learner import Learner, on_device
 from yt8m_core.model import VideoClassifier
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.registry import build
@@ -130,12 +129,10 @@ def learner_of(row: Row, precision: str, device: torch.device, size: Size) -> Le
     fabric = Fabric(
         accelerator=device.type, devices=1, precision="bf16-mixed" if precision == "bfloat16" else "32-true"
     )
-    model, training = model_of(row, size), Training()
+    model = model_of(row, size)
     facts_of_loss = {"num_classes": size.classes, "embedding_features": model.classification.embedding_features}
-    loss = build("loss", row.loss.name, row.loss.options, **facts_of_loss).to(fabric.device)
-    optimiser = adam(model, training)
-    trained, _ = fabric.setup(model, optimiser)
-    return Learner(fabric, Parts(model.train(), loss, optimiser), trained, size.classes, training.clip_norm)
+    loss = build("loss", row.loss.name, row.loss.options, **facts_of_loss)
+    return Learner.set_up(fabric, model.train(), loss, Training(), size.classes)
 
 
 def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:

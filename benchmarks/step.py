@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from benchmarks.measure import row, take_turns
 from benchmarks.tensorflow_step import tensorflow_step
-from yt8m_core.checkpoint import Parts
 from yt8m_core.data.loader import Batch, Share
 from yt8m_core.experiment import Slot, Training
 from yt8m_core.features import dequantise
-from yt8m_core.learner import Learner, adam, keep_freed_memory
+from yt8m_core.learner import Learner, keep_freed_memory
 from yt8m_core.model import VideoClassifier
 from yt8m_core.registry import build
 
@@ -47,10 +46,8 @@ def model_of(pooling: str, classification: str) -> VideoClassifier:
 def step_of(model: VideoClassifier, frames: Tensor, num_frames: Tensor, labels: Tensor, *, compiled: bool) -> Step:
     """Our step on one batch, as a training takes it; the frames may be summaries [B, s]."""
     fabric = Fabric(accelerator="cpu", devices=1)
-    optimiser = adam(model, Training())
-    trained, _ = fabric.setup(cast(nn.Module, torch.compile(model, dynamic=True)) if compiled else model, optimiser)
     loss = build("loss", "cross_entropy", {"eps": 1e-5})
-    learner = Learner(fabric, Parts(model.train(), loss, optimiser), trained, CLASSES, clip_norm=1.0)
+    learner = Learner.set_up(fabric, model.train(), loss, Training(compile=compiled), CLASSES)
     batch = Batch(frames, num_frames, labels, np.arange(len(frames)))
     return lambda: learner.step([(Share(batch.videos, 1.0), batch)], RATE, last=0)["loss"]
 

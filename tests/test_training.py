@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import yt8m_core.learner as learner_module
 import yt8m_core.training as training_module
 from tests.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.data.records import sequence_example, write_shard
@@ -167,9 +168,9 @@ def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_deca
         seen[-1].__class__ = Spy
         return seen[-1]
 
-    adam = training_module.adam
+    adam = learner_module.adam
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_module, "adam", spying)
+        patch.setattr(learner_module, "adam", spying)
         train(tiny_experiment(root, training=Training(epochs=1, clip_norm=0.05)), tmp_path / "run")
     assert max(norms) == pytest.approx(0.05, rel=1e-3)
     assert sum(norm > 0.049 for norm in norms) > 1  # by itself: all tensors together would share one 0.05

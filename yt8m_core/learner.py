@@ -31,6 +31,18 @@ class Learner:
     num_classes: int
     clip_norm: float  # of each tensor's gradient
 
+    @classmethod
+    def set_up(
+        cls, fabric: Fabric, model: VideoClassifier, loss: nn.Module, training: Training, num_classes: int
+    ) -> "Learner":
+        """A learner of a model with fresh weights, which moves to the device."""
+        optimiser = adam(model, training)
+        # As it is compiled, for any number of frames: dequantising, masking and pooling pass over the frames once.
+        compiled = cast(nn.Module, torch.compile(model, dynamic=True)) if training.compile else model
+        trained, _ = fabric.setup(compiled, optimiser)
+        parts = Parts(model, loss.to(fabric.device), optimiser, moving_average(model, training.ema))
+        return cls(fabric, parts, trained, num_classes, training.clip_norm)
+
     def set_randomness(self, seed: int, position: Position) -> None:
         """Make dropout and noise a function of the step, and different in each process."""
         key = [seed % 2**64, position.epoch, position.step, self.fabric.global_rank]

@@ -16,9 +16,9 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from yt8m_core.checkpoint import Parts, Position, resume, save
+from yt8m_core.checkpoint import Position, resume, save
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
@@ -26,7 +26,7 @@ from yt8m_core.errors import Diverged, UserError
 from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
 from yt8m_core.experiment import Experiment, Training
 from yt8m_core.label_statistics import label_matrix
-from yt8m_core.learner import Learner, adam, moving_average, on_device
+from yt8m_core.learner import Learner, on_device
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
@@ -98,12 +98,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         num_classes=facts.num_classes,
         embedding_features=model.classification.embedding_features,
     )
-    optimiser = adam(model, experiment.training)
-    # As it is compiled, for any number of frames: dequantising, masking and pooling pass over the frames once.
-    compiled = cast(nn.Module, torch.compile(model, dynamic=True)) if experiment.training.compile else model
-    trained, _ = fabric.setup(compiled, optimiser)  # which moves the model to the device
-    parts = Parts(model, loss.to(fabric.device), optimiser, moving_average(model, experiment.training.ema))
-    position = resume(folder / "checkpoint.safetensors", parts)
+    learner = Learner.set_up(fabric, model, loss, experiment.training, facts.num_classes)
+    position = resume(folder / "checkpoint.safetensors", learner.parts)
     with fabric.rank_zero_first():
         summaries = (
             _summaries(fabric, model, videos, experiment, progress),
@@ -113,11 +109,10 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
         Run.create(folder, experiment, facts, vocabulary)
-    learner = Learner(fabric, parts, trained, facts.num_classes, experiment.training.clip_norm)
     evaluation = _Loop(fabric, learner, videos, validation, summaries, run, position, progress).run_all()
     if fabric.is_global_zero:
         run.finish(
-            cast(VideoClassifier, parts.best),
+            cast(VideoClassifier, learner.parts.best),
             {
                 "validation": evaluation.metrics,
                 "data": experiment.data.validation,
