@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from yt8m_core.experiment import Data, Experiment, Slot, Training
 from yt8m_core.paper_tables.claims import Claim
 
-WIDTHS = ("width", "hidden", "channels")  # the options that say how wide a method is
+WIDTHS = ("width", "hidden", "channels", "embedding")  # the options that say how wide a method is
 NO_PROCESSING, CROSS_ENTROPY, CONCAT = Slot("identity"), Slot("cross_entropy"), Slot("concat")
 
 

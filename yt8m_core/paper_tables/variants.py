@@ -53,8 +53,8 @@ POOLING = Table(
 
 MOE, TWO_LAYERS = classification.TABLE.row("MoE-2 (of Table 1)"), classification.TABLE.row("2 Layer MoE-2")
 CORRELATION = label_processing.TABLE.row("MoE - (1.0, 0.0, 0.1)")
-CENTER = loss.TABLE.row("L_CE + λL_c (λ = 0.001)")
-ONE_LAYER, PLAIN = "MoE-2", "MoE-16"
+CENTER, NO_CENTER = loss.TABLE.row(loss.EMBEDDED_CENTER), loss.TABLE.row(loss.EMBEDDED)
+ONE_LAYER, PLAIN, EMBEDDED = "MoE-2", "MoE-16", "MoE-16, embedding of 2048"
 
 SCORING = Table(
     title="Paper and published code: classification, label processing and loss",
@@ -70,8 +70,15 @@ SCORING = Table(
             gap=None,
             label_processing=Slot("correlation", {"gamma": 0.1, **AUTHORS}),
         ),
-        replace(CENTER, name="Center loss, paper"),
-        replace(CENTER, name="Center loss, published", gap=None, loss=Slot("center", {"weight": 0.001, **AUTHORS})),
+        # With a layer before the experts: without one there is nothing that either center loss could move.
+        replace(NO_CENTER, name=EMBEDDED),
+        replace(CENTER, name="Center loss, paper", against=EMBEDDED),
+        replace(
+            CENTER,
+            name="Center loss, published",
+            loss=Slot("center", {"weight": 0.001, **AUTHORS}),
+            against=EMBEDDED,
+        ),
         replace(MOE, name=ONE_LAYER),
         replace(TWO_LAYERS, name="2 Layer MoE-2, paper", gap=None, against=ONE_LAYER),
         replace(
