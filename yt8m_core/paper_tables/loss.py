@@ -1,8 +1,8 @@
 """Table 4 (called Table 5 in the text): the loss, after indirect clustering and MoE-16 (section 3.2.4).
 
 The row of the center loss cannot differ from that of L_CE: the embedding that it pulls at is the video's vector, and no
-weight comes before it. Two rows more have a layer there, as wide as the published code's, which ran its center loss with
-another classifier; they can tell what the loss does.
+weight comes before it. Two rows more have a layer there, as wide as the published code's, which ran its center loss
+with another classifier; they can tell what the loss does.
 """
 
 from yt8m_core.experiment import Slot
