@@ -60,6 +60,15 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def demo_app(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app finds the smallest demo world and its runs, and nothing else."""
+    monkeypatch.setenv("YT8M_HOME", str(demo_home))
+    monkeypatch.setenv("YT8M_SCALE", "smoke")
+    for name in ("YT8M_RUNS", "YT8M_DATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
 def found_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of learning rates that has every line, with the best GAP at the lowest rate; not the committed one."""
     from yt8m_core.ablation import rates, search, setting

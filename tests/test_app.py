@@ -1,10 +1,6 @@
 """The app through Streamlit's AppTest: every page in its normal, empty and broken states."""
 
-import io
-import json
 import os
-import pickle
-import re
 import runpy
 import shutil
 import subprocess
@@ -14,71 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from tests.pages import ATTENDING, MAIN, OTHER, PAGES, at_id, charts, faults, first_video, opened, words
 from tests.shards import Content, vector, write
-from yt8m_core.data.dataset import open_videos
-from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.errors import UserError
 
-MAIN = ROOT / "app" / "main.py"
-PAGES = ("imbalance", "correlation", "attention", "predictions")
-ATTENDING, OTHER = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
-
-
-@pytest.fixture(autouse=True)
-def _demo_world(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("YT8M_HOME", str(demo_home))
-    monkeypatch.setenv("YT8M_SCALE", "smoke")
-    for name in ("YT8M_RUNS", "YT8M_DATA"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def opened(page: str = "imbalance", **query: str | list[str]) -> AppTest:
-    """The app with a page open, as by a link."""
-    at = AppTest.from_file(str(MAIN), default_timeout=60)
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    if page != "imbalance":
-        at.switch_page(f"views/{page}.py").run()
-    return at
-
-
-def words(at: AppTest) -> str:
-    """All text of the main area, as a reader sees it."""
-    kinds = (at.title, at.caption, at.markdown, at.info, at.warning, at.error, at.success, at.subheader)
-    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
-
-
-def charts(at: AppTest) -> list[str]:
-    return [chart.proto.spec for chart in at.get("plotly_chart")]
-
-
-def output(at: AppTest) -> str:
-    """All that a page shows beside its controls."""
-    assert not at.exception, at.exception[0].stack_trace
-    tables = [table.value.to_csv() for table in at.dataframe]
-    return "\n".join([words(at), *charts(at), *tables])
-
-
-def faults(at: AppTest) -> str:
-    assert not at.exception, at.exception[0].stack_trace
-    return "\n".join(error.value for error in at.error).replace("\\", "")
-
-
-def first_video(home: Path) -> tuple[str, np.ndarray, list[int]]:
-    videos = open_videos(home / "smoke" / "validation")
-    return videos.id(0), videos.frames(0), videos.labels(0).tolist()
-
-
-def npz(**arrays: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
+pytestmark = pytest.mark.usefixtures("demo_app")
 
 
 # --- normal
@@ -115,16 +55,6 @@ assert "lightning_fabric" not in sys.modules
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env=os.environ)
 
 
-def test_imbalance_in_words_and_every_label_in_the_table() -> None:
-    at = opened("imbalance")
-    (table,) = (element.value for element in at.dataframe)
-    assert len(table) == 120
-    assert table["rank"].tolist() == list(range(1, 121))
-    top = table["count"][:6].sum() / table["count"].sum()
-    assert f"**5%** of the labels hold **{top:.0%}**" in words(at)
-    assert f"occur in no video here, {(table['count'] == 0).sum()} of 120" in words(at)
-
-
 def test_label_is_looked_up() -> None:
     at = opened("imbalance")
     name = next(option for option in at.selectbox(key="label").options if option.startswith("Music · "))
@@ -133,61 +63,6 @@ def test_label_is_looked_up() -> None:
     at = opened("predictions")
     at.selectbox(key="label").select(name).run()
     assert "**Music** is at rank" in words(at)
-
-
-def test_pair_of_labels_in_words_when_its_cell_is_clicked() -> None:
-    at = opened("correlation")
-    chart = json.loads(charts(at)[0])
-    names = chart["layout"]["xaxis"]["ticktext"]
-    assert len(names) == 30
-    row, column = names.index("Dog"), names.index("Pet")
-    at.session_state["matrix"] = {"selection": {"points": [{"x": column, "y": row}]}}
-    at.run()
-    assert "videos with **Dog**, 100% have **Pet** too" in words(at)
-    at.session_state["matrix"] = {"selection": {"points": [{"x": row, "y": row}]}}
-    at.run()
-    assert "**Dog** is in" in words(at)
-
-
-def test_strongest_pairs_keep_to_the_support_and_the_label() -> None:
-    at = opened("correlation", support="2")
-    (table,) = (element.value for element in at.dataframe)
-    assert len(table) > 0
-    assert (table["count"] >= 2).all()
-    name = f"{table['a'].iloc[0]} · {table['label_a'].iloc[0]}"
-    at.selectbox(key="label").select(name).run()
-    (fewer,) = (element.value for element in at.dataframe)
-    assert 0 < len(fewer) < len(table)
-    assert ((fewer["a"] == table["a"].iloc[0]) | (fewer["b"] == table["a"].iloc[0])).all()
-
-
-def test_attention_is_laid_over_the_true_main_scene() -> None:
-    at = opened("attention")
-    assert "true main scene" in charts(at)[0]
-    assert "effective frames of" in charts(at)[0]
-    assert "known in the demo world alone" in words(at)
-
-
-def test_attention_names_the_runs_that_attend_where_the_run_does_not() -> None:
-    at = opened("attention", run=OTHER)
-    assert "does not weigh the seconds" in words(at)
-    assert not charts(at)
-    at.button[0].click().run()
-    assert at.selectbox(key="run").value == ATTENDING
-    assert charts(at)
-
-
-def test_predictions_say_what_was_found_and_what_was_missed(demo_home: Path) -> None:
-    at = opened("predictions")
-    _, _, labels = first_video(demo_home)
-    best = at.dataframe[-1].value
-    assert len(best) == 20
-    assert best["probability"].is_monotonic_decreasing
-    assert best["rank"].tolist() == list(range(1, 21))
-    found = int(best["true"].sum())
-    assert f"**{found} of {len(labels)}** true labels are among the best 20" in words(at)
-    missed = at.dataframe[0].value if found < len(labels) else []
-    assert len(missed) == len(labels) - found
 
 
 # --- links
@@ -219,193 +94,11 @@ def test_two_runs_of_one_name_have_links_of_their_own(demo_home: Path, tmp_path:
     assert options[2].startswith(f"{OTHER} ")
 
 
-def test_video_is_chosen_by_buttons_and_by_typing_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    at = opened("attention")
-    ids = at.selectbox(key="video").options
-    at.button[1].click().run()
-    assert at.selectbox(key="video").value == ids[1]
-    at.button[0].click().run()
-    at.button[0].click().run()
-    assert at.selectbox(key="video").value == ids[-1]
-    monkeypatch.setattr("random.randrange", lambda n: 5)
-    at.button[2].click().run()
-    assert at.selectbox(key="video").value == ids[5]
-
-    monkeypatch.setattr("parts.MOST_LISTED", 5)
-    at = opened("attention", video=ids[4])
-    assert at.text_input(key="video").value == ids[4]
-    at.text_input(key="video").set_value("nothing").run()
-    assert "no video 'nothing'" in faults(at)
-
-
-# --- every control does something
-
-
-def select_last(key: str) -> Callable[[AppTest], Any]:
-    return lambda at: at.selectbox(key=key).select(at.selectbox(key=key).options[-1])
-
-
-def choose(key: str, value: str) -> Callable[[AppTest], Any]:
-    return lambda at: at.get_by_key(key).set_value(value)
-
-
-CONTROLS: dict[str, dict[str, Callable[[AppTest], Any]]] = {
-    "imbalance": {"data": select_last("data"), "label": select_last("label")},
-    "correlation": {
-        "data": select_last("data"),
-        "measure": choose("measure", "lift"),
-        "labels": lambda at: at.multiselect(key="labels").set_value(at.multiselect(key="labels").options[:3]),
-        "support": lambda at: at.number_input(key="support").set_value(3),
-        "label": lambda at: at.selectbox(key="label").select("Pet · 16"),
-    },
-    "attention": {
-        "run": select_last("run"),
-        "data": select_last("data"),
-        "video": select_last("video"),
-        "Previous": lambda at: at.button[0].click(),
-        "Next": lambda at: at.button[1].click(),
-    },
-    "predictions": {
-        "run": select_last("run"),
-        "data": select_last("data"),
-        "video": select_last("video"),
-        "label": select_last("label"),
-        "from": choose("from", "my file"),
-    },
-}
-
-
-@pytest.mark.parametrize(("page", "control"), [(page, control) for page in CONTROLS for control in CONTROLS[page]])
-def test_every_control_changes_what_is_shown(page: str, control: str) -> None:
-    at = opened(page, support="2")
-    before = output(at)
-    CONTROLS[page][control](at)
-    at.run()
-    assert output(at) != before
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_control_is_among_those_tested(page: str) -> None:
-    at = opened(page)
-    kinds = (at.selectbox, at.multiselect, at.number_input, at.text_input, at.get("segmented_control"))
-    keys = {widget.key for kind in kinds for widget in kind}
-    # The run says nothing about labels in the data: it stands in the sidebar for the pages to come.
-    assert keys - set(CONTROLS[page]) <= ({"run"} if page in ("imbalance", "correlation") else set())
-
-
-# --- uploads
-
-
-def upload(name: str, content: bytes, **query: str) -> AppTest:
-    at = opened("predictions", **{"from": "my file", **query})
-    at.file_uploader(key="upload").upload(name, content).run()
-    return at
-
-
-def test_uploaded_video_of_the_data_set_is_predicted_as_there(demo_home: Path) -> None:
-    video_id, frames, labels = first_video(demo_home)
-    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=labels, id=video_id))
-    assert faults(at) == ""
-    assert "your file" in charts(at)[0]
-    there = opened("predictions")
-    assert at.dataframe[-1].value.equals(there.dataframe[-1].value)
-
-
-def test_example_file_can_be_uploaded(demo_home: Path) -> None:
-    import state
-
-    example = state.example_file(open_videos(demo_home / "smoke" / "validation"), 2)
-    at = upload("example.npz", example)
-    assert faults(at) == ""
-    assert not at.warning
-    assert at.dataframe[-1].value.equals(opened("predictions", video=at_id(demo_home, 2)).dataframe[-1].value)
-
-
-def at_id(home: Path, video: int) -> str:
-    return open_videos(home / "smoke" / "validation").id(video)
-
-
-def test_file_of_several_videos_has_a_picker(demo_home: Path) -> None:
-    shard = next((demo_home / "smoke" / "validation").glob("*.tfrecord"))
-    at = upload("mine.tfrecord", shard.read_bytes())
-    assert faults(at) == ""
-    before = charts(at)
-    select_last("video_of_file")(at).run()
-    assert charts(at) != before
-
-
-def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
-    _, frames, _ = first_video(demo_home)
-    at = upload("mine.npy", npy(frames[:, :1024]))
-    assert "has no 'audio'" in words(at)
-    assert "true labels of this video are not known" in words(at)
-
-
-def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("random.npz", np.random.default_rng(0).bytes(5000)),
-        ("random.tfrecord", np.random.default_rng(1).bytes(5000)),
-        ("pickle.npz", pickle.dumps({"rgb": [1, 2, 3]})),
-        ("objects.npy", npy(np.array([{"rgb": 1}], dtype=object))),
-        ("empty.npz", b""),
-        ("names.npz", npz(**{"**bold** [link](http://localhost)": np.zeros(3)})),
-        ("wide.npy", npy(np.zeros((4, 7), np.uint8))),
-        ("big.npy", bytes(21 << 20)),
-    ],
-)
-def test_file_that_cannot_be_used_is_refused_in_a_sentence(name: str, content: bytes) -> None:
-    at = upload(name, content)
-    assert faults(at).startswith(name)
-    assert not charts(at)
-    if name == "names.npz":
-        assert r"\*\*bold\*\* \[link\]" in at.error[0].value
-
-
-def test_real_video_is_predicted_by_a_run_with_other_labels(real_data: Path) -> None:
-    at = upload("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
-    assert faults(at) == ""
-    assert "different sets of labels: the run knows the 120 made-up labels of the demo world" in words(at)
-    assert "whose labels are 11, is no video of it" in words(at)
-    assert "true labels of this video are not known" in words(at)
-    assert "video SjJ3" in charts(at)[0]
-    assert len(at.dataframe[-1].value) == 20
-
-
-def test_labels_that_the_run_does_not_know_are_told_and_predictions_shown(demo_home: Path) -> None:
-    _, frames, _ = first_video(demo_home)
-    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=np.array([11, 3861])))
-    assert faults(at) == ""
-    assert "different sets of labels: the file gives 11, 3861, and the run knows 0 to 119" in words(at)
-    assert "true labels of this video are not known" in words(at)
-    assert len(at.dataframe[-1].value) == 20
-
-
-def test_label_looked_up_says_whether_it_is_true(demo_home: Path) -> None:
-    vocabulary = read_vocabulary(demo_home / "smoke" / "vocabulary.csv")
-    video, _, true = first_video(demo_home)
-    false = next(label for label in range(vocabulary.num_classes) if label not in true)
-    at = opened("predictions")
-    assert at.selectbox(key="video").value == video
-    for label, ending in ((true[0], ", and a true label."), (false, ".")):
-        at.selectbox(key="label").select(f"{vocabulary.name(label)} · {label}").run()
-        (sentence,) = [
-            line for line in words(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}** is at")
-        ]
-        assert re.fullmatch(r".* is at rank \d+ of 120, probability 0\.\d{4}" + re.escape(ending), sentence)
-
-
 # --- nothing there yet
 
 
 @pytest.fixture
-def _nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing(demo_app: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
 
 
