@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
 import state
@@ -134,3 +135,31 @@ def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
         text, list(names), index=None, key="label", bind="query-params", placeholder="Type a name", width=340
     )
     return None if name is None else names[name]
+
+
+def other_run(text: str, run: Run) -> Run | None:
+    """Choose a second run that scores the same labels, or none; it goes along from page to page like the first."""
+    others = {
+        key: other
+        for key, other in state.find_all_runs()[0].items()
+        if other.path != run.path and other.facts.num_classes == run.facts.num_classes
+    }
+    if not others:
+        return None
+    key = st.selectbox(
+        text, list(others), index=None, key="run_b", bind="query-params", placeholder="No other run", width=340
+    )
+    return None if key is None else others[key]
+
+
+def download_csv(table: pd.DataFrame, name: str, text: str = "Download as CSV") -> None:
+    """Offer a whole table as a file."""
+    st.download_button(
+        text,
+        lambda: table.to_csv(index=False),
+        re.sub(r"[^\w-]+", "_", name) + ".csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"download {name}",
+    )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import state
-from parts import chosen_data, label_picker, plain, provenance, scale_words
+from parts import chosen_data, download_csv, label_picker, plain, provenance, scale_words
 from yt8m_core import figures
 from yt8m_core import label_statistics as statistics
 
@@ -63,11 +63,4 @@ st.dataframe(
     },
     alt="Every label with its rank, topic, number of videos and band",
 )
-st.download_button(
-    "Download as CSV",
-    table.to_csv(index=False),
-    "labels.csv",
-    "text/csv",
-    icon=":material/download:",
-    on_click="ignore",
-)
+download_csv(table, "labels")

@@ -2,12 +2,21 @@
 
 import contextlib
 import html
-import re
 
 import streamlit as st
 
 import state
-from parts import chosen_data, chosen_run, label_picker, plain, provenance, scale_words, video_picker, videos_for
+from parts import (
+    chosen_data,
+    chosen_run,
+    download_csv,
+    label_picker,
+    plain,
+    provenance,
+    scale_words,
+    video_picker,
+    videos_for,
+)
 from yt8m_core import figures
 from yt8m_core.data.upload import MAX_BYTES, UploadedVideo
 from yt8m_core.errors import UserError
@@ -145,11 +154,4 @@ with right:
         height="content",
         alt=f"The {len(best)} best labels",
     )
-    st.download_button(
-        f"Download all {len(ranking):,} as CSV",
-        ranking.to_csv(index=False),
-        re.sub(r"[^\w-]+", "_", f"{run.name}-{video_id}") + ".csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    download_csv(ranking, f"{run.name}-{video_id}", f"Download all {len(ranking):,} as CSV")
