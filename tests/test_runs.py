@@ -55,10 +55,12 @@ def test_run_says_that_it_is_none_when_the_folder_is_another(tmp_path: Path) -> 
 def test_run_says_what_is_wrong_when_its_weights_do_not_fit(run: Run) -> None:
     weights = run.path / "model.safetensors"
     save_file({"classification.expert": torch.zeros(2, 2)}, weights)
-    with pytest.raises(UserError, match=r"model\.safetensors: weights that do not fit"):
+    with pytest.raises(
+        UserError, match=r"model\.safetensors: found weights that do not fit .* 'classification\.expert' \[2, 2\]"
+    ):
         run.load_model()
     weights.write_bytes(b"not tensors")
-    with pytest.raises(UserError, match="weights that do not fit"):
+    with pytest.raises(UserError, match=r"model\.safetensors: weights that cannot be read"):
         run.load_model()
     weights.unlink()
     with pytest.raises(UserError, match=r"no trained weights.*Train it to its end"):

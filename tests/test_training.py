@@ -17,10 +17,10 @@ from yt8m_core.data.records import sequence_example, write_shard
 from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Slot, Training
-from yt8m_core.learner import clip
+from yt8m_core.learner import clip, learning_rate
 from yt8m_core.registry import build
 from yt8m_core.runs import Run
-from yt8m_core.training import learning_rate, train
+from yt8m_core.training import train
 
 
 @pytest.fixture(scope="module")

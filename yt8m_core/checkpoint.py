@@ -6,12 +6,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from yt8m_core.errors import UserError
-from yt8m_core.files import replacing
+from yt8m_core.tensors import write_tensors
 
 
 @dataclass
@@ -46,13 +45,11 @@ class Parts:
 
 
 def save(file: Path, parts: Parts, position: Position) -> None:
-    """Write what the training has changed, and its position."""
+    """Write what the training has changed, and its position. Raises UserError where the disk does not take it."""
     tensors = {f"{part}.{name}": t for part, m in parts.modules.items() for name, t in m.state_dict().items()}
     for number, state in parts.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
-    with replacing(file) as unfinished:
-        cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(cpu, unfinished, metadata={"position": json.dumps(asdict(position))})
+    write_tensors(file, tensors, metadata={"position": json.dumps(asdict(position))})
 
 
 def resume(file: Path, parts: Parts) -> Position:

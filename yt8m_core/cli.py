@@ -4,6 +4,7 @@ demo · download · index · labels · train · evaluate · predict · ensemble 
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from yt8m_core.commands.ablations import ablate, rates
 from yt8m_core.commands.arguments import absolute
 from yt8m_core.commands.data import demo, download, index, labels
 from yt8m_core.commands.runs import ensemble, evaluate, predict, train
-from yt8m_core.errors import UserError
+from yt8m_core.errors import Stopped, UserError
+
+STOPPED = 128 + signal.SIGTERM  # the exit status by which shells and schedulers know it
 
 
 def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
@@ -41,10 +44,15 @@ def main() -> None:
     commands = {
         c.__name__: c for c in (demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app)
     }
+    # As a fault does, so that what is half written is removed; a training answers it in its own way.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(STOPPED))
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="yt8m", description="Multi-label video classification on YouTube-8M features."
         )
+    except Stopped as error:
+        print(f"yt8m: {error}", file=sys.stderr)
+        raise SystemExit(STOPPED) from None
     except UserError as error:
         raise SystemExit(f"yt8m: {error}") from None
     except OSError as error:  # a disk that is full, a folder that may not be written

@@ -1,4 +1,4 @@
-"""The one exception that speaks to a person, and the one of its kinds that a search goes on after."""
+"""The one exception that speaks to a person, and those of its kinds that somebody tells from the others."""
 
 import difflib
 from collections.abc import Iterable
@@ -21,6 +21,10 @@ class UserError(Exception):
 
 class Diverged(UserError):
     """A training whose loss is no longer finite; another learning rate may do."""
+
+
+class Stopped(UserError):
+    """A training that was asked to stop: it has left a checkpoint, and goes on with the same command."""
 
 
 def check_choice(what: str, name: object, known: Iterable[str], *, where: str = "") -> None:

@@ -10,8 +10,8 @@ predictions.parquet     each validation video's 20 best labels
 checkpoint.safetensors  where to go on; only while the run is unfinished
 """
 
+import io
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from yt8m_core.data.scan import Schema
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, Slot
-from yt8m_core.files import replacing
+from yt8m_core.files import check_size, replacing
 
 # torch takes seconds to import, and the app lists runs before it needs a model.
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from yt8m_core.model import VideoClassifier
 
 FORMAT = 1
+MAX_JSON, MAX_LOG = 1 << 22, 1 << 28  # bytes
 
 
 @dataclass(frozen=True)
@@ -120,36 +123,67 @@ class Run:
 
     @property
     def log(self) -> pd.DataFrame:
-        """The training as it went: epoch, step, examples, learning_rate, loss, and GAP at the end of each epoch."""
-        return pd.read_csv(self.path / "log.csv")
+        """The training as it went: epoch, step, examples, learning_rate, loss, and GAP at the end of each epoch.
+
+        Raises UserError where there is no log, or none that can be read.
+        """
+        file = self.path / "log.csv"
+        try:
+            check_size(file, MAX_LOG)
+            whole, _, _ = file.read_text().rpartition("\n")  # a training may be writing what follows
+            log = pd.read_csv(io.StringIO(whole))
+            return log.astype({"epoch": int, "step": int, "examples": int, "loss": float, "gap": float})
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"no log of a training ({error})", where=str(file)) from None
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """Each validation video's best labels: id, labels [20], scores [20], true_labels."""
-        return pd.read_parquet(self.path / "predictions.parquet")
+        """Each validation video's best labels: id, labels [20], scores [20], true_labels.
+
+        Raises UserError where there are none, or not as many as the validation data have videos.
+        """
+        file = self.path / "predictions.parquet"
+        try:
+            rows = pq.ParquetFile(file).metadata.num_rows
+            if rows != self.facts.validation_videos:
+                raise UserError(f"{rows:,} videos", where=str(file), expected=f"{self.facts.validation_videos:,}")
+            return pd.read_parquet(file)
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"no predictions ({error})", where=str(file)) from None
 
     def load_model(self, device: "torch.device | str" = "cpu") -> "VideoClassifier":
         """The trained model, ready to predict. Raises UserError where the weights are missing or do not fit."""
-        from safetensors import SafetensorError
+        import torch
+        from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_file
 
         file = self.path / "model.safetensors"
-        model = build_model(self.experiment, self.facts)
+        # On no device at first: a config may ask for any size, and the file must bear it out before memory is taken.
+        with torch.device("meta"):
+            wanted = {n: list(t.shape) for n, t in build_model(self.experiment, self.facts).state_dict().items()}
         try:
+            with safe_open(file, framework="pt") as stored:
+                held = {name: stored.get_slice(name).get_shape() for name in stored.keys()}  # noqa: SIM118
+            for name in sorted(wanted.keys() | held.keys()):
+                if wanted.get(name) != held.get(name):
+                    raise UserError(
+                        f"weights that do not fit the run's config: '{name}' {held.get(name, 'missing')}",
+                        where=str(file),
+                        expected=str(wanted.get(name, "no such tensor")),
+                    )
+            model = build_model(self.experiment, self.facts)
             model.load_state_dict(load_file(file))
         except FileNotFoundError:
             raise UserError(f"run {self.path} has no trained weights", advice="Train it to its end.") from None
-        except (SafetensorError, RuntimeError) as error:
-            raise UserError(f"weights that do not fit the run's config: {error}", where=str(file)) from None
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"weights that cannot be read ({error})", where=str(file)) from None
         return model.to(device).eval().requires_grad_(False)
 
     def finish(self, model: "VideoClassifier", metrics: Mapping[str, Any], predictions: pd.DataFrame) -> None:
         """Store what the training came to; the metrics last, since they mark the run as finished."""
-        from safetensors.torch import save_file
+        from yt8m_core.tensors import write_tensors
 
-        with replacing(self.path / "model.safetensors") as file:
-            save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, file)
-            shutil.copymode(self.path / "config.json", file)  # safetensors writes for the owner's eyes alone
+        write_tensors(self.path / "model.safetensors", model.state_dict(), mode_of=self.path / "config.json")
         with replacing(self.path / "predictions.parquet") as file:
             predictions.to_parquet(file, index=False)
         _write_json(self.path / "metrics.json", metrics)
@@ -162,6 +196,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
     try:
+        check_size(path, MAX_JSON)
         values = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(missing) from None

@@ -22,7 +22,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader
 from yt8m_core.errors import UserError
 from yt8m_core.evaluation import BATCH_SIZE
-from yt8m_core.files import replacing
+from yt8m_core.files import new_array, replacing
 from yt8m_core.label_statistics import label_matrix
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs import Run
@@ -139,7 +139,7 @@ def _fill(
     progress: Progress,
 ) -> None:
     model = run.load_model()
-    stages = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+    stages = new_array(file, np.float32, shape)
     done = 0
     for batch in Loader(videos, np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))):
         with torch.no_grad():

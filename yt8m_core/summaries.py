@@ -21,7 +21,7 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, label_pairs, ordered_batches
-from yt8m_core.files import replacing
+from yt8m_core.files import new_array, replacing
 from yt8m_core.model import VideoClassifier
 from yt8m_core.pooling.once import PooledOnce
 from yt8m_core.progress import Progress, silent
@@ -98,7 +98,7 @@ def summaries_of(
             )
             return None
         with replacing(file) as unfinished:
-            filled = np.lib.format.open_memmap(unfinished, mode="w+", dtype=stored, shape=shape)
+            filled = new_array(unfinished, stored, shape)
             _fill(filled, model, videos, dtype, device, progress)
             filled.flush()
         for other in file.parent.glob(f"{file.stem.rpartition('-')[0]}-*.npy"):

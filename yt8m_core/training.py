@@ -22,53 +22,55 @@ from yt8m_core.checkpoint import Position, resume, save
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
-from yt8m_core.errors import Diverged, UserError
+from yt8m_core.errors import Diverged, Stopped, UserError
 from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
-from yt8m_core.experiment import Experiment, Training
+from yt8m_core.experiment import Experiment
+from yt8m_core.files import alone_in
 from yt8m_core.label_statistics import label_matrix
-from yt8m_core.learner import Learner, on_device
+from yt8m_core.learner import Learner, learning_rate, on_device
 from yt8m_core.model import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
 from yt8m_core.run_log import RunLog
 from yt8m_core.runs import Facts, Run, build_model
 from yt8m_core.scale import scale_of
+from yt8m_core.stopping import StopSignal
 from yt8m_core.summaries import Summaries, summaries_of
 
 LOG_STEPS = 20
-CHECKPOINT_STEPS = 1000
-
-
-def learning_rate(training: Training, examples: int) -> float:
-    """The staircase of section 2.6: times 0.95 for every 1.5 million examples.
-
-    Over the paper's run of five epochs of 6,308,488 videos that is 21 times:
-
-    >>> round(learning_rate(Training(), 5 * 6_308_488) / 6e-4, 4) == round(0.95**21, 4)
-    True
-    """
-    return training.learning_rate * training.decay ** (examples // training.decay_examples)
+CHECKPOINT_STEPS = 1000  # a multiple of it
+CHECKPOINT_SECONDS = 300  # or when so many have passed, for steps that take long
 
 
 def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", progress: Progress = silent) -> Run:
     """Train an experiment and leave a finished run folder.
 
-    A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is. Under
+    A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is. SIGTERM
+    ends a training between two steps, with a checkpoint; killed in any other way it goes on from the last one. Under
     ``torchrun`` all its processes train together, each on its part of every batch, with the result of one process.
 
     Raises:
-        UserError: the data cannot be used, a slot is unknown, or the folder holds another experiment.
+        UserError: the data cannot be used, a slot is unknown, the folder holds another experiment or another training
+            is at work there, or the disk is full.
+        Stopped: it was asked to stop.
         Diverged: the loss is no longer finite (the last checkpoint stays).
     """
     fabric = _fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
-        progress = silent
+        return _train(fabric, experiment, folder, silent)
+    with alone_in(folder, "training"):
+        return _train(fabric, experiment, folder, progress)
+
+
+def _train(fabric: Fabric, experiment: Experiment, folder: Path, progress: Progress) -> Run:
     begun = Run.open(folder) if (folder / "config.json").is_file() else None
     if begun and begun.experiment != experiment:
         raise UserError(
             f"another experiment: {begun.experiment}", where=str(folder), advice="Choose another run folder."
         )
     if begun and begun.finished:
+        if fabric.is_global_zero:  # left where the process was killed after its last file but one
+            (folder / "checkpoint.safetensors").unlink(missing_ok=True)
         return begun
     with fabric.rank_zero_first():  # which leaves the index to the others
         videos = open_data(experiment, experiment.data.train, progress=progress)
@@ -109,7 +111,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
         Run.create(folder, experiment, facts, vocabulary)
-    evaluation = _Loop(fabric, learner, videos, validation, summaries, run, position, progress).run_all()
+    with StopSignal() as stop:
+        evaluation = _Loop(fabric, learner, videos, validation, summaries, run, position, stop, progress).run_all()
     if fabric.is_global_zero:
         run.finish(
             cast(VideoClassifier, learner.parts.best),
@@ -139,20 +142,30 @@ class _Loop:
     summaries: tuple[Summaries | None, Summaries | None]  # of both, where the pooling needs the frames only once
     run: Run
     position: Position
-    progress: Progress
+    stop: StopSignal
+    show: Progress
 
     def run_all(self) -> Evaluation:
         """All epochs that are left."""
-        evaluation = None
-        with RunLog(self.run.path, self.position.examples, writes=self.fabric.is_global_zero) as log:
-            while self.position.epoch < self.run.experiment.training.epochs:
-                self.epoch(log)
-                evaluation = self.validate()
-                names = ("gap", "hit_at_1", "perr", "map_present")
-                log.add(self.position, **{name: evaluation.metrics[name] for name in names})
+        evaluation, position = None, self.position
+        with RunLog(self.run.path, position.examples, writes=self.fabric.is_global_zero) as log:
+            try:
+                while position.epoch < self.run.experiment.training.epochs:
+                    self.epoch(log)
+                    evaluation = self.validate()
+                    position.epoch, position.step = position.epoch + 1, 0
+                    names = ("gap", "hit_at_1", "perr", "map_present")
+                    log.add(position, **{name: evaluation.metrics[name] for name in names})
+                    self.save()
+                # A training that was stopped between its last epoch and its last file has nothing left to learn.
+                return evaluation or self.validate()
+            except Stopped:
                 self.save()
-        # A training that was stopped between its last epoch and its last file has nothing left to learn.
-        return evaluation or self.validate()
+                raise Stopped(
+                    f"stopped in epoch {position.epoch + 1}, after {position.examples:,} examples",
+                    where=str(self.run.path),
+                    advice="The same command goes on from there.",
+                ) from None
 
     def validate(self) -> Evaluation:
         """Measure the model, or its moving average where there is one."""
@@ -161,7 +174,7 @@ class _Loop:
             self.validation,
             num_classes=self.run.facts.num_classes,
             device=self.fabric.device,
-            progress=self.progress,
+            progress=self.stop.between(self.show),
             process=(self.fabric.global_rank, self.fabric.world_size),
             summaries=self.summaries[1],
         )
@@ -172,7 +185,7 @@ class _Loop:
             save(self.run.path / "checkpoint.safetensors", self.learner.parts, self.position)
 
     def epoch(self, log: RunLog) -> None:
-        """The steps of the epoch at ``position`` that are left, and ``position`` at the start of the next."""
+        """The steps of the epoch at ``position`` that are left."""
         position, training, seed = self.position, self.run.experiment.training, self.run.experiment.seed
         what = f"epoch {position.epoch + 1} of {training.epochs}"
         batches = shuffled_batches(self.videos.num_frames, training.batch_size, seed=seed, epoch=position.epoch)
@@ -186,7 +199,7 @@ class _Loop:
         batches_ahead = summaries.load(shares) if summaries else Loader(self.videos, shares, pin_memory=pinned)
         loaded = on_device(batches_ahead, self.fabric.device)
         recent: list[dict[str, Tensor]] = []  # what each step since the last line of the log came to, on the device
-        started = time.perf_counter()
+        started, saved = time.perf_counter(), time.monotonic()
         self.learner.parts.model.train()
         self.learner.parts.loss.train()
         for step in mine:
@@ -199,13 +212,16 @@ class _Loop:
                 losses = self.means(recent, what, batches)
                 recent.clear()
                 log.add(position, learning_rate=rate, **losses)
-                self.progress(what, position.step, len(batches), f"loss {losses['loss']:.4g}")
-            if position.step % CHECKPOINT_STEPS == 0:  # a multiple of LOG_STEPS: what is saved is known to be finite
+                self.show(what, position.step, len(batches), f"loss {losses['loss']:.4g}")
+                if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    position.seconds += time.perf_counter() - started
+                    self.save()  # known to be finite, for so are the losses
+                    started, saved = time.perf_counter(), time.monotonic()
+            # What is saved is finite, here too; and of several processes none waits for another that has stopped.
+            if self.stop.asked and all(bool(value.isfinite()) for one in recent for value in one.values()):
                 position.seconds += time.perf_counter() - started
-                started = time.perf_counter()
-                self.save()
+                self.stop.check()
         position.seconds += time.perf_counter() - started
-        position.epoch, position.step = position.epoch + 1, 0
 
     def means(self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]) -> dict[str, float]:
         """The means over recent steps, over all processes. Raises Diverged where one of them is not finite."""

@@ -16,12 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.files import replacing
+from yt8m_core.files import check_size, replacing
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
     "Vertical1", "Vertical2", "Vertical3", "WikiDescription",
 )  # fmt: skip
+MAX_BYTES = 1 << 24
 _NEEDED_2018 = ("Index", "TrainVideoCount", "Name", "Vertical1")
 _NEEDED_2017 = ("label_id", "label_name")
 _FILE_NAMES = ("vocabulary.csv", "label_names.csv")
@@ -204,6 +205,7 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows of a csv file that are not blank, with their numbers counted from 1."""
     try:
+        check_size(path, MAX_BYTES)
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
