@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 import state
 from state import BY_CONTENT, DataSet
+from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
 if TYPE_CHECKING:
     from yt8m_core.diagnosis import ThresholdCounts
+    from yt8m_core.noise_strength import NoiseStrength
     from yt8m_core.scored import Scored
     from yt8m_core.what_if import EnsembleAnswer, Mixtures
 
@@ -87,3 +89,32 @@ def average(
     from yt8m_core.what_if import average_of
 
     return average_of({name: scored(run, data) for name, run in runs}, weights, kind)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=BY_CONTENT)
+def measured_labels(run: Run, data: DataSet) -> pd.DataFrame:
+    """The labels of a data set as ``state.labels`` has them, with positives and ap of a run; NaN without positives."""
+    return state.labels(data).table.merge(label_precision(run, data), on="label", how="left")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT)
+def precision_steps(run: Run, data: DataSet) -> pd.DataFrame:
+    """The average precision of labels about as frequent, as ``by_label.by_frequency``."""
+    from yt8m_core import by_label
+
+    return by_label.by_frequency(measured_labels(run, data))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Working out the noise…", hash_funcs=BY_CONTENT)
+def noise_strength(training: DataSet, data: DataSet, gamma_norm: str) -> "NoiseStrength":
+    """γ of adaptive noise for each label. Raises UserError where the training labels are gone or other ones."""
+    from yt8m_core import noise_strength
+
+    counted, looked_at = state.labels(training), state.labels(data)
+    if counted.matrix.shape[1] != looked_at.matrix.shape[1]:
+        raise UserError(
+            f"{counted.matrix.shape[1]} labels", where=training.path, expected=f"{looked_at.matrix.shape[1]}"
+        )
+    return noise_strength.noise_strength(
+        counted.matrix, looked_at.matrix, width=state.videos(data).schema.width, gamma_norm=gamma_norm
+    )

@@ -1,0 +1,74 @@
+"""Of the page of label imbalance: how strong the noise is that the paper's adaptive noise gives each label."""
+
+import streamlit as st
+
+import answers
+import state
+from label_tables import show_chart, show_table
+from parts import plain, scale_words
+from yt8m_core import figures
+from yt8m_core.errors import UserError
+from yt8m_core.runs import Run
+
+NORMS = {"as in the paper": "none", "rarest label 1": "max"}
+
+
+def show_noise(data: state.DataSet, label: int | None, run: Run | None) -> None:
+    """γ of adaptive noise for each label, out of the counts that the run was trained on, or else of this data set."""
+    norm = st.segmented_control(
+        "Strength",
+        list(NORMS),
+        key="norm",
+        bind="query-params",
+        default="as in the paper",
+        required=True,
+        help="The paper's γ, or the same divided by its largest, so that the rarest label has γ 1.",
+    )
+    training, whose = _training(data, run)
+    noise = answers.noise_strength(training, data, NORMS[norm])
+    table = state.labels(data).table.merge(noise.table, on="label")
+    vocabulary = state.labels(data).vocabulary
+    chart, words = st.columns([5, 3], gap="large")
+    with chart:
+        show_chart(
+            figures.noise_strength(table, scale=scale_words(data, state.videos(data)), chosen=label),
+            vocabulary,
+            name="noise",
+            alt="Length of the noise for each label against its rank, both on log axes",
+        )
+    with words:
+        st.markdown(
+            "Adaptive noise adds random numbers to the frames while training, **more of it for rare labels**, so that "
+            "a model does not learn their few videos by heart. Its strength γ is 1 over the number of training videos "
+            f"with the label, and for a video the mean over its labels (equation 12). Counted: {whose}."
+        )
+        st.markdown(
+            f"Of {noise.videos:,} videos here, half get noise shorter than **{noise.median_length:.3g}** of a frame's "
+            f"length; **{noise.above_a_tenth:.1%}** get more than a tenth."
+        )
+        st.caption(
+            "A frame has length 1 and its noise about γ√D, where D is how many numbers a frame has. Most videos of a "
+            "rare label have frequent ones too, which draw γ down: their dots lie below the bars. γ falls as the data "
+            "grow: with ten times the videos it is a tenth, and with the millions of YouTube-8M next to nothing for "
+            "most videos."
+        )
+    show_table(
+        table,
+        vocabulary,
+        ["rank", "name", "count", "alone", "together", "alone_length", "together_length", "label"],
+        name="labels-noise",
+        alt="Every label with the strength of its noise",
+    )
+
+
+def _training(data: state.DataSet, run: Run | None) -> tuple[state.DataSet, str]:
+    """The data set whose labels are counted, and what it is called."""
+    if run is not None:
+        own = state.DataSet(run.experiment.data.train, run.experiment.data.vocabulary)
+        try:
+            if state.labels(own).matrix.shape[1] == state.labels(data).matrix.shape[1]:
+                return own, f"the training videos of {plain(run.name)}"
+            st.caption("The run knows other labels than this data set, so this data set's own are counted.")
+        except UserError as error:
+            st.caption(f"The run's training videos cannot be read, so this data set's are counted. {plain(str(error))}")
+    return data, "the videos of this data set"
