@@ -1,6 +1,7 @@
 """Of the page of label imbalance: how strong the noise is that the paper's adaptive noise gives each label."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import answers
 import state
@@ -13,7 +14,7 @@ from yt8m_core.runs import Run
 NORMS = {"as in the paper": "none", "rarest label 1": "max"}
 
 
-def show_noise(data: state.DataSet, label: int | None, run: Run | None) -> None:
+def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: DeltaGenerator) -> None:
     """γ of adaptive noise for each label, out of the counts that the run was trained on, or else of this data set."""
     norm = st.segmented_control(
         "Strength",
@@ -52,13 +53,14 @@ def show_noise(data: state.DataSet, label: int | None, run: Run | None) -> None:
             "grow: with ten times the videos it is a tenth, and with the millions of YouTube-8M next to nothing for "
             "most videos."
         )
-    show_table(
-        table,
-        vocabulary,
-        ["rank", "name", "count", "alone", "together", "alone_length", "together_length", "label"],
-        name="labels-noise",
-        alt="Every label with the strength of its noise",
-    )
+    with below:
+        show_table(
+            table,
+            vocabulary,
+            ["rank", "name", "count", "alone", "together", "alone_length", "together_length", "label"],
+            name="labels-noise",
+            alt="Every label with the strength of its noise",
+        )
 
 
 def _training(data: state.DataSet, run: Run | None) -> tuple[state.DataSet, str]:

@@ -1,9 +1,11 @@
 """Of the page of label imbalance: how well a run finds each label, and what a second run gains where."""
 
 import html
+from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import answers
 import state
@@ -16,7 +18,7 @@ from yt8m_core.runs import Run
 ENOUGH = 5  # scored videos with a label, for its precision to say something
 
 
-def show_precision(data: state.DataSet, label: int | None) -> None:
+def show_precision(data: state.DataSet, label: int | None, below: DeltaGenerator) -> None:
     """The average precision of each label against how often it occurs."""
     run = _scored_run(data)
     table = answers.measured_labels(run, data)
@@ -49,16 +51,17 @@ def show_precision(data: state.DataSet, label: int | None) -> None:
             f"Median AP of the labels shown that are in {minimum:,} scored videos or more (how many these are): "
             f"{', '.join(medians)}."
         )
-    show_table(
-        shown,
-        vocabulary,
-        ["rank", "name", "vertical", "count", "band", "positives", "ap", "label"],
-        name="labels-precision",
-        alt="The labels shown, with their average precision",
-    )
+    with below:
+        show_table(
+            shown,
+            vocabulary,
+            ["rank", "name", "vertical", "count", "band", "positives", "ap", "label"],
+            name="labels-precision",
+            alt="The labels shown, with their average precision",
+        )
 
 
-def show_two_runs(data: state.DataSet, label: int | None) -> None:
+def show_two_runs(data: state.DataSet, label: int | None, below: DeltaGenerator) -> None:
     """What a second run gains or loses on each label and each band."""
     run = _scored_run(data)
     other = other_run("Second run", run)
@@ -100,16 +103,17 @@ def show_two_runs(data: state.DataSet, label: int | None) -> None:
         "It does not hold what other videos, or another training of the same two models, would change: a small "
         "difference may be luck even where its interval leaves out 0. AP: " + AP
     )
-    show_table(
-        enough,
-        vocabulary,
-        ["name", "vertical", "count", "band", "positives", "ap", "ap_b", "gain", "label"],
-        name="labels-two-runs",
-        alt="Labels by the difference in average precision, what the second run gains most first",
-    )
+    with below:
+        show_table(
+            enough,
+            vocabulary,
+            ["name", "vertical", "count", "band", "positives", "ap", "ap_b", "gain", "label"],
+            name="labels-two-runs",
+            alt="Labels by the difference in average precision, what the second run gains most first",
+        )
 
 
-def _gain_in_words(band: dict[str, float], other: Run) -> str:
+def _gain_in_words(band: dict[Any, Any], other: Run) -> str:
     interval = f" (95% interval {band['low']:+.4f} to {band['high']:+.4f})" if band["labels"] > 1 else ""
     return (
         f"- **{band['band']}**: {plain(other.name)} finds {band['gained']:,} of {band['labels']:,} labels better and "

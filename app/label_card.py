@@ -127,15 +127,16 @@ def _videos(place: DeltaGenerator, run: Run, data: state.DataSet, label: int) ->
         hardest = by_label.hardest_videos(answers.true_ranks(run, data), label, LISTED)
         if hardest.empty:
             st.caption("No scored video has it.")
-        for video in hardest.itertuples():
+        for video in hardest.to_dict("records"):
             _video_link(
-                ids.id(int(scored.videos[video.row])),
-                f"at rank {video.rank:,} of the video's labels, probability {video.probability:.4f}",
+                ids.id(int(scored.videos[int(video["row"])])),
+                f"at rank {video['rank']:,.0f} in the video, probability {video['probability']:.4f}",
                 name,
             )
         st.markdown("**Surest videos that do not have it**")
-        for video in by_label.surest_without(scored, label, LISTED).itertuples():
-            _video_link(ids.id(int(scored.videos[video.row])), f"probability {video.probability:.4f}", name)
+        for video in by_label.surest_without(scored, label, LISTED).to_dict("records"):
+            video_id = ids.id(int(scored.videos[int(video["row"])]))
+            _video_link(video_id, f"probability {video['probability']:.4f}", name)
         st.caption("Some of these may have it after all: the labels of YouTube-8M were given by a machine.")
         if scored.sampled:
             st.caption(sample_words(scored))

@@ -25,9 +25,7 @@ class NoiseStrength(NamedTuple):
     above_a_tenth: float  # share of these videos whose noise is longer than a tenth of a frame
 
 
-def noise_strength(
-    training: csr_array, labels: csr_array, *, width: int, gamma_norm: str = "none"
-) -> NoiseStrength:
+def noise_strength(training: csr_array, labels: csr_array, *, width: int, gamma_norm: str = "none") -> NoiseStrength:
     """γ of adaptive noise (equation 12) for each label: of a video with it alone, and of the videos that have it.
 
     ``alone`` is 1/S(y) of the label; ``together`` the median γ of the videos with it, whose other labels count too,

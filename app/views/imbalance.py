@@ -1,6 +1,7 @@
 """How unequally labels are spread (section 1 of the paper), what it does to a run, and what adaptive noise answers."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import state
 from imbalance_noise import show_noise
@@ -19,7 +20,9 @@ LOOKS = {
 }
 
 
-def show_frequency(label: int | None) -> None:
+def show_frequency(below: DeltaGenerator) -> None:
+    """Rank against count, bands, Gini, and every label."""
+    table = labels.table
     drawn = st.segmented_control(
         "Draw", ["videos", "cumulative share"], key="draw", bind="query-params", default="videos", required=True
     )
@@ -29,7 +32,8 @@ def show_frequency(label: int | None) -> None:
             figure, told = figures.rank_frequency, "Videos with each label against its rank, both on log axes"
         else:
             figure, told = figures.cumulative_share, "Share of all labels given that the labels down to a rank hold"
-        show_chart(figure(table, scale=scale, chosen=label), "frequency", told)
+        scale = scale_words(data, videos)
+        show_chart(figure(table, scale=scale, chosen=label), labels.vocabulary, name="frequency", alt=told)
     spread = statistics.imbalance(table["count"])
     with words:
         st.markdown(
@@ -48,6 +52,11 @@ def show_frequency(label: int | None) -> None:
         )
         st.markdown(f"Gini coefficient: **{spread['gini']:.2f}**")
         st.caption("0 where all labels are equally frequent, towards 1 where one label has all the videos.")
+    columns = ["rank", "name", "vertical", "count", "cumulative_share", "band", "label"]
+    with below:
+        st.subheader("Every label", anchor=False)
+        alt = "Every label with its rank, topic, number of videos and band"
+        show_table(table, labels.vocabulary, columns, name="labels", alt=alt)
 
 
 data = chosen_data()
@@ -62,15 +71,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     label = label_picker("Look up a label", labels.vocabulary)
 st.caption(f"{LOOKS[look]} Choose a label by its name, by a click on its point or by its row, and its card opens.")
-card = st.container()
+# The card lies between chart and table: a click on a point leaves the chart where it is.
+chart, card, below = st.container(), st.container(), st.container()
 if label is not None:
     with card:
         label_card(data, label, run)
-if look == "frequency":
-    show_frequency()
-elif look == "precision":
-    show_precision(data, label)
-elif look == "two runs":
-    show_two_runs(data, label)
-else:
-    show_noise(data, label, run)
+with chart:
+    if look == "frequency":
+        show_frequency(below)
+    elif look == "precision":
+        show_precision(data, label, below)
+    elif look == "two runs":
+        show_two_runs(data, label, below)
+    else:
+        show_noise(data, label, run, below)

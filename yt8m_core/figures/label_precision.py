@@ -90,9 +90,9 @@ def precision_by_label(
         line={"color": GREY, "dash": "dash", "width": 3},
         marker={"symbol": "line-ew-open", "size": 12},
         text=[
-            f"<b>{counted(step.labels, 'label')} with {step.least:,} to {step.most:,} videos</b><br>"
-            f"median AP {step.median:.3f}<br>half of them from {step.low:.3f} to {step.high:.3f}"
-            for step in steps.itertuples()
+            f"<b>{counted(step['labels'], 'label')} with {step['least']:,} to {step['most']:,} videos</b><br>"
+            f"median AP {step['median']:.3f}<br>half of them from {step['low']:.3f} to {step['high']:.3f}"
+            for step in steps.to_dict("records")
         ],
         hovertemplate="%{text}<extra></extra>",
     )
@@ -111,9 +111,7 @@ def precision_by_label(
     return figure
 
 
-def gain_by_label(
-    table: pd.DataFrame, *, runs: tuple[str, str], scale: str, chosen: int | None = None
-) -> go.Figure:
+def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, chosen: int | None = None) -> go.Figure:
     """What a second run gains or loses on each label, against how many videos have it; a symbol for each band.
 
     Args:
