@@ -48,10 +48,11 @@ def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: D
             f"length; **{noise.above_a_tenth:.1%}** get more than a tenth."
         )
         st.caption(
-            "A frame has length 1 and its noise about γ√D, where D is how many numbers a frame has. Most videos of a "
-            "rare label have frequent ones too, which draw γ down: their dots lie below the bars. γ falls as the data "
-            "grow: with ten times the videos it is a tenth, and with the millions of YouTube-8M next to nothing for "
-            "most videos."
+            "A frame has length 1 and its noise about γ√D, where D is how many numbers a frame has. A video's other "
+            "labels count too: a rare label that comes with frequent ones gets less noise than its own γ (dots below "
+            "the bars), and a frequent label's videos get more where they have a rare one besides (dots above). γ falls "
+            "as the data grow: with ten times the videos it is about a tenth, and with the millions of YouTube-8M next "
+            "to nothing for most videos."
         )
     with below:
         show_table(

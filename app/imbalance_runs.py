@@ -97,7 +97,9 @@ def show_two_runs(data: state.DataSet, label: int | None, below: DeltaGenerator)
             name="gain",
             alt="Difference in average precision of each label against how many videos have it",
         )
-    st.markdown("\n".join(_gain_in_words(band, other) for band in bands.to_dict("records")))
+    told = {band["band"]: _gain_in_words(band, other) for band in bands.to_dict("records")}
+    nothing = f"no label shown here is in {minimum:,} scored videos or more."
+    st.markdown("\n".join(f"- **{band}**: {told.get(band, nothing)}" for band in (*by_label.BANDS, by_label.ALL)))
     st.caption(
         "The interval is over labels: it says how far the mean would go if the band were of other labels like these. "
         "It does not hold what other videos, or another training of the same two models, would change: a small "
@@ -115,10 +117,7 @@ def show_two_runs(data: state.DataSet, label: int | None, below: DeltaGenerator)
 
 def _gain_in_words(band: dict[Any, Any], other: Run) -> str:
     interval = f" (95% interval {band['low']:+.4f} to {band['high']:+.4f})" if band["labels"] > 1 else ""
-    return (
-        f"- **{band['band']}**: {plain(other.name)} finds {band['gained']:,} of {band['labels']:,} labels better and "
-        f"{band['lost']:,} worse; mean difference in AP {band['gain']:+.4f}{interval}."
-    )
+    return f"{plain(other.name)} finds {band['gained']:,} of {band['labels']:,} labels better and {band['lost']:,} worse; mean difference in AP {band['gain']:+.4f}{interval}."
 
 
 def _scored_run(data: state.DataSet) -> Run:

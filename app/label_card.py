@@ -89,20 +89,24 @@ def _nearest(data: state.DataSet, labels: state.Labels, label: int) -> None:
         hide_index=True,
         column_order=["name", "share", "count", "phi"],
         column_config={
-            "name": st.column_config.TextColumn("Label", width="medium"),
-            "share": st.column_config.ProgressColumn(
-                "Share", help="Of the videos with the card's label, the share that has this one too.", width="small"
+            "name": st.column_config.TextColumn("Label", width=125),
+            "share": st.column_config.NumberColumn(
+                "Share",
+                help="Of the videos with the card's label, the share that has this one too.",
+                format="percent",
+                width=65,
             ),
-            "count": st.column_config.NumberColumn("Videos", help="Videos with both.", format="localized"),
+            "count": st.column_config.NumberColumn("Videos", help="Videos with both.", format="localized", width=65),
             "phi": st.column_config.NumberColumn(
                 "φ",
                 help="The correlation of the two labels over all videos: 1 where they always come together, 0 where "
                 "they do not depend on each other.",
                 format="%.2f",
+                width=50,
             ),
         },
-        key="nearest",
-        on_select=choose_row("nearest", vocabulary, near),
+        key=f"nearest {label}",  # another label's table starts with no row selected
+        on_select=choose_row(f"nearest {label}", vocabulary, near),
         selection_mode="single-row",
         height="content",
         alt=f"The {len(table)} labels that go most with {vocabulary.name(label)}",

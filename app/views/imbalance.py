@@ -67,7 +67,7 @@ run = state.find_all_runs()[0].get(st.session_state.get("run", ""))
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     look = st.segmented_control(
-        "Look at", list(LOOKS), key="look", bind="query-params", default="frequency", required=True
+        "Look at", list(LOOKS), key="look", bind="query-params", default="frequency", required=True, wrap=True
     )
     label = label_picker("Look up a label", labels.vocabulary)
 st.caption(f"{LOOKS[look]} Choose a label by its name, by a click on its point or by its row, and its card opens.")

@@ -2,7 +2,6 @@
 
 from itertools import cycle
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -45,33 +44,36 @@ def precision_by_label(
     >>> steps = pd.DataFrame({"least": [8], "most": [15], "middle": [11], "labels": [1], "low": [0.5],
     ...                       "median": [0.5], "high": [0.5]})
     >>> figure = precision_by_label(table, steps, minimum=5, verticals=["Autos", "Pets"], scale="demo world")
-    >>> [(trace.name, trace.y.tolist(), trace.marker.opacity.tolist()) for trace in figure.data[:2]]
-    [('Autos', [0.5], [0.85]), ('Pets', [1.0], [0.25])]
+    >>> [(trace.name, trace.y.tolist(), trace.marker.opacity) for trace in figure.data[:2]]
+    [('Autos', [0.5], 0.85), ('Pets', [1.0], 0.25)]
     """
     measured = table[table["ap"].notna() & (table["count"] > 0)]
     figure = go.Figure()
     for vertical, colour, symbol in zip(verticals, cycle(COLOURS), cycle(SYMBOLS), strict=False):
         rows = measured[measured["vertical"] == vertical]
-        if rows.empty:
-            continue
-        enough = (rows["positives"] >= minimum).to_numpy()
-        figure.add_trace(
-            go.Scattergl(
-                x=rows["count"],
-                y=rows["ap"],
-                mode="markers",
-                name=vertical or "no topic",
-                marker={
-                    "color": colour,
-                    "symbol": symbol,
-                    "size": np.where(enough, 9, 5),
-                    "opacity": np.where(enough, 0.85, FAINT),
-                },
-                customdata=rows[["name", "vertical", "label", "positives"]],
-                hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{y:.3f} over %{customdata[3]:,} "
-                "scored videos with it<br>%{x:,} videos in the data set<extra></extra>",
+        enough = rows["positives"] >= minimum
+        looks = {"color": colour, "symbol": symbol}
+        # Two traces, since a legend shows a trace's mean size and opacity.
+        for some, look, listed in (
+            (rows[~enough], {**looks, "size": 5, "opacity": FAINT}, not enough.any()),
+            (rows[enough], {**looks, "size": 9, "opacity": 0.85}, True),
+        ):
+            if some.empty:
+                continue
+            figure.add_trace(
+                go.Scattergl(
+                    x=some["count"],
+                    y=some["ap"],
+                    mode="markers",
+                    name=vertical or "no topic",
+                    legendgroup=vertical,
+                    showlegend=listed,
+                    marker=look,
+                    customdata=some[["name", "vertical", "label", "positives"]],
+                    hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{y:.3f} over %{customdata[3]:,} "
+                    "scored videos with it<br>%{x:,} videos in the data set<extra></extra>",
+                )
             )
-        )
     figure.add_scatter(
         x=[*steps["middle"], *steps["middle"][::-1]],
         y=[*steps["high"], *steps["low"][::-1]],
@@ -239,8 +241,13 @@ def noise_strength(table: pd.DataFrame, *, scale: str, chosen: int | None = None
             )
         )
     ring(figure, table[table["alone"] > 0], "rank", "alone_length", chosen)
-    figure.add_hline(y=1, line={"color": GREY, "dash": "dash"}, annotation_text="as long as the frame")
+    figure.add_hline(
+        y=1,
+        line={"color": GREY, "dash": "dash"},
+        annotation_text="as long as the frame",
+        annotation_position="top left",
+    )
     style(figure, "Adaptive noise beside a frame", scale)
     figure.update_xaxes(type="log", title_text="rank of the label (log scale)")
-    figure.update_yaxes(type="log", title_text="length of the noise, γ√D (log scale)", exponentformat="power")
+    figure.update_yaxes(type="log", title_text="length of the noise, γ√D (log scale)", exponentformat="power", dtick=1)
     return figure
