@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 import state
 from state import BY_CONTENT, DataSet
-from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
@@ -106,15 +105,17 @@ def precision_steps(run: Run, data: DataSet) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Working out the noise…", hash_funcs=BY_CONTENT)
-def noise_strength(training: DataSet, data: DataSet, gamma_norm: str) -> "NoiseStrength":
-    """γ of adaptive noise for each label. Raises UserError where the training labels are gone or other ones."""
+def noise_strength(run: Run | None, training: DataSet, data: DataSet, times: float) -> "NoiseStrength":
+    """γ of adaptive noise for each label, with the options of a run that was trained with it, else with the paper's."""
     from yt8m_core import noise_strength
 
-    counted, looked_at = state.labels(training), state.labels(data)
-    if counted.matrix.shape[1] != looked_at.matrix.shape[1]:
-        raise UserError(
-            f"{counted.matrix.shape[1]} labels", where=training.path, expected=f"{looked_at.matrix.shape[1]}"
-        )
+    options = noise_strength.PAPER
+    if run is not None and run.experiment.pooling.name == "adaptive_noise":
+        options = run.experiment.pooling.options
     return noise_strength.noise_strength(
-        counted.matrix, looked_at.matrix, width=state.videos(data).schema.width, gamma_norm=gamma_norm
+        state.labels(training).matrix,
+        state.labels(data).matrix,
+        width=state.videos(data).schema.width,
+        options=options,
+        times=times,
     )

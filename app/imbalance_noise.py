@@ -11,22 +11,24 @@ from yt8m_core import figures
 from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 
-NORMS = {"as in the paper": "none", "rarest label 1": "max"}
-
 
 def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: DeltaGenerator) -> None:
     """γ of adaptive noise for each label, out of the counts that the run was trained on, or else of this data set."""
-    norm = st.segmented_control(
+    trained = run is not None and run.experiment.pooling.name == "adaptive_noise"
+    times = st.number_input(
         "Strength",
-        list(NORMS),
-        key="norm",
+        0.01,
+        None,
+        1.0,
+        0.1,
+        key="strength",
         bind="query-params",
-        default="as in the paper",
-        required=True,
-        help="The paper's γ, or the same divided by its largest, so that the rarest label has γ 1.",
+        width=200,
+        help=f"A factor of γ; with 1 the noise is that of {'the run' if trained else 'the paper'}. A run is trained with "
+        "another by the option 'scale' of adaptive_noise.",
     )
     training, whose = _training(data, run)
-    noise = answers.noise_strength(training, data, NORMS[norm])
+    noise = answers.noise_strength(run, training, data, times)
     table = state.labels(data).table.merge(noise.table, on="label")
     vocabulary = state.labels(data).vocabulary
     chart, words = st.columns([5, 3], gap="large")
@@ -50,9 +52,9 @@ def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: D
         st.caption(
             "A frame has length 1 and its noise about γ√D, where D is how many numbers a frame has. A video's other "
             "labels count too: a rare label that comes with frequent ones gets less noise than its own γ (dots below "
-            "the bars), and a frequent label's videos get more where they have a rare one besides (dots above). γ falls "
-            "as the data grow: with ten times the videos it is about a tenth, and with the millions of YouTube-8M next "
-            "to nothing for most videos."
+            "the bars), and a frequent label's videos get more where they have a rare one besides (dots above). γ "
+            "falls as the data grow: with ten times the videos it is about a tenth, and with the millions of "
+            "YouTube-8M next to nothing for most videos."
         )
     with below:
         show_table(

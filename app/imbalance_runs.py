@@ -117,7 +117,10 @@ def show_two_runs(data: state.DataSet, label: int | None, below: DeltaGenerator)
 
 def _gain_in_words(band: dict[Any, Any], other: Run) -> str:
     interval = f" (95% interval {band['low']:+.4f} to {band['high']:+.4f})" if band["labels"] > 1 else ""
-    return f"{plain(other.name)} finds {band['gained']:,} of {band['labels']:,} labels better and {band['lost']:,} worse; mean difference in AP {band['gain']:+.4f}{interval}."
+    return (
+        f"{plain(other.name)} finds {band['gained']:,} of {band['labels']:,} labels better and {band['lost']:,} worse; "
+        f"mean difference in AP {band['gain']:+.4f}{interval}."
+    )
 
 
 def _scored_run(data: state.DataSet) -> Run:

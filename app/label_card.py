@@ -141,7 +141,7 @@ def _videos(place: DeltaGenerator, run: Run, data: state.DataSet, label: int) ->
         for video in by_label.surest_without(scored, label, LISTED).to_dict("records"):
             video_id = ids.id(int(scored.videos[int(video["row"])]))
             _video_link(video_id, f"probability {video['probability']:.4f}", name)
-        st.caption("Some of these may have it after all: the labels of YouTube-8M were given by a machine.")
+        st.caption("Some of these may have it after all: data sets miss labels.")
         if scored.sampled:
             st.caption(sample_words(scored))
 

@@ -1,6 +1,8 @@
 """What adaptive noise (section 2.2.5) would do to each label: γ, taken from the pooling itself."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,11 @@ from scipy.sparse import csr_array, eye_array
 
 from yt8m_core.errors import UserError
 from yt8m_core.pooling.adaptive_noise import AdaptiveNoise
-from yt8m_core.pooling.sum import Sum
+from yt8m_core.registry import build
 from yt8m_core.scored import CELLS, chosen_videos
 
 CHUNK = 1 << 22
+PAPER: Mapping[str, Any] = MappingProxyType({})
 
 
 class NoiseStrength(NamedTuple):
@@ -25,20 +28,28 @@ class NoiseStrength(NamedTuple):
     above_a_tenth: float  # share of these videos whose noise is longer than a tenth of a frame
 
 
-def noise_strength(training: csr_array, labels: csr_array, *, width: int, gamma_norm: str = "none") -> NoiseStrength:
+def noise_strength(
+    training: csr_array,
+    labels: csr_array,
+    *,
+    width: int,
+    options: Mapping[str, Any] = PAPER,
+    times: float = 1.0,
+) -> NoiseStrength:
     """γ of adaptive noise (equation 12) for each label: of a video with it alone, and of the videos that have it.
 
-    ``alone`` is 1/S(y) of the label; ``together`` the median γ of the videos with it, whose other labels count too,
-    NaN where no video looked at has the label.
+    ``alone`` is, in the paper, 1/S(y) of the label; ``together`` the median γ of the videos with it, whose other labels
+    count too, NaN where no video looked at has the label.
 
     Args:
         training: [M, C] the labels of the training videos, whose counts S(y) decide.
         labels: [N, C] those of the videos to look at. Of a large data set a sample is taken.
         width: D, the numbers of a frame.
-        gamma_norm: As of ``AdaptiveNoise``: "none" as in the paper, "max" to make the rarest label's γ 1.
+        options: Those of ``AdaptiveNoise`` that a run was trained with; what pools the noisy frames changes no γ.
+        times: A further factor of γ.
 
     Raises:
-        UserError: An unknown norm, or no video with a label.
+        UserError: An option that the pooling refuses, or no video with a label.
 
     >>> rows = csr_array(np.array([[1, 0], [1, 1], [1, 0], [1, 0]]))
     >>> noise_strength(rows, rows, width=4).table.iloc[1].to_dict()
@@ -47,8 +58,10 @@ def noise_strength(training: csr_array, labels: csr_array, *, width: int, gamma_
     C = training.shape[1]
     if labels.nnz == 0:
         raise UserError("no video has labels", advice="Choose a data set with labels.")
-    pooling = AdaptiveNoise(1, C, gamma_norm=gamma_norm, pooling=Sum(1))
+    chosen = {name: value for name, value in options.items() if name != "pooling"}
+    pooling = cast(AdaptiveNoise, build("pooling", "adaptive_noise", chosen, in_features=1, num_classes=C))
     pooling.observe(training)
+    pooling.scale *= times
     some = labels[chosen_videos(np.diff(labels.indptr) > 0, max(1, CELLS // C))]
     gamma = _gamma(pooling, some)
     each = pd.Series(np.repeat(gamma, np.diff(some.indptr)))  # a row a pair (video, label)

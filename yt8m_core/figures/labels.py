@@ -61,7 +61,12 @@ def cumulative_share(table: pd.DataFrame, *, scale: str, chosen: int | None = No
     bands(figure, seen, "cumulative_share", "down to here %{y:.1%} of all pairs")
     ring(figure, seen, "rank", "cumulative_share", chosen)
     for share, text in ((HEAD_SHARE, "head"), (MID_SHARE, "head and mid")):
-        figure.add_hline(y=share, line={"color": GREY, "dash": "dot"}, annotation_text=f"{text}: {share:.0%}")
+        figure.add_hline(
+            y=share,
+            line={"color": GREY, "dash": "dot"},
+            annotation_text=f"{text}: {share:.0%}",
+            annotation_position="top left",
+        )
     style(figure, "Cumulative share of labels", scale, _hidden(table, seen))
     figure.update_xaxes(type="log", title_text="rank of the label (log scale)")
     figure.update_yaxes(title_text="share of all labels given to videos", tickformat=".0%", range=[0, 1.05])
