@@ -24,8 +24,8 @@ def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: D
         key="strength",
         bind="query-params",
         width=200,
-        help=f"A factor of γ; with 1 the noise is that of {'the run' if trained else 'the paper'}. A run is trained with "
-        "another by the option 'scale' of adaptive_noise.",
+        help=f"A factor of γ; with 1 the noise is that of {'the run' if trained else 'the paper'}. Option 'scale' of "
+        "adaptive_noise trains a run with another.",
     )
     training, whose = _training(data, run)
     noise = answers.noise_strength(run, training, data, times)

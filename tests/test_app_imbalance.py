@@ -220,7 +220,7 @@ def test_card_links_to_the_videos_that_the_run_gets_wrong(demo_home: Path) -> No
     first = videos[0]
     assert "label=Music" in first.query_string
     video = first.query_string.split("video=")[1].split("&")[0]
-    there = opened("predictions", video=video, label=LABEL)
+    there = opened("predictions", video=video, label=LABEL).run()
     assert f"**Music** is at rank {hardest[0]} of 120" in words(there)
     assert ", and a true label." in words(there)
     (correlation,) = (proto for proto in protos if proto.page == "correlation")
