@@ -17,6 +17,7 @@ from yt8m_core.runs import Run
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
 if TYPE_CHECKING:
     from yt8m_core.diagnosis import ThresholdCounts
+    from yt8m_core.noise_strength import NoiseStrength
     from yt8m_core.scored import Scored
     from yt8m_core.what_if import EnsembleAnswer, Mixtures
 
@@ -87,3 +88,34 @@ def average(
     from yt8m_core.what_if import average_of
 
     return average_of({name: scored(run, data) for name, run in runs}, weights, kind)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=BY_CONTENT)
+def measured_labels(run: Run, data: DataSet) -> pd.DataFrame:
+    """The labels of a data set as ``state.labels`` has them, with positives and ap of a run; NaN without positives."""
+    return state.labels(data).table.merge(label_precision(run, data), on="label", how="left")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT)
+def precision_steps(run: Run, data: DataSet) -> pd.DataFrame:
+    """The average precision of labels about as frequent, as ``by_label.by_frequency``."""
+    from yt8m_core import by_label
+
+    return by_label.by_frequency(measured_labels(run, data))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Working out the noise…", hash_funcs=BY_CONTENT)
+def noise_strength(run: Run | None, training: DataSet, data: DataSet, times: float) -> "NoiseStrength":
+    """γ of adaptive noise for each label, with the options of a run that was trained with it, else with the paper's."""
+    from yt8m_core import noise_strength
+
+    options = noise_strength.PAPER
+    if run is not None and run.experiment.pooling.name == "adaptive_noise":
+        options = run.experiment.pooling.options
+    return noise_strength.noise_strength(
+        state.labels(training).matrix,
+        state.labels(data).matrix,
+        width=state.videos(data).schema.width,
+        options=options,
+        times=times,
+    )

@@ -157,6 +157,25 @@ def test_click_on_a_cell_tells_the_pair_in_words(browser: Browser, app: str) -> 
         expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(r"videos have both"))
 
 
+def test_click_on_a_label_opens_its_card_and_a_video_of_it_its_predictions(browser: Browser, app: str) -> None:
+    point = """() => {
+        const plot = document.querySelector(".js-plotly-plot"), {xaxis, yaxis} = plot._fullLayout
+        const drawn = plot._fullData[0], box = plot.querySelector(".nsewdrag").getBoundingClientRect()
+        return [box.x + xaxis.d2p(drawn.x[0]), box.y + yaxis.d2p(drawn.y[0])]
+    }"""
+    with opened(browser) as page:
+        page.goto(app)
+        settle(page, "Imbalance")
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        page.mouse.click(*page.evaluate(point))
+        expect(page.get_by_test_id("stMain")).to_contain_text("rank 1 of 120, a head label")
+        expect(page).to_have_url(re.compile("label="))
+        settle(page, "Imbalance")
+        page.get_by_role("link", name=re.compile("at rank")).first.click()
+        settle(page, "Predictions")
+        expect(page.get_by_test_id("stMain")).to_contain_text(", and a true label.")
+
+
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
     with opened(browser) as page:
         page.goto(app)

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from yt8m_core import figures
+from yt8m_core.by_label import by_frequency
 from yt8m_core.errors import UserError
 from yt8m_core.label_statistics import rank_frequency
 
@@ -40,10 +41,33 @@ GAINS = pd.DataFrame(
         "gain": [0.2, 0.1], "gain_low": [0.1, 0.0], "gain_high": [0.3, 0.2],
     }
 )  # fmt: skip
+BANDS = pd.DataFrame(
+    {
+        "band": ["head", "mid", "tail"], "labels": [3, 2, 1], "gained": [3, 1, 0], "lost": [0, 1, 1],
+        "gain": [0.2, 0.1, -0.1], "low": [0.1, -0.1, None], "high": [0.3, 0.3, None],
+    }
+)  # fmt: skip
+LABELS = rank_frequency(COUNTS, VOCABULARY).assign(
+    positives=lambda table: table["count"],
+    ap=[0.9, 0.8, 0.5, 0.25, 1.0, None, None],
+    ap_b=[0.8, 0.8, 0.75, 0.5, 0.0, None, None],
+    gain=lambda table: table["ap_b"] - table["ap"],
+    alone=1 / np.maximum(1, sorted(COUNTS, reverse=True)),
+    together=[0.02, 0.03, 0.25, 0.4, 1.0, None, None],
+    alone_length=lambda table: 2 * table["alone"],
+    together_length=lambda table: 2 * table["together"],
+)
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "rank_frequency": lambda: figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
+    "cumulative_share": lambda: figures.cumulative_share(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
+    "precision_by_label": lambda: figures.precision_by_label(
+        LABELS, by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="demo world", chosen=1
+    ),
+    "gain_by_label": lambda: figures.gain_by_label(LABELS, runs=("a", "b"), scale="demo world", chosen=4),
+    "gain_by_band": lambda: figures.gain_by_band(BANDS, runs=("a", "b"), scale="demo world"),
+    "noise_strength": lambda: figures.noise_strength(LABELS, scale="demo world", chosen=6),
     "correlation": lambda: figures.correlation(MATRIX, ["a", "b", "c"], "phi", scale="demo world"),
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
     "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
@@ -83,7 +107,7 @@ def test_figure_leaves_the_background_to_the_page(name: str) -> None:
     assert layout.template.layout.paper_bgcolor is None
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("correlation", "intervals")])
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label"}))
 def test_traces_differ_by_more_than_colour(name: str) -> None:
     figure = EXAMPLES[name]()
     looks = [
@@ -111,6 +135,93 @@ def test_rank_frequency_draws_each_label_with_videos_once() -> None:
     assert [trace.name for trace in figure.data] == ["head (1 label)", "mid (1 label)", "tail (3 labels)"]
     assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
     assert "2 labels without a video not drawn" in subtitle(figure)
+
+
+def points(figure: go.Figure) -> list[tuple[int, float, float]]:
+    """The labels that a figure draws as points: label, x, y."""
+    return sorted(
+        (custom[2], x, y)
+        for trace in figure.data
+        if trace.customdata is not None
+        for x, y, custom in zip(trace.x, trace.y, trace.customdata, strict=True)
+    )
+
+
+def test_cumulative_share_ends_at_all_of_the_labels_given_and_names_the_edges_of_the_bands() -> None:
+    figure = EXAMPLES["cumulative_share"]()
+    total = sum(COUNTS)
+    shares = {0: (1, 90), 1: (3, 135), 2: (2, 130), 4: (4, 138), 5: (5, 139)}
+    assert points(figure) == [(label, rank, pairs / total) for label, (rank, pairs) in shares.items()]
+    assert [line.y0 for line in figure.layout.shapes] == [0.5, 0.9]
+    assert [note.text for note in figure.layout.annotations] == ["head: 50%", "head and mid: 90%"]
+
+
+def test_precision_of_few_videos_is_faint_and_each_topic_has_its_own_symbol() -> None:
+    figure = EXAMPLES["precision_by_label"]()
+    assert points(figure) == [(0, 90, 0.9), (1, 5, 0.5), (2, 40, 0.8), (4, 3, 0.25), (5, 1, 1.0)]
+    dots = [trace for trace in figure.data if trace.customdata is not None]
+    for trace in dots:
+        faint = trace.marker.opacity == 0.25
+        assert all((positives < 5) == faint for *_, positives in trace.customdata)
+    assert len({(trace.name, trace.marker.symbol) for trace in dots}) == len({trace.name for trace in dots}) == 2
+    assert sorted(trace.name for trace in dots if trace.showlegend) == ["topic 0", "topic 1"]
+    (line,) = (trace for trace in figure.data if trace.name == "their median")
+    assert line.y.tolist() == [1.0, 0.25, 0.5, 0.8, 0.9]
+    assert "small and faint: 2 with fewer than 5 videos" in subtitle(figure)
+    symbols = figures.label_precision.SYMBOLS
+    assert len(set(symbols)) == len(symbols) >= 26
+
+
+def test_topic_keeps_its_look_when_others_are_left_out() -> None:
+    some = LABELS[LABELS["vertical"] == "topic 1"]
+    whole, part = (
+        figures.precision_by_label(table, by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="s")
+        for table in (LABELS, some)
+    )
+    looks = [
+        {(trace.marker.symbol, trace.marker.color) for trace in figure.data if trace.name == "topic 1"}
+        for figure in (whole, part)
+    ]
+    assert looks[0] == looks[1]
+    assert "topic 0" not in [trace.name for trace in part.data]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "place"),
+    [("precision_by_label", 1, (5, 0.5)), ("gain_by_label", 4, (3, 0.25)), ("noise_strength", 6, (7, 2.0))],
+)
+def test_ring_lies_around_the_chosen_label(name: str, label: int, place: tuple[float, float]) -> None:
+    (ring,) = (trace for trace in EXAMPLES[name]().data if str(trace.name).startswith("chosen"))
+    assert (ring.name, ring.x[0], ring.y[0]) == (f"chosen: name {label}", *place)
+    assert ring.customdata is None  # a click on it chooses nothing else
+
+
+@pytest.mark.parametrize("chosen", [3, 99, None])
+def test_no_ring_where_the_label_is_not_drawn(chosen: int | None) -> None:
+    figure = figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world", chosen=chosen)
+    assert not [trace for trace in figure.data if str(trace.name).startswith("chosen")]
+
+
+def test_gain_of_a_label_is_drawn_by_its_band() -> None:
+    figure = EXAMPLES["gain_by_label"]()
+    assert points(figure) == [(0, 90, pytest.approx(-0.1)), (1, 5, 0.25), (2, 40, 0), (4, 3, 0.25), (5, 1, -1)]
+    assert [trace.name for trace in figure.data[:3]] == ["head (1 label)", "mid (1 label)", "tail (3 labels)"]
+    assert "above 0 b is better, below a" in subtitle(figure)
+
+
+def test_gain_of_a_band_is_full_where_its_interval_leaves_out_zero() -> None:
+    sure, open_ = EXAMPLES["gain_by_band"]().data
+    assert ([row[0] for row in sure.customdata], sure.marker.symbol) == (["head"], "circle")
+    assert ([row[0] for row in open_.customdata], open_.marker.symbol) == (["mid", "tail"], "circle-open")
+    np.testing.assert_allclose(open_.x - open_.error_x.arrayminus, [-0.1, -0.1])
+    assert open_.error_x.array.tolist() == pytest.approx([0.2, 0])  # one label has no interval
+
+
+def test_noise_is_drawn_as_its_length() -> None:
+    alone, together = EXAMPLES["noise_strength"]().data[:2]
+    assert alone.y.tolist() == [2 / max(1, count) for count in sorted(COUNTS, reverse=True)]
+    assert together.y.tolist() == [0.04, 0.06, 0.5, 0.8, 2.0]
+    assert [row[3] for row in together.customdata] == [0.02, 0.03, 0.25, 0.4, 1.0]
 
 
 def test_rank_frequency_says_nothing_of_hidden_labels_when_there_are_none() -> None:

@@ -5,7 +5,8 @@ sign: symbols, patterns, dashes or texts say the same. Backgrounds are transpare
 """
 
 from yt8m_core.figures.ablations import differences, gain
-from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, rank_frequency
+from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise_strength, precision_by_label
+from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
 
@@ -13,10 +14,15 @@ __all__ = [
     "LARGEST_WINDOW",
     "attention",
     "correlation",
+    "cumulative_share",
     "differences",
     "gain",
+    "gain_by_band",
+    "gain_by_label",
     "intervals",
     "learning_curve",
+    "noise_strength",
+    "precision_by_label",
     "predictions",
     "rank_frequency",
 ]

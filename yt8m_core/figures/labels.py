@@ -9,19 +9,24 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, ORANGE, TRANSPARENT, counted, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, VERMILION, counted, style
+from yt8m_core.label_statistics import HEAD_SHARE, MID_SHARE
+
+BAND_LOOKS = {"head": (BLUE, "circle"), "mid": (ORANGE, "diamond"), "tail": (GREEN, "x")}
+"""The colour and the symbol of each band. A label's point has ``customdata`` [name, vertical, label, ...]."""
 
 LARGEST_WINDOW = 100
 """Labels a side of ``correlation``: a marker for each cell is what makes it clickable, and browsers bear 10,000."""
 
 
-def rank_frequency(table: pd.DataFrame, *, scale: str) -> go.Figure:
+def rank_frequency(table: pd.DataFrame, *, scale: str, chosen: int | None = None) -> go.Figure:
     """Videos of each label against its rank, both on log axes, one symbol for each band.
 
     Args:
         table: As from ``label_statistics.rank_frequency``. Labels without a video have no place on a log axis; the
             subtitle counts them.
         scale: What made the numbers.
+        chosen: A label to put a ring around.
 
     >>> table = pd.DataFrame({"label": [3], "name": ["Car"], "vertical": ["Autos"], "count": [10], "rank": [1],
     ...                       "cumulative_share": [1.0], "band": ["head"]})
@@ -30,26 +35,84 @@ def rank_frequency(table: pd.DataFrame, *, scale: str) -> go.Figure:
     """
     seen = table[table["count"] > 0]
     figure = go.Figure()
-    for band, colour, symbol in (("head", BLUE, "circle"), ("mid", ORANGE, "diamond"), ("tail", GREEN, "x")):
-        rows = seen[seen["band"] == band]
-        if rows.empty:
-            continue
-        figure.add_scatter(
-            x=rows["rank"],
-            y=rows["count"],
-            mode="markers",
-            name=f"{band} ({counted(len(rows), 'label')})",
-            marker={"color": colour, "symbol": symbol, "size": 7},
-            customdata=rows[["name", "vertical", "label", "cumulative_share"]],
-            hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>label %{customdata[2]}, rank %{x}<br>"
-            "%{y:,} videos<br>down to here %{customdata[3]:.1%} of all pairs<extra></extra>",
-        )
-    hidden = len(table) - len(seen)
-    note = f"{counted(hidden, 'label')} without a video not drawn" if hidden else ""
-    style(figure, "Label frequency", scale, note)
+    bands(figure, seen, "count", "%{y:,} videos<br>down to here %{customdata[3]:.1%} of all pairs")
+    ring(figure, seen, "rank", "count", chosen)
+    style(figure, "Label frequency", scale, _hidden(table, seen))
     figure.update_xaxes(type="log", title_text="rank of the label (log scale)")
     figure.update_yaxes(type="log", title_text="videos with the label (log scale)")
     return figure
+
+
+def cumulative_share(table: pd.DataFrame, *, scale: str, chosen: int | None = None) -> go.Figure:
+    """The share of all (video, label) pairs that the labels down to each rank hold, one symbol for each band.
+
+    Args:
+        table: As from ``label_statistics.rank_frequency``; labels without a video add nothing and are not drawn.
+        scale: What made the numbers.
+        chosen: A label to put a ring around.
+
+    >>> table = pd.DataFrame({"label": [3], "name": ["Car"], "vertical": ["Autos"], "count": [10], "rank": [1],
+    ...                       "cumulative_share": [1.0], "band": ["head"]})
+    >>> cumulative_share(table, scale="demo world").data[0].y.tolist()
+    [1.0]
+    """
+    seen = table[table["count"] > 0]
+    figure = go.Figure()
+    bands(figure, seen, "cumulative_share", "down to here %{y:.1%} of all pairs")
+    ring(figure, seen, "rank", "cumulative_share", chosen)
+    for share, text in ((HEAD_SHARE, "head"), (MID_SHARE, "head and mid")):
+        figure.add_hline(
+            y=share,
+            line={"color": GREY, "dash": "dot"},
+            annotation_text=f"{text}: {share:.0%}",
+            annotation_position="top left",
+        )
+    style(figure, "Cumulative share of labels", scale, _hidden(table, seen))
+    figure.update_xaxes(type="log", title_text="rank of the label (log scale)")
+    figure.update_yaxes(title_text="share of all labels given to videos", tickformat=".0%", range=[0, 1.05])
+    return figure
+
+
+def bands(figure: go.Figure, table: pd.DataFrame, y: str, told: str) -> None:
+    """Add the labels of a table as points against their rank, a trace for each band."""
+    for band, (colour, symbol) in BAND_LOOKS.items():
+        rows = table[table["band"] == band]
+        if rows.empty:
+            continue
+        figure.add_trace(
+            go.Scattergl(
+                x=rows["rank"],
+                y=rows[y],
+                mode="markers",
+                name=f"{band} ({counted(len(rows), 'label')})",
+                marker={"color": colour, "symbol": symbol, "size": 7},
+                customdata=rows[["name", "vertical", "label", "cumulative_share"]],
+                hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>label %{customdata[2]}, rank %{x}<br>"
+                f"{told}<extra></extra>",
+            )
+        )
+
+
+def ring(figure: go.Figure, table: pd.DataFrame, x: str, y: str, chosen: int | None) -> None:
+    """Put a ring around the chosen label, where the table has it."""
+    row = table[table["label"] == chosen]
+    if row.empty or row[[x, y]].isna().to_numpy().any():
+        return
+    figure.add_trace(
+        go.Scattergl(
+            x=row[x],
+            y=row[y],
+            mode="markers",
+            name=f"chosen: {row['name'].iloc[0]}",
+            marker={"symbol": "circle-open", "size": 20, "color": VERMILION, "line": {"width": 3}},
+            hoverinfo="skip",
+        )
+    )
+
+
+def _hidden(table: pd.DataFrame, seen: pd.DataFrame) -> str:
+    hidden = len(table) - len(seen)
+    return f"{counted(hidden, 'label')} without a video not drawn" if hidden else ""
 
 
 def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, scale: str) -> go.Figure:

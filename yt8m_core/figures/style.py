@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 
 # Okabe and Ito's colours, which people with any colour vision tell apart, and a grey that reads on black and on white.
 BLUE, ORANGE, GREEN, GREY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
+VERMILION = "#d55e00"  # of the one thing that a reader chose
 TRANSPARENT = "rgba(0,0,0,0)"
 LINE = 75  # characters of a subtitle that a phone shows in one line
 
