@@ -6,17 +6,21 @@ sign: symbols, patterns, dashes or texts say the same. Backgrounds are transpare
 
 from yt8m_core.figures.ablations import differences, gain
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, rank_frequency
+from yt8m_core.figures.pairs import against_truth, gap_by_weight, overview
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
 
 __all__ = [
     "LARGEST_WINDOW",
+    "against_truth",
     "attention",
     "correlation",
     "differences",
     "gain",
+    "gap_by_weight",
     "intervals",
     "learning_curve",
+    "overview",
     "predictions",
     "rank_frequency",
 ]
