@@ -111,7 +111,7 @@ COLUMNS: dict[str, Any] = {
     "expected": st.column_config.NumberColumn("Expected", help="By the run's scores, as told above.", format="%.1f"),
     "surprise": st.column_config.NumberColumn(
         "Surprise",
-        help="Videos less those expected, in standard deviations: beyond ±3 is more than chance makes.",
+        help="How far videos and expectation are apart, about in standard deviations: beyond ±3 is more than chance.",
         format="%+.1f",
     ),
 }
@@ -155,7 +155,8 @@ def show_pairs(look: Look) -> None:
         st.caption(f"By the model's matrix ({look.own.kind}), the larger of both ways first, whatever its sign.")
     else:
         strongest = every
-        st.caption(f"By {plain(statistics.MEASURES[look.measure])}; A is the rarer label of the two.")
+        by = "P(B | A)" if look.measure == "conditional" else statistics.MEASURES[look.measure]
+        st.caption(f"By {plain(by)}. A is the rarer label of the two.")
     pairs_table(look, strongest, "strongest_pairs", f"Pairs of labels by {look.shown}, strongest first")
     st.subheader(f"The most one-sided pairs{whose}", anchor=False)
     st.caption(

@@ -1,5 +1,6 @@
 """What a run makes of label correlation: pairs as it expects them, and GAP with other weights α, β and γ."""
 
+import html
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def _show_truth(look: Look, run: Run) -> None:
     with left:
         event: Any = st.plotly_chart(
             figures.against_truth(
-                look.named(table), title=f"Labels together, and as {plain(run.name)} expects", scale=look.scale
+                look.named(table), title=f"Labels together, and as {html.escape(run.name)} expects", scale=look.scale
             ),
             key="truth",
             on_select="rerun",
@@ -156,7 +157,13 @@ def _show_weights(look: Look, run: Run) -> None:
     base = answers.mixture_gap(run, look.data, *start)
     here = answers.mixture_gap(run, look.data, alpha, beta, gamma)
     with st.container(horizontal=True):
-        st.metric(f"GAP@20 at {_triple(chosen)}", f"{here:.4f}", f"{here - base:+.4f}", help=GAP, width=260)
+        st.metric(
+            f"GAP@20 at {_triple(chosen)}",
+            f"{here:.4f}",
+            f"{here - base:+.4f}" if f"{here:.4f}" != f"{base:.4f}" else None,
+            help=GAP,
+            width=260,
+        )
         st.metric(
             f"The run's own, at {_triple(start)}" if own else "Without label processing",
             f"{base:.4f}",

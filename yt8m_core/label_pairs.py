@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 # It needs torch, which takes seconds to import; the pairs alone do not.
 if TYPE_CHECKING:
     from yt8m_core.scored import Scored
 
 CHUNK = 1 << 22  # products of two scores that are held at once
+LEAST = 1e-12  # expected videos that still have a logarithm
 
 
 def most_one_sided(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -32,8 +34,7 @@ def against_truth(scored: "Scored", first: NDArray[np.int64], second: NDArray[np
     """How many videos have both labels of some pairs, and how many the run expects to.
 
     Expected is Σ_v p_va p_vb, as in ``diagnosis.expected_together``: the mean number if each score were the probability
-    of its label, and the labels of one video independent given its scores. The number of videos then varies with
-    variance Σ_v p_va p_vb (1 - p_va p_vb).
+    of its label, and the labels of one video independent given its scores.
 
     Args:
         scored: of N videos.
@@ -41,23 +42,23 @@ def against_truth(scored: "Scored", first: NDArray[np.int64], second: NDArray[np
         second: [P] the other label of each pair.
 
     Returns:
-        label_a, label_b, observed, expected, surprise: observed less expected in standard deviations of that number,
-        above 0 where the labels are together more often than the run expects. NaN where the run rules out both.
+        label_a, label_b, observed, expected, surprise: how far the two are apart, about in standard deviations of a
+        rare event's number, above 0 where the labels are together more often than the run expects. It is the signed
+        root of the Poisson deviance 2 (o log(o / e) - (o - e)), which stays sensible where hardly any is expected.
     """
     truth = scored.truth.astype(np.float64).tocsc()
     columns, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     p = np.array(scored.probabilities[:, columns], np.float32)
     one, other = place[: len(first)], place[len(first) :]
-    observed, expected, variance = (np.zeros(len(first)) for _ in range(3))
+    observed, expected = np.zeros(len(first)), np.zeros(len(first))
     step = max(1, CHUNK // max(1, len(p)))
     for at in range(0, len(first), step):
         some = slice(at, at + step)
-        both = p[:, one[some]] * p[:, other[some]]  # [N, pairs]
-        expected[some] = both.sum(axis=0, dtype=np.float64)
-        variance[some] = expected[some] - np.square(both).sum(axis=0, dtype=np.float64)
+        expected[some] = (p[:, one[some]] * p[:, other[some]]).sum(axis=0, dtype=np.float64)
         observed[some] = truth[:, first[some]].multiply(truth[:, second[some]]).sum(axis=0)
-    spread = np.sqrt(np.maximum(variance, 0))
-    surprise = np.divide(observed - expected, spread, out=np.full(len(first), np.nan), where=spread > 0)
+    least = np.maximum(expected, LEAST)
+    deviance = 2 * (xlogy(observed, observed / least) - (observed - least))
+    surprise = np.sign(observed - least) * np.sqrt(np.maximum(deviance, 0))
     return pd.DataFrame(
         {
             "label_a": first,

@@ -71,7 +71,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "In at least so many videos",
         1,
         None,
-        5,
+        3,
         key="support",
         bind="query-params",
         width=240,

@@ -14,6 +14,7 @@ from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, coun
 LEVELS = 127  # shades of each sign
 NAMED = 14  # clusters that are named at the axis
 LOGARITHMIC = {"count": np.log10, "lift": np.log2}
+FRAMED = 150  # a cluster is framed from so small a part of all labels on: smaller frames would hide what they hold
 CLOSE = 3  # standard deviations that are nothing to speak of among thousands of pairs
 
 
@@ -25,8 +26,8 @@ def overview(
     Args:
         cells: [S, S] as from ``label_clusters.pooled``; 0 where no label of the row goes with one of the column.
         measure_name: What is measured. Counts and lifts are shaded by their logarithm.
-        clusters: As ``LabelOrder.clusters``, with the name of each: first, size, label, name. A clicked point's
-            ``customdata`` is (label, name, size).
+        clusters: As ``LabelOrder.clusters``, with the name of each: first, size, label, name. The larger ones get a
+            frame; a clicked point's ``customdata`` is (label, name, size).
         num_labels: L, in order on both axes.
         per_cell: Labels that a cell stands for, each way.
         scale: What made the numbers.
@@ -52,20 +53,21 @@ def overview(
             hoverinfo="skip",
         )
     )
-    first, size = clusters["first"].to_numpy(np.float64), clusters["size"].to_numpy(np.float64)
+    framed = clusters[clusters["size"] >= num_labels / FRAMED]
+    first, size = framed["first"].to_numpy(np.float64), framed["size"].to_numpy(np.float64)
     low, high, gap = first - 0.5, first + size - 0.5, np.full(len(first), np.nan)
     frame = {"mode": "lines", "line": {"color": GREY, "width": 1}, "hoverinfo": "skip", "showlegend": False}
-    figure.add_scattergl(
+    figure.add_scatter(
         x=np.stack([low, high, high, low, low, gap], axis=1).ravel(),
         y=np.stack([low, low, high, high, low, gap], axis=1).ravel(),
         **frame,
     )
-    figure.add_scattergl(
+    figure.add_scatter(
         x=first + (size - 1) / 2,
         y=first + (size - 1) / 2,
         mode="markers",
         marker={"symbol": "square", "color": TRANSPARENT, "size": np.maximum(10, size / max(num_labels, 1) * 640)},
-        customdata=np.array(list(zip(clusters["label"], clusters["name"], clusters["size"], strict=True)), object),
+        customdata=np.array(list(zip(framed["label"], framed["name"], framed["size"], strict=True)), object),
         hovertemplate="<b>%{customdata[1]}</b>: %{customdata[2]} labels<extra></extra>",
         showlegend=False,
     )
@@ -122,7 +124,7 @@ def _add_colour_bar(figure: go.Figure, measure_name: str, top: float, *, negativ
             "cmax": top,
             "colorscale": [[at / (len(colours) - 1), colour] for at, colour in enumerate(colours)],
             "showscale": True,
-            "colorbar": {"title": {"text": base}},
+            "colorbar": {"title": {"text": base, "side": "right"}, "thickness": 12, "len": 0.6},
         },
         showlegend=False,
     )
@@ -136,7 +138,7 @@ def _palette() -> NDArray[np.uint8]:
 
     def shades(colour: str) -> NDArray[np.uint8]:
         rgb = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-        alpha = np.linspace(90, 255, LEVELS).round().astype(np.uint8)
+        alpha = np.linspace(140, 255, LEVELS).round().astype(np.uint8)
         return np.column_stack([np.tile(np.array(rgb, np.uint8), (LEVELS, 1)), alpha])
 
     return np.concatenate([np.zeros((1, 4), np.uint8), shades(ORANGE), shades(BLUE)])
@@ -184,7 +186,7 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     kinds = (
         (table["surprise"] > CLOSE, "fewer expected than there are", BLUE, "triangle-down"),
         (table["surprise"] < -CLOSE, "more expected than there are", ORANGE, "triangle-up"),
-        (table["surprise"].abs().le(CLOSE) | table["surprise"].isna(), "as chance would have it", GREY, "circle"),
+        (table["surprise"].abs() <= CLOSE, "as chance would have it", GREY, "circle"),
     )
     observed = table["observed"].clip(lower=0.5).to_numpy(np.float64)
     expected = table["expected"].clip(lower=0.01).to_numpy(np.float64)
@@ -204,9 +206,9 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             mode="markers",
             name=name,
             marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
-            customdata=np.array(rows[["label_a", "label_b", "a", "b", "observed", "surprise"]], object),
+            customdata=np.array(rows[["label_a", "label_b", "a", "b", "observed", "surprise", "expected"]], object),
             hovertemplate="<b>%{customdata[2]}</b> and <b>%{customdata[3]}</b><br>%{customdata[4]:,} videos, "
-            "%{y:,.1f} expected<br>%{customdata[5]:+.1f} standard deviations<extra></extra>",
+            "%{customdata[6]:,.1f} expected<br>surprise %{customdata[5]:+.1f}<extra></extra>",
         )
     none = int((table["observed"] == 0).sum())
     note = f"{counted(none, 'pair')} that no video has drawn at ½" if none else ""
