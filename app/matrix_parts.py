@@ -32,6 +32,7 @@ def window_labels(look: Look) -> NDArray[np.int64]:
             persist_state="session",
             default=FREQUENT,
             required=True,
+            wrap=True,
             help="Around a label: those that go with the label chosen above most, by φ. A cluster: labels that go "
             "together more than with others. A place: a stretch of the order in which all labels are drawn.",
         )
@@ -164,7 +165,7 @@ def show_overview(look: Look) -> None:
     if not cells.any():
         st.info("No pair of labels is in so many videos. Lower the minimum above.", icon=":material/info:")
     named = clusters.assign(name=[look.name(label) for label in clusters["label"].tolist()])
-    left, right = st.columns([5, 2], gap="large")
+    left, right = st.columns([3, 1], gap="large")
     with left, st.grid(1, min_column_width=660, wrap=False):
         st.plotly_chart(
             figures.overview(

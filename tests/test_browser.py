@@ -157,6 +157,18 @@ def test_click_on_a_cell_tells_the_pair_in_words(browser: Browser, app: str) -> 
         expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(r"videos have both"))
 
 
+def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -> None:
+    with opened(browser) as page:
+        page.goto(f"{app}/correlation?part=All+labels")
+        settle(page, "Correlation")
+        framed = page.locator(".js-plotly-plot .scatterlayer .points path").first
+        box = framed.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator(".js-plotly-plot")).to_contain_text("Labels together")
+        expect(page).to_have_url(re.compile("window=a"))
+
+
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
     with opened(browser) as page:
         page.goto(app)
@@ -174,7 +186,7 @@ def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, a
         follow(page, "Attention")
         expect(page.get_by_role("combobox", name="Video")).to_have_value(video)
         follow(page, "Correlation")
-        expect(page.get_by_role("combobox", name="Only pairs with")).to_have_value("Music · 2")
+        expect(page.get_by_role("combobox", name="A label to look at")).to_have_value("Music · 2")
         page.goto(link)
         settle(page, "Predictions")
         expect(page.get_by_role("combobox", name="Video")).to_have_value(video)

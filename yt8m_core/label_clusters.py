@@ -120,8 +120,9 @@ def supported(values: csr_array, cooccurrence: csr_array, minimum_support: int) 
            [0., 0., 0.]])
     """
     row, column = pairs_with(cooccurrence, minimum_support)
-    found = np.nan_to_num(np.asarray(values[row, column], np.float64).ravel())
-    return csr_array((found, (row, column)), cooccurrence.shape)
+    kept = csr_array(values.multiply(csr_array((np.ones(len(row)), (row, column)), cooccurrence.shape)))
+    kept.data = np.nan_to_num(kept.data)
+    return kept
 
 
 def supported_window(values: Floats, cooccurrence: csr_array, labels: Integers, minimum_support: int) -> Floats:

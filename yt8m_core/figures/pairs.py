@@ -15,6 +15,7 @@ LEVELS = 127  # shades of each sign
 NAMED = 14  # clusters that are named at the axis
 LOGARITHMIC = {"count": np.log10, "lift": np.log2}
 FRAMED = 150  # a cluster is framed from so small a part of all labels on: smaller frames would hide what they hold
+FEW = 0.01  # expected videos below which a pair is drawn here
 CLOSE = 3  # standard deviations that are nothing to speak of among thousands of pairs
 
 
@@ -56,7 +57,13 @@ def overview(
     framed = clusters[clusters["size"] >= num_labels / FRAMED]
     first, size = framed["first"].to_numpy(np.float64), framed["size"].to_numpy(np.float64)
     low, high, gap = first - 0.5, first + size - 0.5, np.full(len(first), np.nan)
-    frame = {"mode": "lines", "line": {"color": GREY, "width": 1}, "hoverinfo": "skip", "showlegend": False}
+    frame = {
+        "mode": "lines",
+        "line": {"color": GREY, "width": 1},
+        "opacity": 0.7,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
     figure.add_scatter(
         x=np.stack([low, high, high, low, low, gap], axis=1).ravel(),
         y=np.stack([low, low, high, high, low, gap], axis=1).ravel(),
@@ -66,7 +73,12 @@ def overview(
         x=first + (size - 1) / 2,
         y=first + (size - 1) / 2,
         mode="markers",
-        marker={"symbol": "square", "color": TRANSPARENT, "size": np.maximum(10, size / max(num_labels, 1) * 640)},
+        marker={
+            "symbol": "square",
+            "color": TRANSPARENT,
+            "line": {"width": 0},
+            "size": np.maximum(14, size / max(num_labels, 1) * 480),
+        },
         customdata=np.array(list(zip(framed["label"], framed["name"], framed["size"], strict=True)), object),
         hovertemplate="<b>%{customdata[1]}</b>: %{customdata[2]} labels<extra></extra>",
         showlegend=False,
@@ -124,7 +136,14 @@ def _add_colour_bar(figure: go.Figure, measure_name: str, top: float, *, negativ
             "cmax": top,
             "colorscale": [[at / (len(colours) - 1), colour] for at, colour in enumerate(colours)],
             "showscale": True,
-            "colorbar": {"title": {"text": base, "side": "right"}, "thickness": 12, "len": 0.6},
+            "colorbar": {
+                "title": {"text": base, "side": "top"},
+                "orientation": "h",
+                "thickness": 10,
+                "len": 0.6,
+                "y": 1,
+                "yanchor": "bottom",
+            },
         },
         showlegend=False,
     )
@@ -172,8 +191,8 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
 
     Args:
         table: As ``label_pairs.against_truth``, with the names: a, b, observed, expected, surprise. Pairs that no video
-            has stand at one half, where a log axis has a place for them. A clicked point's ``customdata`` begins with
-            the two labels' ids.
+            has stand at one half, where a log axis has a place for them, and those hardly expected at ``FEW``. A
+            clicked point's ``customdata`` begins with the two labels' ids.
         title: Names the run.
         scale: What made the numbers.
 
@@ -189,7 +208,7 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
         (table["surprise"].abs() <= CLOSE, "as chance would have it", GREY, "circle"),
     )
     observed = table["observed"].clip(lower=0.5).to_numpy(np.float64)
-    expected = table["expected"].clip(lower=0.01).to_numpy(np.float64)
+    expected = table["expected"].clip(lower=FEW).to_numpy(np.float64)
     figure = go.Figure()
     ends = [0.5, float(max([observed.max(), expected.max()])) * 1.2] if len(table) else [0.5, 1.0]
     figure.add_scatter(
@@ -200,7 +219,7 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
         if not mine.any():
             continue
         rows = table[mine]
-        figure.add_scattergl(
+        figure.add_scatter(
             x=observed[mine],
             y=expected[mine],
             mode="markers",
@@ -210,9 +229,15 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             hovertemplate="<b>%{customdata[2]}</b> and <b>%{customdata[3]}</b><br>%{customdata[4]:,} videos, "
             "%{customdata[6]:,.1f} expected<br>surprise %{customdata[5]:+.1f}<extra></extra>",
         )
-    none = int((table["observed"] == 0).sum())
-    note = f"{counted(none, 'pair')} that no video has drawn at ½" if none else ""
-    style(figure, title, scale, counted(len(table), "pair"), note)
+    none, few = int((table["observed"] == 0).sum()), int((table["expected"] < FEW).sum())
+    style(
+        figure,
+        title,
+        scale,
+        counted(len(table), "pair"),
+        f"{counted(none, 'pair')} that no video has drawn at ½" if none else "",
+        f"{few:,} of which fewer than {FEW} videos are expected, drawn there" if few else "",
+    )
     figure.update_xaxes(type="log", title_text="videos with both labels (log scale)")
     figure.update_yaxes(type="log", title_text="videos that the run expects (log scale)")
     figure.update_layout(height=620, clickmode="event+select")
