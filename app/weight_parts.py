@@ -20,6 +20,7 @@ from yt8m_core.runs import Run
 MOST_PAIRS = 2000  # strongest pairs that are compared with a run
 STRONGEST, WINDOW = "the strongest", "those of a window"
 WEIGHTS = {"alpha": ("α", 1.5), "beta": ("β", 0.5), "gamma": ("γ", 0.5)}  # key → sign, largest value
+PLAIN = (1.0, 0.0, 0.0)  # the scores as they are; the sliders stand there at first, whatever the run: links stay true
 BETAS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3)  # of the curve; those of Table 3, and some between
 
 EXPECTED = (
@@ -134,7 +135,7 @@ def _show_weights(look: Look, run: Run) -> None:
         "the paper trains with them, so a run of its own may come out better."
     )
     own = own_weights(run.experiment.label_processing)
-    start = own or (1.0, 0.0, 0.0)
+    start = own or PLAIN
     if own is None:
         st.caption(
             f"This run's label processing, {plain(str(run.experiment.label_processing))}, is another one: what is "
@@ -144,7 +145,7 @@ def _show_weights(look: Look, run: Run) -> None:
         st.caption("This run has trained no M'_c: γ weighs M_c, as β does.")
     chosen = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for (key, (sign, most)), value in zip(WEIGHTS.items(), start, strict=True):
+        for (key, (sign, most)), value in zip(WEIGHTS.items(), PLAIN, strict=True):
             chosen.append(
                 st.slider(
                     sign, 0.0, most, float(value), 0.01, key=key, bind="query-params", persist_state="session",
@@ -177,7 +178,7 @@ def _show_weights(look: Look, run: Run) -> None:
         )
         st.plotly_chart(
             figures.gap_by_weight(
-                curve, here=(beta, here), base=answers.mixture_gap(run, look.data, 1.0, 0.0, 0.0), scale=look.scale
+                curve, here=(beta, here), base=answers.mixture_gap(run, look.data, *PLAIN), scale=look.scale
             ),
             alt="GAP of the run's scores against β, with the chosen weights",
         )
