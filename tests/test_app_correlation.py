@@ -52,7 +52,7 @@ QUERIES: dict[str, dict[str, str]] = {
     "place": {"window": "a place in the order"},
     "own_matrix": {"run": MATRIX, "measure": OWN},
     "pairs_of": {"part": "Model against truth"},
-    "alpha": {"part": "Other weights", "run": MATRIX},
+    "alpha": {"part": "Other weights", "beta": "0.3"},
     "beta": {"part": "Other weights"},
     "gamma": {"part": "Other weights", "run": MATRIX},
 }

@@ -94,7 +94,7 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
         )
     )
     figure.add_trace(
-        # Not Scattergl: a canvas of its own takes a browser without a graphics card three to eight times as long.
+        # Not Scattergl: a canvas of its own takes a browser without a graphics card about two to eight times as long.
         go.Scatter(
             x=column,
             y=row,

@@ -100,7 +100,9 @@ def overview(
         "showgrid": False,
     }
     edge = [-0.5, max(num_labels, 1) - 0.5]
-    figure.update_xaxes(title_text="labels in cluster order (column)", range=edge, constrain="domain", **ticks)
+    figure.update_xaxes(
+        title_text="labels in cluster order (column)", range=edge, constrain="domain", tickangle=90, **ticks
+    )
     figure.update_yaxes(title_text="the same (row)", range=edge[::-1], constrain="domain", **ticks)
     figure.update_layout(height=760, clickmode="event+select")
     return figure
