@@ -3,20 +3,26 @@
 As in ``state``, every cache is keyed by the files behind it, and nobody may change what is cached.
 """
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 import state
 from state import BY_CONTENT, DataSet
+from yt8m_core import label_clusters
+from yt8m_core import label_statistics as statistics
+from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
 if TYPE_CHECKING:
     from yt8m_core.diagnosis import ThresholdCounts
+    from yt8m_core.learned_correlation import OwnMatrices
     from yt8m_core.noise_strength import NoiseStrength
     from yt8m_core.scored import Scored
     from yt8m_core.what_if import EnsembleAnswer, Mixtures
@@ -119,3 +125,51 @@ def noise_strength(run: Run | None, training: DataSet, data: DataSet, times: flo
         options=options,
         times=times,
     )
+
+
+@st.cache_resource(max_entries=4, show_spinner="Putting alike labels next to each other…", hash_funcs=BY_CONTENT)
+def label_order(data: DataSet) -> label_clusters.LabelOrder:
+    """The labels of a data set in cluster order, as ``label_clusters.label_order``."""
+    return label_clusters.label_order(state.cooccurrence(data), state.labels(data).num_videos)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the run's own matrix…", hash_funcs=BY_CONTENT)
+def own_matrices(run: Run) -> "OwnMatrices":
+    """M_c and M'_c of a run whose label processing weighs by them."""
+    from yt8m_core.label_processing.correlation import Correlation
+    from yt8m_core.learned_correlation import own_matrices
+
+    processing = state.model(run).label_processing
+    assert isinstance(processing, Correlation)
+    training = None
+    with contextlib.suppress(UserError):  # where they are gone, what needs them is not offered
+        training = state.labels(DataSet(run.experiment.data.train, run.experiment.data.vocabulary)).matrix
+    return own_matrices(processing, training)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Drawing all labels…", hash_funcs=BY_CONTENT)
+def overview(data: DataSet, measure: str, support: int, own: tuple[Run, str] | None = None) -> NDArray[np.float64]:
+    """The whole matrix in cluster order, pooled: of a measure, or of a run's own matrix of some kind."""
+    pairs = state.cooccurrence(data)
+    if own is None:
+        values = statistics.measure(pairs, state.labels(data).num_videos, measure)
+        kept = label_clusters.supported(values, pairs, support)
+    else:
+        row, column = label_clusters.pairs_with(pairs, support)
+        kept = csr_array((own_matrices(own[0]).at(own[1], row, column), (row, column)), pairs.shape)
+    return label_clusters.pooled(kept, label_order(data).labels)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing the pairs with the scores…", hash_funcs=BY_CONTENT)
+def against_truth(run: Run, data: DataSet, first: bytes, second: bytes) -> pd.DataFrame:
+    """How often pairs are together and how often the run expects it; the labels are int64 in bytes."""
+    from yt8m_core.label_pairs import against_truth
+
+    one, other = (np.frombuffer(side, np.int64) for side in (first, second))
+    return against_truth(scored(run, data), one, other)
+
+
+@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=BY_CONTENT)
+def mixture_gap(run: Run, data: DataSet, alpha: float, beta: float, gamma: float) -> float:
+    """GAP@20 of a run's scores with other weights of label processing."""
+    return mixtures(run, data).gap(alpha, beta, gamma)

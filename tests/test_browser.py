@@ -176,6 +176,18 @@ def test_click_on_a_label_opens_its_card_and_a_video_of_it_its_predictions(brows
         expect(page.get_by_test_id("stMain")).to_contain_text(", and a true label.")
 
 
+def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -> None:
+    with opened(browser) as page:
+        page.goto(f"{app}/correlation?part=All+labels")
+        settle(page, "Correlation")
+        framed = page.locator(".js-plotly-plot .scatterlayer .points path").first
+        box = framed.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator(".js-plotly-plot")).to_contain_text("Labels together")
+        expect(page.get_by_role("combobox", name=re.compile("Cluster, of"))).to_be_visible()
+
+
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
     with opened(browser) as page:
         page.goto(app)
@@ -193,7 +205,7 @@ def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, a
         follow(page, "Attention")
         expect(page.get_by_role("combobox", name="Video")).to_have_value(video)
         follow(page, "Correlation")
-        expect(page.get_by_role("combobox", name="Only pairs with")).to_have_value("Music · 2")
+        expect(page.get_by_role("combobox", name="A label to look at")).to_have_value("Music · 2")
         page.goto(link)
         settle(page, "Predictions")
         expect(page.get_by_role("combobox", name="Video")).to_have_value(video)

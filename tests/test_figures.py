@@ -1,5 +1,7 @@
 """Figures show the numbers that they are given, say their units and their scale, and need no colour to be read."""
 
+import base64
+import io
 import math
 from collections.abc import Callable
 
@@ -7,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from yt8m_core import figures
 from yt8m_core.by_label import by_frequency
@@ -57,6 +60,15 @@ LABELS = rank_frequency(COUNTS, VOCABULARY).assign(
     alone_length=lambda table: 2 * table["alone"],
     together_length=lambda table: 2 * table["together"],
 )
+CLUSTERS = pd.DataFrame({"first": [0, 3], "size": [3, 2], "label": [7, 5], "name": ["Car", "Dog"], "videos": [9, 4]})
+CELLS = np.array([[0, 0.5, 0], [0.25, 0, 0], [0, -1.0, 0]])
+TRUTH = pd.DataFrame(
+    {
+        "label_a": [1, 2, 3], "label_b": [4, 5, 6], "a": ["a", "b", "c"], "b": ["d", "e", "f"],
+        "observed": [100, 0, 9], "expected": [20.0, 30.0, 0.001], "surprise": [12.0, -7.7, 2.5],
+    }
+)  # fmt: skip
+CURVE = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
@@ -69,6 +81,9 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "gain_by_band": lambda: figures.gain_by_band(BANDS, runs=("a", "b"), scale="demo world"),
     "noise_strength": lambda: figures.noise_strength(LABELS, scale="demo world", chosen=6),
     "correlation": lambda: figures.correlation(MATRIX, ["a", "b", "c"], "phi", scale="demo world"),
+    "overview": lambda: figures.overview(CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"),
+    "against_truth": lambda: figures.against_truth(TRUTH, title="Pairs", scale="demo world"),
+    "gap_by_weight": lambda: figures.gap_by_weight(CURVE, here=(0.1, 0.75), base=0.8, scale="demo world"),
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
     "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
     "learning_curve": lambda: figures.learning_curve(LOG, scale="demo world"),
@@ -108,6 +123,7 @@ def test_figure_leaves_the_background_to_the_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label"}))
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("correlation", "intervals", "overview")])
 def test_traces_differ_by_more_than_colour(name: str) -> None:
     figure = EXAMPLES[name]()
     looks = [
@@ -238,7 +254,7 @@ def test_correlation_shows_the_matrix_and_a_click_gives_row_and_column() -> None
             assert (cells.y[index], cells.x[index]) == (row, column)
             assert cells.customdata[index].tolist() == [row, column]
             assert cells.text[index] == f"{'abc'[row]} → {'abc'[column]}<br>phi {MATRIX[row, column]:.4g}"
-    assert cells.type == "scattergl"
+    assert cells.type == "scatter"
     assert cells.marker.color == "rgba(0,0,0,0)"
 
 
@@ -266,6 +282,89 @@ def test_correlation_colours_end_at_the_largest_value_off_the_diagonal() -> None
 def test_correlation_refuses_what_does_not_fit(shape: tuple[int, int], names: int, message: str) -> None:
     with pytest.raises(UserError, match=message):
         figures.correlation(np.zeros(shape), ["a"] * names, "count", scale="x")
+
+
+def test_correlation_has_colours_on_both_sides_where_a_value_is_below_zero() -> None:
+    change = figures.correlation([[0, -0.2], [0.1, 0]], ["a", "b"], "M_c, change", scale="x").data[0]
+    assert (change.zmin, change.zmax) == (-0.2, 0.2)
+
+
+def decoded(figure: go.Figure) -> np.ndarray:
+    """The image of an overview, [H, W, RGBA]."""
+    content = base64.b64decode(figure.data[0].source.removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
+def test_overview_is_an_image_whose_colour_says_the_sign_and_whose_fullness_the_size() -> None:
+    figure = EXAMPLES["overview"]()
+    pixels = decoded(figure)
+    assert pixels.shape == (3, 3, 4)
+    assert (pixels[..., 3] > 0).tolist() == (CELLS != 0).tolist()
+    assert pixels[0, 1, :3].tolist() == pixels[1, 0, :3].tolist() == [0x4F, 0x9B, 0xD9]
+    assert pixels[2, 1].tolist() == [0xE6, 0x9F, 0x00, 255]
+    assert 0 < pixels[1, 0, 3] < pixels[0, 1, 3] < 255
+    image = figure.data[0]
+    assert (image.x0, image.dx, image.y0, image.dy) == (0.5, 2, 0.5, 2)  # cells of two labels: 0 and 1, 2 and 3, 4
+    assert "2 × 2 labels" in subtitle(figure)
+
+
+def test_overview_frames_its_clusters_and_a_click_names_them() -> None:
+    _, frames, clusters, _ = EXAMPLES["overview"]().data
+    assert frames.x[:5].tolist() == [-0.5, 2.5, 2.5, -0.5, -0.5]
+    assert frames.y[6:11].tolist() == [2.5, 2.5, 4.5, 4.5, 2.5]
+    assert clusters.customdata.tolist() == [[7, "Car", 3], [5, "Dog", 2]]
+    assert clusters.x.tolist() == clusters.y.tolist() == [1, 3.5]
+    figure = EXAMPLES["overview"]()
+    assert list(figure.layout.xaxis.ticktext) == list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
+    assert figure.layout.yaxis.range == (4.5, -0.5)
+
+
+def test_overview_frames_and_names_only_what_can_be_told_apart() -> None:
+    many = pd.DataFrame({"first": range(0, 900, 2), "size": 2, "label": range(450), "name": "x"})
+    many.loc[0, "size"] = 90
+    figure = figures.overview(np.eye(3), "phi", many, num_labels=900, per_cell=300, scale="x")
+    assert len(figure.data[2].x) == 1
+    places = sorted(figure.layout.xaxis.tickvals)
+    assert 1 < len(places) <= 14
+    assert min(np.diff(places)) >= 900 / 40
+
+
+@pytest.mark.parametrize(("measure", "low", "high"), [("count", 0, 3), ("lift", -math.log2(1000), math.log2(1000))])
+def test_overview_shades_counts_and_lifts_by_their_logarithm(measure: str, low: float, high: float) -> None:
+    cells = [[0, 1000.0], [1.0 if measure == "count" else 0.5, 0]]
+    figure = figures.overview(cells, measure, CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
+    assert "log" in figure.data[3].marker.colorbar.title.text
+    assert (figure.data[3].marker.cmin, figure.data[3].marker.cmax) == (pytest.approx(low), pytest.approx(high))
+    assert (decoded(figure)[..., 3] > 0).tolist() == [[False, True], [True, False]]  # a count of 1 is seen too
+
+
+def test_overview_of_nothing_is_empty() -> None:
+    figure = figures.overview(np.zeros((2, 2)), "count", CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
+    assert not decoded(figure)[..., 3].any()
+
+
+def test_truth_is_drawn_against_expectation_and_what_has_no_logarithm_at_an_edge() -> None:
+    figure = EXAMPLES["against_truth"]()
+    line, *kinds = figure.data
+    assert line.x == line.y
+    points = {trace.name: (trace.x.tolist(), trace.y.tolist(), trace.customdata[0][:2].tolist()) for trace in kinds}
+    assert points == {
+        "fewer expected than there are": ([100], [20], [1, 4]),
+        "more expected than there are": ([0.5], [30], [2, 5]),
+        "as chance would have it": ([9], [0.01], [3, 6]),
+    }
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
+    assert "1 pair that no video has drawn at ½" in subtitle(figure)
+    assert "1 of which fewer than 0.01" in subtitle(figure)
+
+
+def test_curve_of_gap_marks_what_is_chosen() -> None:
+    figure = EXAMPLES["gap_by_weight"]()
+    curve, here = figure.data
+    assert (list(curve.x), list(curve.y)) == ([0.0, 0.1], [0.8, 0.7])
+    assert (list(here.x), list(here.y)) == ([0.1], [0.75])
+    assert [shape.y0 for shape in figure.layout.shapes] == [0.8]
 
 
 def test_correlation_takes_a_hundred_labels() -> None:

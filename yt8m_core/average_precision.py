@@ -57,13 +57,13 @@ dtype=torch.int32))
     if len(cut):
         at_last = top[cut] == top[cut, -1:]
         level = scores[cut] == top[cut, -1:]
-        video, label = level.nonzero().T  # label ids rise within a video
-        found = torch.bincount(video, minlength=len(cut))
-        place = torch.arange(len(video), device=scores.device) - (found.cumsum(dim=0) - found)[video]
+        # The first tied labels of each video, as many as it has places: with thousands of labels at the clamp of a
+        # mixture, listing all of them would take longer than everything else.
+        first = level & (level.cumsum(dim=1, dtype=torch.int32) <= at_last.sum(dim=1, keepdim=True))
         chosen = labels[cut]
-        chosen[at_last] = label[place < at_last.sum(dim=1)[video]]
+        chosen[at_last] = first.nonzero()[:, 1]  # label ids rise within a video
         labels[cut] = chosen
-        candidates[cut] = found.int()
+        candidates[cut] = level.sum(dim=1, dtype=torch.int32)
         positives[cut] = (level & truth[cut]).sum(dim=1).int()
     tied = (top[:, 1:] == top[:, :-1]).any(dim=1).nonzero()[:, 0]
     if len(tied):

@@ -7,11 +7,13 @@ sign: symbols, patterns, dashes or texts say the same. Backgrounds are transpare
 from yt8m_core.figures.ablations import differences, gain
 from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise_strength, precision_by_label
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
+from yt8m_core.figures.pairs import against_truth, gap_by_weight, overview
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
 
 __all__ = [
     "LARGEST_WINDOW",
+    "against_truth",
     "attention",
     "correlation",
     "cumulative_share",
@@ -19,9 +21,11 @@ __all__ = [
     "gain",
     "gain_by_band",
     "gain_by_label",
+    "gap_by_weight",
     "intervals",
     "learning_curve",
     "noise_strength",
+    "overview",
     "precision_by_label",
     "predictions",
     "rank_frequency",

@@ -125,7 +125,8 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
     Args:
         matrix: [L, L], L at most 100.
         names: [L].
-        measure_name: A name in ``label_statistics.MEASURES``; "phi" gets colours on both sides of 0.
+        measure_name: What is measured, for example a name in ``label_statistics.MEASURES``. "phi", and whatever else
+            is below 0 somewhere, gets colours on both sides of 0.
         scale: What made the numbers.
 
     Raises:
@@ -143,7 +144,7 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
         raise UserError(f"{size} labels", expected=f"1 to {LARGEST_WINDOW}", advice="Choose some of them.")
     others = values[~np.eye(size, dtype=bool) & np.isfinite(values)]
     top = float(np.abs(others).max()) if others.any() else 1.0
-    two_sided = measure_name == "phi"
+    two_sided = measure_name == "phi" or bool((others < 0).any())
     row, column = (index.ravel() for index in np.indices(values.shape))
     figure = go.Figure(
         go.Heatmap(
@@ -156,11 +157,12 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
         )
     )
     figure.add_trace(
-        go.Scattergl(
+        # Not Scattergl: a canvas of its own takes a browser without a graphics card about two to eight times as long.
+        go.Scatter(
             x=column,
             y=row,
             mode="markers",
-            marker={"symbol": "square", "size": math.ceil(600 / size), "color": TRANSPARENT},
+            marker={"symbol": "square", "size": math.ceil(600 / size), "color": TRANSPARENT, "line": {"width": 0}},
             customdata=np.stack([row, column], axis=1),
             text=[
                 f"{names[i]} → {names[j]}<br>{measure_name} {value:.4g}"
