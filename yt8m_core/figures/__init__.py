@@ -7,6 +7,7 @@ sign: symbols, patterns, dashes or texts say the same. Backgrounds are transpare
 from yt8m_core.figures.ablations import differences, gain
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, rank_frequency
 from yt8m_core.figures.runs import intervals, learning_curve
+from yt8m_core.figures.seconds import excess, frames, left_out, parts, two_attentions
 from yt8m_core.figures.video import attention, predictions
 
 __all__ = [
@@ -14,9 +15,14 @@ __all__ = [
     "attention",
     "correlation",
     "differences",
+    "excess",
+    "frames",
     "gain",
     "intervals",
     "learning_curve",
+    "left_out",
+    "parts",
     "predictions",
     "rank_frequency",
+    "two_attentions",
 ]
