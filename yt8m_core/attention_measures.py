@@ -19,7 +19,7 @@ Inside = NDArray[np.bool_]
 MOST_CELLS = 300
 """A side of ``similarity``: a browser draws 90,000 cells at once, and a second of five minutes has one of its own."""
 STARTS = 4
-STEPS = 20
+STEPS = 10
 
 
 def entropy(weights: ArrayLike) -> float:
@@ -52,27 +52,23 @@ def k_means(frames: NDArray[Any], clusters: int) -> NDArray[np.int64]:
         frames: [T, D], as the pooling sees them.
         clusters: k, at least 1.
     """
-    # Distances between T frames need T coordinates and not D; the eigenvectors of all inner products give them.
     frames = np.asarray(frames, np.float64)
-    values, vectors = np.linalg.eigh(frames @ frames.T)
-    points = vectors * np.sqrt(np.maximum(values, 0))
     different = len({frame.tobytes() for frame in frames})
     for k in range(min(clusters, different), 1, -1):
-        found = [run for start in range(STARTS) if (run := _lloyd(points, k, start)) is not None]
+        found = [run for start in range(STARTS) if (run := _lloyd(frames, k, start)) is not None]
         if found:
             return _largest_first(min(found, key=lambda run: run[0])[1])
     return np.zeros(len(frames), np.int64)
 
 
-def _lloyd(points: Floats, k: int, start: int) -> tuple[float, NDArray[Any]] | None:
+def _lloyd(frames: Floats, k: int, start: int) -> tuple[float, NDArray[Any]] | None:
     """Squared distances to the centres, and the clusters; None where one of them lost all its frames."""
+    rng = np.random.default_rng([k, start])
     try:
-        centres, cluster = kmeans2(
-            points, k, iter=STEPS, minit="++", missing="raise", rng=np.random.default_rng([k, start])
-        )
+        centres, cluster = kmeans2(frames, k, iter=STEPS, minit="++", missing="raise", check_finite=False, rng=rng)
     except ClusterError:
         return None
-    return float(np.square(points - centres[cluster]).sum()), cluster
+    return float(np.square(frames - centres[cluster]).sum()), cluster
 
 
 def _largest_first(cluster: NDArray[Any]) -> NDArray[np.int64]:

@@ -180,7 +180,7 @@ def parts(table: pd.DataFrame, columns: dict[str, str], *, title: str, scale: st
 
 def left_out(
     starts: ArrayLike,
-    width: int,
+    ends: ArrayLike,
     falls: ArrayLike,
     *,
     title: str,
@@ -191,28 +191,28 @@ def left_out(
 
     Args:
         starts: [W], the first second of each window.
-        width: Seconds of a window.
+        ends: [W], one past the last second of each.
         falls: [W].
         title: Names the video.
         scale: What made the numbers.
         main_runs: The true main scene, where known.
 
-    >>> [(b.name, b.x.tolist()) for b in left_out([0, 5], 5, [0.1, -0.1], title="a", scale="demo world").data]
-    [('speaks for the labels', [2.0]), ('speaks against them', [7.0])]
+    >>> [(b.name, b.x.tolist()) for b in left_out([0, 5], [5, 7], [0.1, -0.1], title="a", scale="demo world").data]
+    [('speaks for the labels', [2.0]), ('speaks against them', [5.5])]
     """
-    first, values = np.asarray(starts), np.asarray(falls, np.float64)
+    first, last, values = np.asarray(starts), np.asarray(ends) - 1, np.asarray(falls, np.float64)
     figure = go.Figure()
     for rows, name, colour, pattern in (
         (values >= 0, "speaks for the labels", BLUE, ""),
         (values < 0, "speaks against them", ORANGE, "/"),
     ):
         figure.add_bar(
-            x=first[rows] + (width - 1) / 2,
+            x=(first + last)[rows] / 2,
             y=values[rows],
-            width=width,
+            width=(last - first + 1)[rows],
             name=name,
             marker={"color": colour, "pattern": {"shape": pattern}, "line": {"width": 0}},
-            customdata=np.stack([first[rows], first[rows] + width - 1], axis=1),
+            customdata=np.stack([first, last], axis=1)[rows],
             hovertemplate="without seconds %{customdata[0]} to %{customdata[1]}<br>fall %{y:.4f}<extra></extra>",
         )
     for start, end in main_runs or ():
