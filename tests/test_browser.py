@@ -188,6 +188,20 @@ def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -
         expect(page.get_by_role("combobox", name=re.compile("Cluster, of"))).to_be_visible()
 
 
+def test_click_on_a_weight_tells_of_its_second(browser: Browser, app: str) -> None:
+    with opened(browser) as page:
+        page.goto(f"{app}/attention")
+        settle(page, "Attention")
+        weights = page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace").first
+        point = weights.locator(".points path").nth(7)
+        point.scroll_into_view_if_needed()
+        box = point.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.get_by_test_id("stMain")).to_contain_text("Second 7 has the weight")
+        expect(page).to_have_url(re.compile("second=7"))
+
+
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
     with opened(browser) as page:
         page.goto(app)

@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from yt8m_core import figures
+from yt8m_core.attention_measures import Similarity
 from yt8m_core.by_label import by_frequency
 from yt8m_core.errors import UserError
 from yt8m_core.label_statistics import rank_frequency
@@ -71,6 +72,14 @@ TRUTH = pd.DataFrame(
 CURVE = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
+LIKENESS = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
+
+
+def frames_figure(cluster: Sequence[int] = (0, 1, 0)) -> go.Figure:
+    weights = [0.2, 0.5, 0.3]
+    return figures.frames(weights, cluster, LIKENESS, title="Video", scale="demo world", main_runs=[(1, 2)])
+
+
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "rank_frequency": lambda: figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
     "cumulative_share": lambda: figures.cumulative_share(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
@@ -85,6 +94,22 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "against_truth": lambda: figures.against_truth(TRUTH, title="Pairs", scale="demo world"),
     "gap_by_weight": lambda: figures.gap_by_weight(CURVE, here=(0.1, 0.75), base=0.8, scale="demo world"),
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
+    "frames": lambda: frames_figure(),
+    "two_attentions": lambda: figures.two_attentions(
+        [0.2, 0.8], [0.5, 0.5], title="Weights", scale="demo world", name="α = 0"
+    ),
+    "parts": lambda: figures.parts(
+        PREDICTIONS.assign(few=[0.2, 0.8, 0.3]),
+        {"score": "all seconds", "few": "2 seconds"},
+        title="Parts",
+        scale="demo world",
+    ),
+    "left_out": lambda: figures.left_out(
+        [0, 5], [5, 7], [0.1, -0.2], title="Left out", scale="demo world", main_runs=[(1, 3)]
+    ),
+    "excess": lambda: figures.excess(
+        pd.DataFrame({"cluster_excess": [-0.1, 0.3, 0.1], "main_excess": [0.2, 0.4, np.nan]}), scale="demo world"
+    ),
     "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
     "learning_curve": lambda: figures.learning_curve(LOG, scale="demo world"),
     "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
@@ -108,8 +133,8 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
     assert figure.layout.title.text
     assert subtitle(figure).startswith("demo world")
     described = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
-    # Of two plots one above the other, only the lower needs to name the axis that they share.
-    shared = 1 if name == "learning_curve" else 0
+    # Of plots one above the other, only the lowest needs to name the axis that they share.
+    shared = {"learning_curve": 1, "frames": 2}.get(name, 0)
     assert sum(not text for text in described) == shared
 
 
@@ -124,10 +149,11 @@ def test_figure_leaves_the_background_to_the_page(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label"}))
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("correlation", "intervals", "overview")])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("correlation", "intervals", "frames")])
 def test_traces_differ_by_more_than_colour(name: str) -> None:
     figure = EXAMPLES[name]()
     looks = [
-        trace.marker.pattern.shape if trace.type == "bar" else (trace.marker.symbol, trace.line.dash)
+        trace.marker.pattern.shape if trace.type in ("bar", "histogram") else (trace.marker.symbol, trace.line.dash)
         for trace in figure.data
     ]
     assert len(looks) > 1
@@ -472,3 +498,58 @@ def test_gain_is_drawn_in_the_order_of_the_settings_with_a_line_at_zero() -> Non
     assert (list(line.x), list(line.y)) == ([0.0, 0.5], [0.1, 0.2])
     assert list(zip(band.x, band.y, strict=True)) == [(0.0, 0.2), (0.5, 0.3), (0.5, 0.1), (0.0, 0.0)]
     assert [(shape.y0, shape.y1) for shape in EXAMPLES["gain"]().layout.shapes] == [(0, 0)]
+
+
+def test_frames_lie_on_one_time_axis_with_a_lane_and_a_symbol_for_each_cluster() -> None:
+    figure = frames_figure()
+    weights, _, largest, other, cosine = figure.data
+    assert (list(weights.y), list(weights.customdata)) == ([0.2, 0.5, 0.3], [0, 1, 2])
+    assert "markers" in weights.mode  # a line alone cannot be clicked
+    assert (list(largest.x), list(largest.y), largest.name) == ([0, 2], [1, 1], "cluster 1, the largest (2 s)")
+    assert (list(other.x), list(other.y), other.name) == ([1], [2], "cluster 2 (1 s)")
+    assert largest.marker.symbol != other.marker.symbol
+    np.testing.assert_array_equal(cosine.z, LIKENESS.cosine)
+    assert cosine.zmax == pytest.approx(0.4)  # not the 1s of the diagonal
+    assert [axis.range for axis in figure.select_xaxes()] == [(-0.5, 2.5)] * 3
+    assert "50% of the weight on the main scene (33% of the time)" in subtitle(figure).replace("<br>", " ")
+    with pytest.raises(UserError, match="clusters of 2 frames"):
+        frames_figure((0, 1))
+
+
+def test_frames_with_more_clusters_than_colours_have_symbols_of_their_own() -> None:
+    even = np.full(8, 1 / 8)
+    alike = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # nothing but the diagonal's 1s
+    lanes = figures.frames(even, range(8), alike, title="a", scale="x").data[2:-1]
+    assert len({lane.marker.symbol for lane in lanes}) == len(lanes) == 8
+
+
+def test_two_attentions_say_how_many_frames_take_part() -> None:
+    assert "effective frames 1.6 → 2.0" in subtitle(EXAMPLES["two_attentions"]())
+
+
+def test_parts_have_a_row_a_label_and_tick_the_true_ones() -> None:
+    figure = EXAMPLES["parts"]()
+    assert list(figure.layout.yaxis.ticktext) == ["✓ Car", "Dog", "✓ Game"]
+    assert [list(dots.x) for dots in figure.data] == [[0.3, 0.9, 0.1], [0.2, 0.8, 0.3]]
+    unknown = PREDICTIONS.assign(true=pd.array([pd.NA] * 3, dtype="boolean"))
+    figure = figures.parts(unknown, {"score": "all"}, title="a", scale="x")
+    assert "not known" in subtitle(figure)
+    assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog", "Game"]
+
+
+def test_left_out_bars_cover_their_seconds() -> None:
+    loss, gain = EXAMPLES["left_out"]().data
+    assert (list(loss.x), list(loss.width), list(loss.y)) == ([2.0], [5], [0.1])
+    assert (list(gain.x), list(gain.width), list(gain.y)) == ([5.5], [2], [-0.2])
+    assert list(gain.customdata[0]) == [5, 6]
+    shaded = EXAMPLES["left_out"]().layout.shapes
+    assert [(shape.x0, shape.x1) for shape in shaded] == [(0.5, 2.5)]
+
+
+def test_excess_draws_the_main_scene_only_where_it_is_known() -> None:
+    figure = EXAMPLES["excess"]()
+    assert [trace.name for trace in figure.data] == ["the largest cluster", "the true main scene"]
+    assert "3 videos" in subtitle(figure)
+    assert "mean on the largest cluster 0.100" in subtitle(figure).replace("<br>", " ")
+    assert "mean on the true main scene 0.300" in subtitle(figure).replace("<br>", " ")
+    assert {round(shape.x0, 6) for shape in figure.layout.shapes} == {0.1, 0.3, 0}

@@ -106,14 +106,20 @@ class VideoClassifier(nn.Module):
         In the place of the frames there may be their summaries [B, s]; the trace is then without attention.
         ``targets`` [B, C] go to the pooling alone: adaptive noise needs them while it trains.
         """
+        if self.pooling is None or frames.ndim > 2:
+            return self.judge(*self.prepare(frames, num_frames), targets)
+        vector = cast(PooledOnce, self.pooling).finish(frames, num_frames, targets)
+        classified: Scores = self.classification(vector)
+        processed: Scores = self.label_processing(classified)
+        return processed, Trace(None, vector, classified, processed)
+
+    def judge(self, frames: Tensor, mask: Tensor, targets: Tensor | None = None) -> tuple[Scores, Trace]:
+        """What ``forward`` does with prepared frames [B, T, D of the fusion] and their mask [B, T]."""
         attention = vector = None
         if self.pooling is None:
-            classified: Scores = self.classification(*self.prepare(frames, num_frames))
-        elif frames.ndim == 2:
-            vector = cast(PooledOnce, self.pooling).finish(frames, num_frames, targets)
-            classified = self.classification(vector)
+            classified: Scores = self.classification(frames, mask)
         else:
-            vector, attention = self.pooling(*self.prepare(frames, num_frames), targets)
+            vector, attention = self.pooling(frames, mask, targets)
             classified = self.classification(vector)
         processed: Scores = self.label_processing(classified)
         return processed, Trace(attention, vector, classified, processed)

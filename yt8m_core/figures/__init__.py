@@ -9,6 +9,7 @@ from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
 from yt8m_core.figures.pairs import against_truth, gap_by_weight, overview
 from yt8m_core.figures.runs import intervals, learning_curve
+from yt8m_core.figures.seconds import excess, frames, left_out, parts, two_attentions
 from yt8m_core.figures.video import attention, predictions
 
 __all__ = [
@@ -18,15 +19,20 @@ __all__ = [
     "correlation",
     "cumulative_share",
     "differences",
+    "excess",
+    "frames",
     "gain",
     "gain_by_band",
     "gain_by_label",
     "gap_by_weight",
     "intervals",
     "learning_curve",
+    "left_out",
     "noise_strength",
     "overview",
+    "parts",
     "precision_by_label",
     "predictions",
     "rank_frequency",
+    "two_attentions",
 ]

@@ -1,6 +1,5 @@
 """Figures of one video: where a pooling looks (section 2.2.4), and what the model says."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from yt8m_core.attention_measures import effective_frames, inside_runs, lies_on
 from yt8m_core.errors import UserError
 from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, style
 
@@ -36,7 +36,6 @@ def attention(
     if p.ndim != 1 or len(p) == 0 or not (p >= 0).all() or abs(p.sum() - 1) > 1e-3:
         raise UserError("attention weights that are no distribution", expected="[T] numbers from 0 up that sum to 1")
     seconds = np.arange(len(p))
-    effective = math.exp(-float((p[p > 0] * np.log(p[p > 0])).sum()))
     figure = go.Figure()
     figure.add_scatter(
         x=seconds,
@@ -54,11 +53,9 @@ def attention(
         line={"color": GREY, "dash": "dash"},
         hoverinfo="skip",
     )
-    notes = ["weights sum to 1", f"{effective:.1f} effective frames of {len(p)}"]
+    notes = ["weights sum to 1", f"{effective_frames(p):.1f} effective frames of {len(p)}"]
     if main_runs is not None:
-        inside = np.zeros(len(p), bool)
         for number, (first, end) in enumerate(main_runs):
-            inside[first:end] = True
             # A frame stands for the second around its point, hence the halves.
             figure.add_vrect(
                 x0=first - 0.5,
@@ -73,7 +70,8 @@ def attention(
                 annotation_text="main",
                 annotation_position="top left",
             )
-        notes.append(f"{p[inside].sum():.0%} of the weight on the main scene ({inside.mean():.0%} of the time)")
+        on = lies_on(p, inside_runs(main_runs, len(p)))
+        notes.append(f"{on.weight:.0%} of the weight on the main scene ({on.share:.0%} of the time)")
     style(figure, title, scale, *notes)
     figure.update_xaxes(title_text="time (s)")
     figure.update_yaxes(title_text="attention weight p<sub>t</sub> (share of 1)", rangemode="tozero")
