@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import answers
 from pair_parts import Look, in_words
-from parts import download_csv, label_names
+from parts import download_csv, fragment, label_names
 from yt8m_core import figures, label_clusters
 from yt8m_core import label_statistics as statistics
 
@@ -98,7 +98,7 @@ def by_phi(look: Look, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return labels[statistics.cluster_order(phi)]
 
 
-@st.fragment
+@fragment
 def show_window(look: Look) -> None:
     """A window of labels; a click on a cell tells the pair in words."""
     chosen = window_labels(look)

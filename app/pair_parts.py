@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 import state
-from parts import download_csv, plain
+from parts import download_csv, fragment, plain
 from yt8m_core import label_clusters
 from yt8m_core import label_statistics as statistics
 from yt8m_core.label_pairs import most_one_sided
@@ -139,7 +139,7 @@ def pairs_table(look: Look, table: pd.DataFrame, key: str, alt: str) -> None:
     download_csv(look.named(table), key, f"Download all {len(table):,} pairs as CSV")
 
 
-@st.fragment
+@fragment
 def show_pairs(look: Look) -> None:
     """The strongest pairs, and the most one-sided ones."""
     every = state.strongest_pairs(look.data, "count" if look.own else look.measure, look.support)

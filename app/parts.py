@@ -3,6 +3,8 @@
 import random
 import re
 from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 
 import pandas as pd
 import streamlit as st
@@ -14,6 +16,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 from yt8m_core.scale import SCALE_WORDS, scale_of
 
+P = ParamSpec("P")
 GAP = (
     "GAP@20, global average precision: the 20 best labels of every video, all in one list by their probability. 1 "
     "where all true labels stand before all wrong ones, 0 where no true label is in it."
@@ -29,6 +32,20 @@ def plain(text: str) -> str:
 def fault(error: UserError) -> None:
     """Tell what is wrong."""
     st.error(plain(str(error)), icon=":material/error:")
+
+
+def fragment(part: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page whose controls draw it anew alone; what is wrong then is told in its place."""
+
+    @st.fragment
+    @wraps(part)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            part(*args, **kwargs)
+        except UserError as error:
+            fault(error)
+
+    return guarded
 
 
 def chosen_run() -> Run:

@@ -11,7 +11,7 @@ import answers
 import state
 from matrix_parts import window_labels
 from pair_parts import Look, in_words, pairs_table
-from parts import GAP, chosen_run, download_csv, fault, plain, videos_for
+from parts import GAP, chosen_run, download_csv, fault, fragment, plain, videos_for
 from yt8m_core import figures
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
@@ -41,7 +41,7 @@ def scored_run(look: Look) -> Run:
     return run
 
 
-@st.fragment
+@fragment
 def show_truth(look: Look) -> None:
     """Pairs of labels in the data against what the run expects of them."""
     try:
@@ -115,7 +115,7 @@ def set_weights(alpha: float, beta: float, gamma: float) -> None:
         st.session_state[key] = value
 
 
-@st.fragment
+@fragment
 def show_weights(look: Look) -> None:
     """GAP of the run's scores with other α, β and γ."""
     try:

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import answers
-from parts import download_csv
+from parts import download_csv, fragment
 from seen import Seen, number
 from yt8m_core import attention_measures as measures
 from yt8m_core import figures
@@ -18,7 +18,7 @@ from yt8m_core.figures.style import counted
 WIDTHS = ("1 s", "2 s", "5 s", "10 s")
 
 
-@st.fragment
+@fragment
 def without_the_top(seen: Seen) -> None:
     st.subheader("Does it matter where it looks?", anchor=False)
     st.markdown(
@@ -104,7 +104,7 @@ def one_second(seen: Seen) -> None:
     parts_of_video(seen, predictions, names, "second")
 
 
-@st.fragment
+@fragment
 def each_left_out(seen: Seen) -> None:
     st.subheader("How much each second matters", anchor=False)
     st.markdown(

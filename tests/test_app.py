@@ -356,3 +356,22 @@ def test_process_that_reads_shards_does_not_run_the_app(monkeypatch: pytest.Monk
     """Under Streamlit the app is ``__main__``, which a spawned process imports again as ``__mp_main__``."""
     monkeypatch.setattr("streamlit.set_page_config", lambda **_: pytest.fail("the app has run"))
     runpy.run_path(str(MAIN), run_name="__mp_main__")
+
+
+def test_fault_in_a_part_of_a_page_is_told_there_and_the_rest_stands() -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from parts import fragment
+        from yt8m_core.errors import UserError
+
+        @fragment
+        def broken(found: str) -> None:
+            raise UserError(found, where="a.tfrecord")
+
+        broken("nothing")
+        st.markdown("the rest")
+
+    at = AppTest.from_function(page, default_timeout=60).run()
+    assert faults(at) == "a.tfrecord: nothing."
+    assert words(at).endswith("the rest\na.tfrecord: nothing.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import answers
 import state
 from many_videos import many_videos
-from parts import choose, chosen_data, chosen_run, download_csv, plain, provenance, video_picker, videos_for
+from parts import choose, chosen_data, chosen_run, download_csv, fragment, plain, provenance, video_picker, videos_for
 from seen import DETECTION, Seen, number
 from without_seconds import each_left_out, one_second, without_the_top
 from yt8m_core import attention_measures as measures
@@ -131,7 +131,7 @@ def compared(excess: float) -> str:
     return f"{abs(excess) * 100:.0f} points {'more' if excess > 0 else 'less'} than if all seconds counted alike."
 
 
-@st.fragment
+@fragment
 def other_sharpness(seen: Seen, weights: NDArray[np.float32]) -> None:
     st.subheader("With another sharpness", anchor=False)
     trained = answers.sharpness(seen.run)
