@@ -5,6 +5,7 @@ scale. Each figure here is held against what was measured on a data set (``featu
 nobody's opinion; how often real records fail, and false ones pass, is in tests/test_feature_check.py.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_core.data.dataset import Videos
 from yt8m_core.data.feature_profile import (
     CONSTANT,
     OF_MEAN,
@@ -19,18 +21,22 @@ from yt8m_core.data.feature_profile import (
     Floats,
     Limits,
     StreamProfile,
+    built_in_profile,
     columns_of,
     frame_size_of,
+    profile_of,
     range_of,
 )
 from yt8m_core.data.scan import Level, Schema
+from yt8m_core.data.upload.contents import MAY_BE_MISSING
 
 Grade = Literal["ok", "odd", "wrong"]
+_BYTE_0 = 4 / 512 - 2
 STILL = 30  # frames, from which on it is odd that all are the same; the silence of a shorter clip is not
 
-# Beyond its limits a figure is odd; beyond them by more than this much of their distance, wrong.
-_FAR = {"range": 3.0, "resemblance": 0.0}
-_FAR_OTHERWISE = 0.5
+# Beyond its limits a figure is odd. A length is wrong beyond a limit times (or over) this; other figures are, once they
+# are off by half the distance of the limits; a likeness to nothing is wrong in any case.
+_FAR = {"range": 4.0, "size": 2.0, "frame size": 1.5}
 # By figure: what it is, what it may mean that it is too low, and what that it is too high.
 _WORDS: Mapping[str, tuple[str, str, str]] = {
     "range": ("The largest value", "", "the values are scaled otherwise, or were never clipped"),
@@ -98,7 +104,8 @@ def check_features(frames: NDArray[Any], schema: Schema, profile: FeatureProfile
         for finding in _findings(name, values, profile.streams[stream], schema.level)
     )
     grade = _worst(findings)
-    bad = ", ".join(f"{finding.name} of '{finding.stream}'" for finding in findings if finding.grade == grade)
+    bad = [f"{finding.name} of '{finding.stream}'" for finding in findings if finding.grade == grade]
+    what = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
     whose = f"the features of {profile.source}"
     if grade == "wrong" and _swapped(frames, schema, profile):
         order = " before ".join(f"'{name}'" for name, _ in schema.streams)
@@ -106,10 +113,28 @@ def check_features(frames: NDArray[Any], schema: Schema, profile: FeatureProfile
     else:
         verdict = {
             "ok": f"These look like {whose}.",
-            "odd": f"These look much like {whose}, but for {bad}: take the predictions with care.",
-            "wrong": f"These do not look like {whose} ({bad}): what the model says of them means little.",
+            "odd": f"These look much like {whose}, but for {what}: take the predictions with care.",
+            "wrong": f"These do not look like {whose} ({what}): what the model says of them means little.",
         }[grade]
     return FeatureCheck(findings, grade, verdict)
+
+
+def profile_for(videos: Videos, source: str) -> FeatureProfile:
+    """The profile to hold uploads against, for a model that was trained on these videos.
+
+    Where they look like YouTube-8M's or AudioSet's, that is the built-in one, which was measured on more videos than
+    are worth reading each time; otherwise they are measured (a second or so for 2,000 videos, ``source`` names them).
+
+    Raises:
+        UserError: there are too few to be measured.
+    """
+    built_in = built_in_profile(videos.schema)
+    if built_in:
+        some = np.unique(np.linspace(0, len(videos) - 1, 50).astype(int)).tolist()
+        grades = [check_features(videos.frames(video), videos.schema, built_in).grade for video in some]
+        if grades.count("ok") >= 0.9 * len(grades):
+            return built_in
+    return profile_of(videos, source)
 
 
 def _worst(findings: tuple[Finding, ...]) -> Grade:
@@ -140,11 +165,11 @@ def _presence(stream: str, frames: Floats, spread: float, profile: StreamProfile
         sentence = "The data set has one value here throughout: the model has learned nothing from this stream."
         return Finding(stream, "presence", grade, spread, (0.0, CONSTANT), sentence)
     value = float(frames[0, 0])
-    google = (
-        ", which is byte 0: so Google's old extractor writes missing audio" if abs(value + 1.9921875) < 1e-3 else ""
-    )
+    # Near 0 it adds nothing to a frame, and the other streams speak for themselves.
+    grade = "odd" if stream in MAY_BE_MISSING and abs(value) < 0.1 else "wrong"
+    google = ", which is byte 0: so Google's old extractor writes missing audio" if abs(value - _BYTE_0) < 1e-3 else ""
     sentence = f"Every value is {value:.2f}{google}. The stream is missing, and the model was trained with it."
-    return Finding(stream, "presence", "wrong", spread, (CONSTANT, np.inf), sentence)
+    return Finding(stream, "presence", grade, spread, (CONSTANT, math.inf), sentence)
 
 
 def _movement(stream: str, frames: Floats) -> Finding:
@@ -161,9 +186,13 @@ def _movement(stream: str, frames: Floats) -> Finding:
 
 def _finding(stream: str, name: str, measured: float, limits: Limits, frames: Floats) -> Finding:
     low, high = limits
-    far = _FAR.get(name, _FAR_OTHERWISE) * (high - low)
+    if name in _FAR:
+        far = (low / _FAR[name], high * _FAR[name])
+    else:
+        beyond = 0.0 if name == "resemblance" else (high - low) / 2
+        far = (low - beyond, high + beyond)
+    grade: Grade = "ok" if low <= measured <= high else "odd" if far[0] <= measured <= far[1] else "wrong"
     what, too_low, too_high = _WORDS[name]
-    grade: Grade = "ok" if low <= measured <= high else "odd" if low - far <= measured <= high + far else "wrong"
     if grade == "ok":
         sentence = f"{what} is {measured:.3g}, which is usual ({low:.3g} to {high:.3g})."
     else:
