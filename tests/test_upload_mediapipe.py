@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.test_upload import AUDIO, FRAME, RGB, SOUND, VIDEO, mutate, note, one, read_or_refuse, refused, values
+from tests.test_upload import AUDIO, RGB, SOUND, VIDEO, mutate, note, one, read_or_refuse, refused, values
 from yt8m_core.data.records import SequenceExample
 from yt8m_core.data.upload import ENDINGS
 from yt8m_core.data.upload.mediapipe import MAX_MESSAGE

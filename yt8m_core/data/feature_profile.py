@@ -116,8 +116,8 @@ LOWEST = {"resemblance": 0.0025}
 def profile_of(videos: Videos, source: str, *, sample: int = 2000) -> FeatureProfile:
     """Measure a data set: the one that a run was trained on, say.
 
-    More videos see more: of real videos whose dimensions are shuffled, a profile of 200 tells none from the others, one
-    of 2,000 half, and the built-in one of 15,113 nearly all. Every other fault in tests/test_feature_check.py is coarser.
+    More videos see more: of real videos whose dimensions are shuffled, a profile of 200 finds none, one of 2,000 half,
+    and the built-in one of 15,113 nearly all. Every other fault in tests/test_feature_check.py is coarser.
 
     Args:
         videos: the data set.
