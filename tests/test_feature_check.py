@@ -124,7 +124,7 @@ FAULTS: dict[str, tuple[Fault, float]] = {  # of the values of frames, and the s
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_of_real_vectors_are_found(held_out: Frames, fault: str) -> None:
     spoil, least = FAULTS[fault]
-    spoilt = (spoil(frames).astype(np.float32) for frames in held_out[::9])
+    spoilt = (spoil(frames).astype(np.float32) for frames in held_out[::12])
     assert failing(spoilt, VIDEO, built_in(VIDEO)) >= least
 
 
@@ -202,14 +202,14 @@ def test_streams_that_no_real_data_set_has_are_in_no_built_in_profile() -> None:
 @pytest.fixture(scope="module")
 def demo_world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Videos, Videos]:
     folder = tmp_path_factory.mktemp("check") / "demo"
-    demo.build(folder, replace(demo.World(), train_videos=200, validation_videos=80))
+    demo.build(folder, replace(demo.World(), train_videos=160, validation_videos=40))
     return open_videos(folder / "train"), open_videos(folder / "validation")
 
 
 def test_a_world_of_ones_own_passes_its_own_profile_and_noise_does_not(demo_world: tuple[Videos, Videos]) -> None:
     train, validation = demo_world
     profile = profile_for(train, "the demo world")
-    assert profile.source == "the demo world (200 videos)"  # which the built-in one does not know
+    assert profile.source == "the demo world (160 videos)"  # which the built-in one does not know
     videos = [validation.frames(video) for video in range(len(validation))]
     assert failing(videos, train.schema, profile) <= 0.05
     noise = [RANDOM.integers(0, 256, frames.shape, dtype=np.uint8) for frames in videos]
@@ -224,6 +224,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Videos:
     return open_videos(
         write_tiny(tmp_path_factory.mktemp("check") / "train", 60, seed=1), streams=(("rgb", 24), ("audio", 8))
     )
+
+
+@pytest.fixture(scope="module")
+def tiny_profile(tiny: Videos) -> FeatureProfile:
+    return profile_of(tiny, "tiny")
 
 
 @pytest.mark.parametrize("sample", [30, 2000])
@@ -247,10 +252,9 @@ def test_too_few_videos_make_no_profile(tmp_path: Path) -> None:
         profile_of(few, "few")
 
 
-def test_a_stream_that_the_data_set_lacks_is_not_missed(tiny: Videos) -> None:
-    silent = profile_of(tiny, "silent")
-    audio = replace(silent.streams["audio"], deviation=np.zeros(8, np.float32))
-    silent = replace(silent, streams={**silent.streams, "audio": audio})
+def test_a_stream_that_the_data_set_lacks_is_not_missed(tiny: Videos, tiny_profile: FeatureProfile) -> None:
+    audio = replace(tiny_profile.streams["audio"], deviation=np.zeros(8, np.float32))
+    silent = replace(tiny_profile, streams={**tiny_profile.streams, "audio": audio})
     frames = tiny.frames(0).copy()
     assert ("audio", "presence", "odd") in grades(check_features(frames, tiny.schema, silent))
     frames[:, 24:] = 0
@@ -262,16 +266,17 @@ def test_a_stream_that_the_data_set_lacks_is_not_missed(tiny: Videos) -> None:
 
 @settings(max_examples=150)
 @given(data=st.data())
-def test_any_frames_get_a_check_that_holds_together(tiny: Videos, data: st.DataObject) -> None:
+def test_any_frames_get_a_check_that_holds_together(
+    tiny: Videos, tiny_profile: FeatureProfile, data: st.DataObject
+) -> None:
     T, seed = data.draw(st.integers(1, 40)), data.draw(st.integers(0, 2**32 - 1))
     random = np.random.default_rng(seed)
     frames: Frames = random.integers(0, data.draw(st.sampled_from([1, 2, 256])), (T, 32), dtype=np.uint8)
     if data.draw(st.booleans()):
-        scale = np.float32(10.0) ** data.draw(st.integers(-40, 15))
-        frames = (random.standard_normal((T, 32)).astype(np.float32) * scale).astype(np.float32)
-        frames[:, : data.draw(st.integers(0, 32))] = data.draw(st.floats(-1e15, 1e15, width=32))
-    profile = profile_of(tiny, "tiny")
-    check = check_features(frames, tiny.schema, profile)
+        scale = 10.0 ** data.draw(st.integers(-40, 37))
+        frames = (random.uniform(-3, 3, (T, 32)) * scale).astype(np.float32)
+        frames[:, : data.draw(st.integers(0, 32))] = data.draw(st.sampled_from([0, -2, 1e-30, 7, -3e38]))
+    check = check_features(frames, tiny.schema, tiny_profile)
     assert {one.stream for one in check.findings} == {"rgb", "audio"}
     worst = max(check.findings, key=lambda one: ["ok", "odd", "wrong"].index(one.grade)).grade
     assert check.grade == worst

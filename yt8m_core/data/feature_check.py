@@ -144,6 +144,7 @@ def _worst(findings: tuple[Finding, ...]) -> Grade:
 
 def _findings(stream: str, frames: Floats, profile: StreamProfile, level: Level) -> Iterator[Finding]:
     """All that there is to say of one stream [T, dim]."""
+    frames = frames.astype(np.float64)  # in which the square of any float32 is finite
     spread = float(np.ptp(frames))
     if profile.constant or spread < CONSTANT:
         yield _presence(stream, frames, spread, profile)
@@ -176,12 +177,11 @@ def _movement(stream: str, frames: Floats) -> Finding:
     """How many frames differ from the one before."""
     T = len(frames)
     changes = int((frames[1:] != frames[:-1]).any(axis=1).sum())
-    if changes or T < STILL:
-        return Finding(
-            stream, "movement", "ok", changes, (0.0, T - 1.0), f"{changes} of {T} frames differ from the one before."
-        )
-    sentence = f"All {T} frames are the same: a still picture, silence, or one vector repeated."
-    return Finding(stream, "movement", "odd", changes, (1.0, T - 1.0), sentence)
+    if T >= STILL and not changes:
+        sentence = f"All {T} frames are the same: a still picture, silence, or one vector repeated."
+        return Finding(stream, "movement", "odd", changes, (1.0, T - 1.0), sentence)
+    sentence = f"{changes} of {T} frames differ from the one before."
+    return Finding(stream, "movement", "ok", changes, (0.0, T - 1.0), sentence)
 
 
 def _finding(stream: str, name: str, measured: float, limits: Limits, frames: Floats) -> Finding:

@@ -33,7 +33,7 @@ LEAST_VIDEOS = 16
 _ROUNDS = 10  # of k-means, which hardly moves after
 _PARTS = 4  # of the videos, each measured by what the others say
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Limits = tuple[float, float]
 
 
@@ -99,7 +99,7 @@ def _front_share(mean: Floats, profile: StreamProfile) -> float:
 
 def _resemblance(mean: Floats, profile: StreamProfile) -> float:
     apart = mean - profile.mean
-    return float((profile.kinds @ apart).max() / max(float(np.linalg.norm(apart)), 1e-12))
+    return min(1.0, float((profile.kinds @ apart).max() / max(float(np.linalg.norm(apart)), 1e-12)))
 
 
 # A stream's mean over time [dim] and its profile → a number.
@@ -178,9 +178,9 @@ def _limits(name: str, values: Sequence[float]) -> Limits:
     """The extremes of a figure, moved out: the fewer videos, the further those to come may lie beyond them."""
     low, middle, high = np.quantile(values, (LOWEST.get(name, 0.0), 0.5, 1.0)).tolist()
     further = 2 / math.sqrt(len(values))
-    if name == "range":  # small values are for the other figures to judge
-        return 0.0, high + further * (high - middle)
-    return low - further * (middle - low), high + further * (high - middle)
+    low, high = low - further * (middle - low), high + further * (high - middle)
+    # Small values are for the other figures to judge, and nothing is too much like a video.
+    return 0.0 if name == "range" else low, 1.0 if name == "resemblance" else high
 
 
 @cache

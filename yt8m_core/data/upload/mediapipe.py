@@ -58,7 +58,7 @@ def read_mediapipe(name: str, content: bytes, schema: Schema) -> Iterator[Conten
         for stream, dim in schema.streams
         if stream in held
     }
-    clipped = float(np.mean([np.mean(abs(values) > 2) for values in floats.values()]))
+    clipped = np.concatenate([abs(values).ravel() > 2 for values in floats.values()]).mean()
     notes = [
         f"MediaPipe's values: clipped to -2..2 ({clipped:.1%} of them lay outside) and quantised, as YouTube-8M's."
     ]
