@@ -59,7 +59,7 @@ def real_video(real_data: Path) -> Frames:
 
 # Real records
 
-FALSE_ALARMS = 0.01  # at most; measured: 0.5 % at video level, 0.4 % of AudioSet
+FALSE_ALARMS = 0.01  # at most; measured: 0.5 % at video level, 0.2 % of AudioSet
 
 
 @pytest.mark.real_data
