@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from yt8m_core.data.vocabulary import unnamed
-from yt8m_core.diagnosis import threshold_counts, video_difficulty, video_list
+from yt8m_core.diagnosis import threshold_counts, true_ranks, video_difficulty, video_list
 from yt8m_core.errors import UserError
 from yt8m_core.prediction import Prediction
 from yt8m_core.scored import Scored
@@ -43,7 +43,7 @@ def test_verdicts_are_those_of_each_label_judged_by_itself(
     case: tuple[Scored, np.ndarray, np.ndarray], threshold: float
 ) -> None:
     scored, p, truth = case
-    listed = video_list(scored, video_difficulty(scored), threshold)
+    listed = video_list(scored, true_ranks(scored), video_difficulty(scored), threshold)
     totals = 0
     for row in range(len(p)):
         expected = {label: verdict_of(p[row], truth[row], label, threshold) for label in range(C)}

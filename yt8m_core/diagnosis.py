@@ -160,10 +160,10 @@ def expected_together(scored: Scored, labels: NDArray[np.int64]) -> NDArray[np.f
     return both
 
 
-def video_list(scored: Scored, difficulty: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def video_list(scored: Scored, ranks: pd.DataFrame, difficulty: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """How each scored video went: what ``video_difficulty`` says of it, and misses and false alarms.
 
-    ``misses`` and ``false_alarms`` count the labels that ``verdicts`` calls so.
+    ``misses`` and ``false_alarms`` count the labels that ``verdicts`` calls so; ``ranks`` is of ``true_ranks``.
     """
     N, C = scored.probabilities.shape
     least = edge(threshold)
@@ -171,7 +171,6 @@ def video_list(scored: Scored, difficulty: pd.DataFrame, threshold: float) -> pd
     step = max(1, CHUNK // C)
     for first in range(0, N, step):
         predicted[first : first + step] = (scored.probabilities[first : first + step] >= least).sum(axis=1)
-    ranks = true_ranks(scored)
     above = ranks["probability"].to_numpy() >= least
     hits = np.bincount(ranks["row"][above], minlength=N)
     misses = np.bincount(ranks["row"][~above & (ranks["rank"] > BEST).to_numpy()], minlength=N)

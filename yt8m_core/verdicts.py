@@ -58,7 +58,7 @@ def own_precision(ranking: pd.DataFrame) -> float:
 
 
 def in_order(listed: pd.DataFrame, order: str) -> pd.DataFrame:
-    """The rows of ``diagnosis.video_list`` as they stand in the data set, or by the average precision of the videos' rankings.
+    """The rows of ``diagnosis.video_list`` as in the data set, or by the average precision of the videos' rankings.
 
     Of two alike the one whose last true label stands farther down is the harder. Raises UserError for another order.
     """

@@ -1,6 +1,6 @@
 """Why a label of a video has its score: which seconds speak for it, which experts, and which other labels.
 
-All of it says what the score reacts to, as the model is; whether the model is right about the video is another question.
+All of it says what the score reacts to, as the model is; whether the model is right about the video is another matter.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Why:
         label: the label.
         classified: its probability after classification.
         processed: its probability after label processing.
-        experts: of a mixture of experts, a row each: expert (from 1; 0 is the dummy, which always says no), gate, answer
-            and part, gate · answer. The parts sum to ``classified``.
+        experts: of a mixture of experts, a row each: expert (from 1; 0 is the dummy, which always says no), gate,
+            answer and part, gate · answer. The parts sum to ``classified``.
         partners: of a label processing that adds labels to each other, a row for each that adds something, largest
             first: label, score, fixed (β M_c), trained (γ M'_c) and added, the sum of both.
         space: what ``partners`` are added to: "prob", "logit" or "expert_logit"; "" without them.

@@ -8,15 +8,21 @@ from yt8m_core.figures.ablations import differences, gain
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, rank_frequency
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
+from yt8m_core.figures.why import experts, partners, seconds, side_by_side, threshold_curve
 
 __all__ = [
     "LARGEST_WINDOW",
     "attention",
     "correlation",
     "differences",
+    "experts",
     "gain",
     "intervals",
     "learning_curve",
+    "partners",
     "predictions",
     "rank_frequency",
+    "seconds",
+    "side_by_side",
+    "threshold_curve",
 ]
