@@ -8,10 +8,11 @@ from yt8m_core.figures.ablations import differences, gain
 from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, rank_frequency
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
-from yt8m_core.figures.why import experts, partners, seconds, side_by_side, threshold_curve
+from yt8m_core.figures.why import SYMBOLS, experts, partners, seconds, side_by_side, threshold_curve
 
 __all__ = [
     "LARGEST_WINDOW",
+    "SYMBOLS",
     "attention",
     "correlation",
     "differences",
