@@ -16,7 +16,7 @@ from yt8m_core.runs import Run
 from yt8m_core.verdicts import BEST, VERDICTS, own_precision, verdicts
 
 SIGNS = {"hit": "✓ hit", "near hit": "✓ near hit", "miss": "✗ miss", "false alarm": "✗ false alarm", "": ""}
-TALLEST = 34  # rows of the table that are shown without scrolling
+TALLEST = 400  # pixels of the table, beside the bars; the rest is scrolled to
 MICRO = (
     "Micro average: every label of every video is one question, and all count alike, so frequent labels decide. "
     "A macro average, the mean over labels, would let rare labels count as much."
@@ -116,12 +116,12 @@ def _table(table: pd.DataFrame, names: list[str]) -> None:
         hide_index=True,
         column_order=["name", "verdict" if known else "predicted", "rank", "probability"],
         column_config={
-            "name": st.column_config.TextColumn("Label", pinned=True),
+            "name": st.column_config.TextColumn("Label", width=150, pinned=True),
             "verdict": st.column_config.TextColumn(
-                "Verdict", help="; ".join(f"{SIGNS[name]}: {VERDICTS[name]}" for name in SIGNS if name), width="small"
+                "Verdict", help="; ".join(f"{SIGNS[name]}: {VERDICTS[name]}" for name in SIGNS if name), width=100
             ),
-            "predicted": st.column_config.CheckboxColumn("Predicted", help="At or above the threshold.", width="small"),
-            "rank": st.column_config.NumberColumn("Rank", width="small", format="localized"),
+            "predicted": st.column_config.CheckboxColumn("Predicted", help="At or above the threshold.", width=80),
+            "rank": st.column_config.NumberColumn("Rank", width=50, format="localized"),
             "probability": st.column_config.ProgressColumn(
                 "Probability",
                 help="How likely the model holds the label to be. Labels are judged one by one: no sum of 1.",
@@ -130,7 +130,7 @@ def _table(table: pd.DataFrame, names: list[str]) -> None:
                 format="%.3f",
             ),
         },
-        height="content" if len(table) <= TALLEST else 36 * TALLEST,
+        height=TALLEST,
         key="verdicts",
         on_select=take,
         selection_mode="single-cell",

@@ -53,6 +53,8 @@ def of_data_set(run: Run, where: Any) -> Shown:
     if listed is not None and listed.empty:
         st.info(f"No video has {' and '.join(only)}. Previous and next go through all.", icon=":material/info:")
         listed = None
+    if st.session_state.pop("first of the list", False) and listed is not None:
+        st.session_state["video"] = videos.id(int(listed["video"].iloc[0]))
     video = video_picker(videos, None if listed is None else listed["video"].to_numpy(np.int64))
     if listed is not None:
         _show(videos, listed, video, answers.scored(run, data).sampled)
@@ -73,6 +75,10 @@ def of_data_set(run: Run, where: Any) -> Shown:
 
 def _listed(run: Run, data: state.DataSet) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
     """The videos that previous and next go through, None for all as they come, and what all of them have."""
+
+    def start_anew() -> None:
+        st.session_state["first of the list"] = True
+
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = st.segmented_control(
             "In the order of",
@@ -81,6 +87,7 @@ def _listed(run: Run, data: state.DataSet) -> tuple[pd.DataFrame | None, tuple[s
             bind="query-params",
             default=ORDERS[0],
             required=True,
+            on_change=start_anew,
             help="Hard is a video whose true labels stand low in its ranking: by the average precision of the ranking.",
         )
         only = st.pills(
@@ -89,6 +96,7 @@ def _listed(run: Run, data: state.DataSet) -> tuple[pd.DataFrame | None, tuple[s
             selection_mode="multi",
             key="only",
             bind="query-params",
+            on_change=start_anew,
             help=f"A miss: {VERDICTS['miss']}. A false alarm: {VERDICTS['false alarm']}. The chosen label: the one "
             "under “Why this label?”, where the data give it to the video.",
         )

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 PARTNERS = 10  # other labels in the figure
 SPACES = {"prob": "probability", "logit": "log-odds", "expert_logit": "log-odds of the experts, by their gates"}
-ODDS = (
-    "Log-odds, log p/(1-p), is the probability stretched: 0 at one half, +2.2 at 0.9, -2.2 at 0.1. There, what seconds "
-    "and labels add can be added up."
-)
+ODDS = "Log-odds, log p/(1-p), are the probability stretched: 0 at one half, +2.2 at 0.9, -2.2 at 0.1."
 
 
 def label_and_why(run: Run, shown: Shown, ranking: pd.DataFrame) -> int:
@@ -108,11 +105,13 @@ def _slots(run: Run, shown: Shown, why: "Why") -> None:
     if processing == "identity":
         words += " No label processing: what the classification says is the answer."
     elif why.partners is not None:
-        kept = f"{why.kept:.4f} of its own score (α)"
+        added = float(why.partners["added"].sum())
         words += (
-            f" Label processing starts from {kept}, and the other labels add "
-            f"{why.partners['added'].sum():+.4f} to the {SPACES[why.space]}."
+            f" Label processing starts from {why.kept:.4f}, its own score by α, and the other labels add {added:+.4f} "
+            f"to the {SPACES[why.space]}."
         )
+        if why.space == "prob" and not 0 <= why.kept + added <= 1:
+            words += f" That comes to {why.kept + added:.4f}, and is cut off at {why.processed:.0f}."
     elif why.classified > 0:
         words += f" The label processing leaves {why.processed / why.classified:.1%} of the probability."
     st.caption(plain(words))
@@ -128,8 +127,8 @@ def _figures(run: Run, shown: Shown, why: "Why", name: str) -> list[tuple[str, g
             (
                 "Which seconds speak for the label",
                 figures.seconds(why.seconds, title=f"Seconds that speak for {of}", scale=shown.scale, main_runs=scene),
-                f"How much the log-odds of the label would fall if a second faded a little, per share that fades. "
-                f"{ODDS} It shows what the score reacts to, not what the second shows, and holds for small changes.",
+                "What the log-odds of the label would lose if a second faded, judged from a small change. "
+                f"{ODDS} It shows what the score reacts to, and not what is seen in that second.",
             )
         )
     if why.experts is not None:
@@ -152,8 +151,7 @@ def _figures(run: Run, shown: Shown, why: "Why", name: str) -> list[tuple[str, g
                     unit=SPACES[why.space],
                 ),
                 "Label processing adds to each label a share of the scores of the labels that go with it: β by how "
-                "often they go together in the training labels, γ by a matrix that was trained from there. A score "
-                "beyond 0 or 1 is cut off there.",
+                "often they go together in the training labels, γ by a matrix that was trained from there.",
             )
         )
     return drawn

@@ -43,8 +43,10 @@ def verdicts(ranking: pd.DataFrame, threshold: float) -> pd.DataFrame:
     verdict = np.select(
         [true & predicted, true & best, true, predicted], ["hit", "near hit", "miss", "false alarm"], default=""
     )
-    table = ranking.assign(predicted=predicted, verdict=pd.array(np.where(known, verdict, None), "string"))
-    return table[best | predicted | true].reset_index(drop=True)
+    words = pd.Series(verdict, ranking.index, dtype="string").where(known)
+    table = ranking.assign(predicted=predicted, verdict=words)
+    matters: NDArray[np.bool_] = best | predicted | true
+    return table.loc[matters].reset_index(drop=True)
 
 
 def own_precision(ranking: pd.DataFrame) -> float:

@@ -87,10 +87,10 @@ def _experts(mixture: Mixture, label: int) -> pd.DataFrame:
 
 def _partners(model: VideoClassifier, scores: Scores, label: int) -> tuple[pd.DataFrame | None, str, float]:
     """What ``Why`` says of partners, space and kept."""
-    processing = model.label_processing
+    processing: Any = model.label_processing
     if (added_to := getattr(processing, "added_to", None)) is None:
         return None, "", 0.0
-    space = str(processing.space)
+    space: str = processing.space
     fixed, trained = (part[0].double().numpy() for part in added_to(label, scores))
     table = pd.DataFrame(
         {
@@ -103,7 +103,7 @@ def _partners(model: VideoClassifier, scores: Scores, label: int) -> tuple[pd.Da
     )
     table = table[table["added"] != 0]
     table = table.iloc[np.argsort(-table["added"].abs().to_numpy(), kind="stable")].reset_index(drop=True)
-    return table, space, float(processing.alpha) * float(_own(scores, space)[0, label])
+    return table, space, processing.alpha * float(_own(scores, space)[0, label])
 
 
 def _own(scores: Scores, space: str) -> Tensor:

@@ -119,7 +119,7 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
     found = f"{counted(int(true.sum()), 'true label')} among the best {len(ranked)}"
     style(figure, title, scale, "true labels not known" if unknown else found)
     # Room for the numbers behind the bars.
-    figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * float(ranked["score"].max())])
+    figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * max(0.001, ranked["score"].max())])
     if threshold is not None:
         figure.add_vline(threshold, line={"color": GREY, "dash": "dash"})
     figure.update_yaxes(

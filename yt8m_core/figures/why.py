@@ -214,7 +214,7 @@ def threshold_curve(curve: pd.DataFrame, threshold: float, *, title: str, scale:
     figure.add_vline(threshold, line={"color": GREY, "width": 2})
     note = ""
     if curve["f1"].notna().any():
-        best = curve.loc[curve["f1"].idxmax()]
+        best = curve.iloc[int(np.nanargmax(curve["f1"].to_numpy()))]
         note = f"best F1 {best['f1']:.3f} at {best['threshold']:.2f}"
     style(figure, title, scale, note)
     figure.update_xaxes(title_text="threshold", range=[0, 1])
