@@ -4,7 +4,7 @@ As in ``state``, every cache is keyed by the files behind it, and nobody may cha
 """
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from yt8m_core.prediction import Prediction
     from yt8m_core.scored import Scored
     from yt8m_core.what_if import EnsembleAnswer, Mixtures
+    from yt8m_core.why import Why
 
 
 @st.cache_resource(max_entries=8, show_spinner="Scoring the videos, once for this run…", hash_funcs=BY_CONTENT)
@@ -253,3 +254,19 @@ def attention_study(run: Run, data: DataSet, k: int) -> pd.DataFrame:
         k,
         scene=lambda video_id, num_frames: state.main_scene(data, video_id, num_frames),
     )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
+def video_list(run: Run, data: DataSet, threshold: float) -> pd.DataFrame:
+    """How each video went at a threshold, as ``diagnosis.video_list``."""
+    from yt8m_core import diagnosis
+
+    return diagnosis.video_list(scored(run, data), true_ranks(run, data), video_difficulty(run, data), threshold)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
+def why(run: Run, digest: str, label: int, _frames: NDArray[Any]) -> "Why":
+    """Why a label of a video, known by the digest of its frames, has its score."""
+    from yt8m_core.why import why
+
+    return why(state.model(run), _frames, label)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 import state
 from yt8m_core.data.dataset import Videos
@@ -63,7 +65,7 @@ def chosen_data() -> state.DataSet:
     return state.find_all_data(state.find_all_runs()[0].values())[st.session_state["data"]]
 
 
-def choose(key: str, value: str) -> Callable[[], None]:
+def choose(key: str, value: object) -> Callable[[], None]:
     """What a button does that sets a choice."""
 
     def set_it() -> None:
@@ -117,13 +119,17 @@ def videos_for(run: Run, data: state.DataSet) -> Videos:
     st.stop()
 
 
-def video_picker(videos: Videos) -> int:
-    """Choose a video: by its id, the next one, or any."""
+def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
+    """Choose a video: by its id, the next one of ``order`` or of the data set, or any of them."""
 
     def go(step: int | None) -> None:
         here = videos.find(st.session_state["video"]) or 0
-        there = random.randrange(len(videos)) if step is None else (here + step) % len(videos)
-        st.session_state["video"] = videos.id(there)
+        if order is not None:
+            found = np.flatnonzero(order == here)
+            here = int(found[0]) if len(found) else -1 if step == 1 else 0  # from elsewhere to the first, or the last
+        size = len(videos) if order is None else len(order)
+        there = random.randrange(size) if step is None else (here + step) % size
+        st.session_state["video"] = videos.id(there if order is None else int(order[there]))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(videos) <= MOST_LISTED:

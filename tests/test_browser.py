@@ -239,7 +239,7 @@ def test_file_is_uploaded_and_refused_or_predicted(browser: Browser, app: str, d
         chooser.set_input_files({"name": "mine.npz", "mimeType": "application/zip", "buffer": b"nothing of the kind"})
         expect(page.get_by_test_id("stAlert")).to_contain_text("mine.npz")
         chooser.set_input_files({"name": "mine.npz", "mimeType": "application/zip", "buffer": file.getvalue()})
-        expect(page.locator(".js-plotly-plot")).to_contain_text("Best labels of video mine")
+        expect(page.locator(".js-plotly-plot").first).to_contain_text("Best labels of video mine")
         settle(page, "Predictions")
         with page.expect_download() as download:
             page.get_by_role("button", name="Download all 120 as CSV").click()

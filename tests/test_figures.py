@@ -80,6 +80,13 @@ def frames_figure(cluster: Sequence[int] = (0, 1, 0)) -> go.Figure:
     return figures.frames(weights, cluster, LIKENESS, title="Video", scale="demo world", main_runs=[(1, 2)])
 
 
+CURVE = pd.DataFrame(
+    {"threshold": [0.0, 0.5, 1.0], "precision": [0.1, 0.6, np.nan], "recall": [1.0, 0.6, 0.0], "f1": [0.2, 0.6, 0.0]}
+)
+EXPERTS = pd.DataFrame({"expert": [1, 2, 0], "gate": [0.5, 0.3, 0.2], "answer": [0.8, 0.1, 0.0]})
+PARTNERS = pd.DataFrame({"name": ["Car", "Dog"], "score": [0.9, 0.1], "fixed": [0.02, 0.01], "trained": [0.05, -0.03]})
+SIDES = pd.DataFrame({"name": ["Car", "Dog"], "mean": [0.5, 0.3], "p a": [0.4, 0.3], "p b": [0.6, 0.3]})
+
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "rank_frequency": lambda: figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
     "cumulative_share": lambda: figures.cumulative_share(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
@@ -115,6 +122,13 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
     "gain": lambda: figures.gain(GAINS, scale="demo world"),
     "intervals": lambda: figures.intervals(RUNS, scale="demo world"),
+    "seconds": lambda: figures.seconds([0.2, -0.1, 0.4], title="Car", scale="demo world", main_runs=[(0, 1), (2, 3)]),
+    "experts": lambda: figures.experts(
+        EXPERTS.assign(part=EXPERTS["gate"] * EXPERTS["answer"]), title="Car", scale="demo world"
+    ),
+    "partners": lambda: figures.partners(PARTNERS, title="Car", scale="demo world", unit="probability"),
+    "side_by_side": lambda: figures.side_by_side(SIDES, ["a", "b"], title="Video", scale="demo world"),
+    "threshold_curve": lambda: figures.threshold_curve(CURVE, 0.3, title="All labels", scale="demo world"),
 }
 
 
@@ -553,3 +567,59 @@ def test_excess_draws_the_main_scene_only_where_it_is_known() -> None:
     assert "mean on the largest cluster 0.100" in subtitle(figure).replace("<br>", " ")
     assert "mean on the true main scene 0.300" in subtitle(figure).replace("<br>", " ")
     assert {round(shape.x0, 6) for shape in figure.layout.shapes} == {0.1, 0.3, 0}
+
+
+def test_predictions_give_the_label_of_a_bar_and_draw_the_threshold() -> None:
+    figure = figures.predictions(PREDICTIONS.assign(label=[7, 8, 9]), title="a", scale="demo world", threshold=0.25)
+    assert [bar.customdata.tolist() for bar in figure.data] == [[["Car", 7], ["Game", 9]], [["Dog", 8]]]
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.25, 0.25)]
+
+
+def test_seconds_are_told_apart_by_their_side_and_the_main_scene_is_shaded() -> None:
+    figure = EXAMPLES["seconds"]()
+    speaks, against = figure.data
+    assert (speaks.x.tolist(), speaks.y.tolist()) == ([0, 2], [0.2, 0.4])
+    assert (against.x.tolist(), against.y.tolist()) == ([1], [-0.1])
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(-0.5, 0.5), (1.5, 2.5)]
+    assert "strongest at second 2 of 3" in subtitle(figure)
+
+
+def test_experts_are_named_and_their_parts_summed() -> None:
+    figure = EXAMPLES["experts"]()
+    gates, answers = figure.data
+    assert list(gates.x) == list(answers.x) == ["expert 1", "expert 2", "always no"]
+    assert (list(gates.y), list(answers.y)) == ([0.5, 0.3, 0.2], [0.8, 0.1, 0.0])
+    assert subtitle(figure).endswith("0.430")
+
+
+def test_partners_are_drawn_in_order_by_what_each_matrix_adds() -> None:
+    figure = EXAMPLES["partners"]()
+    fixed, trained = figure.data
+    assert (fixed.x.tolist(), trained.x.tolist()) == ([0.02, 0.01], [0.05, -0.03])
+    assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
+    low, high = figure.layout.yaxis.range
+    assert low > high
+    assert "probability" in figure.layout.xaxis.title.text
+
+
+def test_runs_side_by_side_have_a_symbol_each() -> None:
+    dots = EXAMPLES["side_by_side"]().data
+    assert [(trace.name, trace.x.tolist()) for trace in dots] == [
+        ("a", [0.4, 0.3]), ("b", [0.6, 0.3]), ("mean of all", [0.5, 0.3]),
+    ]  # fmt: skip
+    six = SIDES.assign(**{f"p {n}": 0.1 for n in range(7)})
+    looks = {trace.marker.symbol for trace in figures.side_by_side(six, list("012345"), title="v", scale="x").data}
+    assert len(looks) == 7
+    with pytest.raises(UserError, match="7 runs; expected at most 6"):
+        figures.side_by_side(six, list("0123456"), title="v", scale="x")
+
+
+def test_threshold_curve_marks_the_threshold_and_names_the_best() -> None:
+    figure = EXAMPLES["threshold_curve"]()
+    assert {line.name: list(line.y)[:2] for line in figure.data} == {
+        "precision": [0.1, 0.6], "recall": [1.0, 0.6], "F1": [0.2, 0.6],
+    }  # fmt: skip
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.3, 0.3)]
+    assert subtitle(figure) == "demo world · best F1 0.600 at 0.50"
+    nothing = CURVE.assign(precision=np.nan, recall=np.nan, f1=np.nan)
+    assert subtitle(figures.threshold_curve(nothing, 0.3, title="a", scale="x")) == "x"

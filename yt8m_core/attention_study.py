@@ -76,7 +76,7 @@ def study(
     for batch in Loader(videos, np.split(chosen, range(BATCH, len(chosen), BATCH))):
         with torch.inference_mode():
             frames, mask = model.prepare(batch.frames, batch.num_frames)
-            attention = model.judge(frames, mask)[1].attention
+            attention = model.score(frames, mask)[1].attention
         assert attention is not None  # the pooling attends
         for row, (video, T) in enumerate(zip(batch.videos.tolist(), batch.num_frames.tolist(), strict=True)):
             about = {"video": video, "id": videos.id(video), "frames": T}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from yt8m_core.average_precision import Best, class_sums
 from yt8m_core.scored import Scored
+from yt8m_core.verdicts import BEST, edge
 
 THRESHOLDS = np.linspace(0, 1, 101)
 """The thresholds of ``ThresholdCounts``: 0.00, 0.01, …, 1.00."""
@@ -157,3 +158,20 @@ def expected_together(scored: Scored, labels: NDArray[np.int64]) -> NDArray[np.f
     both = p.T @ p
     np.fill_diagonal(both, p.sum(axis=0))
     return both
+
+
+def video_list(scored: Scored, ranks: pd.DataFrame, difficulty: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """How each scored video went: what ``video_difficulty`` says of it, and misses and false alarms.
+
+    ``misses`` and ``false_alarms`` count the labels that ``verdicts`` calls so; ``ranks`` is of ``true_ranks``.
+    """
+    N, C = scored.probabilities.shape
+    least = edge(threshold)
+    predicted = np.empty(N, np.int64)
+    step = max(1, CHUNK // C)
+    for first in range(0, N, step):
+        predicted[first : first + step] = (scored.probabilities[first : first + step] >= least).sum(axis=1)
+    above = ranks["probability"].to_numpy() >= least
+    hits = np.bincount(ranks["row"][above], minlength=N)
+    misses = np.bincount(ranks["row"][~above & (ranks["rank"] > BEST).to_numpy()], minlength=N)
+    return difficulty.assign(misses=misses, false_alarms=predicted - hits)

@@ -106,20 +106,18 @@ class VideoClassifier(nn.Module):
         In the place of the frames there may be their summaries [B, s]; the trace is then without attention.
         ``targets`` [B, C] go to the pooling alone: adaptive noise needs them while it trains.
         """
-        if self.pooling is None or frames.ndim > 2:
-            return self.judge(*self.prepare(frames, num_frames), targets)
+        if self.pooling is None or frames.ndim == 3:
+            return self.score(*self.prepare(frames, num_frames), targets)
         vector = cast(PooledOnce, self.pooling).finish(frames, num_frames, targets)
-        classified: Scores = self.classification(vector)
-        processed: Scores = self.label_processing(classified)
-        return processed, Trace(None, vector, classified, processed)
+        return self._scores_of(self.classification(vector), vector, None)
 
-    def judge(self, frames: Tensor, mask: Tensor, targets: Tensor | None = None) -> tuple[Scores, Trace]:
-        """What ``forward`` does with prepared frames [B, T, D of the fusion] and their mask [B, T]."""
-        attention = vector = None
+    def score(self, frames: Tensor, mask: Tensor, targets: Tensor | None = None) -> tuple[Scores, Trace]:
+        """Frames [B, T, D of the fusion] and mask [B, T], as ``prepare`` gives them → what ``forward`` returns."""
         if self.pooling is None:
-            classified: Scores = self.classification(frames, mask)
-        else:
-            vector, attention = self.pooling(frames, mask, targets)
-            classified = self.classification(vector)
+            return self._scores_of(self.classification(frames, mask), None, None)
+        vector, attention = self.pooling(frames, mask, targets)
+        return self._scores_of(self.classification(vector), vector, attention)
+
+    def _scores_of(self, classified: Scores, vector: Tensor | None, attention: Tensor | None) -> tuple[Scores, Trace]:
         processed: Scores = self.label_processing(classified)
         return processed, Trace(attention, vector, classified, processed)

@@ -50,7 +50,7 @@ def _predict(model: VideoClassifier, seen: torch.Tensor, parts: Sequence[Positio
     for row, part in zip(rows, parts, strict=True):
         row[: len(part)] = part
     index = torch.from_numpy(rows)  # [parts, T']
-    scores, _ = model.judge(seen[index], index != padding)
+    scores, _ = model.score(seen[index], index != padding)
     return scores.p.float().numpy()
 
 

@@ -11,15 +11,18 @@ from yt8m_core.figures.pairs import against_truth, gap_by_weight, overview
 from yt8m_core.figures.runs import intervals, learning_curve
 from yt8m_core.figures.seconds import excess, frames, left_out, parts, two_attentions
 from yt8m_core.figures.video import attention, predictions
+from yt8m_core.figures.why import SYMBOLS, experts, partners, seconds, side_by_side, threshold_curve
 
 __all__ = [
     "LARGEST_WINDOW",
+    "SYMBOLS",
     "against_truth",
     "attention",
     "correlation",
     "cumulative_share",
     "differences",
     "excess",
+    "experts",
     "frames",
     "gain",
     "gain_by_band",
@@ -30,9 +33,13 @@ __all__ = [
     "left_out",
     "noise_strength",
     "overview",
+    "partners",
     "parts",
     "precision_by_label",
     "predictions",
     "rank_frequency",
+    "seconds",
+    "side_by_side",
+    "threshold_curve",
     "two_attentions",
 ]

@@ -78,14 +78,15 @@ def attention(
     return figure
 
 
-def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
+def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float | None = None) -> go.Figure:
     """The best labels of one video as bars, best on top; true labels carry a tick and another colour and pattern.
 
     Args:
         table: name, score (probability), true (whether the ground truth has it; NA throughout where it is not known),
-            20 rows or fewer.
+            20 rows or fewer; label, where a clicked bar is to give it as the second of its ``customdata``.
         title: Names the video.
         scale: What made the numbers.
+        threshold: where to draw a line, if anywhere.
 
     >>> table = pd.DataFrame({"name": ["Dog", "Car"], "score": [0.2, 0.9], "true": [False, True]})
     >>> [(bar.name, bar.x.tolist(), list(bar.text)) for bar in predictions(table, title="a", scale="demo world").data]
@@ -110,13 +111,15 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             text=[f"{sign}{score:.3f}" for score in rows["score"]],
             textposition="outside",
             cliponaxis=False,
-            customdata=rows[["name"]],
+            customdata=rows[[column for column in ("name", "label") if column in rows]],
             hovertemplate="%{customdata[0]}: %{x:.4f}<extra>" + name + "</extra>",
         )
     found = f"{counted(int(true.sum()), 'true label')} among the best {len(ranked)}"
     style(figure, title, scale, "true labels not known" if unknown else found)
     # Room for the numbers behind the bars.
-    figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * float(ranked["score"].max())])
+    figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * max(0.001, ranked["score"].max())])
+    if threshold is not None:
+        figure.add_vline(threshold, line={"color": GREY, "dash": "dash"})
     figure.update_yaxes(
         title_text="label, by rank",
         tickmode="array",

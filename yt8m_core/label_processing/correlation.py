@@ -124,6 +124,25 @@ class Correlation(nn.Module):
                 total = total + weight * torch.einsum("ij,bj...->bi...", rows, scores)
         return total
 
+    def added_to(self, label: int, scores: Scores) -> tuple[Tensor, Tensor]:
+        """What each label adds to one: β M[c, j] O_j and γ M'[c, j] O_j, each [B, C]; their sums are ``others`` of it.
+
+        In the space "expert_logit" an expert's share counts by its gate.
+        """
+        values = scores.p if self.space == "prob" else scores.log_p - scores.log_not_p  # [B, C]
+        if self.space == "expert_logit" and scores.mixture is not None:
+            log_gates, experts = scores.mixture
+            gates = log_gates[:, label, : experts.shape[2]].exp()  # [B, k]
+            values = torch.einsum("bk,bjk->bj", gates, experts)
+        parts = []
+        for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained)):
+            if matrix is None:
+                parts.append(torch.zeros_like(values))
+            else:
+                rows = matrix.T if self.by_columns else matrix
+                parts.append(weight * at_least_float32(rows[label]) * values)
+        return parts[0], parts[1]
+
 
 def log_of(part: Tensor, rest: Tensor) -> Tensor:
     """log of part, where part + rest = 1, from the smaller of the two, the other having rounded its digits away."""
