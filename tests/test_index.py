@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,9 +36,9 @@ def read_shards(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the shards that are read from here on."""
     names: list[str] = []
 
-    def counted(path: str, schema: index.Schema) -> pa.Table:
-        names.append(Path(path).stem)
-        return index_shard(path, schema)
+    def counted(shard: index.Shard, *rest: Any) -> index.Rows:
+        names.append(Path(shard.path).stem)
+        return index_shard(shard, *rest)
 
     monkeypatch.setattr(index, "index_shard", counted)
     return names

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.checkpoint import Position, resume, save
+from yt8m_core.data.bad_records import warn_of_bad
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
@@ -50,11 +51,19 @@ def learning_rate(training: Training, examples: int) -> float:
     return training.learning_rate * training.decay ** (examples // training.decay_examples)
 
 
-def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", progress: Progress = silent) -> Run:
+def train(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    accelerator: str = "auto",
+    skip_bad: bool = False,
+    progress: Progress = silent,
+) -> Run:
     """Train an experiment and leave a finished run folder.
 
     A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is. Under
     ``torchrun`` all its processes train together, each on its part of every batch, with the result of one process.
+    ``skip_bad`` leaves bad records out, and is no part of the experiment: whoever repeats it is asked again.
 
     Raises:
         UserError: the data cannot be used, a slot is unknown, or the folder holds another experiment.
@@ -71,8 +80,12 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
     if begun and begun.finished:
         return begun
     with fabric.rank_zero_first():  # which leaves the index to the others
-        videos = open_data(experiment, experiment.data.train, progress=progress)
-        validation = open_data(experiment, experiment.data.validation, progress=progress)
+        videos, validation = (
+            open_data(experiment, data, skip_bad=skip_bad, progress=progress)
+            for data in (experiment.data.train, experiment.data.validation)
+        )
+    if fabric.is_global_zero:
+        warn_of_bad([*videos.bad, *validation.bad])
     labels = np.concatenate([videos.label_values, validation.label_values])
     vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, labels)
     _check(videos, validation, vocabulary, experiment)
@@ -82,6 +95,8 @@ def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", pr
         scale_of(experiment.data.train, len(videos)),
         len(videos),
         len(validation),
+        len(videos.bad),
+        len(validation.bad),
     )
     if begun and begun.facts != facts:
         raise UserError(
