@@ -189,6 +189,7 @@ def test_shard_is_refused_when_it_was_changed_after_opening(
     assert (videos.frames(4) == expected[4].expected_frames).all()
 
 
+@pytest.mark.fault
 def test_label_is_refused_with_its_place_when_beyond_the_classes(tmp_path: Path) -> None:
     write(tmp_path / "a.tfrecord", small("a", (0, 4)), small("b", None), small("c", (2, 7)), small("d", (9,)))
     videos = opened(tmp_path)

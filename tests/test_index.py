@@ -198,6 +198,7 @@ def test_index_is_made_again_when_the_stored_one_is(
     assert read_shards == []
 
 
+@pytest.mark.fault
 def test_index_is_made_again_when_any_bit_of_its_columns_has_flipped(folder: Path) -> None:
     """Or features would be read from the wrong places without a word."""
     good, path = indexed(folder), stored()[0]
@@ -212,6 +213,7 @@ def test_index_is_made_again_when_any_bit_of_its_columns_has_flipped(folder: Pat
     assert position > 500
 
 
+@pytest.mark.fault
 def test_index_is_whole_when_two_threads_make_it_at_once(folder: Path) -> None:
     made: list[Index] = []
     for _ in range(10):

@@ -122,7 +122,6 @@ def test_index_with_gaps_serves_only_whoever_accepts_them(folder: Path, read_sha
     assert read_shards == ["b"]
 
 
-@pytest.mark.fault
 def test_index_without_gaps_serves_both_when_the_shards_are_mended(folder: Path, read_shards: list[str]) -> None:
     opened(folder, skip_bad=True)
     for name in "bc":
