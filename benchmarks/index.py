@@ -15,8 +15,9 @@ from benchmarks.measure import row, take_turns
 from benchmarks.reader import STREAMS, mapped, synthetic_index
 from yt8m_core.data import index as module
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.index import COLUMNS, Index, Shard, index_shard
+from yt8m_core.data.index import COLUMNS, Index, index_shard
 from yt8m_core.data.scan import Schema
+from yt8m_core.data.shard import Shard
 
 VIDEOS, SHARDS, CLASSES = 5_700_000, 3844, 4716
 PASSES = 4
@@ -29,11 +30,11 @@ def making_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
     which a data set of terabytes does not notice, is paid before.
     """
 
-    jobs = [(shard.path, index.schema) for shard in index.shards] * PASSES  # long enough to divide between two
+    jobs = [(shard, index.schema) for shard in index.shards] * PASSES  # long enough to divide between two
 
     def ours() -> None:
-        for path, schema in jobs:
-            index_shard(path, schema)
+        for shard, schema in jobs:
+            index_shard(shard, schema)
 
     shards = mapped(index)
     spans = list(zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True))

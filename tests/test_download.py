@@ -292,6 +292,7 @@ def test_wrong_md5_is_fetched_again(tmp_path: Path, server: FileServer, shards: 
     assert server.ranges(BF) == [None, None, None]
 
 
+@pytest.mark.fault
 def test_md5_that_stays_wrong_is_told_and_the_other_shards_come(
     tmp_path: Path, server: FileServer, shards: dict[str, bytes]
 ) -> None:

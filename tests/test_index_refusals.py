@@ -105,6 +105,7 @@ def test_data_set_is_refused_when_its_levels_are_mixed(tmp_path: Path, level: st
     assert stored() == []
 
 
+@pytest.mark.fault
 def test_duplicate_ids_are_refused_with_both_places_when_in_one_shard_or_two(folder: Path) -> None:
     write(folder / "c.tfrecord", small("c0"), small("a2"), small("c1"))
     assert refusal(folder) == (
@@ -125,6 +126,7 @@ def test_bad_record_is_refused_at_any_later_opening_when_the_rest_was_indexed(fo
     assert indexed(folder).table.num_rows == good.table.num_rows
 
 
+@pytest.mark.fault
 def test_length_of_3_gib_is_refused_in_little_memory_when_its_checksum_is_right(tmp_path: Path) -> None:
     length = (3 << 30).to_bytes(8, "little")
     path = tmp_path / "a.tfrecord"

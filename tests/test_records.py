@@ -43,6 +43,7 @@ def test_shard_equals_the_reference_when_written_and_reads_back(
     assert read(path.read_bytes()) == stored
 
 
+@pytest.mark.fault
 def test_written_shard_leaves_nothing_when_its_records_fail(tmp_path: Path) -> None:
     def failing() -> Iterator[bytes]:
         yield b"x" * 100_000
@@ -82,6 +83,7 @@ SHARD = framed(b"first", b"", b"the third")
 BORDERS = {0: 0, 21: 1, 37: 2, len(SHARD): 3}  # where a record ends → how many are there
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("size", range(len(SHARD) + 1))
 def test_truncated_shard_is_refused_when_cut_inside_a_record(size: int) -> None:
     if size in BORDERS:
@@ -95,6 +97,7 @@ def test_truncated_shard_is_refused_when_cut_inside_a_record(size: int) -> None:
     assert f"found {begun if begun < 12 else begun - 12} bytes" in str(error.value)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("bit", range(8))
 def test_damaged_shard_is_refused_when_any_bit_is_flipped(bit: int) -> None:
     for position in range(len(SHARD)):

@@ -175,6 +175,7 @@ class Ensemble:
         *,
         weights: Sequence[float] = (),
         kind: str = "probability",
+        skip_bad: bool = False,
         progress: Progress = silent,
     ) -> "Ensemble":
         """Open run folders, and Parquets of full scores, as an ensemble on DATA; without weights all count alike.
@@ -190,7 +191,7 @@ class Ensemble:
             if not run.vocabulary.frame().equals(runs[0].vocabulary.frame()):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
-        every = [open_data_of(run, data, progress=progress) for run in runs]
+        every = [open_data_of(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
         scorers = {}
         for member in members:
             if member.suffix == ".parquet":

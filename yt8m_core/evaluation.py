@@ -32,19 +32,22 @@ class Evaluation:
     predictions: pd.DataFrame  # id, labels [20] best first, scores [20], true_labels
 
 
-def open_data(experiment: Experiment, data: str | Path, *, progress: Progress = silent) -> Videos:
+def open_data(
+    experiment: Experiment, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent
+) -> Videos:
     """Open DATA as an experiment reads it: its streams, its number of frames. Raises UserError as the index does."""
     return open_videos(
         data,
         max_frames=experiment.data.max_frames,
         streams=experiment.data.streams or None,
+        skip_bad=skip_bad,
         progress=lambda done, total: progress(f"indexing {data}", done, total),
     )
 
 
-def open_data_of(run: Run, data: str | Path, *, progress: Progress = silent) -> Videos:
+def open_data_of(run: Run, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent) -> Videos:
     """Open DATA for a run. Raises UserError where its features or its labels are not those that the run knows."""
-    videos = open_data(run.experiment, data, progress=progress)
+    videos = open_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
     if videos.schema != run.facts.schema:
         raise UserError(
             describe(videos.schema), where=str(data), expected=f"{describe(run.facts.schema)}, as run '{run.name}' has"

@@ -47,6 +47,8 @@ class Facts:
     scale: str  # "demo", "sample" or "paper": which world the numbers are about
     train_videos: int
     validation_videos: int
+    train_bad_records: int = 0  # left out
+    validation_bad_records: int = 0
 
 
 def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":

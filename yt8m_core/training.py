@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.checkpoint import Position, resume, save
+from yt8m_core.data.bad_records import warn_of_bad
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
 from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
@@ -42,12 +43,20 @@ CHECKPOINT_STEPS = 1000  # a multiple of it
 CHECKPOINT_SECONDS = 300  # or when so many have passed, for steps that take long
 
 
-def train(experiment: Experiment, folder: Path, *, accelerator: str = "auto", progress: Progress = silent) -> Run:
+def train(
+    experiment: Experiment,
+    folder: Path,
+    *,
+    accelerator: str = "auto",
+    skip_bad: bool = False,
+    progress: Progress = silent,
+) -> Run:
     """Train an experiment and leave a finished run folder.
 
     A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is. SIGTERM
     ends a training between two steps, with a checkpoint; killed in any other way it goes on from the last one. Under
     ``torchrun`` all its processes train together, each on its part of every batch, with the result of one process.
+    ``skip_bad`` leaves bad records out, and is no part of the experiment: whoever repeats it is asked again.
 
     Raises:
         UserError: the data cannot be used, a slot is unknown, the folder holds another experiment or another training
@@ -73,8 +82,12 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, progress: Progr
             (folder / "checkpoint.safetensors").unlink(missing_ok=True)
         return begun
     with fabric.rank_zero_first():  # which leaves the index to the others
-        videos = open_data(experiment, experiment.data.train, progress=progress)
-        validation = open_data(experiment, experiment.data.validation, progress=progress)
+        videos, validation = (
+            open_data(experiment, data, skip_bad=skip_bad, progress=progress)
+            for data in (experiment.data.train, experiment.data.validation)
+        )
+    if fabric.is_global_zero:
+        warn_of_bad([*videos.bad, *validation.bad])
     labels = np.concatenate([videos.label_values, validation.label_values])
     vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, labels)
     _check(videos, validation, vocabulary, experiment)
@@ -84,6 +97,8 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, progress: Progr
         scale_of(experiment.data.train, len(videos)),
         len(videos),
         len(validation),
+        len(videos.bad),
+        len(validation.bad),
     )
     if begun and begun.facts != facts:
         raise UserError(

@@ -60,22 +60,22 @@ def download(
     print(f"{opened.folder}: {len(opened.shards):,} shards with the right md5, {fetched:,} bytes fetched")
 
 
-def index(data: DataArgument, streams: tuple[str, ...] = ()) -> None:
+def index(data: DataArgument, streams: tuple[str, ...] = (), skip_bad: bool = False) -> None:
     """Read every record once, check it, and note where its features lie.
 
     Args:
         data: A shard, a folder of shards, or a glob.
         streams: Feature streams of your own as name:width; those of YouTube-8M and AudioSet are recognised.
+        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
     from yt8m_core.evaluation import describe
 
-    videos = _videos(data, streams)
+    videos = _videos(data, streams, skip_bad)
     labelled = int(videos.labelled.sum())
     frames = f", {videos.num_frames.mean():.1f} frames a video" if videos.schema.level == "frame" else ""
     print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe(videos.schema)}{frames}")
-    print(
-        f"{labelled:,} with labels, {len(videos.label_values) / max(labelled, 1):.2f} labels a video, all records sound"
-    )
+    sound = f"{len(videos.bad):,} bad records left out" if videos.bad else "all records sound"
+    print(f"{labelled:,} with labels, {len(videos.label_values) / max(labelled, 1):.2f} labels a video, {sound}")
 
 
 def labels(
@@ -84,6 +84,7 @@ def labels(
     minimum_support: int = 10,
     pairs: int = 20,
     streams: tuple[str, ...] = (),
+    skip_bad: bool = False,
 ) -> None:
     """Show how often the labels occur, and which occur together.
 
@@ -93,11 +94,12 @@ def labels(
         minimum_support: Pairs in fewer videos are left out.
         pairs: How many pairs to show.
         streams: Feature streams of your own as name:width.
+        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
     from yt8m_core import label_statistics as statistics
     from yt8m_core.data.vocabulary import vocabulary_of
 
-    videos = _videos(data, streams)
+    videos = _videos(data, streams, skip_bad)
     names = vocabulary_of(data, vocabulary, videos.label_values)
     videos.check_labels(names.num_classes)
     matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
@@ -116,10 +118,16 @@ def labels(
     print(strongest.drop(columns=["label_a", "label_b"]).to_string(index=False, float_format="%.3f"))
 
 
-def _videos(data: str, streams: tuple[str, ...]) -> "Videos":
+def _videos(data: str, streams: tuple[str, ...], skip_bad: bool) -> "Videos":
+    from yt8m_core.data.bad_records import warn_of_bad
     from yt8m_core.data.dataset import open_videos
 
     bars = Bars()
-    return open_videos(
-        data, streams=streams_of(streams), progress=lambda done, total: bars(f"indexing {data}", done, total)
+    videos = open_videos(
+        data,
+        streams=streams_of(streams),
+        skip_bad=skip_bad,
+        progress=lambda done, total: bars(f"indexing {data}", done, total),
     )
+    warn_of_bad(videos.bad)
+    return videos

@@ -35,6 +35,7 @@ def train(
     compile: bool | None = None,
     pool_once: str | None = None,
     seed: int | None = None,
+    skip_bad: bool = False,
 ) -> None:
     """Train one experiment; the same command goes on where an earlier one was stopped.
 
@@ -67,6 +68,7 @@ def train(
         pool_once: How the vectors of a pooling without weights are kept for all epochs and later trainings: float32,
             bfloat16 in half the room, or no to read the frames each time (float32).
         seed: Of the weights and of the order of the videos (0).
+        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
     from yt8m_core.experiment import Experiment, Slot
     from yt8m_core.learner import keep_freed_memory
@@ -103,37 +105,45 @@ def train(
         if name not in values["data"]:
             raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
     keep_freed_memory()
-    trained = train_experiment(Experiment.from_dict(values), run, progress=Bars())
+    trained = train_experiment(Experiment.from_dict(values), run, skip_bad=skip_bad, progress=Bars())
     if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
         print(f"{trained.path}: {trained.experiment}")
         print(f"{gap_of(trained.metrics['validation'])} ({trained.facts.scale})")
 
 
-def evaluate(run: RunArgument, data: str, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
+def evaluate(
+    run: RunArgument,
+    data: str,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    skip_bad: bool = False,
+) -> None:
     """Measure a run on a data set.
 
     Args:
         run: A run folder.
         data: A shard, a folder of shards, or a glob.
         as_json: Print the metrics as JSON.
+        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
+    from yt8m_core.data.bad_records import warn_of_bad
     from yt8m_core.evaluation import evaluate as evaluate_model
     from yt8m_core.evaluation import open_data_of
     from yt8m_core.runs import Run
 
     opened, bars = Run.open(run), Bars()
     model = opened.load_model()
-    videos = open_data_of(opened, data, progress=bars)
+    videos = open_data_of(opened, data, skip_bad=skip_bad, progress=bars)
+    warn_of_bad(videos.bad)
     metrics = evaluate_model(model, videos, num_classes=opened.facts.num_classes, progress=bars).metrics
     if as_json:
-        print(json.dumps({"run": str(run), "data": data, **metrics}))
+        print(json.dumps({"run": str(run), "data": data, "bad_records": len(videos.bad), **metrics}))
         return
     print(f"{opened.path} on {data}: {gap_of(metrics)}")
     for name, value in metrics.items():
         print(f"  {name}: {value:.6g}")
 
 
-def predict(run: RunArgument, data: str, output: Path) -> None:
+def predict(run: RunArgument, data: str, output: Path, skip_bad: bool = False) -> None:
     """Write what a run says of every video.
 
     A .csv is that of the Kaggle competitions of 2017 and 2018, the 20 best labels of each video. A .parquet has all
@@ -143,14 +153,17 @@ def predict(run: RunArgument, data: str, output: Path) -> None:
         run: A run folder.
         data: A shard, a folder of shards, or a glob; labels are not needed.
         output: The file to write, .csv or .parquet.
+        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
+    from yt8m_core.data.bad_records import warn_of_bad
     from yt8m_core.evaluation import open_data_of, score
     from yt8m_core.prediction import write_predictions
     from yt8m_core.runs import Run
 
     opened, bars = Run.open(run), Bars()
     model = opened.load_model()
-    videos = open_data_of(opened, data, progress=bars)
+    videos = open_data_of(opened, data, skip_bad=skip_bad, progress=bars)
+    warn_of_bad(videos.bad)
     write_predictions(score(model, videos, progress=bars), videos, output)
     print(f"{output}: {len(videos):,} videos")
 
@@ -161,6 +174,7 @@ def ensemble(
     output: Path | None = None,
     weights: tuple[float, ...] = (),
     average: str = "probability",
+    skip_bad: bool = False,
 ) -> None:
     """Average what several runs say, and show how good each is and how alike they are.
 
@@ -170,12 +184,15 @@ def ensemble(
         output: A .csv or .parquet file to write the ensemble's predictions to.
         weights: One number a member; without them all count alike.
         average: Of probability, or of logit.
+        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
+    from yt8m_core.data.bad_records import warn_of_bad
     from yt8m_core.ensemble import Ensemble
     from yt8m_core.prediction import write_predictions
 
     bars = Bars()
-    opened = Ensemble.open(members, data, weights=weights, kind=average, progress=bars)
+    opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=bars)
+    warn_of_bad(opened.videos.bad)
     comparison = opened.compare()
     scored = opened.score(comparison, bars)
     if output is not None:

@@ -1,7 +1,5 @@
 """Random access to the videos of a data set, through its index: a video is one strided copy a stream."""
 
-import mmap
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,17 +11,18 @@ from numpy.typing import DTypeLike, NDArray
 
 from yt8m_core.data.index import Index, Progress, open_index
 from yt8m_core.data.scan import Schema, Streams, frame_header, interpret
+from yt8m_core.data.shard import OpenShard
 from yt8m_core.errors import UserError
 
 
 def _most_open_shards() -> int:
-    """Maps open at a time: each holds a file descriptor, and a quarter of what a process may have is left to them."""
+    """Open at a time: each holds two file descriptors, and a quarter of what a process may have is left to them."""
     try:
         import resource
     except ImportError:  # Windows, which has thousands
         return 1024
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 16 if allowed == resource.RLIM_INFINITY else allowed // 4
+    return 1 << 16 if allowed == resource.RLIM_INFINITY else allowed // 8
 
 
 OPEN_SHARDS = _most_open_shards()
@@ -38,12 +37,14 @@ class Videos:
         num_frames: int64 [N], frames that are used: at most ``max_frames`` (section 2.2: the first 300 seconds).
         label_values, label_offsets: the labels of video i are ``label_values[label_offsets[i]:label_offsets[i + 1]]``.
         labelled: bool [N], False for the videos of a test shard, whose labels were never given.
+        bad: the records of the shards that are left out.
     """
 
     def __init__(self, index: Index, *, max_frames: int = 300) -> None:
         table = index.table
         self.schema: Schema = index.schema
         self.shards = index.shards
+        self.bad = index.bad
         self.max_frames = max_frames
         self.num_frames: NDArray[np.int64] = np.minimum(table["num_frames"].to_numpy(), max_frames).astype(np.int64)
         labels = _only_chunk(table["labels"])
@@ -66,7 +67,7 @@ class Videos:
             (slice(end - dim, end), dim, len(frame_header(dim)) + dim)
             for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
         ]
-        self._map = lru_cache(OPEN_SHARDS)(self._open_shard)
+        self._opened = lru_cache(OPEN_SHARDS)(lambda number: OpenShard(self.shards[number]))
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -110,7 +111,8 @@ class Videos:
 
         At video level (T = 1) ``out`` must be contiguous.
 
-        Raises UserError where a shard is no longer the file that was indexed.
+        Each shard is looked at before it is read: once a video at frame level, once a batch at video level, where a
+        look takes as long as a copy. Raises UserError where it is no longer the file that was indexed.
         """
         regular = self._regular[batch]
         rows = np.flatnonzero(regular)
@@ -119,7 +121,9 @@ class Videos:
             video, length = batch[row], self.num_frames[batch[row]]
             shard, start, end = int(self._shard[video]), self._start[video], self._end[video]
             path, record = self.shards[shard].path, int(self._record[video])
-            out[row, :length] = interpret(self._map(shard)[start:end], self.schema, path, record).frames[:length]
+            opened = self._opened(shard)
+            opened.check()
+            out[row, :length] = interpret(opened.data[start:end], self.schema, path, record).frames[:length]
             out[row, length:] = 0
 
     # Both make lists of plain ints first: to index the arrays once a video costs more than to copy a video's floats.
@@ -128,9 +132,10 @@ class Videos:
         """A stream of a video is one strided copy, during which NumPy lets the other threads run."""
         places = zip(*(of[videos].tolist() for of in (self._shard, self._offsets, self.num_frames)), strict=True)
         for row, (shard, offsets, length) in zip(rows.tolist(), places, strict=True):
-            data, frames = self._map(shard), out[row]
+            opened, frames = self._opened(shard), out[row]
+            opened.check()
             for (columns, dim, stride), offset in zip(self._columns, offsets, strict=True):
-                frames[:length, columns] = np.ndarray((length, dim), np.uint8, data, offset, (stride, 1))
+                frames[:length, columns] = np.ndarray((length, dim), np.uint8, opened.data, offset, (stride, 1))
             frames[length:] = 0
 
     def _copy_vectors(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
@@ -142,10 +147,15 @@ class Videos:
         sizes = [4 * dim for _, dim in self.schema.streams]
         starts = (rows * sum(sizes)).tolist()
         streams = list(enumerate(sizes))
+        checked: set[int] = set()
         for at, shard, offsets in zip(
             starts, self._shard[videos].tolist(), self._offsets[videos].tolist(), strict=True
         ):
-            data = self._map(shard)
+            opened = self._opened(shard)
+            if shard not in checked:
+                opened.check()
+                checked.add(shard)
+            data = opened.data
             for stream, size in streams:
                 offset = offsets[stream]
                 target[at : at + size] = data[offset : offset + size]
@@ -163,27 +173,13 @@ class Videos:
                 advice="The vocabulary or the run belongs to another edition of the data set.",
             )
 
-    def _open_shard(self, number: int) -> memoryview:
-        shard = self.shards[number]
-        try:
-            with open(shard.path, "rb") as file:
-                now = os.fstat(file.fileno())
-                if (now.st_size, now.st_mtime_ns) == (shard.size, shard.mtime_ns):
-                    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        except FileNotFoundError:
-            raise UserError(
-                "the shard is gone", where=shard.path, advice="Put it back, or open the data anew."
-            ) from None
-        except OSError as error:
-            raise UserError(f"cannot be read: {error.strerror}", where=shard.path) from None
-        raise UserError("the shard has changed since it was indexed", where=shard.path, advice="Open the data anew.")
-
 
 def open_videos(
     data: str | Path,
     *,
     max_frames: int = 300,
     streams: Streams | None = None,
+    skip_bad: bool = False,
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Videos:
@@ -191,7 +187,8 @@ def open_videos(
 
     Raises UserError as ``open_index`` does.
     """
-    return Videos(open_index(data, streams=streams, processes=processes, progress=progress), max_frames=max_frames)
+    index = open_index(data, streams=streams, skip_bad=skip_bad, processes=processes, progress=progress)
+    return Videos(index, max_frames=max_frames)
 
 
 def _only_chunk(column: pa.ChunkedArray) -> Any:

@@ -3,18 +3,21 @@
 Every checksum and frame header is verified in that pass, in several processes, so that reading a video afterwards is
 nothing but copies from the memory map. The table lives in the workspace, not beside the shards, which are often on a
 read-only disk. A shard whose size or time has changed is read again; the others are kept.
+
+A bad record ends the pass, unless it is asked to leave such records out (``skip_bad``). What was left out stands in the
+index, which then serves nobody who did not ask for that: the table is one thing, to accept its gaps another.
 """
 
 import hashlib
 import json
-import mmap
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from glob import glob
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,15 +27,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from yt8m_core.data.records import payloads
+from yt8m_core.data.bad_records import BadRecord
+from yt8m_core.data.records import RecordError, walk
 from yt8m_core.data.scan import Schema, Streams, detect, scan
+from yt8m_core.data.shard import OpenShard, Shard, let_settle, readable
 from yt8m_core.errors import UserError
 from yt8m_core.files import replacing
 from yt8m_core.workspace import workspace
 
-FORMAT = 1
+FORMAT = 2
 # Below this many bytes a second process costs more than it brings.
 PARALLEL_BYTES = 256 << 20
+# Where bad records are left out, so many of a shard are asked what the data set holds.
+TRIED = 100
 
 COLUMNS = pa.schema(
     {
@@ -51,21 +58,13 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One file of a data set, as it was when it was read."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
 class Index:
     """The table of a data set: ``COLUMNS``, a row a video, in the order of the shards."""
 
     schema: Schema
     shards: tuple[Shard, ...]
     table: pa.Table
+    bad: tuple[BadRecord, ...] = ()  # what was left out
 
 
 def find_shards(data: str | Path) -> list[Path]:
@@ -75,7 +74,7 @@ def find_shards(data: str | Path) -> list[Path]:
     """
     named = _expanded(data)
     path = named.absolute()
-    with _readable(path):
+    with readable(path):
         is_file, is_folder = path.is_file(), path.is_dir()
     if is_file:
         return [path]
@@ -103,78 +102,94 @@ def _expanded(data: str | Path) -> Path:
         raise UserError(f"nobody has the home folder that '{data}' names") from None
 
 
-@contextmanager
-def _readable(path: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
-
-
 def open_index(
-    data: str | Path, *, streams: Streams | None = None, processes: int | None = None, progress: Progress | None = None
+    data: str | Path,
+    *,
+    streams: Streams | None = None,
+    skip_bad: bool = False,
+    processes: int | None = None,
+    progress: Progress | None = None,
 ) -> Index:
     """The index of DATA: read from the workspace where it is still true, made (again) where it is not.
 
-    ``streams`` names the feature streams of one's own data; known data sets are recognised.
-    Raises UserError (RecordError) for the first record that cannot be used, and for a video that is there twice; the
-    index is written only when the whole pass went well.
+    ``streams`` names the feature streams of one's own data; known data sets are recognised. ``skip_bad`` leaves records
+    out that cannot be used, which ``Index.bad`` then tells.
+    Raises UserError (RecordError) for the first record that cannot be used, or where none can, and for a video that is
+    there twice; the index is written only when the whole pass went well.
     """
-    paths = find_shards(data)
-    shards = tuple(map(_shard, paths))
+    shards = tuple(map(Shard.at, find_shards(data)))
     key = f"{_expanded(data).absolute()} {streams}"
     cached = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     old = _read(cached)
-    if old is not None and old.shards == shards:
+    if old is not None and old.shards == shards and (skip_bad or not old.bad):
         return old
 
-    schema = _schema_of(paths, streams)
-    kept: dict[Shard, pa.Table] = {}
-    if old is not None and old.schema == schema:
-        wanted = set(shards)
-        first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
-        kept = {s: old.table.slice(first[i], first[i + 1] - first[i]) for i, s in enumerate(old.shards) if s in wanted}
+    let_settle(shards)
+    schema = _schema_of(shards, streams, skip_bad)
+    kept = {} if old is None or old.schema != schema else _kept(old, set(shards), skip_bad)
     total, done = sum(s.size for s in shards), sum(s.size for s in kept)
-    for shard, table in _index_shards([s for s in shards if s not in kept], schema, processes):
-        kept[shard] = table
+    for shard, rows in _index_shards([s for s in shards if s not in kept], schema, skip_bad, processes):
+        kept[shard] = rows
         done += shard.size
         if progress:
             progress(done, total)
     numbered = [
-        kept[s].set_column(1, "shard", pa.repeat(pa.scalar(i, pa.int32()), kept[s].num_rows))
+        kept[s].table.set_column(1, "shard", pa.repeat(pa.scalar(i, pa.int32()), kept[s].table.num_rows))
         for i, s in enumerate(shards)
     ]
-    index = Index(schema, shards, pa.concat_tables(numbered).combine_chunks())
+    bad = tuple(one for s in shards for one in kept[s].bad)
+    index = Index(schema, shards, pa.concat_tables(numbered).combine_chunks(), bad)
+    if not index.table.num_rows:
+        raise UserError(f"no record can be used, of {len(bad):,}. The first: {bad[0].said}")
     _refuse_duplicates(index)
     _write(cached, index)
     return index
 
 
-def _shard(path: Path) -> Shard:
-    with _readable(path):
-        stat = path.stat()
-    return Shard(str(path), stat.st_size, stat.st_mtime_ns)
+@dataclass(frozen=True)
+class Rows:
+    """What one shard adds to an index: its rows, not numbered yet, and the records that were left out."""
+
+    table: pa.Table
+    bad: tuple[BadRecord, ...]
 
 
-def _schema_of(paths: Iterable[Path], streams: Streams | None) -> Schema:
-    for path in paths:
-        with _mapped(path) as data:
-            for start, end in payloads(data, path):
-                return detect(data[start:end], path, streams)
-    raise UserError("no records", where=", ".join(map(str, paths)), advice="The shards are empty.")
+def _kept(old: Index, wanted: Collection[Shard], skip_bad: bool) -> dict[Shard, Rows]:
+    """What an index knows of shards that have not changed; without those that must be sound and are not."""
+    bad: dict[str, list[BadRecord]] = {}
+    for one in old.bad:
+        bad.setdefault(one.shard, []).append(one)
+    first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
+    return {
+        shard: Rows(old.table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
+        for i, shard in enumerate(old.shards)
+        if shard in wanted and (skip_bad or shard.path not in bad)
+    }
 
 
-@contextmanager
-def _mapped(path: Path | str) -> Iterator[memoryview]:
-    """A shard as a view of its bytes; an empty file cannot be mapped and is an empty view."""
-    with _readable(path), open(path, "rb") as file:
-        empty = not os.fstat(file.fileno()).st_size
-        # Not closed but dropped: NumPy views of a scan that raised may still hold it.
-        data = memoryview(b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    yield data
+def _schema_of(shards: Iterable[Shard], streams: Streams | None, skip_bad: bool) -> Schema:
+    """What the first record says that the data set holds; the first that says it, where bad records are left out."""
+    fault: UserError | None = None
+    for shard in shards:
+        opened = OpenShard(shard)
+        for found in islice(walk(opened.data, shard.path), TRIED if skip_bad else 1):
+            try:
+                if isinstance(found, RecordError):
+                    raise found
+                return detect(opened.data[slice(*found)], shard.path, streams)
+            except UserError as error:
+                if not skip_bad:
+                    raise
+                fault = fault or error
+            opened.check()
+    if fault is not None:
+        raise fault
+    raise UserError("no records", where=", ".join(s.path for s in shards), advice="The shards are empty.")
 
 
-def _index_shards(shards: Sequence[Shard], schema: Schema, processes: int | None) -> Iterator[tuple[Shard, pa.Table]]:
+def _index_shards(
+    shards: Sequence[Shard], schema: Schema, skip_bad: bool, processes: int | None
+) -> Iterator[tuple[Shard, Rows]]:
     rest = dict.fromkeys(shards)
     processes = min(processes or os.cpu_count() or 1, len(shards))
     if processes > 1 and sum(shard.size for shard in shards) >= PARALLEL_BYTES:
@@ -182,32 +197,42 @@ def _index_shards(shards: Sequence[Shard], schema: Schema, processes: int | None
         # again, and dies of that where the script lacks `if __name__ == "__main__"`: then the rest is read here.
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool, suppress(BrokenProcessPool):
             try:
-                waiting = {pool.submit(index_shard, shard.path, schema): shard for shard in shards}
+                waiting = {pool.submit(index_shard, shard, schema, skip_bad): shard for shard in shards}
                 for future in as_completed(waiting):
-                    table, shard = future.result(), waiting[future]
+                    rows, shard = future.result(), waiting[future]
                     del rest[shard]
-                    yield shard, table
+                    yield shard, rows
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
     for shard in rest:
-        yield shard, index_shard(shard.path, schema)
+        yield shard, index_shard(shard, schema, skip_bad)
 
 
-def index_shard(path: str, schema: Schema) -> pa.Table:
-    """The rows of one shard. Raises RecordError for a record that cannot be used."""
-    columns: list[list[Any]] = [[] for _ in range(6)]
-    with _mapped(path) as data:
-        for record, (start, end) in enumerate(payloads(data, path)):
-            row = scan(data, start, end, schema, path, record)
-            for column, value in zip(
-                columns, (start, end, row.id, row.num_frames, row.labels, row.offsets), strict=True
-            ):
+def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> Rows:
+    """The rows of one shard.
+
+    Raises RecordError for a record that cannot be used, unless ``skip_bad``, and UserError where the shard changes.
+    """
+    columns: list[list[Any]] = [[] for _ in COLUMNS]
+    bad = []
+    opened = OpenShard(shard)
+    data, path = opened.data, shard.path
+    for record, found in enumerate(walk(data, path)):
+        try:
+            if isinstance(found, RecordError):
+                raise found
+            row = scan(data, *found, schema, path, record)
+        except RecordError as error:
+            if not skip_bad:
+                raise
+            bad.append(BadRecord(path, record, str(error), error.rest))
+        else:  # the shard is numbered when all of the data set are put together
+            values = (row.id, None, record, *found, row.num_frames, row.labels, row.offsets)
+            for column, value in zip(columns, values, strict=True):
                 column.append(value)
-    starts, ends, ids, num_frames, labels, offsets = columns
-    shard = [None] * len(ids)  # numbered when the shards of the data set are put together
-    values = (ids, shard, list(range(len(ids))), starts, ends, num_frames, labels, offsets)
-    return pa.table(dict(zip(COLUMNS.names, values, strict=True)), schema=COLUMNS)
+        opened.check()  # before the next one is touched
+    return Rows(pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS), tuple(bad))
 
 
 def _refuse_duplicates(index: Index) -> None:
@@ -232,7 +257,8 @@ def _read(cached: Path) -> Index | None:
         if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
             return None
         schema = Schema(stored["level"], tuple((name, dim) for name, dim in stored["streams"]))
-        return Index(schema, tuple(Shard(**shard) for shard in stored["shards"]), table.combine_chunks())
+        bad = tuple(BadRecord(**one) for one in stored["bad"])
+        return Index(schema, tuple(Shard(**shard) for shard in stored["shards"]), table.combine_chunks(), bad)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
 
@@ -243,6 +269,7 @@ def _write(cached: Path, index: Index) -> None:
         "level": index.schema.level,
         "streams": index.schema.streams,
         "shards": [asdict(shard) for shard in index.shards],
+        "bad": [asdict(one) for one in index.bad],
     }
     table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
     try:

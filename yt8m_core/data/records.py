@@ -23,10 +23,24 @@ _CRC = struct.Struct("<I")
 
 
 class RecordError(UserError):
-    """A record that cannot be used: says in which file, which record (counted from 0), and which field."""
+    """A record that cannot be used: says in which file, which record (counted from 0), and which field.
 
-    def __init__(self, path: Path | str, record: int, field: str, found: str, *, expected: str = "", advice: str = ""):
+    ``rest`` is 0 where the next record is known to follow, else how many bytes the file has from this record on.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        record: int,
+        field: str,
+        found: str,
+        *,
+        expected: str = "",
+        advice: str = "",
+        rest: int = 0,
+    ) -> None:
         super().__init__(found, where=f"{path}, record {record}, {field}", expected=expected, advice=advice)
+        self.rest = rest
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Cross process borders as the finished sentence: the index is made in several processes."""
@@ -42,27 +56,45 @@ def masked_crc32c(data: bytes | memoryview) -> int:
 def payloads(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]]:
     """Walk a whole shard and yield where each payload lies (start, end), after checking both CRCs.
 
-    Raises RecordError for a truncated file or a wrong checksum; nothing is allocated on the word of a length field.
+    Raises RecordError for a truncated file or a wrong checksum.
+    """
+    for found in walk(data, path):
+        if isinstance(found, RecordError):
+            raise found
+        yield found
+
+
+def walk(data: memoryview, path: Path | str) -> Iterator[tuple[int, int] | RecordError]:
+    """As ``payloads``, but what is wrong with a record is yielded in its place.
+
+    A damaged payload is followed by the next record. Where a length cannot be trusted, nobody knows where that is, and
+    the walk ends. Nothing is allocated on the word of a length field.
     """
     position, record, size = 0, 0, len(data)
     while position < size:
         start = position + _LENGTH.size
         if start > size:
-            raise RecordError(path, record, "header", f"{size - position} bytes, then the end of the file",
-                              expected="12", advice="The file is truncated: fetch it again.")  # fmt: skip
+            yield RecordError(path, record, "header", f"{size - position} bytes, then the end of the file",
+                              expected="12", advice="The file is truncated: fetch it again.",
+                              rest=size - position)  # fmt: skip
+            return
         length, length_crc = _LENGTH.unpack_from(data, position)
         if masked_crc32c(data[position : position + 8]) != length_crc:
-            raise RecordError(path, record, "length", f"a length of {length} bytes whose checksum is wrong",
-                              advice="The file is damaged or is no TFRecord file: fetch it again.")  # fmt: skip
+            yield RecordError(path, record, "length", f"a length of {length} bytes whose checksum is wrong",
+                              advice="The file is damaged or is no TFRecord file: fetch it again.",
+                              rest=size - position)  # fmt: skip
+            return
         end = start + length
         if end + _CRC.size > size:
-            raise RecordError(path, record, "data", f"{size - start} bytes, then the end of the file",
-                              expected=f"{length + _CRC.size}",
-                              advice="The file is truncated: fetch it again.")  # fmt: skip
+            yield RecordError(path, record, "data", f"{size - start} bytes, then the end of the file",
+                              expected=f"{length + _CRC.size}", advice="The file is truncated: fetch it again.",
+                              rest=size - position)  # fmt: skip
+            return
         if masked_crc32c(data[start:end]) != _CRC.unpack_from(data, end)[0]:
-            raise RecordError(path, record, "data", f"{length} bytes whose checksum is wrong",
+            yield RecordError(path, record, "data", f"{length} bytes whose checksum is wrong",
                               advice="The file is damaged: fetch it again.")  # fmt: skip
-        yield start, end
+        else:
+            yield start, end
         position, record = end + _CRC.size, record + 1
 
 

@@ -95,11 +95,14 @@ def _only(data: memoryview, span: tuple[int, int], tag: int) -> tuple[int, int]:
 
 def _entries(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]:
     """The entries of a map<string, message>: key → where its value lies."""
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     while at < end:
         entry, entry_end = _content(data, at, end, 0x0A)
         key, key_end = _content(data, entry, entry_end, 0x0A)
-        found[str(data[key:key_end], "utf-8")] = _only(data, (key_end, entry_end), 0x12)
+        name = str(data[key:key_end], "utf-8")
+        if name in found:  # the last one counts, but all have to be sound
+            raise _Irregular
+        found[name] = _only(data, (key_end, entry_end), 0x12)
         at = entry_end
     return found
 
@@ -124,7 +127,7 @@ def scan(data: memoryview, start: int, end: int, schema: Schema, path: Path | st
     """
     try:
         return _scan_regular(data, start, end, schema)
-    except (_Irregular, IndexError, UnicodeDecodeError):
+    except (_Irregular, IndexError, UnicodeDecodeError, DecodeError):
         interpreted = interpret(data[start:end], schema, path, record)
         return Scanned(interpreted.id, interpreted.labels, len(interpreted.frames), None)
 
@@ -136,10 +139,10 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
     if context_end < end:  # real video-level records end in an empty field 2
         lists = _entries(data, *_only(data, (context_end, end), 0x12))
 
-    key = next((features[name] for name in ID_KEYS if name in features), None)
+    key = next((name for name in ID_KEYS if name in features), None)
     if key is None:
         raise _Irregular
-    id_start, id_end = _only(data, _only(data, key, 0x0A), 0x0A)
+    id_start, id_end = _only(data, _only(data, features[key], 0x0A), 0x0A)
 
     labels = None
     if "labels" in features:
@@ -173,6 +176,12 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
             count = 1
             offsets.append(first)
         lengths.append(count)
+    # What nobody uses has to be sound too, or the record would be good by hand and bad through protobuf.
+    streams = {name for name, _ in schema.streams}
+    if features.keys() - {"labels", key} - (streams if schema.level == "video" else set()):
+        parse(data[start:context_end])
+    if lists.keys() - (streams if schema.level == "frame" else set()):
+        parse(data[context_end:end])
     return Scanned(str(data[id_start:id_end], "utf-8"), labels, min(lengths), tuple(offsets))
 
 
