@@ -11,7 +11,7 @@ def marked() -> set[str]:
     """The tests with the marker ``fault``, as pytest names them."""
     found = set()
     for path in sorted((ROOT / "tests").glob("test_*.py")):
-        for node in ast.parse(path.read_text()).body:
+        for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and any(
                 ast.unparse(decorator) == "pytest.mark.fault" for decorator in node.decorator_list
             ):

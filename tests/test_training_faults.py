@@ -29,7 +29,6 @@ from yt8m_core.run_log import RunLog
 from yt8m_core.runs import Run
 from yt8m_core.training import train
 
-pytestmark = pytest.mark.fault
 ROOT = Path(__file__).parents[1]
 
 # Trains in a process; the hook is told of each step and each validated batch, and may do what a test asks for.
@@ -98,6 +97,7 @@ def same(one: Path, other: Path) -> bool:
     return logs[0] == logs[1] and all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("hook", "epoch"),
     [
@@ -122,6 +122,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_command_goes_on(
     assert same(tmp_path / "run", straight)
 
 
+@pytest.mark.fault
 def test_kills_at_random_moments_are_gone_on_with_to_the_same_weights() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.kills", "--kills", "4", "--seed", "7"], cwd=ROOT, text=True, capture_output=True
@@ -130,6 +131,7 @@ def test_kills_at_random_moments_are_gone_on_with_to_the_same_weights() -> None:
     assert "4 kills, 0 ended otherwise" in done.stdout
 
 
+@pytest.mark.fault
 def test_unfinished_files_of_a_killed_training_go_when_it_is_gone_on_with(
     tmp_path: Path, experiment: Path, straight: Path
 ) -> None:
@@ -142,6 +144,7 @@ def test_unfinished_files_of_a_killed_training_go_when_it_is_gone_on_with(
     assert same(tmp_path / "run", straight)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("torn", ["", "1,3", "1,3,4", "1,3,48,0.02,5.1"])
 def test_log_that_ends_within_a_line_is_gone_on_with(tmp_path: Path, torn: str) -> None:
     with RunLog(tmp_path, 0) as log:
@@ -172,6 +175,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 FILLS = "if told == 5: open({filler!r}, 'wb', 0).write(bytes(1 << 20))"
 
 
+@pytest.mark.fault
 def test_full_disk_stops_the_training_and_the_last_checkpoint_stays(
     small_disk: Path, experiment: Path, straight: Path
 ) -> None:
@@ -189,6 +193,7 @@ def test_full_disk_stops_the_training_and_the_last_checkpoint_stays(
     assert same(small_disk / "run", straight)
 
 
+@pytest.mark.fault
 def test_checkpoint_that_the_disk_does_not_take_stops_the_training_and_the_last_one_stays(
     tmp_path: Path, experiment: Path, straight: Path
 ) -> None:
@@ -203,6 +208,7 @@ def test_checkpoint_that_the_disk_does_not_take_stops_the_training_and_the_last_
     assert same(tmp_path / "run", straight)
 
 
+@pytest.mark.fault
 def test_folder_that_may_not_be_written_is_told_and_kept(place: Path, experiment: Path, straight: Path) -> None:
     folder = place / "theirs"
     folder.mkdir(mode=0o555)
@@ -214,6 +220,7 @@ def test_folder_that_may_not_be_written_is_told_and_kept(place: Path, experiment
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.fault
 def test_second_training_in_a_folder_is_refused_while_the_first_is_at_work(
     tmp_path: Path, experiment: Path, straight: Path
 ) -> None:
@@ -230,6 +237,7 @@ def test_second_training_in_a_folder_is_refused_while_the_first_is_at_work(
     assert same(tmp_path / "run", straight)
 
 
+@pytest.mark.fault
 def test_hold_on_a_folder_ends_with_its_block_and_leaves_no_empty_folder(tmp_path: Path) -> None:
     with (
         alone_in(tmp_path / "run", "training"),
@@ -243,6 +251,7 @@ def test_hold_on_a_folder_ends_with_its_block_and_leaves_no_empty_folder(tmp_pat
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["kept"]
 
 
+@pytest.mark.fault
 def test_finished_run_loses_the_checkpoint_that_a_kill_left(tmp_path: Path) -> None:
     run = train(tiny_experiment(tmp_path), tmp_path / "run")
     (run.path / "checkpoint.safetensors").touch()
@@ -252,6 +261,7 @@ def test_finished_run_loses_the_checkpoint_that_a_kill_left(tmp_path: Path) -> N
     assert (run.path / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.fault
 def test_file_that_a_killed_process_left_goes_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, young, other = (tmp_path / name for name in (".a.0123abcd.tmp", ".a.4567abcd.tmp", ".b.0123abcd.tmp"))
     for left in (old, young, other):
@@ -264,6 +274,7 @@ def test_file_that_a_killed_process_left_goes_when_it_is_old(tmp_path: Path, mon
     assert files.ABANDONED >= 3600  # a slow writer is no dead one
 
 
+@pytest.mark.fault
 def test_array_without_room_on_the_disk_is_an_error_and_no_crash(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
@@ -281,6 +292,7 @@ class TestRunOfAStranger:
     def run(self, tmp_path: Path) -> Run:
         return train(tiny_experiment(tmp_path), tmp_path / "run")
 
+    @pytest.mark.fault
     def test_config_that_asks_for_a_huge_model_takes_no_memory(self, run: Run) -> None:
         config = json.loads((run.path / "config.json").read_text())
         config["experiment"]["classification"]["options"] = {"experts": 1 << 30}  # 800 GB of weights
@@ -288,6 +300,7 @@ class TestRunOfAStranger:
         with pytest.raises(UserError, match=r"weights that do not fit the run's config: 'classification"):
             Run.open(run.path).load_model()
 
+    @pytest.mark.fault
     @pytest.mark.parametrize("name", ["config.json", "metrics.json", "vocabulary.csv", "log.csv"])
     def test_file_of_absurd_size_is_refused_unread(self, run: Run, name: str) -> None:
         os.truncate(run.path / name, 1 << 40)  # a sparse file: no disk holds it, and no memory would
@@ -299,6 +312,7 @@ class TestRunOfAStranger:
         with pytest.raises(UserError, match=r"1,099,511,627,776 bytes"):
             reads.get(name, lambda: Run.open(run.path))()
 
+    @pytest.mark.fault
     def test_predictions_of_another_number_of_videos_are_refused(self, run: Run) -> None:
         assert len(run.predictions) == 40
         table = run.predictions
@@ -309,6 +323,7 @@ class TestRunOfAStranger:
         with pytest.raises(UserError, match="no predictions"):
             _ = run.predictions
 
+    @pytest.mark.fault
     @pytest.mark.parametrize("content", ["", "epoch\n1\n", "epoch,step,examples,loss,gap\n1,1,x,2,\n", "\xff\x00"])
     def test_log_that_is_none_is_told(self, run: Run, content: str) -> None:
         (run.path / "log.csv").write_text(content, encoding="latin-1")

@@ -66,12 +66,12 @@ def train(
     """
     fabric = _fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
-        return _train(fabric, experiment, folder, silent)
+        return _train(fabric, experiment, folder, skip_bad, silent)
     with alone_in(folder, "training"):
-        return _train(fabric, experiment, folder, progress)
+        return _train(fabric, experiment, folder, skip_bad, progress)
 
 
-def _train(fabric: Fabric, experiment: Experiment, folder: Path, progress: Progress) -> Run:
+def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool, progress: Progress) -> Run:
     begun = Run.open(folder) if (folder / "config.json").is_file() else None
     if begun and begun.experiment != experiment:
         raise UserError(
