@@ -51,7 +51,9 @@ def _table(table: str, scale: str, folder: Path | None) -> list[str]:
     return [
         f"### {TABLES[table].title}: {WORDS[scale]}",
         f"{link}, `{result.command}`. {reading(result.rows, result.claims)}",
+        "<details><summary>Its rows</summary>",
         as_markdown(readable(result.rows)[COLUMNS]),
+        "</details>",
     ]
 
 
