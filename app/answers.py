@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import state
 from state import BY_CONTENT, DataSet
+from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
@@ -87,3 +88,17 @@ def average(
     from yt8m_core.what_if import average_of
 
     return average_of({name: scored(run, data) for name, run in runs}, weights, kind)
+
+
+def that_fit(
+    runs: tuple[tuple[str, Run], ...], data: DataSet
+) -> tuple[tuple[tuple[str, Run], ...], list[tuple[str, UserError]]]:
+    """The runs that can score a data set, and what is wrong with each of the others."""
+    fitting, faults = [], []
+    for name, run in runs:
+        try:
+            scored(run, data)
+            fitting.append((name, run))
+        except UserError as error:
+            faults.append((name, error))
+    return tuple(fitting), faults

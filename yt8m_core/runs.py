@@ -120,13 +120,34 @@ class Run:
 
     @property
     def log(self) -> pd.DataFrame:
-        """The training as it went: epoch, step, examples, learning_rate, loss, and GAP at the end of each epoch."""
-        return pd.read_csv(self.path / "log.csv")
+        """The training as it went: epoch, step, examples, learning_rate, loss, and GAP at the end of each epoch.
+
+        Raises UserError where nothing was logged yet, or something that is no log.
+        """
+        file = self.path / "log.csv"
+        try:
+            log = pd.read_csv(file)
+        except (OSError, pd.errors.EmptyDataError):
+            raise UserError(f"run {self.path} has no log of its training yet") from None
+        except ValueError as error:  # ParserError and UnicodeDecodeError are of its kind
+            raise UserError(f"no CSV ({error})", where=str(file)) from None
+        if missing := [name for name in ("epoch", "examples", "loss", "gap") if name not in log]:
+            raise UserError(f"no column '{missing[0]}'", where=str(file))
+        return log
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """Each validation video's best labels: id, labels [20], scores [20], true_labels."""
-        return pd.read_parquet(self.path / "predictions.parquet")
+        """Each validation video's best labels: id, labels [20], scores [20], true_labels.
+
+        Raises UserError where they are gone or unreadable.
+        """
+        file = self.path / "predictions.parquet"
+        try:
+            return pd.read_parquet(file, columns=["id", "labels", "scores", "true_labels"])
+        except FileNotFoundError:
+            raise UserError(f"run {self.path} has no predictions of its validation data") from None
+        except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+            raise UserError(f"no predictions ({error})", where=str(file)) from None
 
     def load_model(self, device: "torch.device | str" = "cpu") -> "VideoClassifier":
         """The trained model, ready to predict. Raises UserError where the weights are missing or do not fit."""
