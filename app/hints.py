@@ -80,11 +80,12 @@ def pair_hint(data: state.DataSet) -> Iterator[Hint]:
         return
     labels, first = state.labels(data), pairs.iloc[0]
     one, other = (labels.vocabulary.name(int(first[side])) for side in ("label_a", "label_b"))
+    count = int(first["count"])
     yield Hint(
-        f"**{plain(one)}** and **{plain(other)}** go together most in this data set: {first['count']:,} videos have "
+        f"**{plain(one)}** and **{plain(other)}** go together most in this data set: {count:,} videos have "
         f"both (φ {first['phi']:.2f}, where 1 is always).",
         "correlation", "Labels that go together", ":material/grid_on:",
-        {"data": st.session_state["data"], "label": f"{one} · {first['label_a']}"},
+        {"data": st.session_state["data"], "label": f"{one} · {int(first['label_a'])}"},
     )  # fmt: skip
 
 

@@ -355,7 +355,7 @@ def test_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("state.labels", wrong)
-    assert opened().exception[0].message == "a bug"
+    assert opened("imbalance").exception[0].message == "a bug"
 
 
 def test_process_that_reads_shards_does_not_run_the_app(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ def run_table(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 def _row(name: str, run: Run) -> dict[str, Any]:
     experiment = run.experiment
-    matches = rows_of(experiment, TABLES, level=run.facts.schema.level)
+    level, narrower = run.facts.schema.level, run.facts.scale == "demo"
+    matches = rows_of(experiment, TABLES, level=level, narrower=narrower)
     gaps = {match.row.gap for match in matches if match.row.gap is not None}
     row = {
         "run": name,

@@ -21,16 +21,23 @@ HERE, NOTEBOOKS = "runs found here", "results of the notebooks"
 DRAWN = 40  # runs in the figure at most
 COLUMNS = {
     "run": st.column_config.TextColumn("Run", pinned=True),
+    "gap": st.column_config.NumberColumn("GAP", format="%.3f", help=GAP),
+    "gap_low": st.column_config.NumberColumn("from", format="%.3f", help="The 95 % interval of GAP begins."),
+    "gap_high": st.column_config.NumberColumn("to", format="%.3f", help="The 95 % interval of GAP ends."),
     "pooling": st.column_config.TextColumn("Pooling", help="How all seconds of a video become one vector."),
     "classification": st.column_config.TextColumn("Classification", help="How the vector becomes a score a label."),
     "label_processing": st.column_config.TextColumn(
         "Label processing", help="How scores are corrected by the labels that go together; identity: not at all."
     ),
     "loss": st.column_config.TextColumn("Loss", help="What the training makes small."),
+    "paper_row": st.column_config.TextColumn(
+        "Row of the paper",
+        help="The row whose slots the run has, at layers of any width; several that differ in their widths alone.",
+    ),
+    "paper_gap": st.column_config.NumberColumn(
+        "Paper's GAP", format="%.3f", help="Of a test set that was never public: only the order can be compared."
+    ),
     "data": st.column_config.TextColumn("Measured on", help="The run's validation data."),
-    "gap": st.column_config.NumberColumn("GAP", format="%.3f", help=GAP),
-    "gap_low": st.column_config.NumberColumn("from", format="%.3f", help="The 95 % interval of GAP begins."),
-    "gap_high": st.column_config.NumberColumn("to", format="%.3f", help="The 95 % interval of GAP ends."),
     "hit_at_1": st.column_config.NumberColumn(
         "Hit@1", format="%.3f", help="The share of videos whose most probable label is a true one."
     ),
@@ -50,13 +57,6 @@ COLUMNS = {
     "seed": st.column_config.NumberColumn("Seed", format="%d", help="What chance began with."),
     "scale": st.column_config.TextColumn("Scale", help="Which world the numbers are about."),
     "finished": st.column_config.CheckboxColumn("Finished", help="Others are in training, or were stopped."),
-    "paper_row": st.column_config.TextColumn(
-        "Row of the paper",
-        help="The row whose slots the run has, at layers of any width; several that differ in their widths alone.",
-    ),
-    "paper_gap": st.column_config.NumberColumn(
-        "Paper's GAP", format="%.3f", help="Of a test set that was never public: only the order can be compared."
-    ),
 }
 
 
@@ -123,7 +123,8 @@ def all_of_them(runs: pd.DataFrame) -> None:
         on_select=opens(left),
         selection_mode="single-row",
         hide_index=True,
-        column_order=list(COLUMNS),
+        placeholder="–",
+        column_order=list(COLUMNS),  # what is compared first, then what explains it
         column_config=COLUMNS,
         alt="Runs with their slots, their metrics and their row of the paper",
     )
@@ -194,7 +195,7 @@ def average(runs: dict[str, Run], data: state.DataSet) -> None:
         st.metric(
             "GAP@20 of the average", f"{answer.gap:.4f}", f"{answer.gap - best['gap']:+.4f}", help=GAP, border=True
         )
-        st.metric(f"Its best member, {plain(best['member'])}", f"{best['gap']:.4f}", border=True)
+        st.metric(f"Its best member, {plain(best['member'])}", f"{best['gap']:.4f}", border=True, height="stretch")
     every = answers.scored(fitting[0][1], data).of
     if answer.videos < every:
         st.caption(f"Of a sample of {answer.videos:,} of the {every:,} videos.")

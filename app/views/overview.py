@@ -44,18 +44,26 @@ def key_figures(run: Run) -> None:
             delta_arrow="off",
             help=f"{GAP} The interval says how far the value would move with other videos of the same kind.",
             border=True,
+            height="stretch",
         )
         for name, (title, meaning) in MEASURES.items():
             if name in score:
-                st.metric(title, f"{score[name]:.3f}", help=meaning, border=True)
+                st.metric(title, f"{score[name]:.3f}", help=meaning, border=True, height="stretch")
         if parameters := run.metrics.get("parameters"):
-            st.metric("Parameters", f"{parameters:,}", help="Numbers that the training may move.", border=True)
+            st.metric(
+                "Parameters",
+                f"{parameters:,}",
+                help="Numbers that the training may move.",
+                border=True,
+                height="stretch",
+            )
         if speed := run.metrics.get("videos_per_second"):
             st.metric(
                 "Videos a second",
                 f"{speed:,.0f}",
                 help="How many videos a second the training took in, on the machine where it ran.",
                 border=True,
+                height="stretch",
             )
     place = state.data_names().get(run.experiment.data.validation, run.experiment.data.validation)
     st.caption(
@@ -112,14 +120,15 @@ def against_the_paper(name: str) -> None:
         st.markdown("The paper has no row with this line of slots.")
         st.page_link("views/experiments.py", label="All runs, and the rows that they are", icon=":material/science:")
         return
-    title = st.selectbox(
-        "Table of the paper", [TABLES[table].title for table in tables], key="paper", bind="query-params", width=420
-    )
-    table = next(table for table in tables if TABLES[table].title == title)
+    titles = {TABLES[table].title: table for table in tables}
+    title = next(iter(titles))
+    if len(titles) > 1:
+        title = st.selectbox("Table of the paper", list(titles), key="paper", bind="query-params", width=420)
+    table = titles[title]
     beside = beside_the_paper(table, runs[runs["data"] == mine["data"]])
     stands = order(beside, name)
     st.markdown(
-        f"This run is **{plain(mine['paper_row'])}**, with layers of any width. Only the **order** of the rows can be "
+        f"This run is **{plain(mine['paper_row'])}**, at layers of any width. Only the **order** of the rows can be "
         "compared: the paper's GAP is of a test set whose labels were never made public, after training on millions of "
         "videos."
     )
@@ -134,6 +143,7 @@ def against_the_paper(name: str) -> None:
     st.dataframe(
         beside.assign(this=beside["run"] == name),
         hide_index=True,
+        placeholder="–",
         column_order=["row", "paper_gap", "run", "gap", "gap_low", "gap_high", "this"],
         column_config={
             "row": st.column_config.TextColumn("Row of the paper", pinned=True),
@@ -152,10 +162,11 @@ def against_the_paper(name: str) -> None:
 def show_hints(found: list[Hint]) -> None:
     """Links, each below its reason."""
     st.subheader("What to look at next", anchor=False)
-    for hint in found:
-        with st.container(border=True, gap="small"):
-            st.markdown(hint.reason)
-            st.page_link(f"views/{hint.page}.py", label=hint.label, icon=hint.icon, query_params=hint.query)
+    with st.grid(3, min_column_width=300):
+        for hint in found:
+            with st.container(border=True, gap="small", height="stretch"):
+                st.markdown(hint.reason)
+                st.page_link(f"views/{hint.page}.py", label=hint.label, icon=hint.icon, query_params=hint.query)
 
 
 def open_data(data: state.DataSet, run: Run | None) -> bool:
@@ -174,7 +185,9 @@ def unfinished() -> None:
     if not (runs := state.unfinished_runs()):
         return
     st.subheader("Not finished", anchor=False)
-    name = st.selectbox("Unfinished run", list(runs), key="unfinished", bind="query-params", width=420)
+    name = next(iter(runs))
+    if len(runs) > 1:
+        name = st.selectbox("Unfinished run", list(runs), key="unfinished", bind="query-params", width=420)
     run = runs[name]
     st.markdown(
         f"Run **{plain(name)}** is in training, or was stopped; {plain(str(run.experiment))}. It can be opened once it "

@@ -1,8 +1,7 @@
 """Which row of the paper a run's line of slots is, where its widths may be others.
 
 Whoever trains on less data or on a laptop takes narrower layers, so widths do not count, only whether a layer is there
-at all and how many there are. Where rows differ in their widths alone (the paper's CNNs), a run of neither width is any
-of them.
+at all and how many there are. Where rows differ in their widths alone (the paper's CNNs), a run may be any of them.
 """
 
 from collections.abc import Mapping
@@ -53,16 +52,19 @@ class Match:
 
     table: str  # a key of ``TABLES``
     row: Row
-    same_widths: bool
 
 
-def rows_of(experiment: Experiment, tables: Mapping[str, Table], *, level: str = "frame") -> tuple[Match, ...]:
+def rows_of(
+    experiment: Experiment, tables: Mapping[str, Table], *, level: str = "frame", narrower: bool = False
+) -> tuple[Match, ...]:
     """The rows that an experiment is, in the order of the tables.
 
     Args:
         experiment: its five slots count, and neither its data nor its training.
         tables: where to look.
         level: "video" where the data hold one vector a video: its mean is then indirect clustering, too.
+        narrower: whether widths were divided, as on the demo world, so that the same width says nothing: a CNN of 64
+            channels may be the paper's of 1,024. Otherwise a row of just the same widths is meant, and it alone.
     """
     slots = {name: getattr(experiment, name) for name in SLOTS}
     if level == "video" and slots["pooling"] == WEIGHED_MEAN[0]:
@@ -73,7 +75,7 @@ def rows_of(experiment: Experiment, tables: Mapping[str, Table], *, level: str =
         rows = [row for row in table.rows if row.times_rate == 1]
         same = [row for row in rows if all(_whole(slots[name]) == _whole(getattr(row, name)) for name in SLOTS)]
         alike = [row for row in rows if all(_shape(slots[name]) == _shape(getattr(row, name)) for name in SLOTS)]
-        found += [Match(key, row, bool(same)) for row in same or alike]
+        found += [Match(key, row) for row in (alike if narrower else same or alike)]
     return tuple(found)
 
 
