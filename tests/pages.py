@@ -42,7 +42,8 @@ def output(at: AppTest) -> str:
     """All that a page shows beside its controls."""
     assert not at.exception, at.exception[0].stack_trace
     tables = [table.value.to_csv() for table in at.dataframe]
-    return "\n".join([words(at), *charts(at), *tables])
+    figures = [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
+    return "\n".join([words(at), *figures, *charts(at), *tables])
 
 
 def faults(at: AppTest) -> str:

@@ -3,12 +3,10 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
-import streamlit as st
 
 from tests.pages import (
     ATTENDING,
@@ -36,7 +34,6 @@ BOTH = [ATTENDING, OTHER]
 CONTROLS: Controls = {
     "run": select_last("run"),
     "data": select_last("data"),
-    "on": select_last("on"),
     "table": select_last("table"),
     "methods": choose("methods", ["mean"]),  # type: ignore[arg-type]
     "members": choose("members", [ATTENDING]),  # type: ignore[arg-type]
@@ -80,28 +77,6 @@ def test_runs_of_different_videos_are_not_drawn_together(demo_home: Path, tmp_pa
     assert not charts(at)
     assert "cannot be compared in one figure" in words(at)
     assert changes(PAGE, select_last("on"))
-
-
-def test_click_on_a_row_opens_its_run_if_it_is_finished(monkeypatch: Any) -> None:
-    """The callback alone: that a click reaches it, a browser test says."""
-    asked: dict[str, Any] = {}
-    real = st.dataframe
-
-    def spy(data: Any, **options: Any) -> Any:
-        asked.setdefault("click", options.get("on_select"))
-        return real(data, **options)
-
-    monkeypatch.setattr(st, "dataframe", spy)
-    at = opened(PAGE)
-    runs = at.dataframe[0].value
-    state: dict[str, Any] = {"runs": SimpleNamespace(selection=None)}
-    state["runs"] = {"selection": {"rows": [int(runs.index[runs["run"] == OTHER][0])]}}
-    monkeypatch.setattr(st, "session_state", state)
-    asked["click"]()
-    assert state["run"] == OTHER
-    state["runs"]["selection"]["rows"] = []
-    asked["click"]()
-    assert state["run"] == OTHER
 
 
 def test_unfinished_run_is_listed_and_no_member(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -177,8 +152,6 @@ def test_results_of_the_notebooks_are_shown_where_there_are_some(tmp_path: Path,
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_every_control_changes_what_is_shown(control: str) -> None:
-    if control == "on":
-        return  # with one data set, see test_runs_of_different_videos_are_not_drawn_together
     assert changes(PAGE, CONTROLS[control], members=BOTH)  # type: ignore[arg-type]
 
 

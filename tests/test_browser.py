@@ -132,6 +132,23 @@ def test_click_on_a_cell_tells_the_pair_in_words(browser: Browser, app: str) -> 
         expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(r"videos have both"))
 
 
+def test_click_on_a_row_opens_its_run_and_a_hint_leads_to_its_video(browser: Browser, app: str) -> None:
+    with opened(browser) as page:
+        page.goto(f"{app}/experiments?run=smoke-mean-mlp&methods=indirect_clustering")
+        settle(page, "Experiments")
+        box = page.get_by_test_id("stDataFrame").first.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + 18, box["y"] + 52)  # the box before the first row
+        expect(page.get_by_role("combobox", name="Run")).to_have_value("smoke-indirect-clustering-moe")
+        follow(page, "Overview")
+        page.get_by_role("link", name="Its surest mistake").click()
+        settle(page, "Predictions")
+        expect(page).to_have_url(re.compile("video=.*label=|label=.*video="))
+        video = re.findall(r"video=([^&]+)", page.url)[0]
+        expect(page.get_by_role("combobox", name="Video")).to_have_value(video)
+        expect(page.get_by_test_id("stMain")).to_contain_text(re.compile("is at rank"))
+
+
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
     with opened(browser) as page:
         page.goto(f"{app}/imbalance")

@@ -63,14 +63,17 @@ COLUMNS = {
 def filtered(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that the filters leave."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        data = st.selectbox(
-            "Measured on",
-            [*runs["data"].value_counts().index, EVERY],
-            key="on",
-            bind="query-params",
-            width=300,
-            help="GAPs of different videos cannot be compared.",
-        )
+        places = runs["data"].value_counts().index
+        data = EVERY
+        if len(places) > 1:
+            data = st.selectbox(
+                "Measured on",
+                [*places, EVERY],
+                key="on",
+                bind="query-params",
+                width=300,
+                help="GAPs of different videos cannot be compared.",
+            )
         titles = {TABLES[key].title: key for key in TABLES if any(key in dict(rows) for rows in runs["rows"])}
         title = st.selectbox(
             "Rows of the paper",
@@ -144,7 +147,7 @@ def all_of_them(runs: pd.DataFrame) -> None:
         )
     else:
         st.plotly_chart(
-            figures.intervals(drawn[:DRAWN], scale=SCALE_WORDS.get(drawn["scale"].iloc[0], drawn["scale"].iloc[0])),
+            figures.intervals(drawn[:DRAWN], scale=drawn["scale"].iloc[0]),
             key="intervals",
             alt="GAP of each run with its 95 % interval",
         )
@@ -268,9 +271,13 @@ show = HERE
 if kept:
     show = st.segmented_control("Show", [HERE, NOTEBOOKS], key="show", bind="query-params", default=HERE, required=True)
 if show == HERE:
-    names = state.data_names()
-    runs = state.all_runs()
-    all_of_them(runs.assign(data=[names.get(path, path) for path in runs["data"]]))
+    names, runs = state.data_names(), state.all_runs()
+    all_of_them(
+        runs.assign(
+            data=[names.get(path, path) for path in runs["data"]],
+            scale=[SCALE_WORDS.get(scale, scale) for scale in runs["scale"]],
+        )
+    )
     average(state.find_all_runs()[0], data)
 else:
     try:
