@@ -24,12 +24,6 @@ COLUMNS = {
     "gap": st.column_config.NumberColumn("GAP", format="%.3f", help=GAP),
     "gap_low": st.column_config.NumberColumn("from", format="%.3f", help="The 95 % interval of GAP begins."),
     "gap_high": st.column_config.NumberColumn("to", format="%.3f", help="The 95 % interval of GAP ends."),
-    "pooling": st.column_config.TextColumn("Pooling", help="How all seconds of a video become one vector."),
-    "classification": st.column_config.TextColumn("Classification", help="How the vector becomes a score a label."),
-    "label_processing": st.column_config.TextColumn(
-        "Label processing", help="How scores are corrected by the labels that go together; identity: not at all."
-    ),
-    "loss": st.column_config.TextColumn("Loss", help="What the training makes small."),
     "paper_row": st.column_config.TextColumn(
         "Row of the paper",
         help="The row whose slots the run has, at layers of any width; several that differ in their widths alone.",
@@ -37,6 +31,16 @@ COLUMNS = {
     "paper_gap": st.column_config.NumberColumn(
         "Paper's GAP", format="%.3f", help="Of a test set that was never public: only the order can be compared."
     ),
+    "pooling": st.column_config.TextColumn(
+        "Pooling", width="medium", help="How all seconds of a video become one vector."
+    ),
+    "classification": st.column_config.TextColumn(
+        "Classification", width="medium", help="How the vector becomes a score a label."
+    ),
+    "label_processing": st.column_config.TextColumn(
+        "Label processing", help="How scores are corrected by the labels that go together; identity: not at all."
+    ),
+    "loss": st.column_config.TextColumn("Loss", help="What the training makes small."),
     "data": st.column_config.TextColumn("Measured on", help="The run's validation data."),
     "hit_at_1": st.column_config.NumberColumn(
         "Hit@1", format="%.3f", help="The share of videos whose most probable label is a true one."
