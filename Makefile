@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks results lab bench clean
+.PHONY: help app test lint notebooks results lab bench gallery clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,10 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 bench: $(INSTALLED) ## our speed beside the peers' and the machine's limit; installs the peers (TensorFlow) first
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+gallery: $(INSTALLED) ## take the pictures of the app's pages in docs/gallery that the README shows; needs Chromium
+	$(BIN)/yt8m demo
+	$(BIN)/python -m docs.gallery
 
 clean: ## remove the environment and everything made (demo world, runs, indexes)
 	rm -rf .venv workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

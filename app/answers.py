@@ -270,3 +270,17 @@ def why(run: Run, digest: str, label: int, _frames: NDArray[Any]) -> "Why":
     from yt8m_core.why import why
 
     return why(state.model(run), _frames, label)
+
+
+def that_fit(
+    runs: tuple[tuple[str, Run], ...], data: DataSet
+) -> tuple[tuple[tuple[str, Run], ...], list[tuple[str, UserError]]]:
+    """The runs that can score a data set, and what is wrong with each of the others."""
+    fitting, faults = [], []
+    for name, run in runs:
+        try:
+            scored(run, data)
+            fitting.append((name, run))
+        except UserError as error:
+            faults.append((name, error))
+    return tuple(fitting), faults

@@ -1,4 +1,4 @@
-"""The app: `streamlit run app/main.py`. Looks at label imbalance, label correlation, attention and predictions."""
+"""The app: `streamlit run app/main.py`. Looks into runs, and into what they learn from and say."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,17 @@ from yt8m_core.errors import UserError
 
 PAGES: list[dict[str, Any]] = [
     {
+        "page": "views/overview.py",
+        "title": "Overview",
+        "icon": ":material/home:",
+        "help": "Which run and data are open, how good the run is, and what to look at next.",
+        "default": True,
+    },
+    {
         "page": "views/imbalance.py",
         "title": "Imbalance",
         "icon": ":material/bar_chart:",
         "help": "How unequally the labels are spread: rank against count, head and tail, every label.",
-        "default": True,
     },
     {
         "page": "views/correlation.py",
@@ -35,6 +41,12 @@ PAGES: list[dict[str, Any]] = [
         "title": "Predictions",
         "icon": ":material/label:",
         "help": "What a model says of a video of the data set, or of your own file.",
+    },
+    {
+        "page": "views/experiments.py",
+        "title": "Experiments",
+        "icon": ":material/science:",
+        "help": "All runs side by side, beside the paper's rows, and what an average of some comes to.",
     },
 ]
 

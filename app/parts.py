@@ -79,6 +79,17 @@ def scale_words(data: state.DataSet, videos: Videos) -> str:
     return SCALE_WORDS[scale_of(data.path, len(videos))]
 
 
+def split_words(path: str, run: Run | None) -> str:
+    """What a data set was to the run, or else to any run that was found."""
+    runs = [run] if run else list(state.find_all_runs()[0].values())
+    whose = "this run" if run else "a run"
+    if any(path == one.experiment.data.validation for one in runs):
+        return f" (the validation split of {whose})"
+    if any(path == one.experiment.data.train for one in runs):
+        return f" (the training split of {whose}" + (", which knows its labels)" if run else ")")
+    return ""
+
+
 def provenance(*, run: Run | None = None, data: tuple[state.DataSet, Videos] | None = None) -> None:
     """Say where the numbers of the page come from."""
     lines = []
@@ -94,8 +105,8 @@ def provenance(*, run: Run | None = None, data: tuple[state.DataSet, Videos] | N
         source, videos = data
         streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
         lines.append(
-            f"Data set **{plain(st.session_state['data'])}**: {len(videos):,} videos, {videos.schema.level}-level "
-            f"features {plain(streams)}, **{scale_words(source, videos)}**."
+            f"Data set **{plain(st.session_state['data'])}**{split_words(source.path, run)}: {len(videos):,} videos, "
+            f"{videos.schema.level}-level features {plain(streams)}, **{scale_words(source, videos)}**."
         )
     st.caption("  \n".join(lines), help=GAP if run else None)
 

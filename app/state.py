@@ -4,6 +4,7 @@ Every cache is keyed by the sizes and times of the files behind it, so a run tha
 replaced show at the next look. What is cached is shared by all pages and sessions: nobody may change it.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -19,6 +20,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from yt8m_core import best_labels
 from yt8m_core import label_statistics as statistics
 from yt8m_core.data import demo
 from yt8m_core.data.dataset import Videos, open_videos
@@ -27,6 +29,7 @@ from yt8m_core.data.scan import Streams
 from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
 from yt8m_core.demo_runs import demo_folder, runs_folder
 from yt8m_core.errors import UserError
+from yt8m_core.run_table import run_table as run_table_of
 from yt8m_core.runs import Run, find_runs
 from yt8m_core.scale import demo_world_of
 
@@ -95,15 +98,20 @@ def places() -> tuple[list[Path], list[Path]]:
     return [runs_folder(), *named("YT8M_RUNS")], [*built, *named("YT8M_DATA")]
 
 
-def find_all_runs() -> tuple[dict[str, Run], dict[str, str]]:
-    """The finished runs by a short key, and what is wrong with the others."""
+def _run_folders() -> dict[str, Path]:
+    """The run folders by a short key."""
     folders, _ = places()
     found = (
         path for folder in folders for path in ([folder] if (folder / "config.json").is_file() else find_runs(folder))
     )
+    return _by_key(found, parts=1)
+
+
+def find_all_runs() -> tuple[dict[str, Run], dict[str, str]]:
+    """The finished runs by a short key, and what is wrong with the others."""
     runs: dict[str, Run] = {}
     faults: dict[str, str] = {}
-    for key, path in _by_key(found, parts=1).items():
+    for key, path in _run_folders().items():
         run = _open_run(path, _run_stamp(path))
         if isinstance(run, Run):
             runs[key] = run
@@ -260,3 +268,59 @@ def example_file(videos: Videos, video: int) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays, labels=videos.labels(video), id=np.array(videos.id(video)))  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def unfinished_runs() -> dict[str, Run]:
+    """The runs whose training goes on or was stopped, by the same key as the finished ones."""
+    runs = {}
+    for key, path in _run_folders().items():
+        if not (path / "metrics.json").exists():
+            with contextlib.suppress(UserError):  # of a folder with a fault, the sidebar tells
+                runs[key] = Run.open(path)
+    return runs
+
+
+def training_log(run: Run) -> pd.DataFrame:
+    """The training of a run as it went, and goes. Raises UserError where there is no log."""
+    return _training_log(run, _stamp([run.path / "log.csv"]))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_CONTENT)
+def _training_log(run: Run, stamp: Stamp) -> pd.DataFrame:
+    return run.log
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_CONTENT)
+def run_table(runs: tuple[tuple[str, Run], ...]) -> pd.DataFrame:
+    """Runs side by side, as ``run_table.run_table``."""
+    return run_table_of(dict(runs))
+
+
+def all_runs() -> pd.DataFrame:
+    """All runs that were found, finished or not, side by side."""
+    return run_table((*find_all_runs()[0].items(), *unfinished_runs().items()))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the kept best labels of a run's validation videos say."""
+
+    hardest: best_labels.Missed | None
+    surest: best_labels.Mistake | None
+    bands: pd.DataFrame
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading what the run predicted…", hash_funcs=BY_CONTENT)
+def findings(run: Run) -> Findings:
+    """What to look at in a run. Raises UserError where its predictions are gone."""
+    predictions = run.predictions
+    return Findings(
+        best_labels.hardest_video(predictions),
+        best_labels.surest_mistake(predictions),
+        best_labels.found_by_band(predictions, run.facts.num_classes),
+    )
+
+
+def data_names() -> dict[str, str]:
+    """What links call the data set at each path."""
+    return {data.path: key for key, data in find_all_data(find_all_runs()[0].values()).items()}

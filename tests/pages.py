@@ -12,17 +12,18 @@ from tests.conftest import ROOT
 from yt8m_core.data.dataset import open_videos
 
 MAIN = ROOT / "app" / "main.py"
-PAGES = ("imbalance", "correlation", "attention", "predictions")
+PAGES = ("overview", "imbalance", "correlation", "attention", "predictions", "experiments")
+OF_DATA = PAGES[1:5]  # the pages that show nothing without the data of the sidebar
 ATTENDING, OTHER = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
 
 
-def opened(page: str = "imbalance", **query: str | list[str]) -> AppTest:
+def opened(page: str = "overview", **query: str | list[str]) -> AppTest:
     """The app with a page open, as by a link."""
     at = AppTest.from_file(str(MAIN), default_timeout=60)
     for name, value in query.items():
         at.query_params[name] = value
     at.run()
-    if page != "imbalance":
+    if page != "overview":
         at.switch_page(f"views/{page}.py").run()
     return at
 
@@ -41,7 +42,8 @@ def output(at: AppTest) -> str:
     """All that a page shows beside its controls."""
     assert not at.exception, at.exception[0].stack_trace
     tables = [table.value.to_csv() for table in at.dataframe]
-    return "\n".join([words(at), *charts(at), *tables])
+    figures = [f"{metric.label} {metric.value} {metric.delta}" for metric in at.metric]
+    return "\n".join([words(at), *figures, *charts(at), *tables])
 
 
 def faults(at: AppTest) -> str:

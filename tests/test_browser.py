@@ -1,14 +1,8 @@
 """The app in a real browser: what it looks like, what is clicked, and that it talks to nobody but its own server."""
 
 import io
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +12,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import ROOT, absent
+from tests.conftest import absent
+from tests.server import FLAGS, served
 from yt8m_core.data.dataset import open_videos
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-PAGES = {"Imbalance": "", "Correlation": "correlation", "Attention": "attention", "Predictions": "predictions"}
+PAGES = {
+    "Overview": "", "Imbalance": "imbalance", "Correlation": "correlation", "Attention": "attention",
+    "Predictions": "predictions", "Experiments": "experiments",
+}  # fmt: skip
 PATIENCE = 60_000  # ms; a test machine may be busy
 
 
@@ -43,33 +37,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def served(home: Path) -> Iterator[str]:
-    """The app's address, while it runs with this workspace at the smallest scale."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "YT8M_HOME": str(home), "YT8M_SCALE": "smoke", "YT8M_RUNS": "", "YT8M_DATA": ""}
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the server ended"
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
+def smoke(home: Path) -> dict[str, str]:
+    """The environment of an app that has this workspace at the smallest scale, and nothing else."""
+    return {"YT8M_HOME": str(home), "YT8M_SCALE": "smoke", "YT8M_RUNS": "", "YT8M_DATA": ""}
 
 
 @pytest.fixture(scope="module")
 def app(demo_home: Path) -> Iterator[str]:
-    with served(demo_home) as address:
+    with served(smoke(demo_home)) as address:
         yield address
 
 
@@ -142,7 +117,7 @@ def test_every_page_is_drawn(browser: Browser, app: str, tmp_path: Path, width: 
 
 
 def test_cold_server_draws_its_first_chart(browser: Browser, demo_home: Path) -> None:
-    with served(demo_home) as address, opened(browser) as page:
+    with served(smoke(demo_home)) as address, opened(browser) as page:
         page.goto(address)
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
 
@@ -164,7 +139,7 @@ def test_click_on_a_label_opens_its_card_and_a_video_of_it_its_predictions(brows
         return [box.x + xaxis.d2p(drawn.x[0]), box.y + yaxis.d2p(drawn.y[0])]
     }"""
     with opened(browser) as page:
-        page.goto(app)
+        page.goto(f"{app}/imbalance")
         settle(page, "Imbalance")
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
         page.mouse.click(*page.evaluate(point))
@@ -202,9 +177,26 @@ def test_click_on_a_weight_tells_of_its_second(browser: Browser, app: str) -> No
         expect(page).to_have_url(re.compile("second=7"))
 
 
+def test_click_on_a_row_opens_its_run_and_a_hint_leads_to_its_video(browser: Browser, app: str) -> None:
+    with opened(browser) as page:
+        page.goto(f"{app}/experiments?run=smoke-mean-mlp&methods=indirect_clustering")
+        settle(page, "Experiments")
+        box = page.get_by_test_id("stDataFrame").first.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + 18, box["y"] + 52)  # the box before the first row
+        expect(page.get_by_role("combobox", name="Run")).to_have_value("smoke-indirect-clustering-moe")
+        follow(page, "Overview")
+        page.get_by_role("link", name="Its surest mistake").click()
+        settle(page, "Predictions")
+        expect(page).to_have_url(re.compile("video=.*label=|label=.*video="))
+        video = re.findall(r"video=([^&]+)", page.url)[0]
+        expect(page.get_by_role("combobox", name="Video")).to_have_value(video)
+        expect(page.get_by_test_id("stMain")).to_contain_text(re.compile("is at rank"))
+
+
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
     with opened(browser) as page:
-        page.goto(app)
+        page.goto(f"{app}/imbalance")
         settle(page, "Imbalance")
         page.get_by_role("combobox", name="Look up a label").fill("musc")  # found all the same
         page.get_by_role("option", name="Music · 2").click()
@@ -248,11 +240,11 @@ def test_file_is_uploaded_and_refused_or_predicted(browser: Browser, app: str, d
 
 
 def test_welcome_page_builds_the_demo_world_and_arrives(browser: Browser, tmp_path: Path) -> None:
-    with served(tmp_path / "home") as address, opened(browser) as page:
+    with served(smoke(tmp_path / "home")) as address, opened(browser) as page:
         page.goto(address)
         settle(page, "Welcome")
         page.get_by_role("button", name="Build the demo world").click()
         expect(page.get_by_text("Building the demo world and training its runs")).to_be_visible()
-        settle(page, "Imbalance")
+        settle(page, "Overview")
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
         expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Welcome")).to_have_count(0)

@@ -93,10 +93,19 @@ def test_readme_names_only_files_and_commands_that_exist() -> None:
         assert hasattr(cli, command), f"README names yt8m {command}"
 
 
+def test_gallery_shows_every_page_of_the_app() -> None:
+    import main
+
+    shown = re.findall(r'<img src="docs/gallery/([a-z_]+)\.png"', (ROOT / "README.md").read_text())
+    assert shown == [Path(about["page"]).stem for about in main.PAGES]
+    pictures = {picture.stem for picture in (ROOT / "docs" / "gallery").glob("*.png")}
+    assert pictures in (set(), set(shown))  # `make gallery` takes all, or none was taken yet
+
+
 def test_make_help_lists_every_target() -> None:
     printed = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert {line.split()[0] for line in printed.splitlines()} == {
-        "help", "app", "test", "lint", "notebooks", "results", "lab", "bench", "clean",
+        "help", "app", "test", "lint", "notebooks", "results", "lab", "bench", "gallery", "clean",
     }  # fmt: skip

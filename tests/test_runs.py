@@ -80,3 +80,22 @@ def test_run_folder_holds_nothing_pickled(run: Run) -> None:
         board = file.parent.name == "tensorboard" and file.name.startswith("events.out.tfevents.")
         assert board or file.suffix in (".json", ".csv", ".safetensors", ".parquet")
     json.loads((run.path / "config.json").read_text())
+
+
+def test_log_and_predictions_that_are_gone_or_no_such_thing_are_told(run: Run) -> None:
+    assert {"epoch", "examples", "loss", "gap"} <= set(run.log)
+    assert list(run.predictions) == ["id", "labels", "scores", "true_labels"]
+    for name, content, message in (
+        ("log.csv", None, "has no log of its training yet"),
+        ("log.csv", b"", "has no log of its training yet"),
+        ("log.csv", b"a,b\n1,2\n", "no log of a training .*epoch"),
+        ("log.csv", b"\xff\xfe\x00", "no log of a training"),
+        ("log.csv", b'a,b\n1,2,3,4\n"\n', "no log of a training"),
+        ("predictions.parquet", None, "has no predictions"),
+        ("predictions.parquet", b"PAR1 or not", "no predictions"),
+    ):
+        (run.path / name).unlink(missing_ok=True)
+        if content is not None:
+            (run.path / name).write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            _ = run.log if name == "log.csv" else run.predictions

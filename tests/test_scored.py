@@ -1,5 +1,6 @@
 """Kept scores of a run, and what they answer, against slow references."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,11 @@ def run(demo_home: Path) -> Run:
 
 
 class TestScored:
+    def test_run_without_its_weights_is_told(self, run: Run, tmp_path: Path) -> None:
+        videos = open_data_of(run, run.experiment.data.validation)
+        with pytest.raises(UserError, match="has no trained weights"):
+            scored_of(replace(run, path=tmp_path), videos)
+
     def test_scores_are_those_of_the_model_and_are_found_again(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

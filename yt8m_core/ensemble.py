@@ -76,12 +76,13 @@ class Diversity:
     def update(self, one: Tensor, other: Tensor) -> None:
         """Add the two members' probabilities [B, C] of a batch."""
         k = min(BEST, one.shape[1])
-        chosen = [torch.zeros_like(p, dtype=torch.bool).scatter_(1, p.topk(k).indices, True) for p in (one, other)]
-        either, both = chosen[0] | chosen[1], chosen[0] & chosen[1]
+        best, others = (p.topk(k).indices for p in (one, other))  # [B, k]
+        new = (others[:, :, None] != best[:, None, :]).all(dim=2)  # [B, k]: of the other's, those that one has not
+        both = k - new.sum(dim=1)
         self.videos += len(one)
-        self.overlaps += float((both.sum(dim=1) / either.sum(dim=1)).sum())
+        self.overlaps += float((both / (2 * k - both)).sum())
         self.same += int((one.argmax(dim=1) == other.argmax(dim=1)).sum())
-        x, y = one[either].double(), other[either].double()
+        x, y = (torch.cat([p.gather(1, best).flatten(), p.gather(1, others)[new]]).double() for p in (one, other))
         self.sums += [len(x), *(float(part.sum()) for part in (x, y, x * x, y * y, x * y))]
 
     def compute(self) -> dict[str, float]:

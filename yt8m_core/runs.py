@@ -127,7 +127,7 @@ class Run:
     def log(self) -> pd.DataFrame:
         """The training as it went: epoch, step, examples, learning_rate, loss, and GAP at the end of each epoch.
 
-        Raises UserError where there is no log, or none that can be read.
+        Raises UserError where nothing was logged yet, or something that is no log.
         """
         file = self.path / "log.csv"
         try:
@@ -135,6 +135,8 @@ class Run:
             whole, _, _ = file.read_text().rpartition("\n")  # a training may be writing what follows
             log = pd.read_csv(io.StringIO(whole))
             return log.astype({"epoch": int, "step": int, "examples": int, "loss": float, "gap": float})
+        except (FileNotFoundError, pd.errors.EmptyDataError):
+            raise UserError(f"run {self.path} has no log of its training yet") from None
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"no log of a training ({error})", where=str(file)) from None
 
@@ -149,8 +151,10 @@ class Run:
             rows = pq.ParquetFile(file).metadata.num_rows
             if rows != self.facts.validation_videos:
                 raise UserError(f"{rows:,} videos", where=str(file), expected=f"{self.facts.validation_videos:,}")
-            return pd.read_parquet(file)
-        except (OSError, pa.ArrowException) as error:
+            return pd.read_parquet(file, columns=["id", "labels", "scores", "true_labels"])
+        except FileNotFoundError:
+            raise UserError(f"run {self.path} has no predictions of its validation data") from None
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise UserError(f"no predictions ({error})", where=str(file)) from None
 
     def load_model(self, device: "torch.device | str" = "cpu") -> "VideoClassifier":

@@ -161,7 +161,10 @@ def _open(file: Path, shape: tuple[int, int, int]) -> NDArray[np.float32] | None
 
 
 def _file(run: Run, videos: Videos) -> Path:
-    weights = (run.path / "model.safetensors").stat()
+    try:
+        weights = (run.path / "model.safetensors").stat()
+    except FileNotFoundError:
+        raise UserError(f"run {run.path} has no trained weights", advice="Train it to its end.") from None
     parts = [
         [FORMAT, CELLS, str(run.path), weights.st_size, weights.st_mtime_ns, run.experiment.to_dict()],
         [(shard.path, shard.size, shard.mtime_ns) for shard in videos.shards],

@@ -28,7 +28,7 @@ st.markdown(
 job = demo_job()
 if is_ready() and not job.running:
     st.success("The demo world is built.", icon=":material/check:")
-    st.page_link("views/imbalance.py", label="See its labels", icon=":material/bar_chart:")
+    st.page_link("views/overview.py", label="See its runs and labels", icon=":material/home:")
     st.stop()
 st.button(
     "Build the demo world", type="primary", icon=":material/rocket_launch:", on_click=job.start, disabled=job.running
@@ -40,7 +40,7 @@ def watch() -> None:
     if job.error:
         st.rerun()
     if not job.running:
-        st.switch_page("views/imbalance.py")
+        st.switch_page("views/overview.py")
     with st.status("Building the demo world and training its runs", expanded=True):
         st.progress(job.done / job.total, f"{job.step}: {job.done:,} of {job.total:,} {job.note}")
 

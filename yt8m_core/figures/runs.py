@@ -9,10 +9,11 @@ from yt8m_core.figures.style import BLUE, ORANGE, style
 
 
 def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
-    """Training loss and validation GAP against the examples seen, one above the other.
+    """Training loss, on a log axis, and validation GAP against the examples seen, one above the other.
 
     Args:
         log: As ``Run.log``: examples, loss, gap; a row holds one of the two and leaves the other empty.
+            A training that goes on has no GAP before the end of its first epoch.
         scale: What made the numbers.
 
     >>> log = pd.DataFrame({"examples": [128, 256, 256], "loss": [9.0, 7.0, None], "gap": [None, None, 0.5]})
@@ -39,10 +40,28 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
             col=1,
         )
     style(figure, "Training", scale)
-    figure.update_yaxes(title_text="loss (nats a video)", row=1, col=1)
+    # The first steps lose many times what all later ones do, and would press those flat.
+    ticks = _log_ticks(log["loss"])
+    figure.update_yaxes(title_text="loss (nats a video)", type="log", tickvals=ticks, row=1, col=1)
     figure.update_yaxes(title_text="GAP@20 (0 to 1)", row=2, col=1)
+    if log["gap"].isna().all():  # in the first epoch
+        figure.update_yaxes(range=[0, 1], row=2, col=1)
     figure.update_xaxes(title_text="training examples seen", row=2, col=1)
     return figure
+
+
+def _log_ticks(values: pd.Series) -> list[float]:
+    """Round numbers that some values lie between, for a log axis: few, whatever the values span.
+
+    >>> _log_ticks(pd.Series([3.0, 9.0])), _log_ticks(pd.Series([3.0, 2000.0]))
+    ([1.0, 2.0, 5.0, 10.0], [1.0, 10.0, 100.0, 1000.0, 10000.0])
+    """
+    powers = np.log10(values[values > 0])
+    if powers.empty:
+        return []
+    low, high = int(np.floor(powers.min())), int(np.ceil(powers.max()))
+    steps = (1, 2, 5) if high - low < 3 else (1,)
+    return [step * 10.0**power for power in range(low, high) for step in steps] + [10.0**high]
 
 
 def intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
