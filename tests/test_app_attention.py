@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from many_videos import go_to_video, verdict
+from page.attention.many_videos import go_to_video, verdict
 from tests.pages import (
     ATTENDING,
     OTHER,

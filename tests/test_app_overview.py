@@ -44,7 +44,7 @@ def test_key_figures_are_those_of_the_run_each_with_its_meaning(demo_home: Path)
 
 
 def test_every_method_of_the_registry_has_words() -> None:
-    from slot_words import METHOD_WORDS
+    from page.overview.slot_words import METHOD_WORDS
 
     for slot, methods in registry.SLOTS.items():
         assert set(METHOD_WORDS[slot]) - {"none"} == set(methods)
@@ -67,7 +67,7 @@ def test_hints_lead_to_what_they_tell_of(demo_home: Path) -> None:
 
 
 def test_strongest_pair_is_told_of_a_data_set_that_has_one(monkeypatch: Any) -> None:
-    monkeypatch.setattr("hints.SUPPORT", 2)
+    monkeypatch.setattr("page.overview.hints.SUPPORT", 2)
     at = opened()
     (label,) = links(at)["correlation"]["label"]
     assert f"**{label.rsplit(' · ', 1)[0]}** and **" in words(at)

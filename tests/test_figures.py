@@ -161,9 +161,9 @@ def test_figure_leaves_the_background_to_the_page(name: str) -> None:
     assert layout.template.layout.paper_bgcolor is None
 
 
-@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label"}))
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("correlation", "intervals", "overview")])
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("correlation", "intervals", "frames")])
+@pytest.mark.parametrize(
+    "name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label", "overview", "frames"})
+)
 def test_traces_differ_by_more_than_colour(name: str) -> None:
     figure = EXAMPLES[name]()
     looks = [

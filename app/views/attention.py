@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 import answers
 import state
-from many_videos import many_videos
+from page.attention.many_videos import many_videos
+from page.attention.seen import DETECTION, Seen, number
+from page.attention.without_seconds import each_left_out, one_second, without_the_top
 from parts import choose, chosen_data, chosen_run, download_csv, fragment, plain, provenance, video_picker, videos_for
-from seen import DETECTION, Seen, number
-from without_seconds import each_left_out, one_second, without_the_top
 from yt8m_core import attention_measures as measures
 from yt8m_core import figures
 from yt8m_core.errors import UserError

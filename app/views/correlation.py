@@ -4,10 +4,10 @@ import streamlit as st
 
 import answers
 import state
-from matrix_parts import TAB_KEY, TABS, show_overview, show_window
-from pair_parts import OWN, Look, Own, show_pairs
+from page.correlation.matrix import TAB_KEY, TABS, show_overview, show_window
+from page.correlation.pairs import OWN, Look, Own, show_pairs
+from page.correlation.weights import show_truth, show_weights
 from parts import choose, chosen_data, label_picker, plain, provenance, scale_words
-from weight_parts import show_truth, show_weights
 from yt8m_core import label_statistics as statistics
 from yt8m_core.runs import Run
 

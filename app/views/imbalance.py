@@ -4,10 +4,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import state
-from imbalance_noise import show_noise
-from imbalance_runs import show_precision, show_two_runs
 from label_card import label_card
 from label_tables import show_chart, show_table
+from page.imbalance.noise import show_noise
+from page.imbalance.two_runs import show_precision, show_two_runs
 from parts import chosen_data, label_picker, provenance, scale_words
 from yt8m_core import figures
 from yt8m_core import label_statistics as statistics

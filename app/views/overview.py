@@ -5,9 +5,9 @@ import shlex
 import streamlit as st
 
 import state
-from hints import Hint, hints, pair_hint
+from page.overview.hints import Hint, hints, pair_hint
+from page.overview.slot_words import line_in_words
 from parts import GAP, chosen_data, download_csv, fault, plain, provenance
-from slot_words import line_in_words
 from yt8m_core import figures
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES

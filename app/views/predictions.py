@@ -1,15 +1,15 @@
 """What a run says of a video, of the data set or out of a file of one's own: right or wrong, why, and what others say.
 
-The parts of the page stand beside it: ``video_choice``, ``video_answer``, ``video_why`` and ``video_runs``.
+Its parts are in ``page/predictions``.
 """
 
 import streamlit as st
 
+from page.predictions.answer import answer, in_words
+from page.predictions.choice import of_data_set, of_file
+from page.predictions.other_runs import other_runs
+from page.predictions.why import label_and_why
 from parts import chosen_run, download_csv
-from video_answer import answer, in_words
-from video_choice import of_data_set, of_file
-from video_runs import other_runs
-from video_why import label_and_why
 
 run = chosen_run()
 where = st.container()

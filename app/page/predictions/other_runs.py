@@ -9,8 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import state
+from page.predictions.choice import Shown
 from parts import download_csv, plain
-from video_choice import Shown
 from yt8m_core import figures
 from yt8m_core.errors import UserError
 from yt8m_core.runs import Run

@@ -9,8 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import answers
+from page.attention.seen import Seen, number
 from parts import download_csv, fragment
-from seen import Seen, number
 from yt8m_core import attention_measures as measures
 from yt8m_core import figures
 from yt8m_core.figures.style import counted

@@ -7,8 +7,8 @@ import streamlit as st
 
 import answers
 import state
+from page.attention.seen import DETECTION, number
 from parts import download_csv, scale_words
-from seen import DETECTION, number
 from yt8m_core import attention_measures as measures
 from yt8m_core import figures
 from yt8m_core.data.dataset import Videos

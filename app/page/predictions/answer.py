@@ -9,8 +9,8 @@ import streamlit as st
 
 import answers
 import state
-from parts import choose, label_names, plain
-from video_choice import THRESHOLD, WITH, Shown
+from page.predictions.choice import THRESHOLD, WITH, Shown
+from parts import choose, fragment, label_names, plain
 from yt8m_core import figures
 from yt8m_core.runs import Run
 from yt8m_core.verdicts import BEST, VERDICTS, own_precision, verdicts
@@ -41,7 +41,7 @@ def in_words(shown: Shown, ranking: pd.DataFrame) -> None:
     )
 
 
-@st.fragment
+@fragment
 def answer(
     run: Run, shown: Shown, ranking: pd.DataFrame, label: int, chosen: str | None, threshold: float | None
 ) -> None:

@@ -9,8 +9,8 @@ import streamlit as st
 
 import answers
 import state
-from matrix_parts import window_labels
-from pair_parts import Look, in_words, pairs_table
+from page.correlation.matrix import window_labels
+from page.correlation.pairs import Look, in_words, pairs_table
 from parts import GAP, chosen_run, download_csv, fault, fragment, plain, videos_for
 from yt8m_core import figures
 from yt8m_core.errors import UserError

@@ -10,8 +10,8 @@ import streamlit as st
 
 import answers
 import state
+from page.predictions.choice import Shown
 from parts import download_csv, label_names, label_picker, plain
-from video_choice import Shown
 from yt8m_core import figures
 from yt8m_core.runs import Run
 

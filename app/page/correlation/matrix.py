@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 import answers
-from pair_parts import Look, in_words
+from page.correlation.pairs import Look, in_words
 from parts import download_csv, fragment, label_names
 from yt8m_core import figures, label_clusters
 from yt8m_core import label_statistics as statistics
