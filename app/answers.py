@@ -22,6 +22,8 @@ from yt8m_core.runs import Run
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
 if TYPE_CHECKING:
     from yt8m_core.attention_measures import Similarity
+    from yt8m_core.data.feature_check import FeatureCheck
+    from yt8m_core.data.feature_profile import FeatureProfile
     from yt8m_core.diagnosis import ThresholdCounts
     from yt8m_core.learned_correlation import OwnMatrices
     from yt8m_core.noise_strength import NoiseStrength
@@ -284,3 +286,25 @@ def that_fit(
         except UserError as error:
             faults.append((name, error))
     return tuple(fitting), faults
+
+
+@st.cache_resource(max_entries=4, show_spinner="Measuring the features of the training…", hash_funcs=BY_CONTENT)
+def feature_profile(run: Run, training: DataSet) -> "FeatureProfile | None":
+    """What a run's training features look like; None where they are gone, or too few, and no others stand for them."""
+    from yt8m_core.data.feature_check import profile_for
+    from yt8m_core.data.feature_profile import built_in_profile
+
+    try:
+        return profile_for(state.videos_for(run, training), f"the training data of run {run.name}")
+    except UserError:
+        return built_in_profile(run.facts.schema)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
+def feature_check(run: Run, digest: str, _frames: NDArray[Any]) -> "FeatureCheck | None":
+    """Whether a video, known by the digest of its file and its place there, looks like those of the training."""
+    from yt8m_core.data.feature_check import check_features
+
+    data = run.experiment.data
+    profile = feature_profile(run, DataSet(data.train, data.vocabulary, data.streams))
+    return None if profile is None else check_features(_frames, run.facts.schema, profile)

@@ -1,7 +1,9 @@
 """The page of predictions, of a video of the data set or out of a file."""
 
+import json
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from tests.pages import (
@@ -28,11 +31,13 @@ from tests.pages import (
     select_last,
     words,
 )
+from tests.test_upload_mediapipe import features_pb
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.diagnosis import threshold_counts, true_ranks, video_difficulty, video_list
 from yt8m_core.evaluation import open_data_of
 from yt8m_core.experiment import Slot
+from yt8m_core.features import dequantise
 from yt8m_core.runs import Run
 from yt8m_core.scored import Scored, scored_of
 from yt8m_core.training import train
@@ -68,9 +73,14 @@ def scored(home: Path, run: str = ATTENDING) -> Scored:
     return scored_of(opened_run, open_data_of(opened_run, opened_run.experiment.data.validation))
 
 
+def verdicts(at: AppTest) -> pd.DataFrame:
+    """The table of the video's labels."""
+    return next(table.value for table in at.dataframe if "verdict" in table.value)
+
+
 def best_of(at: AppTest) -> pd.DataFrame:
     """The table of verdicts, of the best 20 alone."""
-    table = at.dataframe[0].value
+    table = verdicts(at)
     return table[table["rank"] <= 20]
 
 
@@ -250,7 +260,7 @@ def test_uploaded_video_of_the_data_set_is_predicted_as_there(demo_home: Path) -
     assert faults(at) == ""
     assert "your file" in charts(at)[0]
     there = opened("predictions")
-    assert at.dataframe[0].value.equals(there.dataframe[-1].value)
+    assert verdicts(at).equals(verdicts(there))
 
 
 def test_example_file_can_be_uploaded(demo_home: Path) -> None:
@@ -260,7 +270,49 @@ def test_example_file_can_be_uploaded(demo_home: Path) -> None:
     at = upload("example.npz", example)
     assert faults(at) == ""
     assert not at.warning
-    assert at.dataframe[0].value.equals(opened("predictions", video=at_id(demo_home, 2)).dataframe[-1].value)
+    assert verdicts(at).equals(verdicts(opened("predictions", video=at_id(demo_home, 2))))
+
+
+def test_features_are_checked_against_those_of_the_training(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    at = upload("mine.npy", npy(frames))
+    (verdict,) = at.success
+    assert "These look like the features of the training data of run smoke" in verdict.value
+    assert "What was checked" in [expander.label for expander in at.expander]
+    at = upload("mine.npy", npy(frames.astype(np.float32)))  # bytes, where floats are dequantised values
+    (verdict,) = at.error
+    assert "These do not look like the features" in verdict.value
+    figures = next(table.value for table in at.dataframe if "figure" in table.value)
+    assert {"rgb", "audio"} == set(figures["stream"])
+    assert "✗ wrong" in set(figures["grade"])
+    assert charts(at)  # the predictions are there all the same
+
+
+def test_features_are_not_checked_where_the_training_data_are_gone(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, frames, _ = first_video(demo_home)
+    shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "mine")
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    config["experiment"]["data"]["train"] = str(tmp_path / "gone")
+    (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    at = upload("mine.npy", npy(frames), run="mine")
+    # The streams are YouTube-8M's, whose features are known; those of the demo world are others.
+    assert "the features of YouTube-8M" in " ".join(box.value for box in (*at.error, *at.warning, *at.success)).replace(
+        "\\", ""
+    )
+    monkeypatch.setattr("answers.feature_check", lambda *arguments: None)
+    at = upload("mine.npy", npy(frames), run="mine")
+    assert "is not checked" in words(at)
+
+
+def test_mediapipes_features_are_read(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    values = dequantise(torch.tensor(frames)).numpy()
+    at = upload("features.pb", features_pb(values[:, :1024], values[:, 1024:]))
+    assert "your file" in charts(at)[0]
+    assert verdicts(at)["label"].tolist()[:3] == verdicts(opened("predictions"))["label"].tolist()[:3]
 
 
 def test_file_of_several_videos_has_a_picker(demo_home: Path) -> None:

@@ -6,6 +6,7 @@ Its parts are in ``page/predictions``.
 import streamlit as st
 
 from page.predictions.answer import answer, in_words
+from page.predictions.check import feature_check
 from page.predictions.choice import of_data_set, of_file
 from page.predictions.other_runs import other_runs
 from page.predictions.why import label_and_why
@@ -19,6 +20,8 @@ source = st.segmented_control(
 shown = of_data_set(run, where) if source == "data set" else of_file(run, where)
 ranking = shown.prediction.ranking(run.vocabulary, shown.true_labels)
 
+if source != "data set":
+    feature_check(run, shown)
 in_words(shown, ranking)
 above = st.container()
 # What is quick first: the answer ends with counts over all videos, which are computed at the first look at a run.

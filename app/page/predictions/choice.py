@@ -13,7 +13,7 @@ import answers
 import state
 from parts import chosen_data, download_csv, label_names, plain, provenance, scale_words, video_picker, videos_for
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.upload import MAX_BYTES, UploadedVideo
+from yt8m_core.data.upload import ENDINGS, MAX_BYTES, UploadedVideo
 from yt8m_core.errors import UserError
 from yt8m_core.runs import Run
 from yt8m_core.scale import SCALE_WORDS
@@ -175,8 +175,9 @@ def _read_file(run: Run) -> tuple[str, int, UploadedVideo]:
     per_second = "seconds, " if run.facts.schema.level == "frame" else ""
     streams = " and ".join(f"{name} [{per_second}{width}]" for name, width in run.facts.schema.streams)
     file = st.file_uploader(
-        f"An .npz with {plain(streams)}, an .npy with them side by side, or a .tfrecord in YouTube-8M's format",
-        ["npz", "npy", "tfrecord"],
+        f"An .npz with {plain(streams)}, an .npy with them side by side, a .tfrecord in YouTube-8M's format, or the "
+        "features.pb that MediaPipe's extractor writes",
+        [ending.removeprefix(".") for ending in ENDINGS],
         key="upload",
         max_upload_size=MAX_BYTES >> 20,
         help="The file is read in memory and kept nowhere.",
