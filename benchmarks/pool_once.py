@@ -13,11 +13,16 @@ from unittest.mock import patch
 from benchmarks.measure import row
 from yt8m_core.ablation.setting import search_recipe, source
 from yt8m_core.learner import keep_freed_memory
-from yt8m_core.paper_tables import TABLES
+from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.training import train
 
 TABLE = "loss"
 RATE = 0.01  # the learning rate, which takes no time
+
+
+def the_papers() -> list[Row]:
+    """The rows of the table that the paper has, without those that we put beside them."""
+    return [one for one in TABLES[TABLE].rows if one.gap is not None]
 
 
 def seconds_of_table(pool_once: str, folder: Path, scale: str = "demo") -> float:
@@ -25,7 +30,7 @@ def seconds_of_table(pool_once: str, folder: Path, scale: str = "demo") -> float
     how, videos = search_recipe(scale, RATE), source(TABLE, scale)
     videos.prepare()
     started = time.perf_counter()
-    for number, one in enumerate(TABLES[TABLE].rows):
+    for number, one in enumerate(the_papers()):
         experiment = how.experiment(one, how.seeds[0], videos.data)
         training = replace(experiment.training, pool_once=pool_once)
         train(replace(experiment, training=training), folder / f"{pool_once}-{number}")
@@ -39,6 +44,6 @@ def rows(scale: str = "demo") -> list[dict[str, Any]]:
         source(TABLE, scale).prepare()
         on_frames = seconds_of_table("no", Path(folder), scale)  # first, so that it pays for reading the shards
         once = seconds_of_table("float32", Path(folder), scale)
-    count = len(TABLES[TABLE].rows)
+    count = len(the_papers())
     what = f"{TABLES[TABLE].title.split(':')[0]}: its {count} rows at demo scale, pooled once"
     return [row(what, "trainings/s", count / once, "on frames", count / on_frames)]

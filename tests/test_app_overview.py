@@ -71,7 +71,7 @@ def test_strongest_pair_is_told_of_a_data_set_that_has_one(monkeypatch: Any) -> 
     at = opened()
     (label,) = links(at)["correlation"]["label"]
     assert f"**{label.rsplit(' · ', 1)[0]}** and **" in words(at)
-    pairs = opened("correlation", support="2", label=label, measure="phi").dataframe[0].value
+    pairs = opened("correlation", part="Pairs", support="2", label=label, measure="phi").dataframe[0].value
     assert f"{pairs['count'].iloc[0]} videos have both (φ {pairs['phi'].iloc[0]:.2f}" in words(at)
 
 
@@ -95,9 +95,9 @@ def test_run_that_is_not_finished_shows_how_far_it_is(demo_home: Path, tmp_path:
     assert len(charts(at)) == 2
     log = (run / "log.csv").read_text().splitlines()
     for content, sentence in (
-        (log[0], None),
+        (log[0] + "\n", None),
         ("", "has no log of its training yet"),
-        ("no,log\n1,2\n", "no column 'epoch'"),
+        ("no,log\n1,2\n", "no log of a training"),
         (None, "has no log of its training yet"),
     ):
         (run / "log.csv").unlink()

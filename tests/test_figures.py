@@ -69,7 +69,7 @@ TRUTH = pd.DataFrame(
         "observed": [100, 0, 9], "expected": [20.0, 30.0, 0.001], "surprise": [12.0, -7.7, 2.5],
     }
 )  # fmt: skip
-CURVE = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
+GAPS = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
 LIKENESS = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
@@ -99,7 +99,7 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "correlation": lambda: figures.correlation(MATRIX, ["a", "b", "c"], "phi", scale="demo world"),
     "overview": lambda: figures.overview(CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"),
     "against_truth": lambda: figures.against_truth(TRUTH, title="Pairs", scale="demo world"),
-    "gap_by_weight": lambda: figures.gap_by_weight(CURVE, here=(0.1, 0.75), base=0.8, scale="demo world"),
+    "gap_by_weight": lambda: figures.gap_by_weight(GAPS, here=(0.1, 0.75), base=0.8, scale="demo world"),
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
     "frames": lambda: frames_figure(),
     "two_attentions": lambda: figures.two_attentions(

@@ -85,7 +85,7 @@ def pair_hint(data: state.DataSet) -> Iterator[Hint]:
         f"**{plain(one)}** and **{plain(other)}** go together most in this data set: {count:,} videos have "
         f"both (φ {first['phi']:.2f}, where 1 is always).",
         "correlation", "Labels that go together", ":material/grid_on:",
-        {"data": st.session_state["data"], "label": f"{one} · {int(first['label_a'])}"},
+        {"data": st.session_state["data"], "label": f"{one} · {int(first['label_a'])}", "part": "Pairs"},
     )  # fmt: skip
 
 
