@@ -28,6 +28,7 @@ from tests.server import FLAGS, served
 
 PAINT, CONTROL, OVERVIEW, LOADED, MEMORY = 2.0, 1.0, 3.0, 3.0, 2 << 30  # what is asked: seconds, bytes
 REPEATS = 5
+LABELS = ("car", "dog", "music", "game", "food", "guitar")
 # By what is told of it: the address, and the title to wait for.
 PAGES = {
     "overview": ("", "Overview"),
@@ -35,6 +36,7 @@ PAGES = {
     "imbalance, precision": ("imbalance?look=precision", "Imbalance"),
     "correlation": ("correlation", "Correlation"),
     "correlation, all labels": ("correlation?part=All+labels", "Correlation"),
+    "correlation, other weights": ("correlation?part=Other+weights", "Correlation"),
     "attention": ("attention", "Attention"),
     "predictions": ("predictions", "Predictions"),
     "experiments": ("experiments", "Experiments"),
@@ -104,39 +106,50 @@ async def open_page(page: Page, address: str, what: str, seen: Seen) -> None:
         seen.errors.append(f"{what}: an exception")
 
 
-def moves(page: Page) -> dict[str, list[tuple[str, Callable[[], Awaitable[Any]]]]]:
+async def nothing() -> None:
+    """No preparation."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A control that is moved, after what is not timed, such as the typing of a name."""
+
+    what: str
+    act: Callable[[], Awaitable[Any]]
+    prepare: Callable[[], Awaitable[Any]] = nothing
+
+
+def moves(page: Page) -> dict[str, list[Move]]:
     """By page, the controls that are moved."""
 
     def choose(text: str) -> Callable[[], Awaitable[Any]]:
-        return lambda: (
-            page.get_by_role("radio", name=text, exact=True)
-            .or_(page.get_by_role("button", name=text, exact=True))
-            .first.click()
-        )
+        radio, button = (page.get_by_role(role, name=text, exact=True) for role in ("radio", "button"))
+        return lambda: radio.or_(button).first.click()
 
-    def slide(name: str, key: str) -> Callable[[], Awaitable[Any]]:
-        return lambda: page.get_by_role("slider", name=name).first.press(key)
+    def slide(name: str) -> Callable[[], Awaitable[Any]]:
+        return lambda: page.get_by_role("slider", name=name).first.press("ArrowRight")
 
-    async def label() -> None:
-        box = page.get_by_role("combobox", name="label").first
-        await box.fill(random.choice(["car", "dog", "music", "game", "food", "guitar"]))
-        await page.get_by_role("option").first.click()
+    async def type_a_label() -> None:
+        await page.get_by_role("combobox", name="label").first.fill(random.choice(LABELS))
+        await page.get_by_role("option").first.wait_for()
 
+    label = Move("a label by name", lambda: page.get_by_role("option").first.click(), type_a_label)
     return {
-        "imbalance": [("cumulative share", choose("cumulative share")), ("a label by name", label)],
+        "imbalance": [Move("cumulative share", choose("cumulative share")), label],
         "correlation": [
-            ("measure", choose("lift")),
-            ("measure", choose("phi")),
-            ("window size", slide("How many", "ArrowRight")),
+            Move("measure", choose("lift")),
+            Move("measure", choose("phi")),
+            Move("window size", slide("How many")),
+            label,
         ],
+        "correlation, other weights": [Move("β", slide("β")), Move("γ", slide("γ")), Move("α", slide("α"))],
         "predictions": [
-            ("next video", lambda: page.keyboard.press("n")),
-            ("next video", lambda: page.keyboard.press("n")),
-            ("threshold", slide("Threshold", "ArrowRight")),
-            ("threshold", slide("Threshold", "ArrowRight")),
-            ("order: hardest first", choose("hardest first")),
+            Move("next video", lambda: page.keyboard.press("n")),
+            Move("next video", lambda: page.keyboard.press("n")),
+            Move("threshold", slide("Threshold")),
+            Move("threshold", slide("Threshold")),
+            Move("order: hardest first", choose("hardest first")),
         ],
-        "experiments": [],
     }
 
 
@@ -149,14 +162,16 @@ async def one_reader(browser: Browser, address: str) -> Seen:
     for _ in range(REPEATS):
         for what in PAGES:
             await open_page(page, address, what, seen)
-            for control, move in moves(page).get(what, ()):
-                answered = asyncio.ensure_future(page.evaluate(ANSWERED))
-                await asyncio.sleep(0.05)
+            for move in moves(page).get(what, ()):
                 try:
-                    await move()
-                    seen.add(f"{what}: {control}", (await answered) / 1000)
+                    await move.prepare()
+                    answered = asyncio.ensure_future(page.evaluate(ANSWERED))
+                    await asyncio.sleep(0.05)  # until the browser listens
+                    await move.act()
+                    seen.add(f"{what}: {move.what}", (await answered) / 1000 - 0.05)
+                    await page.locator(SETTLED).wait_for(state="attached")
                 except BrowserError as error:
-                    seen.errors.append(f"{what}: {control}: {str(error)[:200]}")
+                    seen.errors.append(f"{what}: {move.what}: {str(error)[:200]}")
     await page.context.close()
     return seen
 

@@ -61,7 +61,7 @@ def precision_by_label(
             if some.empty:
                 continue
             figure.add_trace(
-                go.Scattergl(
+                go.Scatter(
                     x=some["count"],
                     y=some["ap"],
                     mode="markers",
@@ -135,7 +135,7 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, cho
         if rows.empty:
             continue
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 x=rows["count"],
                 y=rows["gain"],
                 mode="markers",
@@ -229,7 +229,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, chosen: int | None = None
     ):
         rows = table[table[column] > 0]
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 x=rows["rank"],
                 y=rows[f"{column}_length"],
                 mode="markers",

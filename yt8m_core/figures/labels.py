@@ -80,7 +80,7 @@ def bands(figure: go.Figure, table: pd.DataFrame, y: str, told: str) -> None:
         if rows.empty:
             continue
         figure.add_trace(
-            go.Scattergl(
+            go.Scatter(
                 x=rows["rank"],
                 y=rows[y],
                 mode="markers",
@@ -99,7 +99,7 @@ def ring(figure: go.Figure, table: pd.DataFrame, x: str, y: str, chosen: int | N
     if row.empty or row[[x, y]].isna().to_numpy().any():
         return
     figure.add_trace(
-        go.Scattergl(
+        go.Scatter(
             x=row[x],
             y=row[y],
             mode="markers",
