@@ -27,6 +27,15 @@ from playwright.async_api import Error as BrowserError
 from tests.server import FLAGS, served
 
 PAINT, CONTROL, OVERVIEW, LOADED, MEMORY = 2.0, 1.0, 3.0, 3.0, 2 << 30  # what is asked: seconds, bytes
+# What a session walks: pages by their titles, and parts of them.
+WALK: dict[str, tuple[str, ...]] = {
+    "Overview": (),
+    "Imbalance": ("precision",),
+    "Correlation": ("All labels", "Other weights"),
+    "Attention": (),
+    "Predictions": (),
+    "Experiments": (),
+}
 REPEATS = 5
 LABELS = ("car", "dog", "music", "game", "food", "guitar")
 # By what is told of it: the address, and the title to wait for.
@@ -177,19 +186,29 @@ async def one_reader(browser: Browser, address: str) -> Seen:
 
 
 async def reader(browser: Browser, address: str, seed: int, until: float, reading: float, seen: Seen) -> None:
-    """A session that walks all pages, in its own order, until the time is over."""
+    """A session that walks all pages by their links, in its own order, until the time is over."""
     chance = random.Random(seed)
     page = await new_page(browser, seen)
     await asyncio.sleep(chance.uniform(0, reading))
+    await open_page(page, address, "overview", Seen())
+    links = page.get_by_test_id("stSidebarNav")
     while time.monotonic() < until:
-        for what in chance.sample(list(PAGES), len(PAGES)):
-            if time.monotonic() > until:
-                break
-            try:
-                await open_page(page, address, what, seen)
-            except BrowserError as error:
-                seen.errors.append(f"{what}: {str(error)[:200]}")
-            await asyncio.sleep(chance.uniform(0.5, 1.5) * reading)
+        for title in chance.sample(list(WALK), len(WALK)):
+            for part in ("", *WALK[title]):
+                if time.monotonic() > until:
+                    break
+                there = page.get_by_role("radio", name=part, exact=True).or_(
+                    page.get_by_role("tab", name=part, exact=True)
+                )
+                started = time.perf_counter()
+                try:
+                    await (there.first if part else links.get_by_role("link", name=title)).click()
+                    await page.wait_for_timeout(50)  # until the browser has told the server
+                    await settle(page, title)
+                    seen.add(", ".join(filter(None, (title.lower(), part))), time.perf_counter() - started)
+                except BrowserError as error:
+                    seen.errors.append(f"{title} {part}: {str(error)[:200]}")
+                await asyncio.sleep(chance.uniform(0.5, 1.5) * reading)
     await page.context.close()
 
 
