@@ -37,8 +37,8 @@ def test_runs_are_found_by_their_config(run: Run) -> None:
         ("{", "no JSON"),
         ("[]", "expected a JSON object"),
         ('{"format": 99}', "found format 99; expected format 1"),
-        ('{"format": 1, "facts": {}}', "unreadable facts"),
-        ('{"format": 1, "facts": 3}', "unreadable facts"),
+        ('{"format": 1, "facts": {}}', "facts: no entry 'schema'"),
+        ('{"format": 1, "facts": 3}', "facts: found int"),
     ],
 )
 def test_run_says_what_is_wrong_when_its_config_is_damaged(run: Run, config: str, message: str) -> None:
