@@ -17,7 +17,7 @@ from yt8m_core.average_precision import best_labels
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
-from yt8m_core.errors import check_choice
+from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Slot
 from yt8m_core.files import replacing
 from yt8m_core.model import NO_POOLING, VideoClassifier
@@ -33,6 +33,13 @@ class Prediction:
     probabilities: NDArray[np.float32]  # [C], after all slots
     classified: NDArray[np.float32]  # [C], before label processing
     attention: NDArray[np.float32] | None  # [T], sums to 1; None for a pooling that does not attend
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The attention [T] of a model whose pooling attends. Raises UserError for any other."""
+        if self.attention is None:
+            raise UserError("a model whose pooling weighs no seconds")
+        return self.attention
 
     def ranking(
         self, vocabulary: Vocabulary, true_labels: NDArray[Any] | tuple[int, ...] | None = None
