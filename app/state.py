@@ -281,10 +281,17 @@ def unfinished_runs() -> dict[str, Run]:
     """The runs whose training goes on or was stopped, by the same key as the finished ones."""
     runs = {}
     for key, path in _run_folders().items():
-        if not (path / "metrics.json").exists():
-            with contextlib.suppress(UserError):  # of a folder with a fault, the sidebar tells
-                runs[key] = Run.open(path)
+        if not os.path.lexists(path / "metrics.json") and (run := _begun_run(path, _run_stamp(path))):
+            runs[key] = run
     return runs
+
+
+@st.cache_resource(max_entries=4096, show_spinner=False)
+def _begun_run(path: Path, stamp: Stamp) -> Run | None:
+    """A run that is not finished; None for a folder with a fault, of which the sidebar tells."""
+    with contextlib.suppress(UserError):
+        return Run.open(path)
+    return None
 
 
 def training_log(run: Run) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import streamlit as st
 
 import answers
 import state
-from parts import choose, label_names, plain
+from parts import choose, fragment, label_names, plain
 from video_choice import THRESHOLD, WITH, Shown
 from yt8m_core import figures
 from yt8m_core.runs import Run
@@ -41,7 +41,7 @@ def in_words(shown: Shown, ranking: pd.DataFrame) -> None:
     )
 
 
-@st.fragment
+@fragment
 def answer(
     run: Run, shown: Shown, ranking: pd.DataFrame, label: int, chosen: str | None, threshold: float | None
 ) -> None:

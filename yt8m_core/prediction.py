@@ -56,15 +56,25 @@ class Prediction:
 
 
 def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
-    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantised."""
+    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantised.
+
+    Raises UserError where the model comes to numbers that are not finite.
+    """
     with torch.inference_mode():
         batch = torch.from_numpy(np.ascontiguousarray(frames))[None]  # [1, T, D]
         scores, trace = model(batch, torch.tensor([len(frames)]))
+    check_finite(scores.p, trace.classified.p)
     return Prediction(
         scores.p[0].float().numpy(),
         trace.classified.p[0].float().numpy(),
         None if trace.attention is None else trace.attention[0].float().numpy(),
     )
+
+
+def check_finite(*probabilities: Tensor) -> None:
+    """Refuse what a model says where its weights or options, though numbers themselves, come to none."""
+    if not all(bool(p.isfinite().all()) for p in probabilities):
+        raise UserError("a model that comes to probabilities which are not finite", advice="Choose another run.")
 
 
 def attends(pooling: Slot, width: int) -> bool:

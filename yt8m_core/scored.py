@@ -27,6 +27,7 @@ from yt8m_core.evaluation import BATCH_SIZE
 from yt8m_core.files import new_array, replacing
 from yt8m_core.label_statistics import label_matrix
 from yt8m_core.model import VideoClassifier
+from yt8m_core.prediction import check_finite
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs import Run
 from yt8m_core.workspace import workspace
@@ -80,7 +81,7 @@ def scored_of(run: Run, videos: Videos, *, progress: Progress = silent) -> Score
         progress: told how far the scoring is.
 
     Raises:
-        UserError: the data set has no labels, or the run no weights.
+        UserError: the data set has no labels, or the run no weights, or none that come to finite scores.
     """
     if not videos.labelled.any():
         raise UserError("no video has labels", where=videos.place(0), advice="Choose a data set with labels.")
@@ -154,6 +155,7 @@ def _fill(
     for batch in Loader(videos, np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))):
         with torch.no_grad():
             _, trace = model(batch.frames, batch.num_frames)
+        check_finite(trace.processed.p)
         for stage, scores in zip(stages, (trace.processed, trace.classified), strict=False):
             stage[done : done + len(batch.videos)] = scores.p.float().numpy()
         done += len(batch.videos)
