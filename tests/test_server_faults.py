@@ -154,15 +154,25 @@ def test_page_of_another_site_in_the_same_browser_may_not_talk_to_the_app(addres
 # --- several sessions
 
 SLOW = """
-import os, pathlib
-from yt8m_core import attention_study
-real = attention_study.study
-def study(*arguments, **options):
-    os.environ.get("HELD") and pathlib.Path(os.environ["HELD"]).touch()
-    while not pathlib.Path(os.environ["GO"]).exists():
-        sum(range(100_000))  # as Python that computes does, and never waits
-    return real(*arguments, **options)
-attention_study.study = study
+import importlib.abc, importlib.util, os, pathlib, sys
+def patch(module):
+    real = module.study
+    def study(*arguments, **options):
+        pathlib.Path(os.environ["HELD"]).touch()
+        while not pathlib.Path(os.environ["GO"]).exists():
+            sum(range(100_000))  # as Python that computes does, and never waits
+        return real(*arguments, **options)
+    module.study = study
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "yt8m_core.attention_study":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        load = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (load(module), patch(module))
+        return spec
+sys.meta_path.insert(0, Finder())
 """
 
 
