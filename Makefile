@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint notebooks results lab bench gallery clean
+.PHONY: help app test lint notebooks results lab bench gallery audit clean
 
 help: ## print this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -48,5 +48,10 @@ gallery: $(INSTALLED) ## take the pictures of the app's pages in docs/gallery th
 	$(BIN)/yt8m demo
 	$(BIN)/python -m docs.gallery
 
+audit: ## known vulnerabilities of the pinned packages, by pip-audit in an environment of its own; needs the network
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 clean: ## remove the environment and everything made (demo world, runs, indexes)
-	rm -rf .venv workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-audit workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

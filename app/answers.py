@@ -146,7 +146,8 @@ def own_matrices(run: Run) -> "OwnMatrices":
     from yt8m_core.learned_correlation import own_matrices
 
     processing = state.model(run).label_processing
-    assert isinstance(processing, Correlation)
+    if not isinstance(processing, Correlation):
+        raise UserError(f"run '{run.name}' weighs scores by no matrix")
     training = None
     with contextlib.suppress(UserError):  # where they are gone, what needs them is not offered
         training = state.labels(DataSet(run.experiment.data.train, run.experiment.data.vocabulary)).matrix
@@ -222,8 +223,7 @@ def top_removed(run: Run, data: DataSet, video: int, count: int) -> "Removal":
     """A video without the frames of highest weight and with them alone, as ``occlusion.remove_top``."""
     from yt8m_core import occlusion
 
-    weights = state.prediction(run, data, video).attention
-    assert weights is not None  # the run attends
+    weights = state.prediction(run, data, video).weights
     return occlusion.remove_top(state.model(run), state.videos_for(run, data).frames(video), weights, count)
 
 

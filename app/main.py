@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 import state
@@ -10,6 +11,7 @@ from parts import fault, plain
 from yt8m_core.demo_runs import is_ready
 from yt8m_core.errors import UserError
 
+TOLD = 5  # faults in the sidebar
 PAGES: list[dict[str, Any]] = [
     {
         "page": "views/overview.py",
@@ -51,6 +53,19 @@ PAGES: list[dict[str, Any]] = [
 ]
 
 
+def tell_faults(faults: dict[str, str]) -> None:
+    """What is wrong with the runs that are not shown: of the first few in words, and of many in a table."""
+    for key, sentence in [*faults.items()][:TOLD]:
+        st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(sentence)}")
+    if more := [*faults.items()][TOLD:]:
+        with st.expander(f"{len(more):,} more are not shown"):
+            st.dataframe(
+                pd.DataFrame(more, columns=["Run", "What is wrong"]),
+                hide_index=True,
+                alt="Runs that are not shown, and what is wrong with each",
+            )
+
+
 def main() -> None:
     # An icon of our own: the browser would fetch a Material one from Google's server.
     st.set_page_config(page_title="YouTube-8M inspector", page_icon=Path(__file__).with_name("icon.svg"), layout="wide")
@@ -71,8 +86,7 @@ def main() -> None:
             st.selectbox("Run", list(runs), key="run", bind="query-params", help="A trained model.")
         if data:
             st.selectbox("Data set", list(data), key="data", bind="query-params", help="The videos to look at.")
-        for key, sentence in faults.items():
-            st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(sentence)}")
+        tell_faults(faults)
     st.title(page.title, anchor=False)
     page.run()
 
@@ -81,5 +95,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except UserError as error:
+    except (UserError, OSError) as error:
         fault(error)

@@ -2,9 +2,9 @@
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,12 @@ import state
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
+from yt8m_core.files import as_text
 from yt8m_core.runs import Run
 from yt8m_core.scale import SCALE_WORDS, scale_of
 
 P = ParamSpec("P")
+T = TypeVar("T")
 GAP = (
     "GAP@20, global average precision: the 20 best labels of every video, all in one list by their probability. 1 "
     "where all true labels stand before all wrong ones, 0 where no true label is in it."
@@ -27,13 +29,16 @@ MOST_LISTED = 20_000  # ids that a browser is sent; of a larger data set, the id
 
 
 def plain(text: str) -> str:
-    """Text as it is, without a meaning as Markdown."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", text)
+    """Text as it is, in one line, without a meaning as Markdown."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", " ".join(as_text(text).split()))
 
 
-def fault(error: UserError) -> None:
-    """Tell what is wrong."""
-    st.error(plain(str(error)), icon=":material/error:")
+def fault(error: UserError | OSError) -> None:
+    """Tell what is wrong: with what the app was given, or with the machine that it runs on."""
+    sentence = str(error)
+    if isinstance(error, OSError):  # a disk that is full, a folder that may not be written
+        sentence = f"{error.strerror or error}: {error.filename or 'a file'}."
+    st.error(plain(sentence), icon=":material/error:")
 
 
 def fragment(part: Callable[P, None]) -> Callable[P, None]:
@@ -44,7 +49,7 @@ def fragment(part: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             part(*args, **kwargs)
-        except UserError as error:
+        except (UserError, OSError) as error:
             fault(error)
 
     return guarded
@@ -57,12 +62,19 @@ def chosen_run() -> Run:
         st.info("This page shows what a trained model does, and there is no trained run yet.", icon=":material/info:")
         st.page_link("views/welcome.py", label="Build the demo world and its runs", icon=":material/rocket_launch:")
         st.stop()
-    return runs[st.session_state["run"]]
+    return _still_there("run", runs)
 
 
 def chosen_data() -> state.DataSet:
     """The data set of the sidebar."""
-    return state.find_all_data(state.find_all_runs()[0].values())[st.session_state["data"]]
+    return _still_there("data", state.find_all_data(state.find_all_runs()[0].values()))
+
+
+def _still_there(key: str, found: Mapping[str, T]) -> T:
+    """What is chosen in the sidebar. Raises UserError where it went while the page was drawn."""
+    if (name := str(st.session_state.get(key))) not in found:
+        raise UserError(f"'{name}' is no longer there", advice="Choose another in the sidebar.")
+    return found[name]
 
 
 def choose(key: str, value: object) -> Callable[[], None]:
@@ -121,11 +133,15 @@ def videos_for(run: Run, data: state.DataSet) -> Videos:
     own = (run.experiment.data.validation, run.experiment.data.train)
     for key, other in state.find_all_data(runs.values()).items():
         if other.path in own and other.path != data.path:
-            st.button(f"Use this run's own data set {key}", on_click=choose("data", key), icon=":material/database:")
+            st.button(
+                f"Use this run's own data set {plain(key)}", on_click=choose("data", key), icon=":material/database:"
+            )
     for key, candidate in runs.items():
         if data.path in (candidate.experiment.data.validation, candidate.experiment.data.train):
             st.button(
-                f"Use run {key}, made for this data", on_click=choose("run", key), icon=":material/model_training:"
+                f"Use run {plain(key)}, made for this data",
+                on_click=choose("run", key),
+                icon=":material/model_training:",
             )
     st.stop()
 
@@ -139,7 +155,7 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
             found = np.flatnonzero(order == here)
             here = int(found[0]) if len(found) else -1 if step == 1 else 0  # from elsewhere to the first, or the last
         size = len(videos) if order is None else len(order)
-        there = random.randrange(size) if step is None else (here + step) % size
+        there = random.randrange(size) if step is None else (here + step) % size  # noqa: S311 - no secret
         st.session_state["video"] = videos.id(there if order is None else int(order[there]))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -29,6 +29,7 @@ from yt8m_core.data.scan import Streams
 from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
 from yt8m_core.demo_runs import demo_folder, runs_folder
 from yt8m_core.errors import UserError
+from yt8m_core.files import as_text
 from yt8m_core.run_table import run_table as run_table_of
 from yt8m_core.runs import Run, find_runs
 from yt8m_core.scale import demo_world_of
@@ -43,8 +44,14 @@ Stamp = tuple[tuple[str, int, int], ...]  # path, size and time of files
 
 
 def _stamp(files: Iterable[Path]) -> Stamp:
-    found = ((file, file.stat()) for file in files if file.is_file())
-    return tuple((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in found)
+    found = []
+    for file in files:
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # it is not there, or has just gone, or nothing can have its name
+            stat = file.stat()
+            found.append((str(file), stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
 
 
 def _run_stamp(path: Path) -> Stamp:
@@ -102,7 +109,9 @@ def _run_folders() -> dict[str, Path]:
     """The run folders by a short key."""
     folders, _ = places()
     found = (
-        path for folder in folders for path in ([folder] if (folder / "config.json").is_file() else find_runs(folder))
+        path
+        for folder in folders
+        for path in ([folder] if os.path.isfile(folder / "config.json") else find_runs(folder))
     )
     return _by_key(found, parts=1)
 
@@ -136,19 +145,17 @@ def _by_key(paths: Iterable[Path], parts: int) -> dict[str, Path]:
     """Paths by what links call them: their last parts, with a digest of the whole path where two share those."""
     found: dict[str, Path] = {}
     for path in dict.fromkeys(paths):
-        key = "/".join(path.parts[-parts:])
+        key = as_text("/".join(path.parts[-parts:]))
         found[f"{key} {hashlib.sha256(bytes(path)).hexdigest()[:4]}" if key in found else key] = path
     return found
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=4096, show_spinner=False)
 def _open_run(path: Path, stamp: Stamp) -> Run | str:
     """A finished and sound run, or what is wrong with it."""
     try:
         run = Run.open(path)
-        validation = run.metrics.get("validation")
-        if not isinstance(validation, dict) or not {"gap", "gap_low", "gap_high"} <= validation.keys():
-            return f"{path / 'metrics.json'}: no GAP of the validation data."
+        _ = run.metrics
         named = run.vocabulary.num_classes
     except UserError as error:
         return str(error)
@@ -274,10 +281,17 @@ def unfinished_runs() -> dict[str, Run]:
     """The runs whose training goes on or was stopped, by the same key as the finished ones."""
     runs = {}
     for key, path in _run_folders().items():
-        if not (path / "metrics.json").exists():
-            with contextlib.suppress(UserError):  # of a folder with a fault, the sidebar tells
-                runs[key] = Run.open(path)
+        if not os.path.lexists(path / "metrics.json") and (run := _begun_run(path, _run_stamp(path))):
+            runs[key] = run
     return runs
+
+
+@st.cache_resource(max_entries=4096, show_spinner=False)
+def _begun_run(path: Path, stamp: Stamp) -> Run | None:
+    """A run that is not finished; None for a folder with a fault, of which the sidebar tells."""
+    with contextlib.suppress(UserError):
+        return Run.open(path)
+    return None
 
 
 def training_log(run: Run) -> pd.DataFrame:

@@ -92,8 +92,8 @@ def opening_row(repeats: int) -> dict[str, Any]:
 
         def ours() -> None:
             index = module._read(stored)
-            assert index is not None
-            assert len(Videos(index)) == VIDEOS
+            if index is None or len(Videos(index)) != VIDEOS:
+                raise AssertionError("the index is not read as it was written")
 
         read = partial(pq.read_table, stored, memory_map=True, page_checksum_verification=True)
         costs = take_turns({"ours": ours, "limit": read}, repeats)

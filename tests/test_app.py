@@ -231,6 +231,7 @@ def test_run_without_its_weights_or_with_others_is_told(
     assert faults(opened("imbalance", run="mine")) == ""
 
 
+@pytest.mark.fault
 def test_data_that_are_gone_or_broken_are_told_on_every_page(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +264,7 @@ def test_shard_that_is_replaced_is_read_anew(demo_home: Path, tmp_path: Path, mo
     assert "more than once" in faults(at)
 
 
+@pytest.mark.fault
 def test_shard_that_changes_between_two_looks_is_told(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def changed(self: Any, video: int) -> None:
         raise UserError("the shard has changed since it was indexed", where="a.tfrecord")
@@ -364,6 +366,7 @@ def test_process_that_reads_shards_does_not_run_the_app(monkeypatch: pytest.Monk
     runpy.run_path(str(MAIN), run_name="__mp_main__")
 
 
+@pytest.mark.fault
 def test_fault_in_a_part_of_a_page_is_told_there_and_the_rest_stands() -> None:
     def page() -> None:
         import streamlit as st

@@ -140,10 +140,10 @@ def test_record_error_keeps_its_text_when_it_crosses_processes() -> None:
     error = RecordError("a.tfrecord", 7, "context 'labels'", "label -1", expected="0 to 9", advice="Fetch it again.")
     assert str(error) == "a.tfrecord, record 7, context 'labels': found label -1; expected 0 to 9. Fetch it again."
     for crossing in (error, RecordError("a", 1, "data", "bytes that are no text")):
-        crossed = pickle.loads(pickle.dumps(crossing))
+        crossed = pickle.loads(pickle.dumps(crossing))  # noqa: S301 - of our own making
         assert isinstance(crossed, UserError)
         assert str(crossed) == str(crossing)
-        assert str(pickle.loads(pickle.dumps(crossed))) == str(crossing)
+        assert str(pickle.loads(pickle.dumps(crossed))) == str(crossing)  # noqa: S301 - of our own making
 
 
 def test_sequence_example_when_parsed() -> None:

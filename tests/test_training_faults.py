@@ -99,16 +99,16 @@ def same(one: Path, other: Path) -> bool:
 
 @pytest.mark.fault
 @pytest.mark.parametrize(
-    ("hook", "epoch"),
+    ("hook", "epoch", "step"),
     [
-        ("if what == 'epoch 1 of 2' and done == 5: os.kill(os.getpid(), signal.SIGTERM)", 1),
-        ("if what == 'scoring' and told == 9: os.kill(os.getpid(), signal.SIGTERM)", 1),
-        ("if what == 'epoch 2 of 2' and done == 3: os.kill(os.getpid(), signal.SIGTERM)", 2),
+        ("if what == 'epoch 1 of 2' and done == 5: os.kill(os.getpid(), signal.SIGTERM)", 1, 5),
+        ("if what == 'scoring' and told == 9: os.kill(os.getpid(), signal.SIGTERM)", 1, 8),
+        ("if what == 'epoch 2 of 2' and done == 3: os.kill(os.getpid(), signal.SIGTERM)", 2, 3),
     ],
     ids=["in-an-epoch", "while-validating", "in-the-second-epoch"],
 )
 def test_sigterm_leaves_a_checkpoint_and_the_same_command_goes_on(
-    place: Path, tmp_path: Path, experiment: Path, straight: Path, hook: str, epoch: int
+    place: Path, tmp_path: Path, experiment: Path, straight: Path, hook: str, epoch: int, step: int
 ) -> None:
     stopped = begin(tmp_path / "run", experiment, hook)
     words = said(stopped)
@@ -118,6 +118,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_command_goes_on(
     with safe_open(tmp_path / "run" / "checkpoint.safetensors", "pt") as checkpoint:
         position = json.loads(checkpoint.metadata()["position"])
     assert position["examples"] == int(words.split("after ")[1].split(" ")[0])
+    assert position["step"] == step  # at once, and not where the next validation begins
     assert begin(tmp_path / "run", experiment).wait() == 0
     assert same(tmp_path / "run", straight)
 
@@ -283,6 +284,12 @@ def test_array_without_room_on_the_disk_is_an_error_and_no_crash(tmp_path: Path)
             new_array(tmp_path / "a.npy", "float32", (1 << 16,))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.fault
+def test_array_is_an_error_on_a_disk_that_would_take_it_as_a_hole_alone(small_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        new_array(small_disk / "a.npy", "float32", (1 << 20,))
 
 
 class TestRunOfAStranger:

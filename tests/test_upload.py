@@ -380,6 +380,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(name: str, content: by
     assert words in refused(name, content)
 
 
+@pytest.mark.fault
 def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert upload.MAX_BYTES == 20 << 20
     content = npy(RGB)
@@ -399,6 +400,7 @@ class Harm:
         return os.mkdir, (str(self.marker),)
 
 
+@pytest.mark.fault
 def test_no_pickle_is_ever_opened(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     objects = npy(np.array([Harm(marker)], object), allow_pickle=True)
@@ -415,7 +417,7 @@ def test_no_pickle_is_ever_opened(tmp_path: Path) -> None:
         content = raw_zip(*((f"{key}.npy", data) for key, data in members.items()))
         assert "Python objects, which are never opened" in refused("a.npz", content)
     assert not marker.exists()
-    pickle.loads(pickle.dumps(Harm(marker)))
+    pickle.loads(pickle.dumps(Harm(marker)))  # noqa: S301 - of our own making
     assert marker.exists(), "the pickle of this test would not have done anything"
 
 
@@ -423,6 +425,7 @@ def header(descr: str = "'|u1'", order: str = "False", shape: str = "(5, 8)") ->
     return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -475,6 +478,7 @@ LONG_NAME = bytearray(raw_zip(("rgb.npy", bytes(9000))))
 LONG_NAME[26:28] = struct.pack("<H", 5000)  # what its local header says is the length of the name
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -505,6 +509,7 @@ def test_a_zip_that_is_damaged_or_odd_is_refused(content: bytes, words: str) -> 
     assert words in refused("a.npz", content)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("zip_says", ["the truth", "a small size", "64 MB"])
 @pytest.mark.parametrize(
     "start",
@@ -533,6 +538,7 @@ def test_a_zip_of_gigabytes_takes_little_memory(zip_says: str, start: bytes) -> 
         tracemalloc.stop()
 
 
+@pytest.mark.fault
 def test_arrays_just_within_the_limit_take_little_memory() -> None:
     content = npz(rgb=np.ones((58_000, 1024), np.uint8), audio=np.ones((58_000, 128), np.uint8))
     tracemalloc.start()
@@ -588,6 +594,7 @@ def test_an_id_that_is_no_short_text_is_refused(bad: Frames) -> None:
     assert "'id'" in refused("a.npz", npz(rgb=RGB, audio=AUDIO, id=bad))
 
 
+@pytest.mark.fault
 def test_too_many_videos_are_refused() -> None:
     content = shard(record(rgb=RGB[:1], audio=AUDIO[:1]))
     assert len(read_upload("a.tfrecord", content * 1000, FRAME)) == 1000
@@ -614,6 +621,7 @@ def test_a_record_that_cannot_be_used_is_refused(content: bytes, words: str) -> 
     assert words in refused("a.tfrecord", content)
 
 
+@pytest.mark.fault
 def test_a_record_of_countless_empty_frames_is_refused() -> None:
     def field(tag: int, content: bytes) -> bytes:
         size = len(content)

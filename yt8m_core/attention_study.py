@@ -17,6 +17,7 @@ from torch import nn
 from yt8m_core.attention_measures import detection, effective_frames, inside_runs, k_means, lies_on
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader
+from yt8m_core.errors import UserError
 from yt8m_core.model import VideoClassifier
 from yt8m_core.pooling.indirect_clustering import IndirectClustering
 from yt8m_core.progress import Progress, silent
@@ -77,7 +78,8 @@ def study(
         with torch.inference_mode():
             frames, mask = model.prepare(batch.frames, batch.num_frames)
             attention = model.score(frames, mask)[1].attention
-        assert attention is not None  # the pooling attends
+        if attention is None:
+            raise UserError("a model whose pooling weighs no seconds")
         for row, (video, T) in enumerate(zip(batch.videos.tolist(), batch.num_frames.tolist(), strict=True)):
             about = {"video": video, "id": videos.id(video), "frames": T}
             weights = attention[row, :T].float().numpy()
@@ -120,7 +122,8 @@ def sharpness(model: VideoClassifier) -> float | None:
 
 def sharpened(model: VideoClassifier, scale: float) -> VideoClassifier:
     """The same model with another α. It shares all weights with ``model``, which stays as it is."""
-    assert model.pooling is not None
+    if model.pooling is None:
+        raise UserError("a model without a pooling", expected="one whose pooling has an α")
     other = copy.copy(model)
     other._modules = {**model._modules, "pooling": _rescaled(model.pooling, scale)}
     return other

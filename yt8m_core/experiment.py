@@ -5,16 +5,19 @@ The same JSON is the CLI's input, a run folder's ``config.json`` and a row of a 
 
 import ast
 import dataclasses
-import difflib
 import hashlib
 import json
-import math
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, get_origin
+from typing import Any, Self
 
+from yt8m_core.data.scan import MAX_WIDTH
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.files import as_text
+from yt8m_core.stored import check_number, read_fields
+
+MAX_PATH = 4096  # characters
+MAX_SEED = (1 << 32) - 1  # NumPy's
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,16 @@ class Data:
     streams: tuple[tuple[str, int], ...] = ()  # name and width of one's own feature streams; empty: recognised
     max_frames: int = 300  # the first so many seconds of a video are used
 
+    def __post_init__(self) -> None:
+        """Refuse what names no data. Raises UserError."""
+        for part in ("train", "validation", "vocabulary"):
+            path = getattr(self, part)
+            if "\0" in path or len(path) > MAX_PATH or as_text(path) != path:
+                raise UserError(ascii(path[:80]), where=f"data, {part}", expected="a path in Unicode")
+        for _, width in self.streams:
+            check_number(width, 1, MAX_WIDTH, where="data, streams")
+        check_number(self.max_frames, 1, where="data, max_frames")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -87,8 +100,8 @@ class Training:
             raise UserError(f"{self.ema}", where="training, ema", expected="a decay from 0 to below 1, such as 0.999")
         for setting in dataclasses.fields(self):
             value, low = getattr(self, setting.name), 1 if setting.type is int else 0
-            if setting.type in (int, float) and not low <= value < math.inf:
-                raise UserError(f"{value}", where=f"training, {setting.name}", expected=f"a number from {low} on")
+            if setting.type in (int, float):
+                check_number(value, low, where=f"training, {setting.name}")
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,10 @@ class Experiment:
     training: Training = Training()
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse a seed that no generator takes. Raises UserError."""
+        check_number(self.seed, 0, MAX_SEED, where="experiment, seed")
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
         return dataclasses.asdict(self)
@@ -112,7 +129,7 @@ class Experiment:
     @classmethod
     def from_dict(cls, values: Any) -> Self:
         """Read what ``to_dict`` wrote. Raises UserError that names an unknown, missing or mistyped entry."""
-        experiment: Self = _from_dict(cls, values, "experiment")
+        experiment: Self = read_fields(cls, values, "experiment")
         return experiment
 
     @property
@@ -122,37 +139,3 @@ class Experiment:
 
     def __str__(self) -> str:
         return " → ".join(str(slot) for slot in (self.pooling, self.classification, self.label_processing, self.loss))
-
-
-def _from_dict(kind: type[Any], values: Any, where: str) -> Any:
-    """A dataclass from JSON values, each checked against the type of its field."""
-    if not isinstance(values, Mapping):
-        raise UserError(f"{type(values).__name__}", where=where, expected="an object of named values")
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for name in values:
-        if name not in fields:
-            near = difflib.get_close_matches(name, fields, n=1)
-            raise UserError(f"unknown entry '{name}'", where=where, advice=f"Did you mean '{near[0]}'?" if near else "")
-    found = {}
-    for name, spec in fields.items():
-        if name in values:
-            found[name] = _value(spec.type, values[name], f"{where}, {name}")
-        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            raise UserError(f"no entry '{name}'", where=where)
-    return kind(**found)
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _from_dict(kind, value, where)  # type: ignore[arg-type]
-    if isinstance(kind, types.GenericAlias) and kind.__origin__ is tuple:  # Data.streams
-        try:
-            return tuple((str(name), int(dim)) for name, dim in value)
-        except (TypeError, ValueError):
-            raise UserError(repr(value), where=where, expected="pairs of a name and a width") from None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    plain = get_origin(kind) or kind
-    if not isinstance(value, plain) or (plain in (int, float) and isinstance(value, bool)):
-        raise UserError(repr(value), where=where, expected=f"a value of type {plain.__name__}")
-    return value

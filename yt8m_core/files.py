@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,9 +67,24 @@ def alone_in(folder: Path, what: str) -> Iterator[None]:
 
 
 def check_size(file: Path, most: int) -> None:
-    """Refuse a file of more than so many bytes, before it is read into memory. Raises UserError, and OSError."""
-    if (size := file.stat().st_size) > most:
-        raise UserError(f"{size:,} bytes", where=str(file), expected=f"at most {most:,}")
+    """Refuse a file of more than so many bytes, before it is read into memory. Raises UserError, and OSError.
+
+    So is what is no file at all: a pipe would be waited for, and /dev/zero never ends.
+    """
+    found = file.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # of a folder, the system tells
+        raise UserError("a device or a pipe", where=str(file), expected="a file")
+    if found.st_size > most:
+        raise UserError(f"{found.st_size:,} bytes", where=str(file), expected=f"at most {most:,}")
+
+
+def as_text(name: str) -> str:
+    """The name of a file as it can be shown and stored: bytes in it that are not UTF-8 stand as question marks.
+
+    >>> as_text("run\\udcff")
+    'run?'
+    """
+    return name.encode(errors="replace").decode()
 
 
 def new_array(file: Path, dtype: Any, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":

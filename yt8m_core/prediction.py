@@ -17,7 +17,7 @@ from yt8m_core.average_precision import best_labels
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
-from yt8m_core.errors import check_choice
+from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Slot
 from yt8m_core.files import replacing
 from yt8m_core.model import NO_POOLING, VideoClassifier
@@ -34,6 +34,13 @@ class Prediction:
     classified: NDArray[np.float32]  # [C], before label processing
     attention: NDArray[np.float32] | None  # [T], sums to 1; None for a pooling that does not attend
 
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The attention [T] of a model whose pooling attends. Raises UserError for any other."""
+        if self.attention is None:
+            raise UserError("a model whose pooling weighs no seconds")
+        return self.attention
+
     def ranking(
         self, vocabulary: Vocabulary, true_labels: NDArray[Any] | tuple[int, ...] | None = None
     ) -> pd.DataFrame:
@@ -49,15 +56,25 @@ class Prediction:
 
 
 def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
-    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantised."""
+    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantised.
+
+    Raises UserError where the model comes to numbers that are not finite.
+    """
     with torch.inference_mode():
         batch = torch.from_numpy(np.ascontiguousarray(frames))[None]  # [1, T, D]
         scores, trace = model(batch, torch.tensor([len(frames)]))
+    check_finite(scores.p, trace.classified.p)
     return Prediction(
         scores.p[0].float().numpy(),
         trace.classified.p[0].float().numpy(),
         None if trace.attention is None else trace.attention[0].float().numpy(),
     )
+
+
+def check_finite(*probabilities: Tensor) -> None:
+    """Refuse what a model says where its weights or options, though numbers themselves, come to none."""
+    if not all(bool(p.isfinite().all()) for p in probabilities):
+        raise UserError("a model that comes to probabilities which are not finite", advice="Choose another run.")
 
 
 def attends(pooling: Slot, width: int) -> bool:

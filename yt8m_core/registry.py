@@ -33,6 +33,7 @@ from yt8m_core.pooling.netvlad import NetVLAD
 from yt8m_core.pooling.position_encoding import PositionEncoding
 from yt8m_core.pooling.sum import Sum
 
+MAX_SIZE = (1 << 31) - 1  # of a whole number among the options
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
     "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
     "pooling": {
@@ -95,7 +96,10 @@ def build(slot: str, name: str, chosen: Mapping[str, Any], **facts: Any) -> nn.M
         inner = Slot.parse(chosen.get(slot, defaults[slot]))
         chosen = {**chosen, slot: build(slot, inner.name, inner.options, **facts)}
     positional = [p.name for p in _parameters(method) if p.kind is p.POSITIONAL_OR_KEYWORD]
-    return method(**{fact: facts[fact] for fact in positional}, **chosen)
+    try:
+        return method(**{fact: facts[fact] for fact in positional}, **chosen)
+    except RuntimeError as error:  # torch's, for sizes that no memory has an address for
+        raise UserError(f"cannot be built ({str(error)[:200]})", where=where) from None
 
 
 def takes_frames(classification: str) -> bool:
@@ -124,5 +128,7 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(default, tuple):
-        return isinstance(value, list | tuple)
-    return type(value) is type(default)
+        return isinstance(value, list | tuple) and all(
+            not isinstance(one, int) or abs(one) <= MAX_SIZE for one in value
+        )
+    return type(value) is type(default) and (not isinstance(value, int) or abs(value) <= MAX_SIZE)

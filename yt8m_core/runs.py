@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from yt8m_core.data.scan import Schema
+from yt8m_core.data.scan import MAX_LABEL, MAX_WIDTH, Schema
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
-from yt8m_core.errors import UserError
+from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Experiment, Slot
-from yt8m_core.files import check_size, replacing
+from yt8m_core.files import as_text, check_size, replacing
+from yt8m_core.kept_predictions import MAX_VIDEOS, read_predictions
+from yt8m_core.scale import SCALE_WORDS
+from yt8m_core.stored import MOST, check_number, read_fields
 
 # torch takes seconds to import, and the app lists runs before it needs a model.
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from yt8m_core.model import VideoClassifier
 
 FORMAT = 1
-MAX_JSON, MAX_LOG = 1 << 22, 1 << 28  # bytes
+MAX_JSON, MAX_LOG, MAX_WEIGHTS = 1 << 22, 1 << 25, 1 << 36  # bytes
+NEEDED = ("gap", "gap_low", "gap_high")  # of the metrics of the validation data
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,17 @@ class Facts:
     validation_videos: int
     train_bad_records: int = 0  # left out
     validation_bad_records: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no data are. Raises UserError that names the first."""
+        if not self.schema.streams:
+            raise UserError("no feature streams", where="facts, schema", expected="at least one")
+        for name, width in self.schema.streams:
+            check_number(width, 1, MAX_WIDTH, where=f"facts, schema, stream '{name}'")
+        check_number(self.num_classes, 1, MAX_LABEL + 1, where="facts, num_classes")
+        check_choice("scale", self.scale, SCALE_WORDS, where="facts")
+        for count in ("train_videos", "validation_videos", "train_bad_records", "validation_bad_records"):
+            check_number(getattr(self, count), 0, MAX_VIDEOS, where=f"facts, {count}")
 
 
 def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":
@@ -95,18 +108,15 @@ class Run:
         if config.get("format") != FORMAT:
             raise UserError(f"format {config.get('format')}", where=where, expected=f"format {FORMAT}")
         try:
-            stored = config["facts"]
-            streams = tuple((str(name), int(dim)) for name, dim in stored["schema"]["streams"])
-            schema = Schema(stored["schema"]["level"], streams)
-            facts = Facts(**{**stored, "schema": schema, "num_classes": int(stored["num_classes"])})
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"unreadable facts ({error})", where=where) from None
-        return cls(path, Experiment.from_dict(config.get("experiment")), facts)
+            facts: Facts = read_fields(Facts, config.get("facts"), "facts")
+            return cls(path, Experiment.from_dict(config.get("experiment")), facts)
+        except UserError as error:
+            raise UserError(str(error), where=where) from None
 
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.name
+        return as_text(self.path.name)
 
     @property
     def finished(self) -> bool:
@@ -120,8 +130,23 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The metrics of the validation data, with the interval of GAP; raises UserError for an unfinished run."""
-        return _read_json(self.path / "metrics.json", missing=f"run {self.path} is not finished: train it to its end")
+        """The metrics of the validation data, with the interval of GAP, and what the training took.
+
+        Raises UserError for an unfinished run, and for metrics that are none.
+        """
+        file = self.path / "metrics.json"
+        metrics = _read_json(file, missing=f"run {self.path} is not finished: train it to its end")
+        validation = metrics.get("validation")
+        if not isinstance(validation, dict) or not validation.keys() >= set(NEEDED):
+            raise UserError("no GAP of the validation data", where=str(file))
+        for name, value in [*metrics.items(), *validation.items()]:
+            if name in ("validation", "data"):
+                continue
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise UserError(repr(value)[:40], where=f"{file}, {name}", expected="a number")
+            most = 1 if name in validation and not name.startswith("num_") else MOST
+            check_number(value, 0, most, where=f"{file}, {name}")
+        return metrics
 
     @property
     def log(self) -> pd.DataFrame:
@@ -134,51 +159,63 @@ class Run:
             check_size(file, MAX_LOG)
             whole, _, _ = file.read_text().rpartition("\n")  # a training may be writing what follows
             log = pd.read_csv(io.StringIO(whole))
-            return log.astype({"epoch": int, "step": int, "examples": int, "loss": float, "gap": float})
+            log = log.astype({"epoch": int, "step": int, "examples": int, "loss": float, "gap": float})
+            for name, most in (("examples", MOST), ("loss", MOST), ("gap", 1)):
+                if not log[name].dropna().between(0, most).all():
+                    raise ValueError(f"a number in column '{name}' that it cannot have")
+            return log
         except (FileNotFoundError, pd.errors.EmptyDataError):
             raise UserError(f"run {self.path} has no log of its training yet") from None
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"no log of a training ({error})", where=str(file)) from None
+        except (OSError, ValueError, KeyError, OverflowError) as error:
+            raise UserError(f"no log of a training ({str(error)[:200]})", where=str(file)) from None
 
     @property
     def predictions(self) -> pd.DataFrame:
         """Each validation video's best labels: id, labels [20], scores [20], true_labels.
 
-        Raises UserError where there are none, or not as many as the validation data have videos.
+        Raises UserError where there are none, or others than the validation data can have.
         """
-        file = self.path / "predictions.parquet"
         try:
-            rows = pq.ParquetFile(file).metadata.num_rows
-            if rows != self.facts.validation_videos:
-                raise UserError(f"{rows:,} videos", where=str(file), expected=f"{self.facts.validation_videos:,}")
-            return pd.read_parquet(file, columns=["id", "labels", "scores", "true_labels"])
+            return read_predictions(
+                self.path / "predictions.parquet", self.facts.validation_videos, self.facts.num_classes
+            )
         except FileNotFoundError:
             raise UserError(f"run {self.path} has no predictions of its validation data") from None
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise UserError(f"no predictions ({error})", where=str(file)) from None
 
     def load_model(self, device: "torch.device | str" = "cpu") -> "VideoClassifier":
-        """The trained model, ready to predict. Raises UserError where the weights are missing or do not fit."""
+        """The trained model, ready to predict.
+
+        Raises UserError where the weights are missing, do not fit, or are not finite.
+        """
         import torch
         from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_file
 
+        from yt8m_core.tensors import TENSOR_TYPES
+
         file = self.path / "model.safetensors"
         # On no device at first: a config may ask for any size, and the file must bear it out before memory is taken.
         with torch.device("meta"):
-            wanted = {n: list(t.shape) for n, t in build_model(self.experiment, self.facts).state_dict().items()}
+            tensors = build_model(self.experiment, self.facts).state_dict()
+        wanted = {name: f"{list(tensor.shape)} {TENSOR_TYPES[tensor.dtype]}" for name, tensor in tensors.items()}
         try:
+            check_size(file, MAX_WEIGHTS)
             with safe_open(file, framework="pt") as stored:
-                held = {name: stored.get_slice(name).get_shape() for name in stored.keys()}  # noqa: SIM118
+                parts = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118
+                held = {name: f"{part.get_shape()} {part.get_dtype()}" for name, part in parts.items()}
             for name in sorted(wanted.keys() | held.keys()):
                 if wanted.get(name) != held.get(name):
                     raise UserError(
                         f"weights that do not fit the run's config: '{name}' {held.get(name, 'missing')}",
                         where=str(file),
-                        expected=str(wanted.get(name, "no such tensor")),
+                        expected=wanted.get(name, "no such tensor"),
                     )
             model = build_model(self.experiment, self.facts)
-            model.load_state_dict(load_file(file))
+            weights = load_file(file)
+            for name, tensor in weights.items():
+                if not tensor.isfinite().all():
+                    raise UserError(f"numbers in '{name}' that are not finite", where=str(file))
+            model.load_state_dict(weights)
         except FileNotFoundError:
             raise UserError(f"run {self.path} has no trained weights", advice="Train it to its end.") from None
         except (SafetensorError, OSError) as error:
@@ -204,9 +241,12 @@ def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
     try:
         check_size(path, MAX_JSON)
         values = json.loads(path.read_text())
+        json.dumps(values, ensure_ascii=False).encode()  # half of a character, which can be neither shown nor stored
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(missing) from None
-    except ValueError as error:
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"no JSON ({error})", where=str(path)) from None
     if not isinstance(values, dict):
         raise UserError(type(values).__name__, where=str(path), expected="a JSON object")

@@ -2,11 +2,13 @@
 
 Which labels are hard, which videos, what would another threshold, another label processing or an ensemble come to: all
 of these are answered from the scores [N, C] alone. They are plain ``.npy`` files in the workspace, found again as long
-as run and shards are the same, and may be deleted at any time.
+as run and shards are the same, and may be deleted at any time. Where the workspace has no room for them or may not be
+written, fewer are computed, and stay in memory.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +26,15 @@ from yt8m_core.errors import UserError
 from yt8m_core.evaluation import BATCH_SIZE
 from yt8m_core.files import new_array, replacing
 from yt8m_core.label_statistics import label_matrix
+from yt8m_core.model import VideoClassifier
+from yt8m_core.prediction import check_finite
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs import Run
 from yt8m_core.workspace import workspace
 
 FORMAT = 1
 CELLS = 1 << 26  # scores of a data set at most, 256 MB: of a larger one a sample of the videos is scored
+IN_MEMORY = 1 << 24  # the same where no file can take them
 KEPT = 1 << 32  # bytes of scores in the workspace at most; the oldest go
 SAMPLE_SEED = 0
 
@@ -76,21 +81,30 @@ def scored_of(run: Run, videos: Videos, *, progress: Progress = silent) -> Score
         progress: told how far the scoring is.
 
     Raises:
-        UserError: the data set has no labels, or the run no weights.
+        UserError: the data set has no labels, or the run no weights, or none that come to finite scores.
     """
     if not videos.labelled.any():
         raise UserError("no video has labels", where=videos.place(0), advice="Choose a data set with labels.")
     C = run.facts.num_classes
-    chosen = chosen_videos(videos.labelled, CELLS // C)
     # The scores after all slots, and before label processing where there is one.
-    shape = (1 if run.experiment.label_processing.name == "identity" else 2, len(chosen), C)
-    file = _file(run, videos)
+    kinds = 1 if run.experiment.label_processing.name == "identity" else 2
+    chosen = chosen_videos(videos.labelled, CELLS // C)
+    file, shape = _file(run, videos), (kinds, len(chosen), C)
     stages = _open(file, shape)
     if stages is None:
-        with replacing(file) as unfinished:
-            _fill(unfinished, shape, run, videos, chosen, progress)
-        _forget_the_oldest(file)
-        stages = cast(NDArray[np.float32], _open(file, shape))
+        model = run.load_model()
+        try:
+            with replacing(file) as unfinished:
+                array = new_array(unfinished, np.float32, shape)
+                _fill(array, model, videos, chosen, progress)
+                array.flush()
+            _forget_the_oldest(file)
+            stages = cast(NDArray[np.float32], _open(file, shape))
+        except OSError as error:
+            logging.getLogger(__name__).warning("the scores of run %s stay in memory: %s", run.name, error)
+            chosen = chosen_videos(videos.labelled, IN_MEMORY // C)
+            stages = np.empty((kinds, len(chosen), C), np.float32)
+            _fill(stages, model, videos, chosen, progress)
     values, offsets = _labels(videos, chosen)
     return Scored(run.name, chosen, len(videos), stages[0], stages[-1], label_matrix(values, offsets, C))
 
@@ -131,24 +145,21 @@ def _labels(videos: Videos, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32
 
 
 def _fill(
-    file: Path,
-    shape: tuple[int, int, int],
-    run: Run,
+    stages: NDArray[np.float32],
+    model: VideoClassifier,
     videos: Videos,
     chosen: NDArray[np.int64],
     progress: Progress,
 ) -> None:
-    model = run.load_model()
-    stages = new_array(file, np.float32, shape)
     done = 0
     for batch in Loader(videos, np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))):
         with torch.no_grad():
             _, trace = model(batch.frames, batch.num_frames)
+        check_finite(trace.processed.p)
         for stage, scores in zip(stages, (trace.processed, trace.classified), strict=False):
             stage[done : done + len(batch.videos)] = scores.p.float().numpy()
         done += len(batch.videos)
         progress("scoring", done, len(chosen))
-    stages.flush()
 
 
 def _open(file: Path, shape: tuple[int, int, int]) -> NDArray[np.float32] | None:

@@ -4,12 +4,15 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from yt8m_core.errors import UserError
 from yt8m_core.files import replacing
+
+TENSOR_TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}  # of weights, by their name in a file
 
 
 def write_tensors(

@@ -150,7 +150,6 @@ def other_sharpness(seen: Seen, weights: NDArray[np.float32]) -> None:
         st.button("Reset", key="reset", on_click=choose("sharpness", TRAINED), icon=":material/restart_alt:")
     alpha = trained * float(times)
     other = answers.sharpened(seen.run, seen.data, seen.video, alpha)
-    assert other.attention is not None
     columns = {"trained": seen.prediction.probabilities, "other": other.probabilities}
     best = [np.argsort(-p, kind="stable") for p in columns.values()]
     ranks = [np.argsort(order) + 1 for order in best]
@@ -163,7 +162,7 @@ def other_sharpness(seen: Seen, weights: NDArray[np.float32]) -> None:
     with left:
         st.plotly_chart(
             figures.two_attentions(
-                weights, other.attention, title=seen.title("Weights in"), scale=seen.scale, name=f"α = {alpha:g}"
+                weights, other.weights, title=seen.title("Weights in"), scale=seen.scale, name=f"α = {alpha:g}"
             ),
             key="sharpness_chart",
             alt="Attention weight of each second, as trained and with another sharpness",
@@ -205,7 +204,7 @@ if not state.attends(run):
     for key, other in state.find_all_runs()[0].items():
         with contextlib.suppress(UserError):  # a run with a fault of its own is none to choose
             if state.attends(other):
-                st.button(f"Use run {key}", on_click=choose("run", key), icon=":material/model_training:")
+                st.button(f"Use run {plain(key)}", on_click=choose("run", key), icon=":material/model_training:")
 if videos.schema.level != "frame":
     st.stop()
 

@@ -36,7 +36,7 @@ def own_matrix(num_classes: int) -> Own | None:
         with st.container(horizontal=True):
             for key, other in state.find_all_runs()[0].items():
                 if weighs(other.experiment.label_processing) and other.facts.num_classes == num_classes:
-                    st.button(f"Use run {key}", on_click=choose("run", key), icon=":material/model_training:")
+                    st.button(f"Use run {plain(key)}", on_click=choose("run", key), icon=":material/model_training:")
         return None
     if run.facts.num_classes != num_classes:
         st.info(

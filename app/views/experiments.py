@@ -251,7 +251,8 @@ def of_the_notebooks(kept: list[tuple[str, str]]) -> None:
     names = {f"{TABLES[table].title} ({SCALE_WORDS.get(scale, scale)})": (table, scale) for table, scale in kept}
     name = st.selectbox("Result", list(names), key="result", bind="query-params", width=420)
     result = ablation.read_result(*names[name])
-    assert result is not None  # it was listed
+    if result is None:
+        raise UserError(f"the result '{name}' is no longer there")
     st.markdown(ablation.reading(result.rows, result.claims))
     st.caption(f"Made by {plain(result.command)}: the mean of several seeds, with intervals over videos and seeds.")
     rows = ablation.readable(result.rows)

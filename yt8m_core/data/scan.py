@@ -29,6 +29,7 @@ KNOWN_STREAMS: dict[Level, tuple[Streams, ...]] = {
 ID_KEYS = ("id", "video_id")
 # Far above any edition (4,716); keeps one absurd label from sizing a model.
 MAX_LABEL = 1 << 20
+MAX_WIDTH = 1 << 20  # of a stream
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yt8m_core.errors import UserError
+from yt8m_core.files import check_size
 
 # File systems take the time of a change from a clock that ticks: every 4 ms in most Linux kernels, every 10 in some.
 TICK_NS = 20_000_000
+MAX_BYTES = 1 << 40  # of a shard; YouTube-8M's have less than a GB
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Shard:
 
     @classmethod
     def at(cls, path: Path) -> "Shard":
-        """The file as it is now. Raises UserError where there is none."""
+        """The file as it is now. Raises UserError where there is none, or something that is no file."""
         with readable(path):
+            check_size(path, MAX_BYTES)
             stat = path.stat()
         return cls(str(path), stat.st_size, stat.st_mtime_ns)
 

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yt8m_core.figures.labels import BAND_LOOKS, ring
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, literal, literal_in, style
 
 COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#d55e00", "#b8a200", GREY)
 SYMBOLS = (
@@ -50,7 +50,7 @@ def precision_by_label(
     measured = table[table["ap"].notna() & (table["count"] > 0)]
     figure = go.Figure()
     for vertical, colour, symbol in zip(verticals, cycle(COLOURS), cycle(SYMBOLS), strict=False):
-        rows = measured[measured["vertical"] == vertical]
+        rows = literal_in(measured[measured["vertical"] == vertical], "name", "vertical")
         enough = rows["positives"] >= minimum
         looks = {"color": colour, "symbol": symbol}
         # Two traces, since a legend shows a trace's mean size and opacity.
@@ -65,7 +65,7 @@ def precision_by_label(
                     x=some["count"],
                     y=some["ap"],
                     mode="markers",
-                    name=vertical or "no topic",
+                    name=literal(vertical) or "no topic",
                     legendgroup=vertical,
                     showlegend=listed,
                     marker=look,
@@ -128,7 +128,7 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, cho
     >>> gain_by_label(table, runs=("a", "b"), scale="demo world").data[0].y.tolist()
     [0.25]
     """
-    measured = table[table["gain"].notna()]
+    measured = literal_in(table[table["gain"].notna()], "name", "vertical")
     figure = go.Figure()
     for band, (colour, symbol) in BAND_LOOKS.items():
         rows = measured[measured["band"] == band]
@@ -227,7 +227,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, chosen: int | None = None
         ("alone", "a video with this label only", BLUE, "line-ew-open", 9),
         ("together", "median of the videos with it, whose other labels count too", ORANGE, "circle", 5),
     ):
-        rows = table[table[column] > 0]
+        rows = literal_in(table[table[column] > 0], "name", "vertical")
         figure.add_trace(
             go.Scatter(
                 x=rows["rank"],

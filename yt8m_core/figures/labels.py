@@ -9,7 +9,18 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, VERMILION, counted, style
+from yt8m_core.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    TRANSPARENT,
+    VERMILION,
+    counted,
+    literal,
+    literal_in,
+    style,
+)
 from yt8m_core.label_statistics import HEAD_SHARE, MID_SHARE
 
 BAND_LOOKS = {"head": (BLUE, "circle"), "mid": (ORANGE, "diamond"), "tail": (GREEN, "x")}
@@ -76,7 +87,7 @@ def cumulative_share(table: pd.DataFrame, *, scale: str, chosen: int | None = No
 def bands(figure: go.Figure, table: pd.DataFrame, y: str, told: str) -> None:
     """Add the labels of a table as points against their rank, a trace for each band."""
     for band, (colour, symbol) in BAND_LOOKS.items():
-        rows = table[table["band"] == band]
+        rows = literal_in(table[table["band"] == band], "name", "vertical")
         if rows.empty:
             continue
         figure.add_trace(
@@ -103,7 +114,7 @@ def ring(figure: go.Figure, table: pd.DataFrame, x: str, y: str, chosen: int | N
             x=row[x],
             y=row[y],
             mode="markers",
-            name=f"chosen: {row['name'].iloc[0]}",
+            name=f"chosen: {literal(row['name'].iloc[0])}",
             marker={"symbol": "circle-open", "size": 20, "color": VERMILION, "line": {"width": 3}},
             hoverinfo="skip",
         )
@@ -140,6 +151,7 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
     size = len(names)
     if values.shape != (size, size):
         raise UserError(f"a matrix {values.shape} for {counted(size, 'name')}", expected=f"[{size}, {size}]")
+    names = [literal(name) for name in names]
     if not 0 < size <= LARGEST_WINDOW:
         raise UserError(f"{size} labels", expected=f"1 to {LARGEST_WINDOW}", advice="Choose some of them.")
     others = values[~np.eye(size, dtype=bool) & np.isfinite(values)]

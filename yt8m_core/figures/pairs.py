@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, literal, literal_in, style
 
 LEVELS = 127  # shades of each sign
 NAMED = 14  # clusters that are named at the axis
@@ -79,7 +79,7 @@ def overview(
             "line": {"width": 0},
             "size": np.maximum(14, size / max(num_labels, 1) * 480),
         },
-        customdata=np.array(list(zip(framed["label"], framed["name"], framed["size"], strict=True)), object),
+        customdata=np.array(literal_in(framed, "name")[["label", "name", "size"]], object),
         hovertemplate="<b>%{customdata[1]}</b>: %{customdata[2]} labels<extra></extra>",
         showlegend=False,
     )
@@ -95,7 +95,7 @@ def overview(
     ticks = {
         "tickmode": "array",
         "tickvals": (named["first"] + (named["size"] - 1) / 2).tolist(),
-        "ticktext": named["name"].tolist(),
+        "ticktext": [literal(name) for name in named["name"]],
         "tickfont": {"size": 10},
         "showgrid": False,
     }
@@ -204,6 +204,7 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     >>> [(trace.name, trace.x.tolist(), trace.y.tolist()) for trace in figure.data[1:]]
     [('more expected than there are', [0.5], [20.0])]
     """
+    table = literal_in(table, "a", "b")
     kinds = (
         (table["surprise"] > CLOSE, "fewer expected than there are", BLUE, "triangle-down"),
         (table["surprise"] < -CLOSE, "more expected than there are", ORANGE, "triangle-up"),

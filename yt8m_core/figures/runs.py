@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from yt8m_core.figures.style import BLUE, ORANGE, style
+from yt8m_core.figures.style import BLUE, ORANGE, literal_in, style
 
 
 def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
@@ -76,6 +76,7 @@ def intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
     >>> dot.x.tolist(), dot.error_x.array.round(3).tolist(), dot.error_x.arrayminus.round(3).tolist()
     ([0.8], [0.02], [0.01])
     """
+    table = literal_in(table, "run")
     place = np.arange(len(table))
     figure = go.Figure(
         go.Scatter(

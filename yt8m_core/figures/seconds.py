@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from yt8m_core.attention_measures import Mean, Similarity, effective_frames, mean_interval
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal_in, style
 from yt8m_core.figures.video import attention
 
 # The lane of a cluster tells it from others; so do the symbols, where lanes are thin.
@@ -150,6 +150,7 @@ def parts(table: pd.DataFrame, columns: dict[str, str], *, title: str, scale: st
     >>> [(dots.name, dots.x.tolist(), list(dots.y)) for dots in figure.data]
     [('all seconds', [0.9], [0]), ('10 seconds', [0.4], [0])]
     """
+    table = literal_in(table, "name")
     figure = go.Figure()
     looks = (
         ("circle", BLUE), ("x", ORANGE), ("diamond", GREEN), ("square-open", ORANGE), ("diamond-open", GREEN),

@@ -1,5 +1,8 @@
 """What all figures share: colours, a subtitle that names the scale, and a look that fits light and dark pages."""
 
+import html
+
+import pandas as pd
 import plotly.graph_objects as go
 
 # Okabe and Ito's colours, which people with any colour vision tell apart, and a grey that reads on black and on white.
@@ -31,6 +34,20 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
+
+
+def literal(name: str) -> str:
+    """A name as plotly shows it: plotly takes text for HTML, and ``%{`` in what is hovered over for a variable.
+
+    >>> literal("<b>%{x}</b>")
+    '&lt;b&gt;%&#123;x}&lt;/b&gt;'
+    """
+    return html.escape(str(name), quote=False).replace("%{", "%&#123;")
+
+
+def literal_in(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """A table with the names in some of its columns as plotly shows them."""
+    return table.assign(**{column: [literal(name) for name in table[column]] for column in columns})
 
 
 def counted(count: int, noun: str) -> str:

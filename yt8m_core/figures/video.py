@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from yt8m_core.attention_measures import effective_frames, inside_runs, lies_on
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, style
+from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, literal_in, style
 
 
 def attention(
@@ -92,7 +92,7 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
     >>> [(bar.name, bar.x.tolist(), list(bar.text)) for bar in predictions(table, title="a", scale="demo world").data]
     [('true label', [0.9], ['✓ 0.900']), ('not in the ground truth', [0.2], ['0.200'])]
     """
-    ranked = table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+    ranked = literal_in(table, "name").sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
     unknown = bool(ranked["true"].isna().any())
     true = ranked["true"].fillna(False).to_numpy(bool)
     kinds = (

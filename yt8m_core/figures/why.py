@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal, literal_in, style
 
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
 """Of the runs in ``side_by_side``: so many may be drawn."""
@@ -105,6 +105,7 @@ def partners(table: pd.DataFrame, *, title: str, scale: str, unit: str) -> go.Fi
     >>> [bar.name for bar in partners(table, title="Car", scale="demo world", unit="probability").data]
     ['γ: as trained']
     """
+    table = literal_in(table, "name")
     figure = go.Figure()
     for column, name, colour, pattern in (
         ("fixed", "β: as counted in the training labels", GREY, "/"),
@@ -155,8 +156,9 @@ def side_by_side(table: pd.DataFrame, runs: Sequence[str], *, title: str, scale:
     if len(runs) > len(SYMBOLS):
         raise UserError(f"{len(runs)} runs", expected=f"at most {len(SYMBOLS)}", advice="Choose some of them.")
     place = np.arange(1, len(table) + 1)
+    table = literal_in(table, "name")
     looks = [
-        (f"p {name}", name, COLOURS[number % len(COLOURS)], f"{symbol}-open", 10)
+        (f"p {name}", literal(name), COLOURS[number % len(COLOURS)], f"{symbol}-open", 10)
         for number, (name, symbol) in enumerate(zip(runs, SYMBOLS, strict=False))
     ]
     figure = go.Figure()

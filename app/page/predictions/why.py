@@ -59,19 +59,18 @@ def label_and_why(run: Run, shown: Shown, ranking: pd.DataFrame) -> int:
             table = pd.DataFrame({"second": np.arange(len(why.seconds)), "pull": why.seconds})
             download_csv(table, f"seconds-{shown.video_id}-{label}", "Download the seconds as CSV")
             if why.partners is not None:
-                _download_partners(run, shown, why)
+                _download_partners(run, shown, label, why.partners)
     elif why.partners is not None:
-        _download_partners(run, shown, why)
+        _download_partners(run, shown, label, why.partners)
     return label
 
 
-def _download_partners(run: Run, shown: Shown, why: "Why") -> None:
-    download_csv(_named(run, why), f"labels-{shown.video_id}-{why.label}", "Download what labels added as CSV")
+def _download_partners(run: Run, shown: Shown, label: int, partners: pd.DataFrame) -> None:
+    download_csv(_named(run, partners), f"labels-{shown.video_id}-{label}", "Download what labels added as CSV")
 
 
-def _named(run: Run, why: "Why") -> pd.DataFrame:
-    assert why.partners is not None
-    return why.partners.assign(name=[run.vocabulary.name(label) for label in why.partners["label"].tolist()])
+def _named(run: Run, partners: pd.DataFrame) -> pd.DataFrame:
+    return partners.assign(name=[run.vocabulary.name(label) for label in partners["label"].tolist()])
 
 
 def _slots(run: Run, shown: Shown, why: "Why") -> None:
@@ -145,7 +144,7 @@ def _figures(run: Run, shown: Shown, why: "Why", name: str) -> list[tuple[str, g
             (
                 "What other labels added",
                 figures.partners(
-                    _named(run, why)[:PARTNERS],
+                    _named(run, why.partners)[:PARTNERS],
                     title=f"Labels that moved {of}",
                     scale=shown.scale,
                     unit=SPACES[why.space],
