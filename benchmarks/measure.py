@@ -25,7 +25,7 @@ def take_turns(candidates: Mapping[str, Callable[[], object]], repeats: int) -> 
     The machine is shared and its speed drifts: only what is measured side by side can be compared. Each round has
     another order, for whoever runs after a peer that gave much memory back pays for getting it again.
     """
-    shuffled = Random(0)  # noqa: S311 - an order, and no secret
+    shuffled = Random(0)
     costs: dict[str, list[Cost]] = {name: [] for name in candidates}
     for turn in range(repeats + 1):
         for name in shuffled.sample(list(candidates), len(candidates)):
