@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.fuzz.mutate import framed, mutate, mutate_shard
+from tests.test_upload_mediapipe import features_pb
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import open_index
 from yt8m_core.data.records import RecordError, SequenceExample, masked_crc32c, payloads, sequence_example, walk
@@ -237,10 +238,18 @@ def tfrecord(random: Random, real: Real) -> tuple[bytes, bytes]:
     return b"".join(map(framed, chosen)), other
 
 
+def mediapipe(random: Random, real: Real) -> tuple[bytes, bytes]:
+    T = random.randrange(1, 8)
+    rgb, audio = (real.video[name][:T] / np.float32(64) - 2 for name, _ in FRAMES)
+    made = features_pb(rgb.tolist(), audio.tolist())
+    return made, made[:512]
+
+
 UPLOADS: dict[str, Callable[[Random, Real], tuple[bytes, bytes]]] = {  # ending → a file, and what to splice into it
     ".npz": npz,
     ".npy": npy,
     ".tfrecord": tfrecord,
+    ".pb": mediapipe,
 }
 
 
