@@ -148,15 +148,27 @@ def test_unfinished_files_of_a_killed_training_go_when_it_is_gone_on_with(
 @pytest.mark.fault
 @pytest.mark.parametrize("torn", ["", "1,3", "1,3,4", "1,3,48,0.02,5.1"])
 def test_log_that_ends_within_a_line_is_gone_on_with(tmp_path: Path, torn: str) -> None:
-    with RunLog(tmp_path, 0) as log:
+    with RunLog(tmp_path, Position()) as log:
         log.add(Position(0, 1, 16), loss=2.0)
         log.add(Position(0, 2, 32), loss=1.0)
     whole = log.file.read_text()
     log.file.write_text(whole + torn)
-    with RunLog(tmp_path, 48):
+    with RunLog(tmp_path, Position(0, 3, 48)):
         assert log.file.read_text() == whole
-    with RunLog(tmp_path, 16):
+    with RunLog(tmp_path, Position(0, 1, 16)):
         assert log.file.read_text().splitlines() == whole.splitlines()[:2]
+
+
+@pytest.mark.fault
+def test_metrics_that_were_logged_and_not_saved_are_not_logged_twice(tmp_path: Path) -> None:
+    with RunLog(tmp_path, Position()) as log:
+        log.add(Position(0, 8, 120), loss=2.0)
+        log.add(Position(1, 0, 120), gap=0.5)
+    whole = log.file.read_text().splitlines()
+    with RunLog(tmp_path, Position(1, 0, 120)):
+        assert log.file.read_text().splitlines() == whole
+    with RunLog(tmp_path, Position(0, 8, 120)):  # killed before the checkpoint of the end of the epoch
+        assert log.file.read_text().splitlines() == whole[:2]
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ class RunLog:
     thread, so that a full disk is told where it is met.
     """
 
-    def __init__(self, folder: Path, examples: int, *, writes: bool = True) -> None:
-        """Open the log of a training that stands at ``examples``: what an earlier try wrote past that is dropped.
+    def __init__(self, folder: Path, position: Position, *, writes: bool = True) -> None:
+        """Open the log of a training that stands at ``position``: what an earlier try wrote past that is dropped.
 
         Of several processes one ``writes``.
         """
@@ -35,12 +35,14 @@ class RunLog:
         if writes:
             # What follows the last end of a line was being written when the process was killed or the disk was full.
             lines = self.file.read_text().split("\n")[1:-1] if self.file.is_file() else []
-            kept = [line for line in lines if int(line.split(",")[2]) <= examples and examples > 0]
+            # By epoch and step: the line of an epoch's metrics is at as many examples as that of its last step.
+            here = position.epoch, position.step
+            kept = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= here]
             with replacing(self.file) as unfinished:
                 unfinished.write_text("\n".join([",".join(COLUMNS), *kept]) + "\n")
             (folder / "tensorboard").mkdir(exist_ok=True)
             self.board = EventsWriter(str(folder / "tensorboard" / "events"))
-            self.board.write_event(Event(step=examples + 1, session_log=SessionLog(status=SessionLog.START)))
+            self.board.write_event(Event(step=position.examples + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def __enter__(self) -> Self:
         return self

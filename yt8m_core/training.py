@@ -163,7 +163,7 @@ class _Loop:
     def run_all(self) -> Evaluation:
         """All epochs that are left."""
         evaluation, position = None, self.position
-        with RunLog(self.run.path, position.examples, writes=self.fabric.is_global_zero) as log:
+        with RunLog(self.run.path, position, writes=self.fabric.is_global_zero) as log:
             try:
                 while position.epoch < self.run.experiment.training.epochs:
                     self.epoch(log)
