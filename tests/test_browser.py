@@ -156,6 +156,7 @@ def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -
         page.goto(f"{app}/correlation?part=All+labels")
         settle(page, "Correlation")
         framed = page.locator(".js-plotly-plot .scatterlayer .points path").first
+        framed.scroll_into_view_if_needed()
         box = framed.bounding_box()
         assert box
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -107,5 +107,5 @@ def test_make_help_lists_every_target() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert {line.split()[0] for line in printed.splitlines()} == {
-        "help", "app", "test", "lint", "notebooks", "results", "lab", "bench", "gallery", "clean",
+        "help", "app", "test", "lint", "notebooks", "results", "lab", "bench", "gallery", "audit", "clean",
     }  # fmt: skip
