@@ -156,10 +156,11 @@ def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -
         page.goto(f"{app}/correlation?part=All+labels")
         settle(page, "Correlation")
         framed = page.locator(".js-plotly-plot .scatterlayer .points path").first
-        framed.scroll_into_view_if_needed()
-        box = framed.bounding_box()
-        assert box
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        # Plotly takes a click for that of the point it is hovering, and the page may still move while it is drawn.
+        framed.hover(force=True)
+        expect(page.locator(".hoverlayer .hovertext").first).to_be_visible()
+        page.mouse.down()
+        page.mouse.up()
         expect(page.locator(".js-plotly-plot")).to_contain_text("Labels together")
         expect(page.get_by_role("combobox", name=re.compile("Cluster, of"))).to_be_visible()
 
