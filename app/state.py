@@ -46,9 +46,8 @@ Stamp = tuple[tuple[str, int, int], ...]  # path, size and time of files
 def _stamp(files: Iterable[Path]) -> Stamp:
     found = []
     for file in files:
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # it is not there, or has just gone, or nothing can have its name
+        # It may not be there, or have just gone, or nothing can have its name.
+        with contextlib.suppress(OSError, ValueError):
             stat = file.stat()
             found.append((str(file), stat.st_size, stat.st_mtime_ns))
     return tuple(found)

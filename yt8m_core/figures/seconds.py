@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from yt8m_core.attention_measures import Mean, Similarity, effective_frames, mean_interval
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal_in, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal_in, shade_main_scene, style
 from yt8m_core.figures.video import attention
 
 # The lane of a cluster tells it from others; so do the symbols, where lanes are thin.
@@ -216,17 +216,7 @@ def left_out(
             customdata=np.stack([first, last], axis=1)[rows],
             hovertemplate="without seconds %{customdata[0]} to %{customdata[1]}<br>fall %{y:.4f}<extra></extra>",
         )
-    for start, end in main_runs or ():
-        figure.add_vrect(
-            x0=start - 0.5,
-            x1=end - 0.5,
-            fillcolor=ORANGE,
-            opacity=0.25,
-            layer="below",
-            line_width=0,
-            annotation_text="main",
-            annotation_position="top left",
-        )
+    shade_main_scene(figure, main_runs or ())
     style(figure, title, scale, "above 0: without these seconds, the labels get less probable")
     figure.update_xaxes(title_text="time (s)")
     figure.update_yaxes(title_text="fall of the mean probability")

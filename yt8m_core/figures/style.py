@@ -1,6 +1,7 @@
 """What all figures share: colours, a subtitle that names the scale, and a look that fits light and dark pages."""
 
 import html
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -48,6 +49,25 @@ def literal(name: str) -> str:
 def literal_in(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """A table with the names in some of its columns as plotly shows them."""
     return table.assign(**{column: [literal(name) for name in table[column]] for column in columns})
+
+
+def shade_main_scene(figure: go.Figure, runs: Sequence[tuple[int, int]], colour: str = ORANGE) -> None:
+    """Shade the true main scene of a video, its runs of frames as (first, one past the last), over time in seconds."""
+    for number, (first, end) in enumerate(runs):
+        # A frame stands for the second around its point, hence the halves.
+        figure.add_vrect(
+            x0=first - 0.5,
+            x1=end - 0.5,
+            fillcolor=colour,
+            opacity=0.25,
+            layer="below",
+            line_width=0,
+            name="true main scene",
+            legendgroup="main",
+            showlegend=number == 0,
+            annotation_text="main",
+            annotation_position="top left",
+        )
 
 
 def counted(count: int, noun: str) -> str:

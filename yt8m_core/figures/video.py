@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from yt8m_core.attention_measures import effective_frames, inside_runs, lies_on
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, literal_in, style
+from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, literal_in, shade_main_scene, style
 
 
 def attention(
@@ -55,21 +55,7 @@ def attention(
     )
     notes = ["weights sum to 1", f"{effective_frames(p):.1f} effective frames of {len(p)}"]
     if main_runs is not None:
-        for number, (first, end) in enumerate(main_runs):
-            # A frame stands for the second around its point, hence the halves.
-            figure.add_vrect(
-                x0=first - 0.5,
-                x1=end - 0.5,
-                fillcolor=ORANGE,
-                opacity=0.25,
-                layer="below",
-                line_width=0,
-                name="true main scene",
-                legendgroup="main",
-                showlegend=number == 0,
-                annotation_text="main",
-                annotation_position="top left",
-            )
+        shade_main_scene(figure, main_runs)
         on = lies_on(p, inside_runs(main_runs, len(p)))
         notes.append(f"{on.weight:.0%} of the weight on the main scene ({on.share:.0%} of the time)")
     style(figure, title, scale, *notes)

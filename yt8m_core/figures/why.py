@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal, literal_in, style
+from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal, literal_in, shade_main_scene, style
 
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
 """Of the runs in ``side_by_side``: so many may be drawn."""
@@ -40,20 +40,7 @@ def seconds(
             marker={"color": colour, "pattern": {"shape": pattern}, "line": {"width": 0}},
             hovertemplate="second %{x}<br>%{y:+.4f}<extra></extra>",
         )
-    for number, (first, end) in enumerate(main_runs or ()):
-        figure.add_vrect(
-            x0=first - 0.5,
-            x1=end - 0.5,
-            fillcolor=GREEN,
-            opacity=0.2,
-            layer="below",
-            line_width=0,
-            name="true main scene",
-            legendgroup="main",
-            showlegend=number == 0,
-            annotation_text="main",
-            annotation_position="top left",
-        )
+    shade_main_scene(figure, main_runs or (), GREEN)
     style(figure, title, scale, f"strongest at second {int(np.argmax(pull))} of {len(pull)}")
     figure.update_xaxes(title_text="time (s)")
     figure.update_yaxes(title_text="pull on the log-odds", zeroline=True, zerolinecolor=GREY)
