@@ -21,14 +21,11 @@ from yt8m_core.runs import Run
 
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
 if TYPE_CHECKING:
-    from yt8m_core.attention_measures import Similarity
     from yt8m_core.data.feature_check import FeatureCheck
     from yt8m_core.data.feature_profile import FeatureProfile
     from yt8m_core.diagnosis import ThresholdCounts
     from yt8m_core.learned_correlation import OwnMatrices
     from yt8m_core.noise_strength import NoiseStrength
-    from yt8m_core.occlusion import LeftOut, Removal
-    from yt8m_core.prediction import Prediction
     from yt8m_core.scored import Scored
     from yt8m_core.what_if import EnsembleAnswer, Mixtures
     from yt8m_core.why import Why
@@ -180,82 +177,6 @@ def against_truth(run: Run, data: DataSet, first: bytes, second: bytes) -> pd.Da
 def mixture_gap(run: Run, data: DataSet, alpha: float, beta: float, gamma: float) -> float:
     """GAP@20 of a run's scores with other weights of label processing."""
     return mixtures(run, data).gap(alpha, beta, gamma)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_CONTENT)
-def similarity(run: Run, data: DataSet, video: int) -> "Similarity":
-    """How alike the frames of a video are, as ``attention_measures.similarity``."""
-    from yt8m_core import attention_measures, attention_study
-
-    frames = state.videos_for(run, data).frames(video)
-    return attention_measures.similarity(attention_study.seen_frames(state.model(run), frames))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def clusters(run: Run, data: DataSet, video: int, k: int) -> NDArray[np.int64]:
-    """The cluster of each frame of a video, as ``attention_measures.k_means``."""
-    from yt8m_core import attention_measures, attention_study
-
-    frames = state.videos_for(run, data).frames(video)
-    return attention_measures.k_means(attention_study.seen_frames(state.model(run), frames), k)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_CONTENT)
-def sharpness(run: Run) -> float | None:
-    """α of the run's pooling, None where it has none."""
-    from yt8m_core import attention_study
-
-    return attention_study.sharpness(state.model(run))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def sharpened(run: Run, data: DataSet, video: int, scale: float) -> "Prediction":
-    """What a run would say of a video with another α."""
-    from yt8m_core import attention_study
-    from yt8m_core.prediction import predict_video
-
-    model = attention_study.sharpened(state.model(run), scale)
-    return predict_video(model, state.videos_for(run, data).frames(video))
-
-
-@st.cache_resource(max_entries=64, show_spinner="Predicting from parts of the video…", hash_funcs=BY_CONTENT)
-def top_removed(run: Run, data: DataSet, video: int, count: int) -> "Removal":
-    """A video without the frames of highest weight and with them alone, as ``occlusion.remove_top``."""
-    from yt8m_core import occlusion
-
-    weights = state.prediction(run, data, video).weights
-    return occlusion.remove_top(state.model(run), state.videos_for(run, data).frames(video), weights, count)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Predicting without each part of the video…", hash_funcs=BY_CONTENT)
-def left_out(run: Run, data: DataSet, video: int, width: int) -> "LeftOut":
-    """A video without each of its windows, as ``occlusion.leave_out``."""
-    from yt8m_core import occlusion
-
-    return occlusion.leave_out(state.model(run), state.videos_for(run, data).frames(video), width)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def one_second(run: Run, data: DataSet, video: int, second: int) -> NDArray[np.float32]:
-    """What a run says of a video without one second, and of that second alone: [2, C]."""
-    from yt8m_core import occlusion
-
-    frames = state.videos_for(run, data).frames(video)
-    others = np.delete(np.arange(len(frames)), second)
-    return occlusion.predict_parts(state.model(run), frames, [others, np.array([second])])
-
-
-@st.cache_resource(max_entries=8, show_spinner="Clustering the seconds of many videos…", hash_funcs=BY_CONTENT)
-def attention_study(run: Run, data: DataSet, k: int) -> pd.DataFrame:
-    """What the attention lies on in the videos of a data set, as ``attention_study.study``."""
-    from yt8m_core import attention_study
-
-    return attention_study.study(
-        state.model(run),
-        state.videos_for(run, data),
-        k,
-        scene=lambda video_id, num_frames: state.main_scene(data, video_id, num_frames),
-    )
 
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-import answers
 import state
+from page.attention import studied
 from page.attention.many_videos import many_videos
 from page.attention.seen import DETECTION, Seen, number
 from page.attention.without_seconds import each_left_out, one_second, without_the_top
@@ -41,7 +41,7 @@ def go_to_second() -> None:
 
 def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
     """The weights over time, the clusters of the frames, and how alike these are."""
-    cluster = answers.clusters(seen.run, seen.data, seen.video, k)
+    cluster = studied.clusters(seen.run, seen.data, seen.video, k)
     largest = cluster == 0
     on = measures.lies_on(weights, largest)
     main = None if seen.scene is None else measures.inside_runs(seen.scene, seen.T)
@@ -79,7 +79,7 @@ def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
             figures.frames(
                 weights,
                 cluster,
-                answers.similarity(seen.run, seen.data, seen.video),
+                studied.similarity(seen.run, seen.data, seen.video),
                 title=f"Where {html.escape(seen.run.experiment.pooling.name)} looks in video {html.escape(seen.id)}",
                 scale=seen.scale,
                 main_runs=seen.scene,
@@ -134,7 +134,7 @@ def compared(excess: float) -> str:
 @fragment
 def other_sharpness(seen: Seen, weights: NDArray[np.float32]) -> None:
     st.subheader("With another sharpness", anchor=False)
-    trained = answers.sharpness(seen.run)
+    trained = studied.sharpness(seen.run)
     if trained is None:
         st.caption("The sharpness α belongs to indirect clustering; the pooling of this run has none.")
         return
@@ -149,7 +149,7 @@ def other_sharpness(seen: Seen, weights: NDArray[np.float32]) -> None:
         )
         st.button("Reset", key="reset", on_click=choose("sharpness", TRAINED), icon=":material/restart_alt:")
     alpha = trained * float(times)
-    other = answers.sharpened(seen.run, seen.data, seen.video, alpha)
+    other = studied.sharpened(seen.run, seen.data, seen.video, alpha)
     columns = {"trained": seen.prediction.probabilities, "other": other.probabilities}
     best = [np.argsort(-p, kind="stable") for p in columns.values()]
     ranks = [np.argsort(order) + 1 for order in best]

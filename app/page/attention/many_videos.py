@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import streamlit as st
 
-import answers
 import state
+from page.attention import studied
 from page.attention.seen import DETECTION, number
 from parts import download_csv, scale_words
 from yt8m_core import attention_measures as measures
@@ -38,7 +38,7 @@ def many_videos(run: Run, data: state.DataSet, videos: Videos, k: int) -> None:
         "Test it on many videos", key="many", bind="query-params", help="Takes some seconds the first time."
     ):
         return
-    table = answers.attention_study(run, data, k)
+    table = studied.attention_study(run, data, k)
     if len(table) < len(videos):
         st.caption(f"A random sample of {len(table):,} of {len(videos):,} videos.")
     known = table["main_excess"].notna().any()

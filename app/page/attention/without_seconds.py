@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-import answers
+from page.attention import studied
 from page.attention.seen import Seen, number
 from parts import download_csv, fragment
 from yt8m_core import attention_measures as measures
@@ -30,7 +30,7 @@ def without_the_top(seen: Seen) -> None:
         help="How many of the seconds of the video are taken away, or kept alone.",
     )  # fmt: skip
     count = min(max(1, round(share / 100 * seen.T)), seen.T - 1)
-    removal = answers.top_removed(seen.run, seen.data, seen.video, count)
+    removal = studied.top_removed(seen.run, seen.data, seen.video, count)
     seconds = counted(count, "second")
     columns = {
         "whole": (removal.whole, "the whole video"),
@@ -98,7 +98,7 @@ def one_second(seen: Seen) -> None:
     if weights is not None:
         place = int((weights > weights[second]).sum()) + 1
         st.markdown(f"Second {second} has the weight {weights[second]:.4f}, place {place} of {seen.T}.")
-    without, alone = answers.one_second(seen.run, seen.data, seen.video, int(second))
+    without, alone = studied.one_second(seen.run, seen.data, seen.video, int(second))
     predictions = {"whole": seen.prediction.probabilities, "without": without, "alone": alone}
     names = {"whole": "the whole video", "without": f"without second {second}", "alone": f"second {second} alone"}
     parts_of_video(seen, predictions, names, "second")
@@ -120,7 +120,7 @@ def each_left_out(seen: Seen) -> None:
     if width >= seen.T:
         st.info("The video is not longer than that: leave out less at a time.", icon=":material/info:")
         return
-    left_out = answers.left_out(seen.run, seen.data, seen.video, width)
+    left_out = studied.left_out(seen.run, seen.data, seen.video, width)
     lost = left_out.falls(seen.judged)
     table = pd.DataFrame({"start": left_out.starts, "end": np.minimum(left_out.starts + width, seen.T), "fall": lost})
     st.plotly_chart(
