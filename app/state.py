@@ -20,7 +20,6 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from yt8m_core import best_labels
 from yt8m_core import label_statistics as statistics
 from yt8m_core.data import demo
 from yt8m_core.data.dataset import Videos, open_videos
@@ -30,7 +29,6 @@ from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
 from yt8m_core.demo_runs import demo_folder, runs_folder
 from yt8m_core.errors import UserError
 from yt8m_core.files import as_text
-from yt8m_core.run_table import run_table as run_table_of
 from yt8m_core.runs import Run, find_runs
 from yt8m_core.scale import demo_world_of
 
@@ -43,7 +41,8 @@ if TYPE_CHECKING:
 Stamp = tuple[tuple[str, int, int], ...]  # path, size and time of files
 
 
-def _stamp(files: Iterable[Path]) -> Stamp:
+def stamp_of(files: Iterable[Path]) -> Stamp:
+    """Of the files that are there."""
     found = []
     for file in files:
         # It may not be there, or have just gone, or nothing can have its name.
@@ -53,8 +52,9 @@ def _stamp(files: Iterable[Path]) -> Stamp:
     return tuple(found)
 
 
-def _run_stamp(path: Path) -> Stamp:
-    return _stamp(path / name for name in ("config.json", "vocabulary.csv", "metrics.json", "model.safetensors"))
+def run_stamp(path: Path) -> Stamp:
+    """Of what makes a run folder what it is."""
+    return stamp_of(path / name for name in ("config.json", "vocabulary.csv", "metrics.json", "model.safetensors"))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class DataSet:
         except UserError:
             return ()
         vocabulary = Path(self.vocabulary) if self.vocabulary else find_vocabulary(Path(self.path))
-        return _stamp([*shards, *([vocabulary] if vocabulary else [])])
+        return stamp_of([*shards, *([vocabulary] if vocabulary else [])])
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Labels:
 
 
 BY_CONTENT: dict[str | type[Any], Any] = {
-    Run: lambda run: (str(run.path), _run_stamp(run.path)),
+    Run: lambda run: (str(run.path), run_stamp(run.path)),
     DataSet: lambda data: (data.path, data.vocabulary, data.streams, data.stamp),
 }
 READING = "Reading the data set. The first time, every record is checked…"
@@ -104,7 +104,7 @@ def places() -> tuple[list[Path], list[Path]]:
     return [runs_folder(), *named("YT8M_RUNS")], [*built, *named("YT8M_DATA")]
 
 
-def _run_folders() -> dict[str, Path]:
+def run_folders() -> dict[str, Path]:
     """The run folders by a short key."""
     folders, _ = places()
     found = (
@@ -119,8 +119,8 @@ def find_all_runs() -> tuple[dict[str, Run], dict[str, str]]:
     """The finished runs by a short key, and what is wrong with the others."""
     runs: dict[str, Run] = {}
     faults: dict[str, str] = {}
-    for key, path in _run_folders().items():
-        run = _open_run(path, _run_stamp(path))
+    for key, path in run_folders().items():
+        run = _open_run(path, run_stamp(path))
         if isinstance(run, Run):
             runs[key] = run
         else:
@@ -233,7 +233,7 @@ def _truth(world: Path, stamp: Stamp) -> pd.DataFrame:
 def of_demo_world(run: Run, video_id: str) -> bool:
     """Whether a video is one of the demo world that a run was trained on."""
     world = demo_world_of(run.experiment.data.train)
-    return world is not None and video_id in _truth(world, _stamp([world / "truth.parquet"])).index
+    return world is not None and video_id in _truth(world, stamp_of([world / "truth.parquet"])).index
 
 
 def main_scene(data: DataSet, video_id: str, num_frames: int) -> list[tuple[int, int]] | None:
@@ -241,7 +241,7 @@ def main_scene(data: DataSet, video_id: str, num_frames: int) -> list[tuple[int,
     world = demo_world_of(data.path)
     if world is None:
         return None
-    runs = _truth(world, _stamp([world / "truth.parquet"]))["main_frames"].get(video_id)
+    runs = _truth(world, stamp_of([world / "truth.parquet"]))["main_frames"].get(video_id)
     return None if runs is None else [(first, min(end, num_frames)) for first, end in runs if first < num_frames]
 
 
@@ -274,66 +274,3 @@ def example_file(videos: Videos, video: int) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays, labels=videos.labels(video), id=np.array(videos.id(video)))  # type: ignore[arg-type]
     return file.getvalue()
-
-
-def unfinished_runs() -> dict[str, Run]:
-    """The runs whose training goes on or was stopped, by the same key as the finished ones."""
-    runs = {}
-    for key, path in _run_folders().items():
-        if not os.path.lexists(path / "metrics.json") and (run := _begun_run(path, _run_stamp(path))):
-            runs[key] = run
-    return runs
-
-
-@st.cache_resource(max_entries=4096, show_spinner=False)
-def _begun_run(path: Path, stamp: Stamp) -> Run | None:
-    """A run that is not finished; None for a folder with a fault, of which the sidebar tells."""
-    with contextlib.suppress(UserError):
-        return Run.open(path)
-    return None
-
-
-def training_log(run: Run) -> pd.DataFrame:
-    """The training of a run as it went, and goes. Raises UserError where there is no log."""
-    return _training_log(run, _stamp([run.path / "log.csv"]))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_CONTENT)
-def _training_log(run: Run, stamp: Stamp) -> pd.DataFrame:
-    return run.log
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_CONTENT)
-def run_table(runs: tuple[tuple[str, Run], ...]) -> pd.DataFrame:
-    """Runs side by side, as ``run_table.run_table``."""
-    return run_table_of(dict(runs))
-
-
-def all_runs() -> pd.DataFrame:
-    """All runs that were found, finished or not, side by side."""
-    return run_table((*find_all_runs()[0].items(), *unfinished_runs().items()))
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What the kept best labels of a run's validation videos say."""
-
-    hardest: best_labels.Missed | None
-    surest: best_labels.Mistake | None
-    bands: pd.DataFrame
-
-
-@st.cache_resource(max_entries=16, show_spinner="Reading what the run predicted…", hash_funcs=BY_CONTENT)
-def findings(run: Run) -> Findings:
-    """What to look at in a run. Raises UserError where its predictions are gone."""
-    predictions = run.predictions
-    return Findings(
-        best_labels.hardest_video(predictions),
-        best_labels.surest_mistake(predictions),
-        best_labels.found_by_band(predictions, run.facts.num_classes),
-    )
-
-
-def data_names() -> dict[str, str]:
-    """What links call the data set at each path."""
-    return {data.path: key for key, data in find_all_data(find_all_runs()[0].values()).items()}

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import answers
+import run_list
 import state
 from parts import GAP, choose, chosen_data, chosen_run, download_csv, fault, plain, provenance
 from yt8m_core import ablation, figures
@@ -276,7 +277,7 @@ show = HERE
 if kept:
     show = st.segmented_control("Show", [HERE, NOTEBOOKS], key="show", bind="query-params", default=HERE, required=True)
 if show == HERE:
-    names, runs = state.data_names(), state.all_runs()
+    names, runs = run_list.data_names(), run_list.all_runs()
     all_of_them(
         runs.assign(
             data=[names.get(path, path) for path in runs["data"]],

@@ -4,6 +4,7 @@ import shlex
 
 import streamlit as st
 
+import run_list
 import state
 from page.overview.hints import Hint, hints, pair_hint
 from page.overview.slot_words import line_in_words
@@ -65,7 +66,7 @@ def key_figures(run: Run) -> None:
                 border=True,
                 height="stretch",
             )
-    place = state.data_names().get(run.experiment.data.validation, run.experiment.data.validation)
+    place = run_list.data_names().get(run.experiment.data.validation, run.experiment.data.validation)
     st.caption(
         f"Measured at the end of the training on {run.facts.validation_videos:,} videos of {plain(place)}, which the "
         f"run did not learn from ({SCALE_WORDS.get(run.facts.scale, plain(run.facts.scale))}). All but the last two go "
@@ -92,7 +93,7 @@ def the_line(run: Run) -> None:
 def learned(run: Run) -> None:
     """The learning curve, as far as it goes."""
     try:
-        log = state.training_log(run)
+        log = run_list.training_log(run)
     except UserError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
@@ -113,7 +114,7 @@ def learned(run: Run) -> None:
 def against_the_paper(name: str) -> None:
     """The rows of the paper, and where the run stands among those that were run on the same videos."""
     st.subheader("Beside the paper", anchor=False)
-    runs = state.all_runs()
+    runs = run_list.all_runs()
     mine = runs[runs["run"] == name].iloc[0]
     tables = list(dict.fromkeys(table for table, _ in mine["rows"]))
     if not tables:
@@ -182,7 +183,7 @@ def open_data(data: state.DataSet, run: Run | None) -> bool:
 
 def unfinished() -> None:
     """Runs that are in training, or were stopped."""
-    if not (runs := state.unfinished_runs()):
+    if not (runs := run_list.unfinished_runs()):
         return
     st.subheader("Not finished", anchor=False)
     name = next(iter(runs))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+import run_list
 import state
 from parts import plain
 from yt8m_core.runs import Run
@@ -24,8 +25,8 @@ class Hint(NamedTuple):
 
 def hints(run: Run, name: str) -> Iterator[Hint]:
     """What is worth a look, each with its reason."""
-    found = state.findings(run)
-    place = state.data_names().get(run.experiment.data.validation)
+    found = run_list.findings(run)
+    place = run_list.data_names().get(run.experiment.data.validation)
     here = {"run": name, **({"data": place} if place else {})}
     vocabulary = run.vocabulary
     if video := found.hardest:
@@ -59,7 +60,7 @@ def hints(run: Run, name: str) -> Iterator[Hint]:
 
 
 def _better_run(run: Run, name: str) -> Iterator[Hint]:
-    runs = state.all_runs()
+    runs = run_list.all_runs()
     others = runs[runs["finished"] & (runs["data"] == run.experiment.data.validation) & (runs["run"] != name)]
     if others.empty:
         return
