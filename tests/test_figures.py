@@ -37,12 +37,13 @@ DIFFERENCES = pd.DataFrame(
         "difference": [0.0, 0.1, -0.2, 0.01],
         "difference_low": [0.0, 0.05, -0.3, -0.1],
         "difference_high": [0.0, 0.2, -0.15, 0.1],
+        "seeds": 3,
     }
 )
 GAINS = pd.DataFrame(
     {
         "dial": "label noise", "setting": [0.5, 0.0], "row": "Huber", "against": "CE",
-        "gain": [0.2, 0.1], "gain_low": [0.1, 0.0], "gain_high": [0.3, 0.2],
+        "gain": [0.2, 0.1], "gain_low": [0.1, 0.0], "gain_high": [0.3, 0.2], "seeds": 3,
     }
 )  # fmt: skip
 BANDS = pd.DataFrame(
@@ -505,6 +506,13 @@ def test_differences_name_the_other_row_where_not_all_have_the_same() -> None:
     table = DIFFERENCES.assign(against=["LSTM", "LSTM", "LSTM", "Sum"])
     figure = figures.differences(table, title="Pooling", scale="demo world")
     assert figure.layout.yaxis.ticktext[2] == "Mean<br>− Sum"
+
+
+def test_intervals_of_one_seed_say_that_they_are_over_videos_alone() -> None:
+    for draw, table in ((figures.differences, DIFFERENCES), (figures.gain, GAINS)):
+        titled = {"title": "Pooling"} if draw is figures.differences else {}
+        for seeds, over in ((3, "over videos and seeds"), (1, "over videos alone, of one seed")):
+            assert over in subtitle(draw(table.assign(seeds=seeds), scale="demo world", **titled))
 
 
 def test_gain_is_drawn_in_the_order_of_the_settings_with_a_line_at_zero() -> None:

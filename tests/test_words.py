@@ -103,6 +103,21 @@ def test_a_dial_moves_a_gain_where_the_interval_between_its_ends_says_so(last: E
     assert word in said
 
 
+@pytest.mark.parametrize(
+    ("middle", "turns"),
+    [
+        (Estimate(-0.2, -0.25, -0.15), ", but is lower between them, at 0.2."),
+        (Estimate(0.5, 0.4, 0.6), ", but is higher between them, at 0.2."),
+        (Estimate(-0.1, -0.2, -0.03), "between the ends)."),  # too near to the first to tell
+        (Estimate(0.1, 0.09, 0.11), "between the ends)."),
+    ],
+)
+def test_a_gain_that_turns_between_the_ends_is_not_told_as_one_that_only_moves(middle: Estimate, turns: str) -> None:
+    said = when(gains(Estimate(0.0, -0.04, 0.04), middle, Estimate(0.2, 0.17, 0.23)))
+    assert "it grows (+0.200, +0.150 to +0.250, between the ends)" in said
+    assert said.endswith(turns)
+
+
 def test_table_for_a_person_has_values_with_their_intervals_and_nothing_where_nothing_is() -> None:
     rows = table(lstm=Estimate(0.1234, 0.05, 0.15), alone=None)
     shown = readable(rows.assign(paper_gap=[0.7, None, 0.8]))

@@ -99,13 +99,22 @@ def when(gains: pd.DataFrame) -> Markdown:
     half = math.hypot(*((end.high - end.low) / 2 for end in ends))
     told = in_words(Estimate(change, change - half, change + half))
     moved = {"better": "it grows", "worse": "it falls"}.get(told, "a change that these data cannot tell from none")
+    turns = "".join(
+        f", but is {word} between them, at {setting:g}"
+        for setting, gain in zip(gains["setting"], every, strict=True)
+        for word, beyond in (
+            ("lower", gain.high < min(end.low for end in ends)),
+            ("higher", gain.low > max(end.high for end in ends)),
+        )
+        if beyond
+    )
     points = ", ".join(
         f"{gain.value:+.3f} ({in_words(gain)}) at {setting:g}"
         for gain, setting in zip(every, gains["setting"], strict=True)
     )
     return Markdown(
         f"{_start(gains)} the gain of **{first.row}** over {first.against} is {points} of the {first.dial}; {moved} "
-        f"({change:+.3f}, {change - half:+.3f} to {change + half:+.3f}, between the ends)."
+        f"({change:+.3f}, {change - half:+.3f} to {change + half:+.3f}, between the ends){turns}."
     )
 
 

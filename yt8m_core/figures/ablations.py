@@ -14,12 +14,12 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     """The difference of each row to the one that it is compared with, with its 95 % interval, and a line at 0.
 
     Args:
-        table: as ``comparison``: row, against, difference, difference_low, difference_high; rows without a difference,
-            and those compared with themselves, are left out.
+        table: as ``comparison``: row, against, difference, difference_low, difference_high, seeds; rows without a
+            difference, and those compared with themselves, are left out.
         title: Names the table.
         scale: What made the numbers.
 
-    >>> table = pd.DataFrame({"row": ["a", "b"], "against": "a", "difference": [0.0, 0.2]})
+    >>> table = pd.DataFrame({"row": ["a", "b"], "against": "a", "difference": [0.0, 0.2], "seeds": 3})
     >>> table["difference_low"], table["difference_high"] = table["difference"] - 0.1, table["difference"] + 0.1
     >>> [(trace.name, trace.x.tolist()) for trace in differences(table, title="Pooling", scale="demo world").data]
     [('better', [0.2])]
@@ -53,7 +53,7 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     figure.add_vline(x=0, line={"color": GREY, "dash": "dash"})
     others = shown["against"].unique()
     to = f"to '{others[0]}'" if len(others) == 1 else "to the row named behind it"
-    style(figure, title, scale, f"difference {to}", "95 % intervals over videos and seeds, paired")
+    style(figure, title, scale, f"difference {to}", f"95 % intervals over {_over(table)}, paired")
     figure.update_xaxes(title_text="difference of GAP@20")
     names = shown["row"] if len(others) == 1 else shown["row"] + "<br>− " + shown["against"]
     figure.update_yaxes(
@@ -72,10 +72,10 @@ def gain(table: pd.DataFrame, *, scale: str) -> go.Figure:
     """What a component gains at each setting of a dial, in a band of its 95 % intervals, and a line at 0.
 
     Args:
-        table: as ``turn``: dial, setting, row, against, gain, gain_low, gain_high; at least one row.
+        table: as ``turn``: dial, setting, row, against, gain, gain_low, gain_high, seeds; at least one row.
         scale: What made the numbers.
 
-    >>> table = pd.DataFrame({"dial": "noise", "setting": [0.0, 0.5], "row": "Huber", "against": "CE"})
+    >>> table = pd.DataFrame({"dial": "noise", "setting": [0.0, 0.5], "row": "Huber", "against": "CE", "seeds": 3})
     >>> table["gain"], table["gain_low"], table["gain_high"] = [0.0, 0.1], [-0.1, 0.05], [0.1, 0.15]
     >>> band, line = gain(table, scale="demo world").data
     >>> band.x.tolist(), band.y.tolist(), line.y.tolist()
@@ -106,7 +106,11 @@ def gain(table: pd.DataFrame, *, scale: str) -> go.Figure:
         hovertemplate="%{x}: %{y:+.4f}<br>%{customdata[0]:+.4f} to %{customdata[1]:+.4f}<extra></extra>",
     )
     figure.add_hline(y=0, line={"color": GREY, "dash": "dash"})
-    style(figure, f"{row} − {against}", scale, "95 % intervals over videos and seeds at each setting by itself")
+    style(figure, f"{row} − {against}", scale, f"95 % intervals over {_over(table)} at each setting by itself")
     figure.update_xaxes(title_text=dial)
     figure.update_yaxes(title_text="gain of GAP@20")
     return figure
+
+
+def _over(table: pd.DataFrame) -> str:
+    return "videos and seeds" if table["seeds"].min() > 1 else "videos alone, of one seed"
