@@ -255,7 +255,12 @@ def of_the_notebooks(kept: list[tuple[str, str]]) -> None:
     if result is None:
         raise UserError(f"the result '{name}' is no longer there")
     st.markdown(ablation.reading(result.rows, result.claims))
-    st.caption(f"Made by {plain(result.command)}: the mean of several seeds, with intervals over videos and seeds.")
+    st.caption(f"Made by {plain(result.command)}.")
+    st.plotly_chart(
+        figures.differences(result.rows, title=TABLES[result.table].title, scale=result.rows["scale"].iloc[0]),
+        key="differences",
+        alt="Difference of each row to the one that it is compared with, with its 95 % interval",
+    )
     rows = ablation.readable(result.rows)
     st.dataframe(rows, hide_index=True, alt=f"Rows of {name}")
     download_csv(result.rows, f"result-{name}")
