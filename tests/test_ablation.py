@@ -284,6 +284,22 @@ def test_an_interrupted_call_is_gone_on_with(experiments: dict[str, Experiment],
     assert all(run.metrics["validation"]["num_videos"] == 40 for run in trained.values())
 
 
+def test_what_another_process_trains_meanwhile_is_not_trained_again(
+    experiments: dict[str, Experiment], tiny: Source
+) -> None:
+    second = {"second": experiments["second"]}
+    told: list[str] = []
+
+    def train_the_second_elsewhere(what: str, done: int, total: int, note: str = "") -> None:
+        told.append(note.split(",")[0])
+        if note.startswith("first, epoch 2"):
+            train_missing(second, tiny, progress=silent)
+
+    trained = train_missing(experiments, tiny, progress=train_the_second_elsewhere)
+    assert {*filter(None, told)} == {"first"}
+    assert trained["second"].metrics["validation"]["num_videos"] == 40
+
+
 def test_the_same_videos_in_another_place_are_the_same_and_other_videos_are_not(
     experiments: dict[str, Experiment], tiny: Source, tmp_path: Path
 ) -> None:

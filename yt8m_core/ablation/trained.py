@@ -128,6 +128,8 @@ def train_missing(
     if missing:
         videos.prepare(progress)
     for number, name in enumerate(missing):
+        if _is_there(folders[name], weights=name in keep):
+            continue  # meanwhile trained for another table, by another process
 
         def named(what: str, done: int, total: int, note: str = "", name: str = name, number: int = number) -> None:
             progress(f"training {len(missing)} runs", number, len(missing), f"{name}, {what}")
