@@ -144,10 +144,10 @@ def test_results_of_the_notebooks_are_shown_where_there_are_some(tmp_path: Path,
     assert rows["row"].tolist() == ["L_CE"]
     assert claims["verdict"].tolist() == ["holds"]
     assert "yt8m ablate loss --scale demo" in words(at)
-    file.with_stem("pooling").write_text("no JSON")
+    file.with_stem("single").write_text("no JSON")
     at.run()
     select_last("result")(at).run()
-    assert "Make it again: yt8m ablate pooling" in faults(at)
+    assert "Make it again: yt8m ablate single" in faults(at)
 
 
 @pytest.mark.parametrize("control", CONTROLS)

@@ -23,6 +23,17 @@ from yt8m_core.figures.style import counted
 TRAINED = "1"
 TIMES = ("0", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", TRAINED, "2", "5", "10", "20", "50", "100")
 SHOWN = 10  # labels of a table that compares two predictions
+HOW_TO_READ = """
+**On top**: the run makes one vector of the whole video, the mean of its seconds, in which a second counts by its
+**weight** pₜ. The higher the line, the more that second has to say; the dashed line is a plain mean, where all seconds
+count alike.
+
+**In the middle**: the group of alike seconds that each second belongs to, a lane a group, the largest one on top.
+
+**Below**: how alike each two seconds are, as the pooling sees them (cosine: 1 for the same, 0 for nothing in common).
+Bright squares along the diagonal are scenes.
+"""
+SHADED = "Shaded is the **main scene**: the seconds that truly show the labels, known in the demo world alone."
 
 
 def true_labels(seen: Seen) -> None:
@@ -45,34 +56,7 @@ def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
     largest = cluster == 0
     on = measures.lies_on(weights, largest)
     main = None if seen.scene is None else measures.inside_runs(seen.scene, seen.T)
-    with st.container(horizontal=True):
-        st.metric(
-            "Effective seconds", f"{measures.effective_frames(weights):.1f} of {seen.T}", width="content",
-            help="How many seconds take part: all where they count alike, 1 where one second decides alone. It is the "
-            "exponential of the entropy.",
-        )  # fmt: skip
-        st.metric(
-            "Entropy", f"{measures.entropy(weights):.2f} of {math.log(seen.T):.2f}", width="content",
-            help="How evenly the weight is spread, −Σ p ln p: 0 where one second has it all, and the logarithm of the "
-            "number of seconds where all count alike.",
-        )  # fmt: skip
-        st.metric(
-            "Highest weight", f"{weights.max():.3f} at {int(weights.argmax())} s", width="content",
-            help="The second that counts most, and its share of the whole weight.",
-        )  # fmt: skip
-        st.metric(
-            "On the largest cluster", f"{on.weight:.0%} of the weight", f"{on.share:.0%} of the time",
-            delta_color="off", delta_arrow="off", width="content",
-            help="How much of the weight lies on the largest group of seconds that are alike, and how much of the time "
-            "that group takes.",
-        )  # fmt: skip
-        if main is not None:
-            there = measures.lies_on(weights, main)
-            st.metric(
-                "On the main scene", f"{there.weight:.0%} of the weight", f"{there.share:.0%} of the time",
-                delta_color="off", delta_arrow="off", width="content",
-                help="The main scene is the seconds that truly show the labels, known in the demo world alone.",
-            )  # fmt: skip
+    key_figures(weights, on, None if main is None else measures.lies_on(weights, main))
     left, right = st.columns([3, 1], gap="large")
     with left:
         st.plotly_chart(
@@ -93,23 +77,7 @@ def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
         download_csv(table if main is None else table.assign(main_scene=main), f"attention-{seen.run.name}-{seen.id}")
     with right:
         true_labels(seen)
-        st.markdown(
-            "**On top**: the run makes one vector of the whole video, the mean of its seconds, in which a second "
-            "counts by its **weight** pₜ. The higher the line, the more that second has to say; the dashed line is a "
-            "plain mean, where all seconds count alike."
-        )
-        st.markdown(
-            "**In the middle**: the group of alike seconds that each second belongs to, a lane a group, the largest "
-            "one on top."
-        )
-        st.markdown(
-            "**Below**: how alike each two seconds are, as the pooling sees them (cosine: 1 for the same, 0 for "
-            "nothing in common). Bright squares along the diagonal are scenes."
-        )
-        if main is not None:
-            st.markdown(
-                "Shaded is the **main scene**: the seconds that truly show the labels, known in the demo world alone."
-            )
+        st.markdown(HOW_TO_READ + ("" if main is None else f"\n\n{SHADED}"))
     st.markdown(
         f"The largest of {counted(int(cluster.max()) + 1, 'cluster')} takes {on.share:.0%} of the time and gets "
         f"**{on.weight:.0%} of the weight**: " + compared(on.excess)
@@ -123,6 +91,37 @@ def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
             help=DETECTION,
         )
     st.caption("Weights show where the pooling looks, and not why a label is predicted; the parts below tell more.")
+
+
+def key_figures(weights: NDArray[np.float32], on: measures.LiesOn, there: measures.LiesOn | None) -> None:
+    """How the weight is spread, and how much lies on the largest cluster and, where it is known, on the main scene."""
+    with st.container(horizontal=True):
+        st.metric(
+            "Effective seconds", f"{measures.effective_frames(weights):.1f} of {len(weights)}", width="content",
+            help="How many seconds take part: all where they count alike, 1 where one second decides alone. It is the "
+            "exponential of the entropy.",
+        )  # fmt: skip
+        st.metric(
+            "Entropy", f"{measures.entropy(weights):.2f} of {math.log(len(weights)):.2f}", width="content",
+            help="How evenly the weight is spread, −Σ p ln p: 0 where one second has it all, and the logarithm of the "
+            "number of seconds where all count alike.",
+        )  # fmt: skip
+        st.metric(
+            "Highest weight", f"{weights.max():.3f} at {int(weights.argmax())} s", width="content",
+            help="The second that counts most, and its share of the whole weight.",
+        )  # fmt: skip
+        st.metric(
+            "On the largest cluster", f"{on.weight:.0%} of the weight", f"{on.share:.0%} of the time",
+            delta_color="off", delta_arrow="off", width="content",
+            help="How much of the weight lies on the largest group of seconds that are alike, and how much of the time "
+            "that group takes.",
+        )  # fmt: skip
+        if there is not None:
+            st.metric(
+                "On the main scene", f"{there.weight:.0%} of the weight", f"{there.share:.0%} of the time",
+                delta_color="off", delta_arrow="off", width="content",
+                help="The main scene is the seconds that truly show the labels, known in the demo world alone.",
+            )  # fmt: skip
 
 
 def compared(excess: float) -> str:

@@ -5,15 +5,14 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-import answers
 import run_list
 import state
-from parts import GAP, choose, chosen_data, chosen_run, download_csv, fault, plain, provenance
-from yt8m_core import ablation, figures
-from yt8m_core.ablation import results
+from page.experiments.average import average
+from page.experiments.of_the_notebooks import kept_results, of_the_notebooks
+from parts import GAP, choose, chosen_data, chosen_run, download_csv, fault, provenance
+from yt8m_core import figures
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
-from yt8m_core.runs import Run
 from yt8m_core.scale import SCALE_WORDS
 
 SLOTS = ["pooling", "classification", "label_processing", "loss"]
@@ -160,124 +159,13 @@ def all_of_them(runs: pd.DataFrame) -> None:
             st.caption(f"The {DRAWN} best of {len(drawn)} are drawn.")
 
 
-def average(runs: dict[str, Run], data: state.DataSet) -> None:
-    """Members of an average, what it comes to, and how they differ."""
-    st.subheader("An average of runs", anchor=False)
-    st.markdown(
-        "Several models that err in different places are better together than each alone. Choose the members; all "
-        "count alike."
-    )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        members = st.multiselect(
-            "Members", list(runs), key="members", bind="query-params", placeholder="Choose at least two", width=600
-        )
-        kind = st.segmented_control(
-            "Average of",
-            ["probability", "logit"],
-            key="average",
-            bind="query-params",
-            default="probability",
-            required=True,
-            help="The probabilities themselves, or their log odds, by which a very sure member counts more.",
-        )
-    if len(members) < 2:
-        st.info("Choose two runs or more to see what their average comes to.", icon=":material/info:")
-        return
-    fitting, faults = answers.that_fit(tuple((name, runs[name]) for name in members), data)
-    for name, error in faults:
-        st.warning(f"Run **{plain(name)}** is left out. {plain(str(error))}", icon=":material/warning:")
-    if len(fitting) < 2:
-        st.info(
-            "Fewer than two of these runs can score this data set: choose other runs, or another data set in the "
-            "sidebar.",
-            icon=":material/info:",
-        )
-        return
-    try:
-        answer = answers.average(fitting, data, kind=kind)
-    except UserError as error:
-        fault(error)
-        return
-    best = answer.members.sort_values("gap").iloc[-1]
-    with st.container(horizontal=True):
-        st.metric(
-            "GAP@20 of the average", f"{answer.gap:.4f}", f"{answer.gap - best['gap']:+.4f}", help=GAP, border=True
-        )
-        st.metric(f"Its best member, {plain(best['member'])}", f"{best['gap']:.4f}", border=True, height="stretch")
-    every = answers.scored(fitting[0][1], data).of
-    if answer.videos < every:
-        st.caption(f"Of a sample of {answer.videos:,} of the {every:,} videos.")
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.dataframe(
-            answer.members.sort_values("gap", ascending=False),
-            hide_index=True,
-            column_config={
-                "member": st.column_config.TextColumn("Member", pinned=True),
-                "weight": None,
-                "gap": st.column_config.NumberColumn("GAP alone", format="%.4f", help=GAP),
-            },
-            alt="GAP of each member alone",
-        )
-        download_csv(answer.members, "members")
-    with right:
-        st.dataframe(
-            answer.pairs,
-            hide_index=True,
-            column_config={
-                "member_a": st.column_config.TextColumn("Member"),
-                "member_b": st.column_config.TextColumn("and"),
-                "overlap": st.column_config.NumberColumn(
-                    "Same 20",
-                    format="percent",
-                    help="Of the labels that either has among its 20 best of a video, how many both have.",
-                ),
-                "same_best": st.column_config.NumberColumn(
-                    "Same best", format="percent", help="Videos of which both hold the same label most probable."
-                ),
-                "correlation": st.column_config.NumberColumn(
-                    "Correlation", format="%.2f", help="Of their scores: 1 where both always say the same."
-                ),
-            },
-            alt="How alike each pair of members is",
-        )
-        download_csv(answer.pairs, "pairs")
-    st.caption(
-        "The less alike two members are, the more their average may gain; a weak member may cost more than it adds."
-    )
-
-
-def of_the_notebooks(kept: list[tuple[str, str]]) -> None:
-    """The result files that are kept with the source, each a table of the paper at a scale."""
-    names = {f"{TABLES[table].title} ({SCALE_WORDS.get(scale, scale)})": (table, scale) for table, scale in kept}
-    name = st.selectbox("Result", list(names), key="result", bind="query-params", width=420)
-    result = ablation.read_result(*names[name])
-    if result is None:
-        raise UserError(f"the result '{name}' is no longer there")
-    st.markdown(ablation.reading(result.rows, result.claims))
-    st.caption(f"Made by {plain(result.command)}.")
-    st.plotly_chart(
-        figures.differences(result.rows, title=TABLES[result.table].title, scale=result.rows["scale"].iloc[0]),
-        key="differences",
-        alt="Difference of each row to the one that it is compared with, with its 95 % interval",
-    )
-    rows = ablation.readable(result.rows)
-    st.dataframe(rows, hide_index=True, alt=f"Rows of {name}")
-    download_csv(result.rows, f"result-{name}")
-    if len(result.claims):
-        st.subheader("What the paper concludes, judged", anchor=False)
-        st.dataframe(result.claims, hide_index=True, alt=f"Claims of {name} with their verdicts")
-        download_csv(result.claims, f"claims-{name}", "Download the claims as CSV")
-
-
 run, data = chosen_run(), chosen_data()
 try:
     provenance(run=run, data=(data, state.videos(data)))
 except UserError as error:
     provenance(run=run)
     fault(error)
-kept = [(file.stem, file.parent.name) for file in sorted(results.results_folder().glob("*/*.json"))]
-kept = [(table, scale) for table, scale in kept if table in TABLES]
+kept = kept_results()
 show = HERE
 if kept:
     show = st.segmented_control("Show", [HERE, NOTEBOOKS], key="show", bind="query-params", default=HERE, required=True)

@@ -102,8 +102,8 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
         )
     found = f"{counted(int(true.sum()), 'true label')} among the best {len(ranked)}"
     style(figure, title, scale, "true labels not known" if unknown else found)
-    # Room for the numbers behind the bars.
-    figure.update_xaxes(title_text="score (probability)", range=[0, 1.2 * max(0.001, ranked["score"].max())])
+    # Room for the numbers behind the bars, on a narrow screen as well.
+    figure.update_xaxes(title_text="score (probability)", range=[0, 1.35 * max(0.001, ranked["score"].max())])
     if threshold is not None:
         figure.add_vline(threshold, line={"color": GREY, "dash": "dash"})
     figure.update_yaxes(
