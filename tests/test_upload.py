@@ -632,6 +632,14 @@ def test_a_record_of_countless_empty_frames_is_refused() -> None:
     assert "too many frames" in refused("a.tfrecord", content)
 
 
+@pytest.mark.fault
+def test_a_file_that_takes_long_is_refused_between_two_videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yt8m_core.data.upload.MAX_SECONDS", -1)
+    several = shard(record(), record(b"efgh"), record(b"ijkl"))
+    assert "of reading, for 1 videos. Upload fewer videos at a time." in refused("a.tfrecord", several)
+    assert len(read_upload("a.tfrecord", shard(record()), FRAME)) == 1  # it has been read by then
+
+
 # What nobody foresaw
 
 VALID: Mapping[str, bytes] = {

@@ -6,6 +6,7 @@ makes of that what the model takes; whether it looks like YouTube-8M at all is `
 """
 
 import struct
+import time
 import zipfile
 import zlib
 
@@ -23,6 +24,9 @@ from yt8m_core.errors import UserError
 __all__ = ["ENDINGS", "MAX_BYTES", "UploadedVideo", "read_upload"]
 
 MAX_BYTES = 20 << 20  # of the file
+MAX_SECONDS = (
+    20  # of reading it; what one video takes is bounded by its size, and the worst that is known took a second
+)
 _READERS = {".npz": read_npz, ".npy": read_npy, ".tfrecord": read_tfrecord, ".pb": read_mediapipe}
 ENDINGS = tuple(_READERS)
 
@@ -59,10 +63,13 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
         advice = f"Let its name end in {kind}." if kind in _READERS else "Save the features as one of these."
         raise UserError(found, where=shown, expected=expected(schema), advice=advice)
     try:
-        return [
-            fit(contents, schema, max_frames, stem.strip() or "upload")
-            for contents in _READERS[ending](shown, content, schema)
-        ]
+        begun, videos = time.monotonic(), []
+        for contents in _READERS[ending](shown, content, schema):
+            if videos and time.monotonic() - begun > MAX_SECONDS:
+                found = f"more than {MAX_SECONDS} s of reading, for {len(videos):,} videos"
+                raise UserError(found, where=shown, advice="Upload fewer videos at a time.")
+            videos.append(fit(contents, schema, max_frames, stem.strip() or "upload"))
+        return videos
     except UserError as error:  # may quote the file at any length
         raise UserError(str(error)[:1000]) from None
     except _BROKEN as error:
