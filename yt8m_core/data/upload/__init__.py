@@ -63,7 +63,8 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
         advice = f"Let its name end in {kind}." if kind in _READERS else "Save the features as one of these."
         raise UserError(found, where=shown, expected=expected(schema), advice=advice)
     try:
-        begun, videos = time.monotonic(), []
+        begun = time.monotonic()
+        videos: list[UploadedVideo] = []
         for contents in _READERS[ending](shown, content, schema):
             if videos and time.monotonic() - begun > MAX_SECONDS:
                 found = f"more than {MAX_SECONDS} s of reading, for {len(videos):,} videos"
