@@ -22,9 +22,8 @@ from yt8m_core.checkpoint import Position, resume, save
 from yt8m_core.data.bad_records import warn_of_bad
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
-from yt8m_core.data.vocabulary import Vocabulary, vocabulary_of
 from yt8m_core.errors import Diverged, Stopped, UserError
-from yt8m_core.evaluation import Evaluation, describe, evaluate, open_data
+from yt8m_core.evaluation import Evaluation, evaluate
 from yt8m_core.experiment import Experiment
 from yt8m_core.files import alone_in
 from yt8m_core.label_statistics import label_matrix
@@ -34,9 +33,9 @@ from yt8m_core.progress import Progress, silent
 from yt8m_core.registry import build
 from yt8m_core.run_log import RunLog
 from yt8m_core.runs import Facts, Run, build_model
-from yt8m_core.scale import scale_of
 from yt8m_core.stopping import StopSignal
 from yt8m_core.summaries import Summaries, summaries_of
+from yt8m_core.training_data import open_both
 
 LOG_STEPS = 20
 CHECKPOINT_STEPS = 1000  # a multiple of it
@@ -82,40 +81,15 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
             (folder / "checkpoint.safetensors").unlink(missing_ok=True)
         return begun
     with fabric.rank_zero_first():  # which leaves the index to the others
-        videos, validation = (
-            open_data(experiment, data, skip_bad=skip_bad, progress=progress)
-            for data in (experiment.data.train, experiment.data.validation)
-        )
+        videos, validation, vocabulary, facts = open_both(experiment, skip_bad=skip_bad, progress=progress)
     if fabric.is_global_zero:
         warn_of_bad([*videos.bad, *validation.bad])
-    labels = np.concatenate([videos.label_values, validation.label_values])
-    vocabulary = vocabulary_of(experiment.data.train, experiment.data.vocabulary, labels)
-    _check(videos, validation, vocabulary, experiment)
-    facts = Facts(
-        videos.schema,
-        vocabulary.num_classes,
-        scale_of(experiment.data.train, len(videos)),
-        len(videos),
-        len(validation),
-        len(videos.bad),
-        len(validation.bad),
-    )
     if begun and begun.facts != facts:
         raise UserError(
             "other data than when the run was begun", where=str(folder), advice="Choose another run folder."
         )
-
-    fabric.seed_everything(experiment.seed, verbose=False)
-    model = build_model(experiment, facts)
-    model.observe(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
-    loss = build(
-        "loss",
-        experiment.loss.name,
-        experiment.loss.options,
-        num_classes=facts.num_classes,
-        embedding_features=model.classification.embedding_features,
-    )
-    learner = Learner.set_up(fabric, model, loss, experiment.training, facts.num_classes)
+    learner = _learner(fabric, experiment, facts, videos)
+    model = cast(VideoClassifier, learner.parts.model)
     position = resume(folder / "checkpoint.safetensors", learner.parts)
     with fabric.rank_zero_first():
         summaries = (
@@ -144,6 +118,21 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
         (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     fabric.barrier()
     return run
+
+
+def _learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Videos) -> Learner:
+    """The experiment's model, which has seen the labels of its videos, and its loss, both as the seed has them."""
+    fabric.seed_everything(experiment.seed, verbose=False)
+    model = build_model(experiment, facts)
+    model.observe(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
+    loss = build(
+        "loss",
+        experiment.loss.name,
+        experiment.loss.options,
+        num_classes=facts.num_classes,
+        embedding_features=model.classification.embedding_features,
+    )
+    return Learner.set_up(fabric, model, loss, experiment.training, facts.num_classes)
 
 
 @dataclass(frozen=True)
@@ -281,25 +270,3 @@ def _summaries(
         return None
     kept = summaries_of(model, videos, precision=precision, device=fabric.device, progress=progress)
     return kept and kept.to(fabric.device)
-
-
-def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experiment: Experiment) -> None:
-    if videos.schema != validation.schema:
-        raise UserError(
-            describe(validation.schema),
-            where=experiment.data.validation,
-            expected=f"{describe(videos.schema)}, as the training data has",
-        )
-    if not videos.labelled.all():
-        unlabelled = int((~videos.labelled).argmax())
-        raise UserError(
-            f"video '{videos.id(unlabelled)}' has no labels",
-            where=videos.place(unlabelled),
-            advice="Train on shards with labels; test shards have none.",
-        )
-    if not validation.labelled.any():
-        raise UserError(
-            "no video has labels", where=experiment.data.validation, advice="Validation measures with them."
-        )
-    for one in (videos, validation):
-        one.check_labels(vocabulary.num_classes)
