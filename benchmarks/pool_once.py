@@ -27,7 +27,7 @@ def the_papers() -> list[Row]:
 
 def seconds_of_table(pool_once: str, folder: Path, scale: str = "demo") -> float:
     """The time of one training of each row, from an index and no summaries."""
-    how, videos = search_recipe(scale, RATE), source(TABLE, scale)
+    how, videos = search_recipe(TABLE, scale, RATE), source(TABLE, scale)
     videos.prepare()
     started = time.perf_counter()
     for number, one in enumerate(the_papers()):

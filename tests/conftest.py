@@ -70,10 +70,15 @@ def demo_app(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def found_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of learning rates that has every line, with the best GAP at the lowest rate; not the committed one."""
+    """A file of learning rates that has every line, with the best GAP at 0.003; not the committed one."""
     from yt8m_core.ablation import rates, search, setting
 
     monkeypatch.setattr(rates, "FILE", tmp_path / "rates.json")
-    gaps: dict[str, float | None] = dict(zip(map(str, rates.GRID), (0.5, 0.4, 0.3, None), strict=True))
-    rates.write_rates(setting.search_setting(), dict.fromkeys(search.every_line(), gaps))
+    gaps: rates.Gaps = dict(zip(map(str, rates.FIRST), (0.4, 0.5, 0.3, None), strict=True))
+    found: dict[str, dict[str, rates.Gaps]] = {}
+    for scale in ("demo", "sample"):
+        for table, row in search.every_line(scale):
+            found.setdefault(setting.search_setting(table, scale), {})[row.line] = gaps
+    for one, lines in found.items():
+        rates.write_rates(one, lines)
     return rates.FILE

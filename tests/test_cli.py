@@ -160,10 +160,11 @@ def test_rates_prints_each_line_and_keeps_no_smoke_test(
 
     before = found_rates.read_bytes()
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
-    monkeypatch.setattr(search, "every_line", lambda: {"": TABLES["label_processing"].rows[0]})
-    yt8m(monkeypatch, "rates", "--scale", "smoke")
+    row = TABLES["label_processing"].rows[0]
+    monkeypatch.setattr(search, "every_line", lambda scale, tables: [(table, row) for table in tables])
+    yt8m(monkeypatch, "rates", "--tables", "label_processing", "--scale", "smoke")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["line", "0.001", "0.003", "0.01", "0.03", "rate"]
-    assert "indirect_clustering → moe(experts=16)" in lines[1]
+    assert "label_processing: concat → indirect_clustering → moe(experts=16)" in lines[0]
+    assert "0.001: " in lines[1]
     assert lines[2].startswith("1 lines in")
     assert found_rates.read_bytes() == before

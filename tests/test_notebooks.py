@@ -92,7 +92,7 @@ class TestStamp:
     ) -> None:
         others = ["Its outputs were made from other experiments or data."]
         before = found_rates.read_text()
-        found_rates.write_text(before.replace('"0.03": null', '"0.03": 0.9'))
+        found_rates.write_text(before.replace('"0.01": 0.3', '"0.01": 0.9'))
         assert found_rates.read_text() != before
         assert faults(notebook) == others
         found_rates.write_text(before)

@@ -139,7 +139,7 @@ def digest(name: str) -> str:
 def _recipe(*, smoke: bool) -> Recipe:
     if smoke:
         return Recipe(replace(TRAINING, epochs=1, learning_rate=0.01), 64, (0,))
-    return Recipe(TRAINING, 16, (0, 1, 2), rates=read_rates(search_setting()))
+    return Recipe(TRAINING, 16, (0, 1, 2), rates=read_rates(search_setting("pooling", "demo")))
 
 
 def _gain(dial: Dial, recipe: Recipe, videos: Source, progress: Progress) -> dict[str, object]:

@@ -1,68 +1,96 @@
-"""The search for the learning rates: every line of slots at every rate of the grid, each run found again."""
+"""The search for the learning rates: every line of slots at several, each run found again."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import pandas as pd
 
 from yt8m_core.ablation.dials import DIALS
-from yt8m_core.ablation.rates import GRID, choose, read_rates, write_rates
-from yt8m_core.ablation.setting import SEARCH_SEED, chosen_scale, search_recipe, search_setting, search_source
+from yt8m_core.ablation.rates import Gaps, choose, next_rate, read_rates, write_rates
+from yt8m_core.ablation.setting import (
+    OWN_RATES,
+    SEARCH_SEED,
+    SEARCHED,
+    chosen_scale,
+    search_recipe,
+    search_setting,
+    search_source,
+)
 from yt8m_core.ablation.trained import train_missing
-from yt8m_core.errors import Diverged
+from yt8m_core.errors import Diverged, check_choice
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.progress import Bars, Progress
 
 WHAT = "searching learning rates"
 
 
-def every_line() -> dict[str, Row]:
-    """A row of each line that a table or a dial trains at a rate of its own, by line."""
-    rows = [row for name, table in TABLES.items() if name != "rates" for row in table.rows]
-    rows += [row for dial in DIALS.values() for row in (dial.row, dial.against)]
-    return {row.line: row for row in reversed(rows)}  # of the first table that has it
+def every_line(scale: str, tables: Collection[str] = ()) -> list[tuple[str, Row]]:
+    """A row of each line that these tables, or all, train at a rate of its own, with a table that has it.
+
+    At "sample" a line counts twice where a table on frames and one without have it. Without ``tables``, the lines of
+    the dials stand there as well, which turn the demo world.
+    """
+    rows = [(name, row) for name in tables or TABLES if name not in OWN_RATES for row in TABLES[name].rows]
+    if not tables and scale != "sample":
+        rows += [("pooling", row) for dial in DIALS.values() for row in (dial.row, dial.against)]
+    lines = {(search_setting(name, scale), row.line): (name, row) for name, row in reversed(rows)}
+    return list(reversed(lines.values()))
 
 
 def search_rates(
-    rows: Iterable[Row] | None = None, *, scale: str | None = None, progress: Progress | None = None
+    tables: Collection[str] = (), *, scale: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """The GAP of each line at each rate, and the rate that is chosen; the file is written after each line.
+    """The rate that is chosen for each line, and the GAP at each that was tried; the file is written after each line.
 
-    Lines are searched on a demo world at every scale, for the data of the others have no videos to spare; at "smoke" it
-    only shows that it runs, and nothing is kept.
+    At "smoke" it only shows that it runs, and nothing is kept.
 
     Args:
-        rows: whose lines; without them, all.
+        tables: whose lines; without them, those of all.
         scale: without it, that of ``YT8M_SCALE``.
         progress: told how far it is; without it, a bar.
 
     Returns:
-        ``line``, a column for each rate (NaN where the loss was not finite), ``rate``.
+        ``table`` (one that has the line), ``line``, ``rate``, ``tried`` (the GAP at each rate in words).
 
     Raises:
-        UserError: the scale is unknown, or no rate suits a line.
+        UserError: a table or the scale is unknown or has no rates, the data are not there, or no rate suits a line.
     """
-    smoke = chosen_scale(scale) == "smoke"
-    world = "smoke" if smoke else "demo"
-    lines = every_line() if rows is None else {row.line: row for row in rows}
-    progress, setting = progress or Bars(), search_setting()
-    found = dict(read_rates(setting))
-    table: list[list[object]] = []
-    total = len(lines) * len(GRID)
-    for row in lines.values():
-        first = len(table) * len(GRID)
-        gaps = [_gap(row, rate, world, progress, (first + i, total)) for i, rate in enumerate(GRID)]
-        table.append([row.line, *gaps, choose(gaps)])
-        if not smoke:
-            found[row.line] = dict(zip(map(str, GRID), gaps, strict=True))
-            write_rates(setting, {line: found[line] for line in every_line() if line in found})
-    progress(WHAT, total, total)
-    return pd.DataFrame(table, columns=["line", *map(str, GRID), "rate"])
+    scale, progress = chosen_scale(scale), progress or Bars()
+    check_choice("scale", scale, SEARCHED, where="rates")
+    for name in tables:
+        check_choice("table", name, [name for name in TABLES if name not in OWN_RATES])
+    lines = every_line(scale, tables)
+    found: list[tuple[str, str, float, str]] = []
+    for number, (name, row) in enumerate(lines):
+        gaps: dict[str, float | None] = {}
+        while (rate := next_rate(gaps)) is not None:
+            gaps[str(rate)] = _gap(name, row, rate, scale, progress, (number, len(lines)))
+        found.append((name, row.line, choose(gaps), in_words(gaps)))
+        if scale != "smoke":
+            setting = search_setting(name, scale)
+            write_rates(setting, {**read_rates(setting), row.line: dict(sorted(gaps.items(), key=_rate))})
+    progress(WHAT, len(lines), len(lines))
+    return pd.DataFrame(found, columns=["table", "line", "rate", "tried"])
 
 
-def _gap(row: Row, rate: float, world: str, progress: Progress, place: tuple[int, int]) -> float | None:
-    """The GAP of a line at a rate; None where its loss did not stay finite."""
-    videos = search_source(world)
-    experiment = search_recipe(world, rate).experiment(row, SEARCH_SEED, videos.data)
+def in_words(gaps: Gaps) -> str:
+    """The GAP at each rate, from the lowest.
+
+    >>> in_words({"0.01": 0.41, "0.003": 0.4, "0.03": None})
+    '0.003: 0.4000, 0.01: 0.4100, 0.03: diverged'
+    """
+    return ", ".join(
+        f"{rate}: {'diverged' if gap is None else f'{gap:.4f}'}" for rate, gap in sorted(gaps.items(), key=_rate)
+    )
+
+
+def _rate(item: tuple[str, float | None]) -> float:
+    return float(item[0])
+
+
+def _gap(name: str, row: Row, rate: float, scale: str, progress: Progress, place: tuple[int, int]) -> float | None:
+    """The GAP of a line of a table at a rate; None where its loss did not stay finite."""
+    videos = search_source(name, scale)
+    experiment = search_recipe(name, scale, rate).experiment(row, SEARCH_SEED, videos.data)
 
     def named(what: str, done: int, total: int, note: str = "") -> None:
         progress(WHAT, *place, f"{row.name} at {rate}, {note or what}")

@@ -2,6 +2,9 @@
 
 One switch, ``YT8M_SCALE``, decides: "demo" (the demo world), "sample" (real records on a CPU), "paper" (all shards and
 a GPU), or "smoke", which proves that everything runs, and whose numbers are never kept.
+
+The best rate falls as layers get wider and steps more, so that it is searched where it is used: at "demo" in another
+demo world, at "sample" in the training records, of which some are left out to measure on.
 """
 
 import hashlib
@@ -27,9 +30,44 @@ WORDS = {**SCALE_WORDS, "smoke": "smoke test, no result"}
 # In every digest: one more when a change of the code changes what an experiment comes to, so that all train again.
 VERSION = 1
 
+# How long, and by how many times narrower than the paper's each width of a slot is.
+REGIMES = {
+    "smoke": (Training(epochs=1, batch_size=16, learning_rate=0.01), 64),
+    "demo": (Training(epochs=5, batch_size=32), 16),
+    "sample": (Training(), 4),
+    "paper": (Training(), 1),
+}
 # The rows of this table are about the rate itself, and all start from one: a tenth of the highest that others may have.
 OWN_RATES = {"rates": 0.003}
+SEARCHED = ("smoke", "demo", "sample")  # at "paper" the rate is that of section 2.6
 SEARCH_SEED = 99  # of the search for the others' rates: of its runs, and of a demo world like that of the tables
+
+
+@dataclass(frozen=True)
+class Records:
+    """Real records below ``YT8M_REAL_DATA``, as DATA of the command line."""
+
+    name: str
+    train: str
+    validation: str
+    search_train: str  # of ``train``, what rates are searched on
+    search_validation: str  # and what they are measured on
+
+
+FRAMES = Records(
+    "AudioSet, frames",
+    "audioset/bal_train-*.tfrecord",
+    "audioset/eval-*.tfrecord",
+    "audioset/bal_train-0[0-4].tfrecord",
+    "audioset/bal_train-05.tfrecord",
+)
+VIDEOS = Records(
+    "YouTube-8M 2018, video level",
+    "yt8m-2018-video/train",
+    "yt8m-2018-video/validate",
+    "yt8m-2018-video/train/shard00[0-3]?.tfrecord",
+    "yt8m-2018-video/train/shard00[45]?.tfrecord",
+)
 
 
 def chosen_scale(scale: str | None = None) -> str:
@@ -66,41 +104,51 @@ class Recipe:
 
 def recipe(table: str, scale: str) -> Recipe:
     """The recipe of a table at a scale."""
-    if scale == "paper":  # One seed: its intervals are over videos alone, and say so.
-        return Recipe(Training(), 1, (0,))
-    if scale == "smoke":
-        return _narrow(scale, 0.01, (0,))
-    # Found on a demo world, for about as many steps as a sample of real data has; not searched for there.
-    rates = None if table in OWN_RATES else read_rates(search_setting())
-    how = _narrow("demo", OWN_RATES.get(table, Training.learning_rate), (0, 1, 2))
-    if scale == "sample":
-        training, frames = Training(learning_rate=how.training.learning_rate), TABLES[table].frames
-        # Without frames, most rows are MoE-16 over 3,862 labels: a quarter of an hour a run on one core.
-        seeds = how.seeds if frames else how.seeds[:1]
-        how = replace(how, training=training, narrower=1, seeds=seeds, frames=frames)
-    return replace(how, rates=rates)
+    training, narrower = REGIMES[scale]
+    if scale in ("smoke", "paper"):  # One seed: its intervals are over videos alone, and say so.
+        return Recipe(training, narrower, (0,))
+    # Without frames, most rows of a sample are MoE-16 over 3,862 labels: a quarter of an hour a run on one core.
+    seeds = (0, 1, 2) if _has_frames(table, scale) else (0,)
+    how = Recipe(training, narrower, seeds, frames=_has_frames(table, scale))
+    if table in OWN_RATES:
+        return replace(how, training=replace(training, learning_rate=OWN_RATES[table]))
+    return replace(how, rates=read_rates(search_setting(table, scale)))
 
 
-def _narrow(world: str, rate: float, seeds: tuple[int, ...]) -> Recipe:
-    """How a demo world is trained on: in seconds a run, or at "smoke" in less than one."""
-    if world == "smoke":
-        return Recipe(Training(epochs=1, batch_size=16, learning_rate=rate), 64, seeds)
-    return Recipe(Training(epochs=5, batch_size=32, learning_rate=rate), 16, seeds)
+def _has_frames(table: str, scale: str) -> bool:
+    """Whether the videos of a table have frames: of a sample, only some have."""
+    return scale != "sample" or TABLES[table].frames
 
 
-def search_recipe(world: str, rate: float) -> Recipe:
-    """How a line is trained at a rate of the search: as in the tables of the demo world "demo", or "smoke"."""
-    return _narrow(world, rate, (SEARCH_SEED,))
+def _records(table: str) -> Records:
+    return FRAMES if TABLES[table].frames else VIDEOS
 
 
-def search_source(world: str) -> "Source":
-    """The videos of the search: those of no table, in a demo world with the same dials."""
-    return world_source(workspace() / f"{world}-rates", replace(WORLDS[world], seed=SEARCH_SEED))
+def search_recipe(table: str, scale: str, rate: float) -> Recipe:
+    """How a table's lines are trained at a rate of the search: as in the table, but for the seed."""
+    training, narrower = REGIMES[scale]
+    return Recipe(replace(training, learning_rate=rate), narrower, (SEARCH_SEED,), frames=_has_frames(table, scale))
 
 
-def search_setting() -> str:
-    """What tells rates that were found in this setting from others."""
-    return digest_of([VERSION, search_source("demo").identity, asdict(search_recipe("demo", 0.0))])
+def search_source(table: str, scale: str) -> "Source":
+    """The videos of the search: those of no table, of a demo world with the same dials, or some that a table trains on.
+
+    Raises UserError where there are none.
+    """
+    if scale in WORLDS:
+        return world_source(workspace() / f"{scale}-rates", replace(WORLDS[scale], seed=SEARCH_SEED))
+    records, folder = _records(table), _real_data()
+    return shard_source(
+        f"{records.name}, of those to train on",
+        str(folder / records.search_train),
+        str(folder / records.search_validation),
+    )
+
+
+def search_setting(table: str, scale: str) -> str:
+    """What tells rates that were found in this setting from others; the real records need not be there."""
+    videos = search_source(table, scale).identity if scale in WORLDS else asdict(_records(table))
+    return digest_of([VERSION, videos, asdict(search_recipe(table, scale, 0.0))])
 
 
 @dataclass(frozen=True)
@@ -132,14 +180,8 @@ def source(table: str, scale: str | None = None) -> Source:
     if scale == "paper":
         folder = _folder("YT8M_PAPER_DATA", "a folder with all shards, in its folders train and validate")
         return shard_source("YouTube-8M", str(folder / "train"), str(folder / "validate"))
-    folder = _folder("YT8M_REAL_DATA", "a folder of real records, with its folders audioset and yt8m-2018-video")
-    if TABLES[table].frames:
-        audioset = folder / "audioset"
-        return shard_source(
-            "AudioSet, frames", str(audioset / "bal_train-*.tfrecord"), str(audioset / "eval-*.tfrecord")
-        )
-    videos = folder / "yt8m-2018-video"
-    return shard_source("YouTube-8M 2018, video level", str(videos / "train"), str(videos / "validate"))
+    records, folder = _records(table), _real_data()
+    return shard_source(records.name, str(folder / records.train), str(folder / records.validation))
 
 
 def world_source(folder: Path, world: demo.World) -> Source:
@@ -157,6 +199,10 @@ def shard_source(name: str, train: str, validation: str) -> Source:
 def digest_of(values: Iterable[Any]) -> str:
     """16 hex digits of some plain values."""
     return hashlib.sha256(json.dumps(list(values), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _real_data() -> Path:
+    return _folder("YT8M_REAL_DATA", "a folder of real records, with its folders audioset and yt8m-2018-video")
 
 
 def _folder(variable: str, what: str) -> Path:

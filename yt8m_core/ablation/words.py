@@ -16,7 +16,7 @@ from yt8m_core.ablation.setting import WORDS
 
 NOTES = {
     WORDS["demo"]: "The demo world is made up: this says nothing about YouTube-8M.",
-    WORDS["sample"]: "This is of a sample of real data, and not of all.",
+    WORDS["sample"]: "This is of a sample of real data, and not of all, with layers a quarter as wide.",
     WORDS["smoke"]: "This only shows that it runs.",
 }
 

@@ -7,15 +7,17 @@ from typing import Annotated
 import tyro
 
 
-def rates(scale: str | None = None) -> None:
-    """Search the learning rate of every line of slots in the paper's tables, on a demo world that no table uses.
+def rates(tables: tuple[str, ...] = (), scale: str | None = None) -> None:
+    """Search the learning rate of every line of slots in the paper's tables, on videos that no table is measured on.
 
-    Trains each line at each rate of the grid, and keeps what came out in the package, where `yt8m ablate` finds it. The
-    same command goes on where an earlier one was stopped, and trains only what is not there yet.
+    Trains each line at four rates, and at further ones for as long as the best is at an end of them; keeps what came
+    out in the package, where `yt8m ablate` finds it. The same command goes on where an earlier one was stopped, and
+    trains only what is not there yet.
 
     Args:
-        scale: smoke only shows that it runs; without it, that of YT8M_SCALE. Rates of every other scale are those found
-            on the demo world.
+        tables: Whose lines; all without it.
+        scale: demo, sample (data in YT8M_REAL_DATA), or smoke, which only shows that it runs; without it, that of
+            YT8M_SCALE. At paper the rate is the paper's.
     """
     from yt8m_core.ablation.rates import FILE
     from yt8m_core.ablation.search import search_rates
@@ -25,8 +27,9 @@ def rates(scale: str | None = None) -> None:
     keep_freed_memory()
 
     started = time.perf_counter()
-    table = search_rates(scale=scale)
-    print(table.to_string(index=False, float_format="%.4f", na_rep="diverged"))
+    table = search_rates(tables, scale=scale)
+    for one in table.itertuples():
+        print(f"{one.table}: {one.line}\n  {one.rate:g} ({one.tried})")
     print(f"{len(table)} lines in {(time.perf_counter() - started) / 60:.1f} minutes")
     if chosen_scale(scale) != "smoke":
         print(FILE)
