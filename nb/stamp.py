@@ -54,8 +54,9 @@ def _experiments(code: str) -> dict[str, str]:
         found |= {name: digest_of(sorted(digests(name, SCALE).items())) for name in TABLES if name in named}
     if "turn" in called:
         found |= {name: dials.digest(name) for name in DIALS if name in named}
-    if "stored" in called:
-        files = {name: result_file(name, "sample") for name in TABLES if name in named}
+    if called & {"stored", "ledger_of"}:  # the latter shows the claims of all
+        shown = TABLES if "ledger_of" in called else [name for name in TABLES if name in named]
+        files = {name: result_file(name, "sample") for name in shown}
         found |= {f"{name}, sample": _digest(file) for name, file in files.items() if file.is_file()}
     return found
 

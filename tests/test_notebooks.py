@@ -103,6 +103,15 @@ class TestStamp:
         monkeypatch.setattr(stamps, "result_file", lambda table, scale: tmp_path / f"{table}.json")
         assert faults(notebook) == others
 
+    def test_claims_of_all_stored_results_are_of_each(
+        self, notebook: nbformat.NotebookNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stamps, "result_file", lambda table, scale: tmp_path / f"{table}.json")
+        notebook.cells[1].source += '\nledger_of("sample")'
+        before = stamp(notebook)["experiments"]
+        (tmp_path / "single.json").write_text("{}")  # which the notebook does not name
+        assert stamp(notebook)["experiments"].keys() - before.keys() == {"single, sample"}
+
     def test_outputs_without_a_stamp_and_a_stamp_without_outputs_do_not_stand(
         self, notebook: nbformat.NotebookNode
     ) -> None:
