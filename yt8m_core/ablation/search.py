@@ -29,10 +29,10 @@ def every_line(scale: str, tables: Collection[str] = ()) -> list[tuple[str, Row]
     At "sample" a line counts twice where a table on frames and one without have it. Without ``tables``, the lines of
     the dials stand there as well, which turn the demo world.
     """
-    rows = [(name, row) for name in tables or TABLES if name not in OWN_RATES for row in TABLES[name].rows]
+    rows = [(table, row) for table in tables or TABLES if table not in OWN_RATES for row in TABLES[table].rows]
     if not tables and scale != "sample":
         rows += [("pooling", row) for dial in DIALS.values() for row in (dial.row, dial.against)]
-    lines = {(search_setting(name, scale), row.line): (name, row) for name, row in reversed(rows)}
+    lines = {(search_setting(table, scale), row.line): (table, row) for table, row in reversed(rows)}
     return list(reversed(lines.values()))
 
 
@@ -56,17 +56,18 @@ def search_rates(
     """
     scale, progress = chosen_scale(scale), progress or Bars()
     check_choice("scale", scale, SEARCHED, where="rates")
-    for name in tables:
-        check_choice("table", name, [name for name in TABLES if name not in OWN_RATES])
+    with_rates = [table for table in TABLES if table not in OWN_RATES]
+    for table in tables:
+        check_choice("table", table, with_rates)
     lines = every_line(scale, tables)
     found: list[tuple[str, str, float, str]] = []
-    for number, (name, row) in enumerate(lines):
+    for number, (table, row) in enumerate(lines):
         gaps: dict[str, float | None] = {}
         while (rate := next_rate(gaps)) is not None:
-            gaps[str(rate)] = _gap(name, row, rate, scale, progress, (number, len(lines)))
-        found.append((name, row.line, choose(gaps), in_words(gaps)))
+            gaps[str(rate)] = _gap(table, row, rate, scale, progress, (number, len(lines)))
+        found.append((table, row.line, choose(gaps), in_words(gaps)))
         if scale != "smoke":
-            setting = search_setting(name, scale)
+            setting = search_setting(table, scale)
             write_rates(setting, {**read_rates(setting), row.line: dict(sorted(gaps.items(), key=_rate))})
     progress(WHAT, len(lines), len(lines))
     return pd.DataFrame(found, columns=["table", "line", "rate", "tried"])
@@ -87,10 +88,10 @@ def _rate(item: tuple[str, float | None]) -> float:
     return float(item[0])
 
 
-def _gap(name: str, row: Row, rate: float, scale: str, progress: Progress, place: tuple[int, int]) -> float | None:
+def _gap(table: str, row: Row, rate: float, scale: str, progress: Progress, place: tuple[int, int]) -> float | None:
     """The GAP of a line of a table at a rate; None where its loss did not stay finite."""
-    videos = search_source(name, scale)
-    experiment = search_recipe(name, scale, rate).experiment(row, SEARCH_SEED, videos.data)
+    videos = search_source(table, scale)
+    experiment = search_recipe(table, scale, rate).experiment(row, SEARCH_SEED, videos.data)
 
     def named(what: str, done: int, total: int, note: str = "") -> None:
         progress(WHAT, *place, f"{row.name} at {rate}, {note or what}")

@@ -12,8 +12,8 @@ from yt8m_core.scale import SCALE_WORDS
 
 def kept_results() -> list[tuple[str, str]]:
     """The table and the scale of each result that is kept, in the paper's order."""
-    found = {(file.stem, file.parent.name) for file in results.results_folder().glob("*/*.json")}
-    return [(table, scale) for table in TABLES for scale in sorted({scale for name, scale in found if name == table})]
+    found = sorted((file.stem, file.parent.name) for file in results.results_folder().glob("*/*.json"))
+    return [one for table in TABLES for one in found if one[0] == table]
 
 
 def of_the_notebooks(kept: list[tuple[str, str]]) -> None:
