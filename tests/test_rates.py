@@ -1,6 +1,7 @@
 """Every line of slots has a learning rate of its own, found alike for all, and on videos that no table has."""
 
 import dataclasses
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -202,6 +203,16 @@ def test_the_search_writes_what_it_found_goes_on_and_leaves_out_what_diverged(
     assert line.rate == rate_of(row, found)
     assert line.tried == search.in_words(found[row.line])
     told: list[str] = []
-    (again,) = search_rates(scale="demo", progress=lambda what, done, total, note="": told.append(note)).itertuples()
+
+    def tell(what: str, done: int, total: int, note: str = "") -> None:
+        told.append(note)
+
+    shutil.rmtree(tmp_path / "home")  # as on another machine: the file alone says what is done
+    (again,) = search_rates(scale="demo", progress=tell).itertuples()
     assert again == line
-    assert not any(f"at {rate}" in note for note in told for rate in FIRST[:3])
+    assert not any(told)
+    lost = {rate: gap for rate, gap in found[row.line].items() if rate != str(FIRST[1])}
+    write_rates(search_setting("classification", "demo"), {row.line: lost})  # as if it was stopped before that rate
+    (again,) = search_rates(scale="demo", progress=tell).itertuples()
+    assert again == line
+    assert {rate for rate in RATES for note in told if f"at {rate}," in note} == {FIRST[1]}

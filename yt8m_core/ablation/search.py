@@ -1,4 +1,4 @@
-"""The search for the learning rates: every line of slots at several, each run found again."""
+"""The search for the learning rates: every line of slots at several, and none of them twice."""
 
 from collections.abc import Collection
 
@@ -39,9 +39,10 @@ def every_line(scale: str, tables: Collection[str] = ()) -> list[tuple[str, Row]
 def search_rates(
     tables: Collection[str] = (), *, scale: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """The rate that is chosen for each line, and the GAP at each that was tried; the file is written after each line.
+    """The rate that is chosen for each line, and the GAP at each that was tried; the file is written after each rate.
 
-    At "smoke" it only shows that it runs, and nothing is kept.
+    What the file has of this setting is not tried again, wherever it was found. At "smoke" this only shows that it
+    runs, and nothing is kept.
 
     Args:
         tables: whose lines; without them, those of all.
@@ -62,13 +63,13 @@ def search_rates(
     lines = every_line(scale, tables)
     found: list[tuple[str, str, float, str]] = []
     for number, (table, row) in enumerate(lines):
-        gaps: dict[str, float | None] = {}
+        setting = search_setting(table, scale)
+        gaps = dict(read_rates(setting).get(row.line, {}))
         while (rate := next_rate(gaps)) is not None:
             gaps[str(rate)] = _gap(table, row, rate, scale, progress, (number, len(lines)))
+            if scale != "smoke":
+                write_rates(setting, {**read_rates(setting), row.line: dict(sorted(gaps.items(), key=_rate))})
         found.append((table, row.line, choose(gaps), in_words(gaps)))
-        if scale != "smoke":
-            setting = search_setting(table, scale)
-            write_rates(setting, {**read_rates(setting), row.line: dict(sorted(gaps.items(), key=_rate))})
     progress(WHAT, len(lines), len(lines))
     return pd.DataFrame(found, columns=["table", "line", "rate", "tried"])
 
