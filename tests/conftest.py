@@ -74,7 +74,7 @@ def found_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from yt8m_core.ablation import rates, search, setting
 
     monkeypatch.setattr(rates, "FILE", tmp_path / "rates.json")
-    gaps: rates.Gaps = dict(zip(map(str, rates.FIRST), (0.4, 0.5, 0.3, None), strict=True))
+    gaps: rates.Gaps = dict(zip(map(str, (*rates.FIRST, 0.1)), (0.4, 0.5, 0.3, None, None), strict=True))
     found: dict[str, dict[str, rates.Gaps]] = {}
     for scale in ("demo", "sample"):
         for table, row in search.every_line(scale):

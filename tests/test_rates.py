@@ -9,7 +9,7 @@ import pytest
 
 from tests.tiny import STREAMS, tiny_experiment
 from yt8m_core.ablation import dials, rates, search, setting
-from yt8m_core.ablation.rates import FIRST, RATES, choose, next_rate, rate_of, read_rates, write_rates
+from yt8m_core.ablation.rates import FIRST, FIRST_OF_VECTORS, RATES, choose, next_rate, rate_of, read_rates, write_rates
 from yt8m_core.ablation.search import every_line, search_rates
 from yt8m_core.ablation.setting import SEARCH_SEED, Recipe, recipe, search_setting, search_source, shard_source, source
 from yt8m_core.data.index import find_shards
@@ -65,6 +65,20 @@ def test_rates_are_tried_until_the_best_is_between_others(tried: rates.Gaps, rat
     assert next_rate(tried) == rate
 
 
+def test_lines_on_one_vector_a_video_begin_at_higher_rates() -> None:
+    first = {name: search.search_recipe(name, "sample", 0.01).first_rates for name in ("pooling", "loss")}
+    assert first == {"pooling": FIRST, "loss": FIRST_OF_VECTORS}
+    assert search.search_recipe("loss", "demo", 0.01).first_rates == FIRST
+    assert next_rate({}, FIRST_OF_VECTORS) == 0.01
+    between = gaps(0.2, 0.3, 0.2, rates=FIRST_OF_VECTORS)
+    assert (next_rate(between, FIRST_OF_VECTORS), next_rate(between)) == (None, 0.001)
+    how = recipe("loss", "sample")
+    assert (
+        dataclasses.replace(how, rates={MOE_16.line: between}).experiment(MOE_16, 0, DATA).training.learning_rate
+        == 0.03
+    )
+
+
 def test_rates_are_read_as_they_were_written_and_only_in_their_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +114,7 @@ def test_each_row_trains_at_the_rate_of_its_line_but_those_that_are_about_the_ra
     scale: str, found_rates: Path
 ) -> None:
     lines = {**read_rates(search_setting("loss", scale))}
-    lines[MOE_16.line] = gaps(0.1, 0.2, 0.3, None)
+    lines[MOE_16.line] = gaps(0.1, 0.2, 0.3, None, None, rates=[*FIRST, 0.1])
     write_rates(search_setting("loss", scale), lines)
     other = TABLES["loss"].row("Huber (δ = 0.5)")
 

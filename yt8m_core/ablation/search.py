@@ -63,9 +63,9 @@ def search_rates(
     lines = every_line(scale, tables)
     found: list[tuple[str, str, float, str]] = []
     for number, (table, row) in enumerate(lines):
-        setting = search_setting(table, scale)
+        setting, first = search_setting(table, scale), search_recipe(table, scale, 0.0).first_rates
         gaps = dict(read_rates(setting).get(row.line, {}))
-        while (rate := next_rate(gaps)) is not None:
+        while (rate := next_rate(gaps, first)) is not None:
             gaps[str(rate)] = _gap(table, row, rate, scale, progress, (number, len(lines)))
             if scale != "smoke":
                 write_rates(setting, {**read_rates(setting), row.line: dict(sorted(gaps.items(), key=_rate))})

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from yt8m_core.ablation.rates import Found, rate_of, read_rates
+from yt8m_core.ablation.rates import FIRST, FIRST_OF_VECTORS, Found, rate_of, read_rates
 from yt8m_core.data import demo
 from yt8m_core.data.index import find_shards
 from yt8m_core.demo_runs import WORLDS
@@ -87,11 +87,16 @@ class Recipe:
     frames: bool = True  # whether videos have frames; one vector a video has nothing to pool, and its mean is itself
     rates: Found | None = None  # of each line; None: the rate of ``training`` for all
 
+    @property
+    def first_rates(self) -> tuple[float, ...]:
+        """The learning rates that a search tries first."""
+        return FIRST if self.frames else FIRST_OF_VECTORS
+
     def experiment(self, row: Row, seed: int, data: Data) -> Experiment:
         """A row of a table as an experiment on some data. Raises UserError where no rate was found for its line."""
         training = self.training
         if self.rates is not None:
-            training = replace(training, learning_rate=rate_of(row, self.rates))
+            training = replace(training, learning_rate=rate_of(row, self.rates, self.first_rates))
         if not self.frames and row.pooling != Slot("none"):
             row = replace(row, pooling=Slot("mean"))
         return row.experiment(data, training, narrower=self.narrower, seed=seed)
