@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_rates_are_read_as_they_were_written_and_only_in_their_setting(
     assert rate_of(MOE_16, found) == 0.003
     write_rates("elsewhere", {})
     assert (read_rates("here"), read_rates("elsewhere")) == (found, {})
+    write_rates("here", {"another line": gaps(0.1, 0.3, 0.2, None)})
+    assert [*read_rates("here")] == [MOE_16.line, "another line"]
+
+
+def test_searches_at_the_same_time_lose_nothing_of_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "FILE", tmp_path / "rates.json")
+    lines = [f"line {number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as searches:
+        list(searches.map(lambda line: write_rates("here", {line: gaps(0.1, 0.3, 0.2, None)}), lines))
+    assert {*read_rates("here")} == {*lines}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 2, "settings": 1}'])

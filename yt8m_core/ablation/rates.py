@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 from yt8m_core.errors import UserError
 from yt8m_core.files import replacing
 from yt8m_core.paper_tables import Row
@@ -81,9 +83,11 @@ def read_rates(setting: str) -> Found:
 
 
 def write_rates(setting: str, found: Found) -> None:
-    """Store what the search found so far in a setting, beside what it found in others."""
-    values = {"format": FORMAT, "command": "yt8m rates", "settings": {**_read(), setting: found}}
-    with replacing(FILE) as unfinished:
+    """Store what a search found in a setting, beside what the file has, also of searches that run at the same time."""
+    with FileLock(FILE.with_name(f".{FILE.name}.lock")), replacing(FILE) as unfinished:
+        before = _read()
+        settings = {**before, setting: {**before.get(setting, {}), **found}}
+        values = {"format": FORMAT, "command": "yt8m rates", "settings": settings}
         unfinished.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

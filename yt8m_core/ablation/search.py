@@ -68,7 +68,7 @@ def search_rates(
         while (rate := next_rate(gaps, first)) is not None:
             gaps[str(rate)] = _gap(table, row, rate, scale, progress, (number, len(lines)))
             if scale != "smoke":
-                write_rates(setting, {**read_rates(setting), row.line: dict(sorted(gaps.items(), key=_rate))})
+                write_rates(setting, {row.line: dict(sorted(gaps.items(), key=_rate))})
         found.append((table, row.line, choose(gaps), in_words(gaps)))
     progress(WHAT, len(lines), len(lines))
     return pd.DataFrame(found, columns=["table", "line", "rate", "tried"])
