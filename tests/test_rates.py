@@ -12,7 +12,16 @@ from tests.tiny import STREAMS, tiny_experiment
 from yt8m_core.ablation import dials, rates, search, setting
 from yt8m_core.ablation.rates import FIRST, FIRST_OF_VECTORS, RATES, choose, next_rate, rate_of, read_rates, write_rates
 from yt8m_core.ablation.search import every_line, search_rates
-from yt8m_core.ablation.setting import SEARCH_SEED, Recipe, recipe, search_setting, search_source, shard_source, source
+from yt8m_core.ablation.setting import (
+    SEARCH_SEED,
+    Recipe,
+    recipe,
+    search_recipe,
+    search_setting,
+    search_source,
+    shard_source,
+    source,
+)
 from yt8m_core.data.index import find_shards
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Training
@@ -67,9 +76,9 @@ def test_rates_are_tried_until_the_best_is_between_others(tried: rates.Gaps, rat
 
 
 def test_lines_on_one_vector_a_video_begin_at_higher_rates() -> None:
-    first = {name: search.search_recipe(name, "sample", 0.01).first_rates for name in ("pooling", "loss")}
+    first = {name: search_recipe(name, "sample", 0.01).first_rates for name in ("pooling", "loss")}
     assert first == {"pooling": FIRST, "loss": FIRST_OF_VECTORS}
-    assert search.search_recipe("loss", "demo", 0.01).first_rates == FIRST
+    assert search_recipe("loss", "demo", 0.01).first_rates == FIRST
     assert next_rate({}, FIRST_OF_VECTORS) == 0.01
     between = gaps(0.2, 0.3, 0.2, rates=FIRST_OF_VECTORS)
     assert (next_rate(between, FIRST_OF_VECTORS), next_rate(between)) == (None, 0.001)
