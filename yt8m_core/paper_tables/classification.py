@@ -62,4 +62,5 @@ TABLE = Table(
             says="worse",
         ),
     ),
+    frames=True,  # Many-to-Many scores each of them, and the LSTM pools them
 )
