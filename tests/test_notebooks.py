@@ -60,8 +60,9 @@ def test_every_table_and_dial_is_in_a_notebook() -> None:
 
 
 @pytest.fixture
-def notebook() -> nbformat.NotebookNode:
-    """A notebook that was executed, and stamped."""
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.NotebookNode:
+    """A notebook that was executed, and stamped, while no result was stored; those are looked for in ``tmp_path``."""
+    monkeypatch.setattr(stamps, "result_file", lambda table, scale: tmp_path / f"{table}.json")
     cells = [
         nbformat.v4.new_markdown_cell("Does it hold?"),
         nbformat.v4.new_code_cell('result = keep(ablate("loss"))\nturn("label_noise")\nstored("loss", "sample")'),
@@ -100,13 +101,9 @@ class TestStamp:
             patch.setitem(TABLES, "loss", TABLES["label_processing"])
             assert faults(notebook) == others
         (tmp_path / "loss.json").write_text("{}")
-        monkeypatch.setattr(stamps, "result_file", lambda table, scale: tmp_path / f"{table}.json")
         assert faults(notebook) == others
 
-    def test_claims_of_all_stored_results_are_of_each(
-        self, notebook: nbformat.NotebookNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(stamps, "result_file", lambda table, scale: tmp_path / f"{table}.json")
+    def test_claims_of_all_stored_results_are_of_each(self, notebook: nbformat.NotebookNode, tmp_path: Path) -> None:
         notebook.cells[1].source += '\nledger_of("sample")'
         before = stamp(notebook)["experiments"]
         (tmp_path / "single.json").write_text("{}")  # which the notebook does not name
