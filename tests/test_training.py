@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -143,6 +144,27 @@ def test_training_stops_by_name_and_keeps_the_checkpoint_when_the_loss_is_not_fi
     kept = load_file(tmp_path / "run" / "checkpoint.safetensors")
     assert all(tensor.isfinite().all() for tensor in kept.values())
     assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("label_processing", "said"),
+    [
+        ("correlation(alpha=-1.0)", ", 100.0% of the scores clamped"),  # below 0, in both parts of a batch
+        ("correlation(alpha=0.5)", ""),
+        ("correlation(alpha=-1.0, space='logit')", ""),
+        ("identity", ""),
+    ],
+)
+def test_progress_tells_how_many_scores_are_clamped(
+    root: Path, tmp_path: Path, label_processing: str, said: str
+) -> None:
+    notes = []
+    experiment = tiny_experiment(
+        root, label_processing=Slot.parse(label_processing), training=Training(epochs=1, batch_size=16, accumulate=2)
+    )
+    train(experiment, tmp_path / "run", progress=lambda what, done, total, note="": notes.append((what, note)))
+    (told,) = [note for what, note in notes if what.startswith("epoch")]
+    assert re.fullmatch(rf"loss [\d.]+{re.escape(said)}", told)
 
 
 def test_damaged_checkpoint_is_named_when_resuming(root: Path, tmp_path: Path) -> None:

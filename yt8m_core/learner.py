@@ -62,7 +62,8 @@ class Learner:
     def step(self, batches: Iterable[tuple[Share, Batch]], rate: float, last: int) -> dict[str, Tensor]:
         """Learn from this process's shares of a batch; the ``last``th of them brings the processes together.
 
-        Returns the loss, its parts and the norm of the gradient, of all shares together, on the device.
+        Returns the loss, its parts, the part of the scores that label processing clamped, if it may, and the norm of
+        the gradient, of all shares together, on the device.
         """
         fabric, parts = self.fabric, self.parts
         seen: dict[str, Tensor] = {}
@@ -75,6 +76,8 @@ class Learner:
                 loss, named = parts.loss(scores, targets)
                 # Processes end with the mean of their gradients; this one's is to count by its part of the batch.
                 fabric.backward(loss * share.weight * fabric.world_size)
+            if (clipped := getattr(parts.model.label_processing, "clipped", None)) is not None:
+                named = {**named, "clipped": clipped}
             for name, value in {"loss": loss.detach(), **named}.items():
                 counted = share.weight * value.float() if share.weight else torch.zeros_like(value, dtype=torch.float32)
                 seen[name] = seen[name] + counted if name in seen else counted

@@ -216,7 +216,9 @@ class _Loop:
                 losses = self.means(recent, what, batches)
                 recent.clear()
                 log.add(position, learning_rate=rate, **losses)
-                self.show(what, position.step, len(batches), f"loss {losses['loss']:.4g}")
+                # Where a score is clamped nothing is learnt: whoever wonders at a loss that stays is to see it.
+                clamped = f", {losses['clipped']:.1%} of the scores clamped" if losses.get("clipped") else ""
+                self.show(what, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
                 if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     position.seconds += time.perf_counter() - started
                     self.save()  # known to be finite, for so are the losses
