@@ -22,7 +22,7 @@ from benchmarks.tensorflow_step import tensorflow_step
 from yt8m_core.data.loader import Batch, Share
 from yt8m_core.experiment import Slot, Training
 from yt8m_core.features import dequantise
-from yt8m_core.learner import Learner, keep_freed_memory
+from yt8m_core.learner import Learner, for_training_alone
 from yt8m_core.model import VideoClassifier
 from yt8m_core.registry import build
 
@@ -161,5 +161,5 @@ def _all(steps: list[Step]) -> None:
 
 def rows(repeats: int = 5) -> list[dict[str, Any]]:
     """The rows of this benchmark, with the memory as `yt8m train` keeps it, for ours and for TensorFlow."""
-    keep_freed_memory()
+    for_training_alone()
     return [*pooled_once_rows(repeats), *head_rows(repeats)]

@@ -330,3 +330,16 @@ def test_gradient_is_clipped_as_torch_does(size: float) -> None:
     norm = clip(ours.grad, 1.0)  # type: ignore[arg-type]
     torch.testing.assert_close(norm, torch.nn.utils.clip_grad_norm_(theirs, 1.0), equal_nan=True)
     torch.testing.assert_close(ours.grad, theirs.grad, equal_nan=True)
+
+
+@pytest.mark.parametrize(("setup", "left"), [("learner.for_training_alone()", 0), ("", 2**20)])
+def test_numbers_that_cost_a_cpu_a_hundredfold_are_0_on_all_threads_of_a_training_alone(setup: str, left: int) -> None:
+    code = f"""
+import torch
+from yt8m_core import learner
+torch.set_num_threads(2)
+{setup}
+print((torch.full((2**20,), 1e-30) * 1e-10).count_nonzero().item())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout.split() == [str(left)], done.stderr

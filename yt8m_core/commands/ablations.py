@@ -22,9 +22,9 @@ def rates(tables: tuple[str, ...] = (), scale: str | None = None) -> None:
     from yt8m_core.ablation.rates import FILE
     from yt8m_core.ablation.search import search_rates
     from yt8m_core.ablation.setting import chosen_scale
-    from yt8m_core.learner import keep_freed_memory
+    from yt8m_core.learner import for_training_alone
 
-    keep_freed_memory()
+    for_training_alone()
 
     started = time.perf_counter()
     table = search_rates(tables, scale=scale)
@@ -54,9 +54,9 @@ def ablate(
     from yt8m_core.ablation import ablate as train_table
     from yt8m_core.ablation import keep
     from yt8m_core.ablation.results import result_file
-    from yt8m_core.learner import keep_freed_memory
+    from yt8m_core.learner import for_training_alone
 
-    keep_freed_memory()
+    for_training_alone()
 
     trained = train_table(table, scale=scale)
     result = keep(trained, output)

@@ -71,7 +71,7 @@ def train(
         skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
     from yt8m_core.experiment import Experiment, Slot
-    from yt8m_core.learner import keep_freed_memory
+    from yt8m_core.learner import for_training_alone
     from yt8m_core.training import train as train_experiment
 
     values = _experiment_json(experiment)
@@ -104,7 +104,7 @@ def train(
     for name in ("train", "validation"):
         if name not in values["data"]:
             raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
-    keep_freed_memory()
+    for_training_alone()
     trained = train_experiment(Experiment.from_dict(values), run, skip_bad=skip_bad, progress=Bars())
     if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
         print(f"{trained.path}: {trained.experiment}")
