@@ -37,6 +37,14 @@ def workspace_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         os.environ["YT8M_HOME"] = before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def arithmetic_of_the_tests() -> Iterator[None]:
+    """Commands and benchmarks that tests call in this process do not take the smallest numbers from the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.set_flush_denormal", lambda mode: True)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real records."""
