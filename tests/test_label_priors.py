@@ -250,7 +250,7 @@ def test_correlation_when_scores_leave_0_to_1() -> None:
     assert scores.p[0, :3].tolist() == pytest.approx([1, 0.6, 0])
     torch.testing.assert_close(scores.log_not_p[0].exp(), 1 - scores.p[0])
     assert scores.log_not_p[0, 0].item() == scores.log_p[0, 2].item() == pytest.approx(np.log(1e-12))
-    assert method.clipped.item() == pytest.approx(2 / C)
+    assert method.clamped.item() == pytest.approx(2 / C)
     for gradient in (logits.grad, method.trained.grad):
         assert gradient.isfinite().all()
     assert method.trained.grad[[0, 2]].eq(0).all()

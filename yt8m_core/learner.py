@@ -76,8 +76,8 @@ class Learner:
                 loss, named = parts.loss(scores, targets)
                 # Processes end with the mean of their gradients; this one's is to count by its part of the batch.
                 fabric.backward(loss * share.weight * fabric.world_size)
-            if (clipped := getattr(parts.model.label_processing, "clipped", None)) is not None:
-                named = {**named, "clipped": clipped}
+            if (clamped := getattr(parts.model.label_processing, "clamped", None)) is not None:
+                named = {**named, "clamped": clamped}
             for name, value in {"loss": loss.detach(), **named}.items():
                 counted = share.weight * value.float() if share.weight else torch.zeros_like(value, dtype=torch.float32)
                 seen[name] = seen[name] + counted if name in seen else counted

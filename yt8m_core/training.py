@@ -217,7 +217,7 @@ class _Loop:
                 recent.clear()
                 log.add(position, learning_rate=rate, **losses)
                 # Where a score is clamped nothing is learnt: whoever wonders at a loss that stays is to see it.
-                clamped = f", {losses['clipped']:.1%} of the scores clamped" if losses.get("clipped") else ""
+                clamped = f", {losses['clamped']:.1%} of the scores clamped" if losses.get("clamped") else ""
                 self.show(what, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
                 if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     position.seconds += time.perf_counter() - started

@@ -73,7 +73,7 @@ class Correlation(nn.Module):
         self.fixed: Tensor | None
         self.register_buffer("fixed", torch.zeros(num_classes, num_classes) if beta else None)
         self.trained = nn.Parameter(torch.zeros(num_classes, num_classes)) if gamma else None
-        self.clipped: Tensor | None = None
+        self.clamped: Tensor | None = None
         """The part of the last forward's scores that "prob" clamped, where no gradient passes; None if nothing may."""
 
     @torch.no_grad()
@@ -111,7 +111,7 @@ class Correlation(nn.Module):
             p, others = scores.p, self.others(scores.p)
             yes = self.alpha * p + others
             no = (1 - self.alpha) + self.alpha * scores.log_not_p.exp() - others  # 1 - yes, with the digits of 1 - p
-            self.clipped = ((yes < 0) | (no < 0)).detach().float().mean()
+            self.clamped = ((yes < 0) | (no < 0)).detach().float().mean()
             return Scores(log_of(yes, no), log_of(no, yes), scores.embedding)
 
     def others(self, scores: Tensor) -> Tensor:
