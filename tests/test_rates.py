@@ -65,13 +65,16 @@ def test_a_line_that_never_had_a_finite_loss_has_no_rate() -> None:
         (gaps(0.1, 0.2, 0.3, 0.4), 0.1),  # the best is at the end
         (gaps(0.1, 0.2, 0.3, None), None),
         (gaps(0.3, 0.2, 0.1, None), 0.0003),
-        (gaps(0.2995, 0.3, 0.1, 0.1), 0.0003),  # the lowest is as good as the best
+        (gaps(0.2995, 0.3, 0.1, 0.1), 0.0003),  # the lowest is as good as the next
+        (gaps(0.1, 0.0, 0.3, 0.2), 0.0003),  # saturated between two hills: the lower one may be the higher
+        (gaps(0.1, 0.3, 0.0, 0.2), 0.1),
+        (gaps(None, None, None, None), 0.0003),
         (gaps(0.1, 0.2, 0.3, 0.4, 0.3, rates=[*FIRST, 0.1]), None),
         (gaps(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, rates=[*FIRST, 0.1, 0.3, 1.0]), None),  # there is no higher one
         (gaps(0.6, 0.5, 0.4, 0.3, 0.2, 0.1, rates=[0.0001, 0.0003, *FIRST]), None),
     ],
 )
-def test_rates_are_tried_until_the_best_is_between_others(tried: rates.Gaps, rate: float | None) -> None:
+def test_rates_are_tried_until_the_gap_falls_to_both_ends(tried: rates.Gaps, rate: float | None) -> None:
     assert next_rate(tried) == rate
 
 

@@ -26,7 +26,7 @@ class Bars:
         """Move the bar of ``what``, opening it if it is new."""
         if what != self._what or self._bar is None:
             self.close()
-            # Without ``miniters`` tqdm waits for a next step once one took long, and the notes between would not be seen.
+            # Without ``miniters`` tqdm waits for a next step once one took long, and no note between would be seen.
             self._what, self._bar = what, tqdm(total=total, desc=what, unit_scale=True, miniters=0)
         self._bar.total = total
         self._bar.set_postfix_str(note, refresh=False)

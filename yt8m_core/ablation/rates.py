@@ -2,13 +2,14 @@
 
 The paper's rate is meant for 250,000 steps; here there are 400 to 900, and the best rates of two lines may then differ
 a hundredfold. A rate that suits the baseline alone would make a table of how well it suits the other rows. So every
-line is first trained at three or four rates, and then at the next beyond an end of them for as long as the best is
-there, with a seed that no table has and on videos that no table is measured on: neither those nor the seeds of a table
-have a say in its rates, and a choice among so few makes none of its numbers too good. ``search`` makes the file, which
-lies in the package since experiments are made with it.
+line is first trained at three or four rates, and then at the next beyond an end of them for as long as its GAP rises
+towards there, with a seed that no table has and on videos that no table is measured on: neither those nor the seeds of
+a table have a say in its rates, and a choice among so few makes none of its numbers too good. ``search`` makes the
+file, which lies in the package since experiments are made with it.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -44,20 +45,24 @@ def choose(gaps: Gaps) -> float:
 
 
 def next_rate(gaps: Gaps, first: Sequence[float] = FIRST) -> float | None:
-    """The rate to try next: of ``first``, then beyond the end where the best one is; None where it is between others.
+    """The rate to try next: of ``first``, then beyond an end that the GAP rises to; None where it falls to both.
+
+    The best rate is not always on the same hill as the best of ``first``: scores that saturate at a rate in the middle
+    have a hill on both sides of it.
 
     >>> next_rate({"0.001": 0.2, "0.003": 0.3, "0.01": 0.4, "0.03": 0.5})
     0.1
-
-    Raises UserError where no rate of ``first`` has a GAP.
+    >>> next_rate({"0.01": 0.156, "0.03": 0.0, "0.1": 0.23, "0.3": 0.193}, FIRST_OF_VECTORS)
+    0.003
     """
     tried = [rate for rate in RATES if str(rate) in gaps]
     if missing := [rate for rate in first if rate not in tried]:
         return missing[0]
+    height = [-math.inf if (gap := gaps[str(rate)]) is None else gap for rate in tried]
     lowest, highest = tried[0], tried[-1]
-    if choose(gaps) == lowest and lowest != RATES[0]:
+    if height[0] >= height[1] - TIE and lowest != RATES[0]:
         return RATES[RATES.index(lowest) - 1]
-    if gaps[str(highest)] == max(gap for gap in gaps.values() if gap is not None) and highest != RATES[-1]:
+    if height[-1] > height[-2] and highest != RATES[-1]:
         return RATES[RATES.index(highest) + 1]
     return None
 
