@@ -159,7 +159,7 @@ def test_results_of_the_readme_are_those_of_the_files(tmp_path: Path) -> None:
     told = readme.section(tmp_path)
     assert "### Table 1: video pooling: sample of real data" in told
     assert "[notebook 05](nb/05_loss.ipynb), `yt8m ablate loss --scale demo`." in told
-    assert "| lstm | 0.800 | 0.500 (0.400 to 0.600) | mean | +0.100 (+0.050 to +0.150) | better |" in told
+    assert "| lstm | 0.800 | 0.500 (0.400 to 0.600) | mean | +0.1000 (+0.0500 to +0.1500) | better |" in told
     assert "| Claim 0. | nowhere | holds | made |" in told
     text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter"
     once = readme.filled(text, tmp_path)

@@ -38,8 +38,8 @@ def test_rows_are_named_under_what_their_intervals_say() -> None:
     rows = table(lstm=Estimate(0.1, 0.05, 0.15), cnn=Estimate(-0.2, -0.3, -0.1), noise=Estimate(0.3, -0.1, 0.7))
     said = reading(rows, NO_CLAIMS)
     assert said.startswith(
-        "Demo world (800 videos, 3 seeds): better than mean: **lstm** (+0.100); worse than mean: **cnn** (-0.200); "
-        f"{CANNOT_TELL} from mean: **noise** (+0.300)."
+        "Demo world (800 videos, 3 seeds): better than mean: **lstm** (+0.1000); worse than mean: **cnn** (-0.2000); "
+        f"{CANNOT_TELL} from mean: **noise** (+0.3000)."
     )
     assert said.endswith("The demo world is made up: this says nothing about YouTube-8M.")
 
@@ -60,7 +60,7 @@ def test_rows_without_another_are_not_compared_and_one_seed_is_owned_up_to() -> 
 def test_rows_that_are_compared_with_several_name_each() -> None:
     rows = table(a=Estimate(0.1, 0.05, 0.15), b=Estimate(0.2, 0.1, 0.3))
     rows.loc[2, "against"] = "a"
-    assert "better: **a** against mean (+0.100), **b** against a (+0.200)." in reading(rows, NO_CLAIMS)
+    assert "better: **a** against mean (+0.1000), **b** against a (+0.2000)." in reading(rows, NO_CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def gains(*points: Estimate) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("last", "word"),
     [
-        (Estimate(0.2, 0.17, 0.23), "it grows (+0.200, +0.150 to +0.250, between the ends)"),
-        (Estimate(-0.2, -0.23, -0.17), "it falls (-0.200, -0.250 to -0.150, between the ends)"),
-        (Estimate(0.04, 0.01, 0.07), "a change that these data cannot tell from none (+0.040, -0.010 to +0.090"),
+        (Estimate(0.2, 0.17, 0.23), "it grows (+0.2000, +0.1500 to +0.2500, between the ends)"),
+        (Estimate(-0.2, -0.23, -0.17), "it falls (-0.2000, -0.2500 to -0.1500, between the ends)"),
+        (Estimate(0.04, 0.01, 0.07), "a change that these data cannot tell from none (+0.0400, -0.0100 to +0.0900"),
     ],
 )
 def test_a_dial_moves_a_gain_where_the_interval_between_its_ends_says_so(last: Estimate, word: str) -> None:
     said = when(gains(Estimate(0.0, -0.04, 0.04), last))
-    assert said.startswith("Demo world (400 videos, 3 seeds): the gain of **Huber** over CE is +0.000 (no difference")
-    assert f"{last.value:+.3f} ({in_words(last)}) at 0.2 of the label noise; " in said
+    assert said.startswith("Demo world (400 videos, 3 seeds): the gain of **Huber** over CE is +0.0000 (no difference")
+    assert f"{last.value:+.4f} ({in_words(last)}) at 0.2 of the label noise; " in said
     assert word in said
 
 
@@ -114,14 +114,14 @@ def test_a_dial_moves_a_gain_where_the_interval_between_its_ends_says_so(last: E
 )
 def test_a_gain_that_turns_between_the_ends_is_not_told_as_one_that_only_moves(middle: Estimate, turns: str) -> None:
     said = when(gains(Estimate(0.0, -0.04, 0.04), middle, Estimate(0.2, 0.17, 0.23)))
-    assert "it grows (+0.200, +0.150 to +0.250, between the ends)" in said
+    assert "it grows (+0.2000, +0.1500 to +0.2500, between the ends)" in said
     assert said.endswith(turns)
 
 
 def test_table_for_a_person_has_values_with_their_intervals_and_nothing_where_nothing_is() -> None:
     rows = table(lstm=Estimate(0.1234, 0.05, 0.15), alone=None)
     shown = readable(rows.assign(paper_gap=[0.7, None, 0.8]))
-    assert shown["difference (95 %)"].tolist()[1:] == ["+0.123 (+0.050 to +0.150)", ""]
+    assert shown["difference (95 %)"].tolist()[1:] == ["+0.1234 (+0.0500 to +0.1500)", ""]
     assert shown["the paper's GAP"].tolist() == ["0.700", "", "0.800"]
     assert "Hit@1" not in shown
     lines = as_markdown(shown.assign(row="a|b")).splitlines()

@@ -22,13 +22,14 @@ NOTES = {
 
 
 NAMED = 3  # of more claims than so many, the ledger says which did not hold
-# What a person reads of a table, and of which columns it is made.
+# What a person reads of a table, and of which columns it is made. A paired difference is known better than either GAP:
+# its fourth digit tells a "better" from +0.000.
 SHOWN = {
     "row": ("{}", ("row",)),
     "the paper's GAP": ("{:.3f}", ("paper_gap",)),
     "GAP@20 (95 %)": ("{:.3f} ({:.3f} to {:.3f})", ("gap", "gap_low", "gap_high")),
     "against": ("{}", ("against",)),
-    "difference (95 %)": ("{:+.3f} ({:+.3f} to {:+.3f})", ("difference", "difference_low", "difference_high")),
+    "difference (95 %)": ("{:+.4f} ({:+.4f} to {:+.4f})", ("difference", "difference_low", "difference_high")),
     "which is": ("{}", ("reading",)),
     "Hit@1": ("{:.3f}", ("hit_at_1",)),
     "PERR": ("{:.3f}", ("perr",)),
@@ -109,12 +110,12 @@ def when(gains: pd.DataFrame) -> Markdown:
         if beyond
     )
     points = ", ".join(
-        f"{gain.value:+.3f} ({in_words(gain)}) at {setting:g}"
+        f"{gain.value:+.4f} ({in_words(gain)}) at {setting:g}"
         for gain, setting in zip(every, gains["setting"], strict=True)
     )
     return Markdown(
         f"{_start(gains)} the gain of **{first.row}** over {first.against} is {points} of the {first.dial}; {moved} "
-        f"({change:+.3f}, {change - half:+.3f} to {change + half:+.3f}, between the ends){turns}."
+        f"({change:+.4f}, {change - half:+.4f} to {change + half:+.4f}, between the ends){turns}."
     )
 
 
@@ -147,7 +148,7 @@ def _of_rows(rows: pd.DataFrame) -> str:
     for word in ("better", "worse", CANNOT_TELL):
         chosen = shown[shown["reading"] == word]
         items = (
-            f"**{one.row}**" + ("" if common else f" against {one.against}") + f" ({one.difference:+.3f})"
+            f"**{one.row}**" + ("" if common else f" against {one.against}") + f" ({one.difference:+.4f})"
             for one in chosen.itertuples()
         )
         if len(chosen):
