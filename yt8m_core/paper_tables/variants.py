@@ -90,7 +90,7 @@ SCORING = Table(
     ),
     ledger=(
         Claim(
-            "The published two-layer mixture (0.424) reaches what one layer does, being one written otherwise.",
+            "The published two-layer mixture (0.424) reaches what one layer does.",
             "published code, of Table 2",
             (("2 Layer MoE-2, published", ONE_LAYER),),
             says="alike",
