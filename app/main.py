@@ -6,46 +6,52 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-import state
-from parts import fault, plain
-from yt8m_core.demo_runs import is_ready
+from cache import loaders as state
+from components.selectors import fault, plain
+from yt8m_core.demo.runs import is_ready
 from yt8m_core.errors import UserError
 
 TOLD = 5  # faults in the sidebar
 PAGES: list[dict[str, Any]] = [
     {
-        "page": "views/overview.py",
+        "page": "views/overview/page.py",
+        "url_path": "overview",
         "title": "Overview",
         "icon": ":material/home:",
         "help": "Which run and data are open, how good the run is, and what to look at next.",
         "default": True,
     },
     {
-        "page": "views/imbalance.py",
+        "page": "views/imbalance/page.py",
+        "url_path": "imbalance",
         "title": "Imbalance",
         "icon": ":material/bar_chart:",
         "help": "How unequally the labels are spread: rank against count, head and tail, every label.",
     },
     {
-        "page": "views/correlation.py",
+        "page": "views/correlation/page.py",
+        "url_path": "correlation",
         "title": "Correlation",
         "icon": ":material/grid_on:",
         "help": "Which labels go together: a matrix of chosen labels, and the strongest pairs.",
     },
     {
-        "page": "views/attention.py",
+        "page": "views/attention/page.py",
+        "url_path": "attention",
         "title": "Attention",
         "icon": ":material/show_chart:",
         "help": "Which seconds of a video a model looks at.",
     },
     {
-        "page": "views/predictions.py",
+        "page": "views/predictions/page.py",
+        "url_path": "predictions",
         "title": "Predictions",
         "icon": ":material/label:",
         "help": "What a model says of a video of the data set, or of your own file.",
     },
     {
-        "page": "views/experiments.py",
+        "page": "views/experiments/page.py",
+        "url_path": "experiments",
         "title": "Experiments",
         "icon": ":material/science:",
         "help": "All runs side by side, beside the paper's rows, and what an average of some comes to.",
@@ -72,8 +78,9 @@ def main() -> None:
     runs, faults = state.find_all_runs()
     data = state.find_all_data(runs.values())
     welcome = st.Page(
-        "views/welcome.py",
+        "views/welcome/page.py",
         title="Welcome",
+        url_path="welcome",
         icon=":material/rocket_launch:",
         help="What this app shows, and the demo world to start with.",
         visibility="hidden" if is_ready() else "visible",

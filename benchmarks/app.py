@@ -24,7 +24,7 @@ import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as BrowserError
 
-from tests.server import FLAGS, served
+from tests.support.server import FLAGS, served
 
 PAINT, CONTROL, OVERVIEW, LOADED, MEMORY = 2.0, 1.0, 3.0, 3.0, 2 << 30  # what is asked: seconds, bytes
 # What a session walks: pages by their titles, and parts of them.

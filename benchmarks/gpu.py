@@ -24,15 +24,15 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.__main__ import machine
 from yt8m_core.data.loader import Batch, Share
-from yt8m_core.data.scan import Schema
-from yt8m_core.demo_runs import experiments, prepare
+from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.demo.runs import experiments, prepare
 from yt8m_core.experiment import Data, Experiment, Training
-from yt8m_core.learner import Learner, on_device
-from yt8m_core.model import VideoClassifier
+from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.models.registry import build
 from yt8m_core.paper_tables import TABLES, Row
-from yt8m_core.registry import build
-from yt8m_core.runs import Facts, build_model
-from yt8m_core.training import train
+from yt8m_core.runs.run import Facts, build_model
+from yt8m_core.training.loop import train
+from yt8m_core.training.step import Learner, on_device
 
 COLUMNS = ("row", "precision", "videos_per_second", "limit", "share_of_limit", "bound_by", "most_time_in")
 STREAMS = (("rgb", 1024), ("audio", 128))

@@ -15,8 +15,8 @@ from benchmarks.measure import row, take_turns
 from benchmarks.reader import BATCH, CLASSES, PASSES, WIDTH, synthetic_index
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shuffled_batches
-from yt8m_core.losses.cross_entropy import CrossEntropy
-from yt8m_core.model import VideoClassifier
+from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.models.losses.cross_entropy import CrossEntropy
 
 Item = tuple[NDArray[np.uint8], NDArray[np.int32]]  # frames [T, D], labels
 

@@ -11,10 +11,10 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.measure import row
-from yt8m_core.ablation.setting import search_recipe, source
-from yt8m_core.learner import for_training_alone
+from yt8m_core.ablation.recipe import search_recipe, source
 from yt8m_core.paper_tables import TABLES, Row
-from yt8m_core.training import train
+from yt8m_core.training.loop import train
+from yt8m_core.training.step import for_training_alone
 
 TABLE = "loss"
 RATE = 0.01  # the learning rate, which takes no time

@@ -24,7 +24,7 @@ from benchmarks.measure import one_torch_thread, row, take_turns
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Loader, ordered_batches
-from yt8m_core.data.records import parse, sequence_example, write_shard
+from yt8m_core.data.tfrecord.records import parse, sequence_example, write_shard
 
 BATCH, MAX_FRAMES, CLASSES = 128, 300, 4716
 # An epoch of a loader reads the records so many times: a real one is 38,000 batches, its buffers are made once.

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from benchmarks.measure import row
-from yt8m_core.average_precision import Best, gap_sum
-from yt8m_core.label_statistics import cluster_order, cooccurrence, label_matrix, strongest_pairs
-from yt8m_core.metrics import TopLabels
+from yt8m_core.labels.statistics import cluster_order, cooccurrence, label_matrix, strongest_pairs
+from yt8m_core.metrics.average_precision import Best, gap_sum
+from yt8m_core.metrics.top_k import TopLabels
 
 CLASSES = 4716
 LABELS_PER_VIDEO = 3.4

@@ -23,8 +23,8 @@ from benchmarks.reader import BATCH, CLASSES
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
-from yt8m_core.data.records import example, write_shard
-from yt8m_core.summaries import Summaries
+from yt8m_core.data.tfrecord.records import example, write_shard
+from yt8m_core.inference.pooled_cache import Summaries
 
 STREAMS = (("mean_rgb", 1024), ("mean_audio", 128))
 WIDTH = sum(dim for _, dim in STREAMS)

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.server import FLAGS, served
+from tests.support.server import FLAGS, served
 
 FOLDER = Path(__file__).with_name("gallery")
 SIZE = {"width": 1440, "height": 900}

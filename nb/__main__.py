@@ -16,9 +16,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from nb.stamp import FOLDER, SCALE, notebooks, stamp
-from yt8m_core.ablation.setting import chosen_scale
+from yt8m_core.ablation.recipe import chosen_scale
 from yt8m_core.errors import UserError
-from yt8m_core.files import replacing
+from yt8m_core.storage.atomic import replacing
 
 
 class Client(NotebookClient):

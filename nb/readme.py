@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nb.stamp import FOLDER, notebooks
 from yt8m_core.ablation import as_markdown, ledger_of, read_result, readable, reading
-from yt8m_core.ablation.setting import WORDS
+from yt8m_core.ablation.recipe import WORDS
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from yt8m_core.ablation import DIALS, dials
+from yt8m_core.ablation import DIALS, demo_sweeps
+from yt8m_core.ablation.recipe import digest_of, source
 from yt8m_core.ablation.results import digests, result_file
-from yt8m_core.ablation.setting import digest_of, source
 from yt8m_core.paper_tables import TABLES
 
 FOLDER = Path(__file__).parent
@@ -53,7 +53,7 @@ def _experiments(code: str) -> dict[str, str]:
     if "ablate" in called:
         found |= {name: digest_of(sorted(digests(name, SCALE).items())) for name in TABLES if name in named}
     if "turn" in called:
-        found |= {name: dials.digest(name) for name in DIALS if name in named}
+        found |= {name: demo_sweeps.digest(name) for name in DIALS if name in named}
     if called & {"stored", "ledger_of"}:  # the latter shows the claims of all
         shown = TABLES if "ledger_of" in called else [name for name in TABLES if name in named]
         files = {name: result_file(name, "sample") for name in shown}

@@ -57,7 +57,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with the smallest demo world and its runs: what YT8M_HOME may name while YT8M_SCALE is smoke."""
-    from yt8m_core import demo_runs
+    from yt8m_core.demo import runs as demo_runs
 
     home = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
@@ -79,13 +79,15 @@ def demo_app(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def found_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of learning rates that has every line, with the best GAP at 0.003; not the committed one."""
-    from yt8m_core.ablation import rates, search, setting
+    from yt8m_core.ablation import learning_rate_search
+    from yt8m_core.ablation import learning_rates as rates
+    from yt8m_core.ablation import recipe as setting
 
     monkeypatch.setattr(rates, "FILE", tmp_path / "rates.json")
     gaps: rates.Gaps = dict(zip(map(str, (*rates.FIRST, 0.1)), (0.4, 0.5, 0.3, None, None), strict=True))
     found: dict[str, dict[str, rates.Gaps]] = {}
     for scale in ("demo", "sample"):
-        for table, row in search.every_line(scale):
+        for table, row in learning_rate_search.every_line(scale):
             found.setdefault(setting.search_setting(table, scale), {})[row.line] = gaps
     for one, lines in found.items():
         rates.write_rates(one, lines)

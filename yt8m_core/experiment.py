@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from yt8m_core.data.scan import MAX_WIDTH
+from yt8m_core.data.tfrecord.scan import MAX_WIDTH
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.files import as_text
-from yt8m_core.stored import check_number, read_fields
+from yt8m_core.storage.atomic import as_text
+from yt8m_core.storage.typed_json import check_number, read_fields
 
 MAX_PATH = 4096  # characters
 MAX_SEED = (1 << 32) - 1  # NumPy's

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from random import Random
 
-from yt8m_core.data.records import masked_crc32c
+from yt8m_core.data.tfrecord.records import masked_crc32c
 
 # At the borders of what a byte, a varint or a length can say.
 ODD = [

@@ -18,12 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.data.test_upload_mediapipe import features_pb
 from tests.fuzz.mutate import framed, mutate, mutate_shard
-from tests.test_upload_mediapipe import features_pb
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import open_index
-from yt8m_core.data.records import RecordError, SequenceExample, masked_crc32c, payloads, sequence_example, walk
-from yt8m_core.data.scan import MAX_LABEL, Schema, interpret, scan
+from yt8m_core.data.tfrecord.records import (
+    RecordError,
+    SequenceExample,
+    masked_crc32c,
+    payloads,
+    sequence_example,
+    walk,
+)
+from yt8m_core.data.tfrecord.scan import MAX_LABEL, Schema, interpret, scan
 from yt8m_core.data.upload import read_upload
 from yt8m_core.errors import UserError
 

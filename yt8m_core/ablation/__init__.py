@@ -9,12 +9,12 @@
 put that in words, ``results`` keeps it, and ``dials`` turns the demo world.
 """
 
+from yt8m_core.ablation.claims import judge
 from yt8m_core.ablation.compare import comparison, in_words, side_by_side
-from yt8m_core.ablation.dials import DIALS, Dial, turn
-from yt8m_core.ablation.ledger import judge
+from yt8m_core.ablation.demo_sweeps import DIALS, Dial, turn
+from yt8m_core.ablation.report import as_markdown, readable, reading, stored, when
 from yt8m_core.ablation.results import Result, keep, ledger_of, read_result, stale
-from yt8m_core.ablation.trained import Ablation, ablate
-from yt8m_core.ablation.words import as_markdown, readable, reading, stored, when
+from yt8m_core.ablation.runner import Ablation, ablate
 
 __all__ = [
     "DIALS",

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from yt8m_core.ablation.bootstrap import Estimate
-from yt8m_core.ablation.setting import WORDS
-from yt8m_core.ablation.trained import Ablation, Trained
+from yt8m_core.ablation.recipe import WORDS
+from yt8m_core.ablation.runner import Ablation, Trained
+from yt8m_core.ablation.significance import Estimate
 from yt8m_core.paper_tables.variants import DIFFERENCES
 
 CANNOT_TELL = "no difference that these data can tell"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from yt8m_core.ensemble import Ensemble
-from yt8m_core.files import replacing
-from yt8m_core.metrics import TopLabels
+from yt8m_core.inference.ensemble import Ensemble
+from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.progress import Progress, silent
-from yt8m_core.runs import Run
+from yt8m_core.runs.run import Run
+from yt8m_core.storage.atomic import replacing
 
 MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble.Diversity``
 

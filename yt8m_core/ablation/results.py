@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from yt8m_core.ablation import compare, ledger
-from yt8m_core.ablation.setting import chosen_scale, digest_of, recipe, source
-from yt8m_core.ablation.trained import Ablation
+from yt8m_core.ablation import claims as ledger
+from yt8m_core.ablation import compare
+from yt8m_core.ablation.recipe import chosen_scale, digest_of, recipe, source
+from yt8m_core.ablation.runner import Ablation
 from yt8m_core.errors import UserError
-from yt8m_core.files import replacing
 from yt8m_core.paper_tables import TABLES
+from yt8m_core.storage.atomic import replacing
 
 FORMAT = 1
 

@@ -27,12 +27,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from yt8m_core.data.bad_records import BadRecord
-from yt8m_core.data.records import RecordError, walk
-from yt8m_core.data.scan import Schema, Streams, detect, scan
-from yt8m_core.data.shard import OpenShard, Shard, let_settle, readable
+from yt8m_core.data.tfrecord.bad_records import BadRecord
+from yt8m_core.data.tfrecord.records import RecordError, walk
+from yt8m_core.data.tfrecord.scan import Schema, Streams, detect, scan
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard, let_settle, readable
 from yt8m_core.errors import UserError
-from yt8m_core.files import replacing
+from yt8m_core.storage.atomic import replacing
 from yt8m_core.workspace import workspace
 
 FORMAT = 2

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.files import check_size, replacing
+from yt8m_core.storage.atomic import check_size, replacing
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",

@@ -5,13 +5,13 @@ sign: symbols, patterns, dashes or texts say the same. Backgrounds are transpare
 """
 
 from yt8m_core.figures.ablations import differences, gain
+from yt8m_core.figures.attribution import SYMBOLS, experts, partners, seconds, side_by_side, threshold_curve
+from yt8m_core.figures.cooccurrence import against_truth, gap_by_weight, overview
+from yt8m_core.figures.label_counts import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
 from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise_strength, precision_by_label
-from yt8m_core.figures.labels import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
-from yt8m_core.figures.pairs import against_truth, gap_by_weight, overview
+from yt8m_core.figures.occlusion import excess, frames, left_out, parts, two_attentions
 from yt8m_core.figures.runs import intervals, learning_curve
-from yt8m_core.figures.seconds import excess, frames, left_out, parts, two_attentions
 from yt8m_core.figures.video import attention, predictions
-from yt8m_core.figures.why import SYMBOLS, experts, partners, seconds, side_by_side, threshold_curve
 
 __all__ = [
     "LARGEST_WINDOW",

@@ -5,7 +5,7 @@ from itertools import cycle
 import pandas as pd
 import plotly.graph_objects as go
 
-from yt8m_core.figures.labels import BAND_LOOKS, ring
+from yt8m_core.figures.label_counts import BAND_LOOKS, ring
 from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, literal, literal_in, style
 
 COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#d55e00", "#b8a200", GREY)

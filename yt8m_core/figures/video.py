@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from yt8m_core.attention_measures import effective_frames, inside_runs, lies_on
 from yt8m_core.errors import UserError
+from yt8m_core.explain.attention_metrics import effective_frames, inside_runs, lies_on
 from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, literal_in, shade_main_scene, style
 
 

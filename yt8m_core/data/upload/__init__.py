@@ -10,13 +10,13 @@ import time
 import zipfile
 import zlib
 
-from yt8m_core.data.npy import MARKS as NPY_MARKS
-from yt8m_core.data.npy import PICKLE, foreign
-from yt8m_core.data.records import masked_crc32c
-from yt8m_core.data.scan import Schema
+from yt8m_core.data.tfrecord.records import masked_crc32c
+from yt8m_core.data.tfrecord.scan import Schema
 from yt8m_core.data.upload.contents import expected
 from yt8m_core.data.upload.fit import MAX_ID, UploadedVideo, fit, printable
 from yt8m_core.data.upload.mediapipe import is_mediapipe, read_mediapipe
+from yt8m_core.data.upload.npy import MARKS as NPY_MARKS
+from yt8m_core.data.upload.npy import PICKLE, foreign
 from yt8m_core.data.upload.numpy_files import read_npy, read_npz
 from yt8m_core.data.upload.tfrecord import read_tfrecord
 from yt8m_core.errors import UserError

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yt8m_core.data.npy import FEATURES, INTEGERS, TEXT, read_array, text_of
-from yt8m_core.data.scan import ID_KEYS, Schema
+from yt8m_core.data.tfrecord.scan import ID_KEYS, Schema
 from yt8m_core.data.upload.contents import MAY_BE_MISSING, Contents, checked_labels, expected, names_in
+from yt8m_core.data.upload.npy import FEATURES, INTEGERS, TEXT, read_array, text_of
 from yt8m_core.errors import UserError
 
 MAX_EXPANDED = 64 << 20  # of all that is in an .npz: 1.5 MB of ZIP can hold 1.5 GB of zeros

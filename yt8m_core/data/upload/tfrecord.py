@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from yt8m_core.data.npy import MAX_ROWS
-from yt8m_core.data.records import DecodeError, parse, payloads
-from yt8m_core.data.scan import Schema, interpret
+from yt8m_core.data.tfrecord.records import DecodeError, parse, payloads
+from yt8m_core.data.tfrecord.scan import Schema, interpret
 from yt8m_core.data.upload.contents import Contents, checked_labels, expected, names_in
+from yt8m_core.data.upload.npy import MAX_ROWS
 from yt8m_core.errors import UserError
 
 MAX_RECORD = 4 << 20  # an hour of frames; protobuf can take twenty times a hostile record's size

@@ -1,0 +1,155 @@
+"""Pairs that imply one another one way, pairs against a run's scores, and a run's own matrices, by slow references."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.sparse import csr_array
+
+from yt8m_core.analysis import pair_calibration
+from yt8m_core.analysis.label_mixing import mixtures
+from yt8m_core.analysis.learned_correlation import CHANGE, FIXED, TRAINED, own_matrices, own_weights, weighs
+from yt8m_core.analysis.pair_calibration import against_truth, most_one_sided
+from yt8m_core.analysis.thresholds import expected_together
+from yt8m_core.experiment import Slot
+from yt8m_core.inference.score_cache import Scored
+from yt8m_core.labels.statistics import cooccurrence, label_matrix, strongest_pairs
+from yt8m_core.models.label_processing.correlation import Correlation, correlation_matrix
+
+LABELS = label_matrix([0, 1, 0, 1, 0, 2, 2, 3], [0, 2, 4, 6, 8], num_classes=4)
+
+
+def scored(probabilities: np.ndarray, truth: np.ndarray) -> Scored:
+    p = np.asarray(probabilities, np.float32)
+    return Scored("a", np.arange(len(p)), len(p), p, p, csr_array(truth.astype(np.int32)))
+
+
+def test_most_one_sided_pairs_come_first_and_none_is_lost() -> None:
+    random = np.random.default_rng(0)
+    values = random.integers(0, 12, (60, 3))
+    pairs = cooccurrence(label_matrix(values.ravel(), np.arange(0, 181, 3), 12))
+    table = strongest_pairs(pairs, 60, "phi", 1, 1000)
+    sided = most_one_sided(table)
+    difference = (sided["p_b_given_a"] - sided["p_a_given_b"]).to_numpy()
+    assert (np.diff(difference) <= 0).all()
+    assert difference[0] > 0
+    key = ["label_a", "label_b"]
+    pd.testing.assert_frame_equal(sided.sort_values(key, ignore_index=True), table.sort_values(key, ignore_index=True))
+
+
+class TestAgainstTruth:
+    @given(
+        arrays.arrays(np.float32, (7, 4), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])),
+        arrays.arrays(np.bool_, (7, 4)),
+    )
+    def test_pairs_are_counted_as_loops_do(self, p: np.ndarray, truth: np.ndarray) -> None:
+        first, second = (side.astype(np.int64) for side in np.triu_indices(4, 1))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pair_calibration, "CHUNK", 20)  # several steps
+            table = against_truth(scored(p, truth), first, second)
+        whole = expected_together(scored(p, truth), np.arange(4))
+        for a, b, observed, expected, surprise in table.itertuples(index=False):
+            assert observed == sum(bool(row[a] and row[b]) for row in truth)
+            assert expected == pytest.approx(sum(float(row[a]) * float(row[b]) for row in p))
+            assert expected == pytest.approx(whole[a, b])
+            e = max(expected, 1e-12)
+            deviance = 2 * ((observed * math.log(observed / e) if observed else 0) - (observed - e))
+            assert surprise == pytest.approx(math.copysign(math.sqrt(max(deviance, 0)), observed - e), abs=1e-6)
+
+    def test_surprise_is_about_a_standard_deviation_and_stays_finite(self) -> None:
+        truth = np.zeros((1000, 3), bool)
+        truth[:120] = True
+        p = np.tile(np.sqrt([0.1, 0.1, 0.0]), (1000, 1))  # 100 expected of 0 and 1, none with 2
+        table = against_truth(scored(p, truth), np.array([0, 0]), np.array([1, 2]))
+        assert table["surprise"][0] == pytest.approx(2, abs=0.1)  # 20 more than 100 ± 10
+        assert np.isfinite(table["surprise"][1])
+        assert table["surprise"][1] > 50
+
+
+class TestOwnMatrices:
+    def test_rows_take_from_columns_and_change_is_what_training_added(self) -> None:
+        processing = Correlation(4, beta=0.1, gamma=0.2)
+        processing.observe(LABELS)
+        start = correlation_matrix(LABELS, "cond_row").numpy()
+        assert processing.trained is not None
+        processing.trained.data[2, 1] += 0.5
+        own = own_matrices(processing, None)
+        assert own.kinds == [FIXED, TRAINED, CHANGE]
+        grid = np.ix_(range(4), range(4))
+        np.testing.assert_array_equal(own.at(FIXED, *grid), start)
+        np.testing.assert_array_equal(own.at(TRAINED, *grid), processing.trained.detach().numpy())
+        change = own.at(CHANGE, *grid)
+        assert change[2, 1] == 0.5
+        assert np.count_nonzero(change) == 1
+        assert own.at(CHANGE, [2, 1], [1, 2]).tolist() == [0.5, 0]
+
+    def test_without_beta_the_start_is_counted_from_the_training_labels_or_left_out(self) -> None:
+        processing = Correlation(4, gamma=0.2)
+        processing.observe(LABELS)
+        assert own_matrices(processing, None).kinds == [TRAINED]
+        own = own_matrices(processing, LABELS)
+        assert own.kinds == [FIXED, TRAINED, CHANGE]
+        assert not own.at(CHANGE, *np.ix_(range(4), range(4))).any()
+        fixed = Correlation(4, beta=0.2)
+        fixed.observe(LABELS)
+        assert own_matrices(fixed, LABELS).kinds == [FIXED]
+
+    def test_authors_matrix_is_turned_since_it_weighs_by_columns(self) -> None:
+        processing = Correlation(4, gamma=0.2, variant="authors")
+        processing.observe(LABELS)
+        own = own_matrices(processing, LABELS)
+        counted = correlation_matrix(LABELS, "centered").numpy()
+        assert not np.array_equal(counted, counted.T)
+        np.testing.assert_array_equal(own.at(TRAINED, *np.ix_(range(4), range(4))), counted.T)
+
+    def test_pairs_are_ranked_by_the_stronger_way(self) -> None:
+        processing = Correlation(4, gamma=0.2)
+        assert processing.trained is not None
+        processing.trained.data[:] = 0
+        processing.trained.data[0, 1], processing.trained.data[3, 2] = 0.25, -0.5
+        pairs = pd.DataFrame({"label_a": [0, 0, 2], "label_b": [2, 1, 3]})
+        ranked = own_matrices(processing, None).rank(TRAINED, pairs)
+        assert ranked.to_dict("list") == {
+            "label_a": [2, 0, 0],
+            "label_b": [3, 1, 2],
+            "b_to_a": [0, 0.25, 0],
+            "a_to_b": [-0.5, 0, 0],
+        }
+
+
+@pytest.mark.parametrize(
+    ("slot", "weights", "own"),
+    [
+        (Slot("identity"), (1.0, 0.0, 0.0), False),
+        (Slot("correlation"), (1.0, 0.0, 0.0), False),
+        (Slot("correlation", {"alpha": 0.9, "beta": 0.1, "gamma": 0.3}), (0.9, 0.1, 0.3), True),
+        (Slot("correlation", {"beta": 0.1, "matrix_norm": "cond"}), None, True),
+        (Slot("correlation", {"gamma": 0.1, "variant": "authors"}), None, True),
+        (Slot("context_gating"), None, False),
+    ],
+)
+def test_weights_of_a_run_are_told_where_the_equation_holds(slot: Slot, weights: object, own: bool) -> None:
+    assert own_weights(slot) == weights
+    assert weighs(slot) == own
+
+
+def test_own_weights_mix_to_the_scores_of_the_slot(tmp_path: Path) -> None:
+    import torch
+
+    from yt8m_core.models.outputs import Scores
+
+    slot = Slot("correlation", {"alpha": 0.9, "beta": 0.2})
+    weights = own_weights(slot)
+    assert weights is not None
+    processing = Correlation(4, **slot.options)
+    processing.observe(LABELS)
+    p = np.random.default_rng(0).random((5, 4)).astype(np.float32)
+    logits = torch.from_numpy(np.log(p / (1 - p)))
+    expected = processing(Scores.from_logits(logits, torch.zeros(5, 1))).p.numpy()
+    matrix = correlation_matrix(LABELS, "cond_row").numpy()
+    np.testing.assert_allclose(mixtures(scored(p, p > 0.5), matrix).scores(*weights), expected, atol=1e-5)

@@ -1,0 +1,298 @@
+"""The page of label imbalance: four looks at the labels, and the card of one."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from tests.support.pages import (
+    ATTENDING,
+    OTHER,
+    Controls,
+    changes,
+    charts,
+    choose,
+    controls,
+    faults,
+    opened,
+    select_last,
+    words,
+)
+from tests.support.shards import vector, write
+
+pytestmark = pytest.mark.usefixtures("demo_app")
+PAGE = "imbalance"
+LABEL = "Music · 2"
+RUNS = {"look": "two runs", "run_b": OTHER}
+
+
+def ask(key: str, number: float) -> Callable[[AppTest], Any]:
+    return lambda at: at.number_input(key=key).set_value(number)
+
+
+def pick(key: str) -> Callable[[AppTest], Any]:
+    return lambda at: at.multiselect(key=key).select(at.multiselect(key=key).options[0])
+
+
+# What moves a control, and what the link must say for it to be there.
+CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
+    "data": ("data", select_last("data"), {}),
+    "label": ("label", select_last("label"), {}),
+    "look": ("look", choose("look", "adaptive noise"), {}),
+    "draw": ("draw", choose("draw", "cumulative share"), {}),
+    "run": ("run", select_last("run"), {"look": "precision"}),
+    "run, in a card": ("run", select_last("run"), {"label": LABEL}),
+    "at_least": ("at_least", ask("at_least", 2), {"look": "precision"}),
+    "topics": ("topics", pick("topics"), {"look": "precision"}),
+    "run_b": ("run_b", select_last("run_b"), {"look": "two runs"}),
+    "at_least, of two": ("at_least", ask("at_least", 2), RUNS),
+    "topics, of two": ("topics", pick("topics"), {**RUNS, "at_least": "1"}),
+    "strength": ("strength", ask("strength", 10), {"look": "adaptive noise"}),
+}
+CONTROLS: Controls = {key: move for key, move, _ in CASES.values()}
+
+
+@pytest.fixture
+def _no_runs(demo_app: None, demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data of the demo world alone."""
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YT8M_DATA", str(demo_home / "smoke" / "validation"))
+
+
+def test_imbalance_in_words_and_every_label_in_the_table() -> None:
+    at = opened("imbalance")
+    (table,) = (element.value for element in at.dataframe)
+    assert len(table) == 120
+    assert table["rank"].tolist() == list(range(1, 121))
+    top = table["count"][:6].sum() / table["count"].sum()
+    assert f"**5%** of the labels hold **{top:.0%}**" in words(at)
+    assert f"occur in no video here, {(table['count'] == 0).sum()} of 120" in words(at)
+
+
+def test_precision_of_every_label_and_the_median_of_each_band() -> None:
+    at = opened("imbalance", look="precision", at_least="3")
+    table = at.dataframe[-1].value
+    assert len(table) == 120
+    assert table["ap"].isna().equals(table["positives"] == 0)
+    enough = table[table["positives"] >= 3]
+    for band, ap in enough.groupby("band")["ap"]:
+        assert f"**{band}** {ap.median():.3f} ({len(ap)})" in words(at)
+    assert "small and faint" in charts(at)[0]
+    assert f"Run **{ATTENDING}**" in words(at)
+
+
+def test_topics_leave_out_the_labels_of_others() -> None:
+    at = opened("imbalance", look="precision", topics="Games")
+    assert at.multiselect(key="topics").value == ["Games"]
+    assert set(at.dataframe[-1].value["vertical"]) == {"Games"}
+
+
+def test_two_runs_are_compared_by_label_and_by_band() -> None:
+    at = opened("imbalance", at_least="2", **RUNS)
+    table = at.dataframe[-1].value
+    first, second = (
+        opened("imbalance", look="precision", run=run).dataframe[-1].value.set_index("label")["ap"]
+        for run in (ATTENDING, OTHER)
+    )
+    pd.testing.assert_series_equal(
+        table.set_index("label")["gain"], (second - first)[table["label"]].rename("gain"), check_dtype=False
+    )
+    assert table["gain"].is_monotonic_decreasing
+    assert (table["positives"] >= 2).all()
+    for band, gain in table.groupby("band")["gain"]:
+        told = f"**{band}**: {OTHER} finds {(gain > 0).sum()} of {len(gain)} labels better and {(gain < 0).sum()} worse"
+        assert told in words(at)
+        assert f"mean difference in AP {gain.mean():+.4f}" in words(at)
+    assert len(charts(at)) == 2
+
+
+def test_second_run_is_asked_for_or_said_not_to_be_there(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    assert "Choose a second run" in words(opened("imbalance", look="two runs"))
+    shutil.copytree(demo_home / "smoke", tmp_path / "smoke")
+    shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "runs" / OTHER)
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path))
+    at = opened("imbalance", look="two runs", label=LABEL)
+    assert "There is no second run" in words(at)
+    assert "**Music** is in" in words(at)
+
+
+@pytest.mark.parametrize("query", [{"look": "precision"}, RUNS])
+def test_too_much_asked_of_the_labels_is_told(query: dict[str, str]) -> None:
+    at = opened("imbalance", at_least="1000", **query)
+    assert "None of these labels is in 1,000 scored videos" in words(at)
+    assert faults(at) == ""
+
+
+def test_noise_is_that_of_the_model_that_trains_with_it(demo_home: Path) -> None:
+    import torch
+
+    from yt8m_core.data.dataset import open_videos
+    from yt8m_core.labels.statistics import label_matrix
+    from yt8m_core.models.registry import build
+
+    train = open_videos(demo_home / "smoke" / "train")
+    pooling = build("pooling", "adaptive_noise", {}, in_features=1152, num_classes=120)
+    pooling.observe(label_matrix(train.label_values, train.label_offsets, 120))
+    at = opened("imbalance", look="adaptive noise")
+    table = at.dataframe[-1].value.set_index("label").sort_index()
+    assert table["alone"].tolist() == pytest.approx(pooling.gamma(torch.eye(120)).tolist())
+    assert table["alone_length"].tolist() == pytest.approx((table["alone"] * 1152**0.5).tolist())
+    assert f"Counted: the training videos of {ATTENDING}" in words(at)
+
+
+def test_noise_of_a_run_that_was_trained_with_it_has_its_options(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "noisy") / "config.json"
+    written = json.loads(config.read_text())
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    for scale in (3.0, "much"):
+        written["experiment"]["pooling"] = {"name": "adaptive_noise", "options": {"scale": scale, "pooling": "mean"}}
+        config.write_text(json.dumps(written))
+        at = opened("imbalance", look="adaptive noise", run="noisy")
+        if scale == 3.0:
+            paper = opened("imbalance", look="adaptive noise").dataframe[-1].value
+            alone = at.dataframe[-1].value["alone"]
+            assert alone.tolist() == pytest.approx((3 * paper["alone"]).tolist())
+            factor = opened("imbalance", look="adaptive noise", strength="3").dataframe[-1].value["alone"]
+            assert factor.tolist() == pytest.approx(alone.tolist())
+        else:
+            assert "option 'scale'" in faults(at)
+
+
+@pytest.mark.usefixtures("_no_runs")
+def test_noise_without_a_run_counts_the_data_set() -> None:
+    at = opened("imbalance", look="adaptive noise", label=LABEL)
+    assert faults(at) == ""
+    assert "Counted: the videos of this data set" in words(at)
+    table = at.dataframe[-1].value
+    assert table["alone"].tolist() == pytest.approx((1 / table["count"].clip(lower=1)).tolist())
+
+
+def test_noise_counts_the_data_set_where_the_training_videos_are_gone_or_have_other_labels(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
+    at = opened("imbalance", look="adaptive noise", data=f"{tmp_path.name}/vectors")
+    assert faults(at) == ""
+    assert "knows other labels than this data set" in words(at)
+    run = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "runs" / "moved")
+    config = run / "config.json"
+    config.write_text(config.read_text().replace("smoke/train", "smoke/gone"))
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path / "runs"))
+    at = opened("imbalance", look="adaptive noise", run="moved", data="smoke/validation")
+    assert faults(at) == ""
+    assert "training videos cannot be read" in words(at)
+
+
+def test_card_tells_how_often_how_well_and_what_is_near() -> None:
+    for query in ({}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}):
+        at = opened("imbalance", label=LABEL, **query)
+        assert faults(at) == ""
+        assert "**Music** is in" in words(at)
+    at = opened("imbalance", label=LABEL, look="precision")
+    row = at.dataframe[-1].value.set_index("label").loc[2]
+    assert at.metric[0].value == f"{row['ap']:.3f}"
+    near = at.dataframe[0].value
+    assert near["phi"].is_monotonic_decreasing
+    assert (near["count"] >= 2).all()
+    assert 2 not in near["label"].tolist()
+
+
+def links(at: AppTest) -> list[str]:
+    return [link.proto.label for link in at.get("page_link")]
+
+
+def test_card_links_to_the_videos_that_the_run_gets_wrong(demo_home: Path) -> None:
+    at = opened("imbalance", label=LABEL)
+    protos = [link.proto for link in at.get("page_link")]
+    videos = [proto for proto in protos if proto.page == "predictions"]
+    assert len(videos) == 10
+    hardest = [int(label.split("rank ")[1].split(" ")[0]) for label in links(at) if "at rank" in label]
+    assert hardest == sorted(hardest, reverse=True)
+    first = videos[0]
+    assert "label=Music" in first.query_string
+    video = first.query_string.split("video=")[1].split("&")[0]
+    there = opened("predictions", video=video, label=LABEL).run()
+    assert f"**Music** is at rank {hardest[0]} of 120" in words(there)
+    assert ", and a true label." in words(there)
+    (correlation,) = (proto for proto in protos if proto.page == "correlation")
+    assert correlation.query_string.count("labels=") == len(at.dataframe[0].value) + 1
+
+
+@pytest.mark.usefixtures("_no_runs")
+def test_card_without_a_run_shows_counts_and_the_nearest_labels() -> None:
+    at = opened("imbalance", label=LABEL)
+    assert faults(at) == ""
+    assert "**Music** is in" in words(at)
+    assert "Once there is a trained run" in words(at)
+    assert len(at.dataframe) == 2
+    assert "no trained run yet" in words(opened("imbalance", look="precision", label=LABEL))
+
+
+def test_card_of_data_that_the_run_does_not_know_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
+    data = f"{tmp_path.name}/vectors"
+    at = opened("imbalance", data=data, label="label 1 (unnamed) · 1")
+    assert faults(at) == ""
+    assert "found video-level features" in words(at)
+    assert "No other label shares two or more videos" in words(at)
+    assert "found video-level features" in faults(opened("imbalance", data=data, look="precision"))
+
+
+def test_card_of_a_label_without_a_video_says_that_nothing_is_measured() -> None:
+    table = opened("imbalance").dataframe[0].value
+    unseen = table[table["count"] == 0].iloc[0]
+    at = opened("imbalance", label=f"{unseen['name']} · {unseen['label']}", look="precision")
+    assert faults(at) == ""
+    assert "cannot be measured" in words(at)
+    assert "No scored video has it." in words(at)
+
+
+def test_scores_of_a_sample_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yt8m_core.inference.score_cache.CELLS", 120 * 20)
+    st.cache_resource.clear()
+    assert "random sample of 20 of 32 videos" in words(opened("imbalance", look="precision"))
+    assert "random sample of 20 of 32 videos" in words(opened("imbalance", label=LABEL))
+    st.cache_resource.clear()
+
+
+def test_click_on_a_point_or_a_row_makes_its_label_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from components import label_tables
+    from yt8m_core.data.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(("Car", "Dog", "Car"), ("Autos", "Pets", "Autos"))
+    state: dict[str, Any] = {"label": "Car · 0"}
+    monkeypatch.setattr(label_tables.st, "session_state", state)
+    click = label_tables.choose_clicked("chart", vocabulary)
+    for points in ([], [{"x": 1, "y": 2}]):  # the empty space, and the median's line
+        state["chart"] = {"selection": {"points": points}}
+        click()
+        assert state["label"] == "Car · 0"
+    state["chart"] = {"selection": {"points": [{"customdata": ["Car", "Autos", 2, 0.5]}]}}
+    click()
+    assert state["label"] == "Car · 2"
+    select = label_tables.choose_row("table", vocabulary, [2, 1, 0])
+    for rows, expected in (([], "Car · 2"), ([1], "Dog · 1")):
+        state["table"] = {"selection": {"rows": rows}}
+        select()
+        assert state["label"] == expected
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_control_changes_what_is_shown(case: str) -> None:
+    _, move, query = CASES[case]
+    assert changes(PAGE, move, **query)
+
+
+@pytest.mark.parametrize("query", [{}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}])
+def test_every_control_is_among_those_tested(query: dict[str, str]) -> None:
+    assert controls(opened(PAGE, **query)) - set(CONTROLS) <= set()

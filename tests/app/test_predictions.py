@@ -1,0 +1,380 @@
+"""The page of predictions, of a video of the data set or out of a file."""
+
+import json
+import pickle
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from tests.data.test_upload_mediapipe import features_pb
+from tests.support.pages import (
+    ATTENDING,
+    OTHER,
+    Controls,
+    at_id,
+    changes,
+    charts,
+    choose,
+    controls,
+    faults,
+    first_video,
+    npy,
+    npz,
+    opened,
+    select_last,
+    words,
+)
+from yt8m_core.analysis.thresholds import threshold_counts, true_ranks, video_difficulty, video_list
+from yt8m_core.data.dataset import open_videos
+from yt8m_core.data.vocabulary import read_vocabulary
+from yt8m_core.experiment import Slot
+from yt8m_core.inference.evaluation import open_data_of
+from yt8m_core.inference.score_cache import Scored, scored_of
+from yt8m_core.models.normalization import dequantise
+from yt8m_core.runs.run import Run
+from yt8m_core.training.loop import train
+
+pytestmark = pytest.mark.usefixtures("demo_app")
+PAGE = "predictions"
+
+CONTROLS: Controls = {
+    "run": select_last("run"),
+    "data": select_last("data"),
+    "video": select_last("video"),
+    "label": select_last("label"),
+    "from": choose("from", "my file"),
+    "order": choose("order", "hardest first"),
+    "only": choose("only", ["a miss"]),
+    "threshold": choose("threshold", 0.05),
+    "over": choose("over", "this label"),
+    "runs": choose("runs", [OTHER]),
+    "Previous": lambda at: button(at, "Previous").click(),
+    "Next": lambda at: button(at, "Next").click(),
+    "Random": lambda at: button(at, "Random").click(),
+    "Best F1": lambda at: at.button(key="best threshold").click(),
+}
+
+
+def button(at: AppTest, label: str) -> Any:
+    (found,) = [button for button in at.button if button.label == label]
+    return found
+
+
+def scored(home: Path, run: str = ATTENDING) -> Scored:
+    opened_run = Run.open(home / "runs" / run)
+    return scored_of(opened_run, open_data_of(opened_run, opened_run.experiment.data.validation))
+
+
+def verdicts(at: AppTest) -> pd.DataFrame:
+    """The table of the video's labels."""
+    return next(table.value for table in at.dataframe if "verdict" in table.value)
+
+
+def best_of(at: AppTest) -> pd.DataFrame:
+    """The table of verdicts, of the best 20 alone."""
+    table = verdicts(at)
+    return table[table["rank"] <= 20]
+
+
+def named(home: Path, label: int) -> str:
+    vocabulary = read_vocabulary(home / "smoke" / "vocabulary.csv")
+    return f"{vocabulary.name(label)} · {label}"
+
+
+def of_label(home: Path, label: int, **query: str | list[str]) -> AppTest:
+    """The page with a label chosen. AppTest gives a select box its value of another page at the second look only."""
+    return opened("predictions", label=named(home, label), **query).run()
+
+
+def test_predictions_say_what_was_found_and_what_was_missed(demo_home: Path) -> None:
+    _, _, labels = first_video(demo_home)
+    at = opened("predictions", threshold="0.9")
+    best = best_of(at)
+    assert len(best) == 20
+    assert best["probability"].is_monotonic_decreasing
+    assert best["rank"].tolist() == list(range(1, 21))
+    found = int(best["true"].sum())
+    assert f"**{found} of {len(labels)}** true labels are among the best 20" in words(at)
+    table = at.dataframe[0].value
+    assert set(table["label"][table["true"]]) == set(labels)
+    assert (table["verdict"] == "✗ miss").sum() == len(labels) - found
+
+
+def test_verdicts_follow_the_threshold(demo_home: Path) -> None:
+    _, _, labels = first_video(demo_home)
+    p = scored(demo_home).probabilities[0]
+    threshold = round(float(np.sort(p)[-3]) - 0.01, 2)  # three labels or more
+    table = opened("predictions", threshold=str(threshold)).dataframe[0].value
+    above = set(np.flatnonzero(p >= np.float32(threshold)).tolist())
+    assert len(above) >= 3
+    assert set(table["label"][table["verdict"] == "✓ hit"]) == above & set(labels)
+    assert set(table["label"][table["verdict"] == "✗ false alarm"]) == above - set(labels)
+
+
+def test_precision_recall_and_f1_are_counted_over_the_whole_data_set_or_for_a_label(demo_home: Path) -> None:
+    counts = threshold_counts(scored(demo_home))
+    at = opened("predictions", threshold="0.03")
+    for label in (None, 2):
+        if label is not None:
+            at.selectbox(key="label").select(named(demo_home, label)).run()
+            choose("over", "this label")(at).run()
+        here = counts.at(0.03, label)
+        shown = {metric.label: metric.value for metric in at.metric}
+        for name, value in (("Precision", here.precision), ("Recall", here.recall), ("F1", here.f1)):
+            assert shown[name] == (f"{value:.3f}" if value == value else "–")
+        assert f"{here.predicted:,} predicted, {here.hits:,} of them true; {here.positives:,} are true" in words(at)
+
+
+def test_threshold_with_the_best_f1_is_one_click_away(demo_home: Path) -> None:
+    curve = threshold_counts(scored(demo_home)).curve()
+    at = opened("predictions")
+    at.button(key="best threshold").click().run()
+    assert at.slider(key="threshold").value == curve["threshold"][curve["f1"].idxmax()]
+
+
+def test_next_walks_from_the_hardest_video_to_the_easiest(demo_home: Path) -> None:
+    table = video_difficulty(scored(demo_home))
+    at = opened("predictions")
+    choose("order", "hardest first")(at).run()
+    seen = [at.selectbox(key="video").value]
+    for _ in range(2):
+        button(at, "Next").click().run()
+        seen.append(at.selectbox(key="video").value)
+    ap = dict(zip((at_id(demo_home, video) for video in table["video"]), table["ap"], strict=True))
+    assert [ap[video] for video in seen] == sorted(table["ap"])[:3]
+    assert "Video 3 of 32 chosen above" in words(at)
+    choose("order", "easiest first")(at).run()
+    assert ap[at.selectbox(key="video").value] == table["ap"].max()
+    button(at, "Previous").click().run()  # around the end
+    assert ap[at.selectbox(key="video").value] == table["ap"].min()
+
+
+def test_videos_are_chosen_by_a_miss_a_false_alarm_or_a_label(demo_home: Path) -> None:
+    kept = scored(demo_home)
+    listed = video_list(kept, true_ranks(kept), video_difficulty(kept), 0.03)
+    label = int(kept.truth.indices[0])
+    having = kept.truth[:, [label]].toarray().ravel() > 0
+    for only, expected in (
+        (["a miss"], listed["misses"] > 0),
+        (["a false alarm"], listed["false_alarms"] > 0),
+        (["the chosen label"], having),
+        (["a miss", "the chosen label"], (listed["misses"] > 0) & having),
+    ):
+        at = of_label(demo_home, label, only=only, threshold="0.03")
+        assert faults(at) == ""
+        if not expected.any():
+            assert "No video has" in words(at)
+        else:
+            assert f"the {expected.sum():,} videos" in words(at) or f"of {expected.sum():,} chosen above" in words(at)
+
+
+def test_filters_that_leave_nothing_or_lack_their_label_say_so() -> None:
+    at = opened("predictions", only=["a false alarm"], threshold="1.0")
+    assert "No video has a false alarm. Previous and next go through all." in words(at)
+    assert charts(at)
+    assert "No label is chosen yet" in words(opened("predictions", only=["the chosen label"]))
+
+
+def test_list_of_videos_gives_the_video_that_is_clicked(demo_home: Path) -> None:
+    at = opened("predictions", order="hardest first")
+    at.session_state["list"] = True
+    at.run()
+    table = next(table.value for table in at.dataframe if "worst_rank" in table.value)
+    assert table["ap"].is_monotonic_increasing
+    assert len(table) == 32
+
+
+def test_label_looked_up_says_whether_it_is_true(demo_home: Path) -> None:
+    vocabulary = read_vocabulary(demo_home / "smoke" / "vocabulary.csv")
+    video, _, true = first_video(demo_home)
+    false = next(label for label in range(vocabulary.num_classes) if label not in true)
+    at = opened("predictions")
+    assert at.selectbox(key="video").value == video
+    for label, ending in ((true[0], ", and a true label."), (false, "; the data do not give it to this video.")):
+        at.selectbox(key="label").select(f"{vocabulary.name(label)} · {label}").run()
+        (sentence,) = [
+            line for line in words(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}** is at")
+        ]
+        assert re.fullmatch(r".* is at rank \d+ of 120, probability 0\.\d{4}" + re.escape(ending), sentence)
+
+
+def test_why_follows_the_label_through_the_slots(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    p = scored(demo_home).probabilities[0]
+    at = of_label(demo_home, 4)
+    values = {metric.label: metric.value for metric in at.metric}
+    assert values["2. moe"] == values["3. identity"] == f"{p[4]:.4f}"
+    assert values["1. Pooling"] == f"{len(frames)} → 1"
+    everything = " ".join(charts(at))
+    name = named(demo_home, 4).split(" · ")[0]
+    for title in (f"Seconds that speak for {name}", f"Experts of {name}", "true main scene"):
+        assert title in everything
+    assert "not what is seen in that second" in words(at).replace("and not", "not")
+
+
+def test_why_tells_what_label_processing_added(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    before = Run.open(demo_home / "runs" / OTHER)
+    experiment = replace(before.experiment, label_processing=Slot("correlation", {"beta": 0.3}))
+    train(experiment, tmp_path / "mine")
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    at = of_label(demo_home, 2, run="mine")
+    assert faults(at) == ""
+    values = {metric.label: float(metric.value) for metric in at.metric if metric.label[0] in "23"}
+    told = re.search(r"the other labels add \+(0\.\d{4}) to the probability", words(at))
+    assert told
+    assert values["3. correlation"] - values["2. mlp"] == pytest.approx(float(told[1]), abs=2e-4)
+    assert "Labels that moved" in " ".join(charts(at))
+
+
+def test_runs_stand_side_by_side_and_their_mean_is_the_ensemble(demo_home: Path) -> None:
+    at = opened("predictions", runs=[OTHER])
+    one, other = scored(demo_home).probabilities[0], scored(demo_home, OTHER).probabilities[0]
+    table = next(table.value for table in at.dataframe if "mean" in table.value)
+    mean = (one + other) / 2
+    assert len(table) == 20
+    assert table["label"].tolist()[:5] == np.argsort(-mean, kind="stable")[:5].tolist()
+    np.testing.assert_allclose(table["mean"], np.sort(mean)[::-1][:20], atol=1e-5)
+    apart = int(np.abs(one - other).argmax())
+    name = named(demo_home, apart).split(" · ")[0]
+    assert f"They differ most on **{name}**" in words(at)
+    assert f"Runs on video {at_id(demo_home, 0)}" in charts(at)[-1]
+
+
+def upload(name: str, content: bytes, **query: str) -> AppTest:
+    at = opened("predictions", **{"from": "my file", **query})
+    at.file_uploader(key="upload").upload(name, content).run()
+    return at
+
+
+def test_uploaded_video_of_the_data_set_is_predicted_as_there(demo_home: Path) -> None:
+    video_id, frames, labels = first_video(demo_home)
+    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=labels, id=video_id))
+    assert faults(at) == ""
+    assert "your file" in charts(at)[0]
+    there = opened("predictions")
+    assert verdicts(at).equals(verdicts(there))
+
+
+def test_example_file_can_be_uploaded(demo_home: Path) -> None:
+    from cache import loaders as state
+
+    example = state.example_file(open_videos(demo_home / "smoke" / "validation"), 2)
+    at = upload("example.npz", example)
+    assert faults(at) == ""
+    assert not at.warning
+    assert verdicts(at).equals(verdicts(opened("predictions", video=at_id(demo_home, 2))))
+
+
+def test_features_are_checked_against_those_of_the_training(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    at = upload("mine.npy", npy(frames))
+    (verdict,) = at.success
+    assert "These look like the features of the training data of run smoke" in verdict.value
+    assert "What was checked" in [expander.label for expander in at.expander]
+    at = upload("mine.npy", npy(frames.astype(np.float32)))  # bytes, where floats are dequantised values
+    (verdict,) = at.error
+    assert "These do not look like the features" in verdict.value
+    figures = next(table.value for table in at.dataframe if "figure" in table.value)
+    assert {"rgb", "audio"} == set(figures["stream"])
+    assert "✗ wrong" in set(figures["grade"])
+    assert charts(at)  # the predictions are there all the same
+
+
+def test_features_are_not_checked_where_the_training_data_are_gone(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, frames, _ = first_video(demo_home)
+    shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "mine")
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    config["experiment"]["data"]["train"] = str(tmp_path / "gone")
+    (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
+    at = upload("mine.npy", npy(frames), run="mine")
+    # The streams are YouTube-8M's, whose features are known; those of the demo world are others.
+    assert "the features of YouTube-8M" in " ".join(box.value for box in (*at.error, *at.warning, *at.success)).replace(
+        "\\", ""
+    )
+    monkeypatch.setattr("answers.feature_check", lambda *arguments: None)
+    at = upload("mine.npy", npy(frames), run="mine")
+    assert "is not checked" in words(at)
+
+
+def test_mediapipes_features_are_read(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    values = dequantise(torch.tensor(frames)).numpy()
+    at = upload("features.pb", features_pb(values[:, :1024], values[:, 1024:]))
+    assert "your file" in charts(at)[0]
+    assert verdicts(at)["label"].tolist()[:3] == verdicts(opened("predictions"))["label"].tolist()[:3]
+
+
+def test_file_of_several_videos_has_a_picker(demo_home: Path) -> None:
+    shard = next((demo_home / "smoke" / "validation").glob("*.tfrecord"))
+    at = upload("mine.tfrecord", shard.read_bytes())
+    assert faults(at) == ""
+    before = charts(at)
+    select_last("video_of_file")(at).run()
+    assert charts(at) != before
+
+
+def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    at = upload("mine.npy", npy(frames[:, :1024]))
+    assert "has no 'audio'" in words(at)
+    assert "true labels of this video are not known" in words(at)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("random.npz", np.random.default_rng(0).bytes(5000)),
+        ("random.tfrecord", np.random.default_rng(1).bytes(5000)),
+        ("pickle.npz", pickle.dumps({"rgb": [1, 2, 3]})),
+        ("objects.npy", npy(np.array([{"rgb": 1}], dtype=object))),
+        ("empty.npz", b""),
+        ("names.npz", npz(**{"**bold** [link](http://localhost)": np.zeros(3)})),
+        ("wide.npy", npy(np.zeros((4, 7), np.uint8))),
+        ("big.npy", bytes(21 << 20)),
+    ],
+)
+def test_file_that_cannot_be_used_is_refused_in_a_sentence(name: str, content: bytes) -> None:
+    at = upload(name, content)
+    assert faults(at).startswith(name)
+    assert not charts(at)
+    if name == "names.npz":
+        assert r"\*\*bold\*\* \[link\]" in at.error[0].value
+
+
+def test_real_video_is_predicted_by_a_run_with_other_labels(real_data: Path) -> None:
+    at = upload("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
+    assert faults(at) == ""
+    assert "different sets of labels: the run knows the 120 made-up labels of the demo world" in words(at)
+    assert "whose labels are 11, is no video of it" in words(at)
+    assert "true labels of this video are not known" in words(at)
+    assert "video SjJ3" in charts(at)[0]
+    assert len(best_of(at)) == 20
+
+
+def test_labels_that_the_run_does_not_know_are_told_and_predictions_shown(demo_home: Path) -> None:
+    _, frames, _ = first_video(demo_home)
+    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=np.array([11, 3861])))
+    assert faults(at) == ""
+    assert "different sets of labels: the file gives 11, 3861, and the run knows 0 to 119" in words(at)
+    assert "true labels of this video are not known" in words(at)
+    assert len(best_of(at)) == 20
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_every_control_changes_what_is_shown(control: str) -> None:
+    assert changes(PAGE, CONTROLS[control])
+
+
+def test_every_control_is_among_those_tested() -> None:
+    assert controls(opened(PAGE)) - set(CONTROLS) <= set()

@@ -1,0 +1,170 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.tiny import tiny_experiment
+from yt8m_core.ablation import learning_rate_search
+from yt8m_core.cli import main as cli
+from yt8m_core.paper_tables import TABLES
+from yt8m_core.runs.run import Run
+
+STREAMS = ("--streams", "rgb:24", "audio:8")
+
+
+def yt8m(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["yt8m", *map(str, arguments)])
+    cli.main()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tiny")
+    tiny_experiment(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(root: Path) -> Path:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yt8m(
+            monkeypatch, "train", "--train", root / "train", "--validation", root / "validation", "--run", root / "run",
+            *STREAMS, "--pooling", "indirect_clustering(scale=2.0)", "--classification", "mlp(hidden=[16, 16])",
+            "--epochs", "2", "--batch-size", "16", "--learning-rate", "0.01", "--seed", "3",
+        )  # fmt: skip
+    return root / "run"
+
+
+def test_train_writes_down_what_was_asked_for_and_keeps_the_papers_other_settings(run: Path) -> None:
+    experiment = Run.open(run).experiment
+    assert str(experiment) == "indirect_clustering(scale=2.0) → mlp(hidden=[16, 16]) → identity → cross_entropy"
+    assert (experiment.training.epochs, experiment.training.batch_size, experiment.seed) == (2, 16, 3)
+    assert (experiment.training.decay, experiment.training.clip_norm, experiment.normalisation) == (0.95, 1.0, "joint")
+    assert experiment.data.train == str(run.parent / "train")
+
+
+def test_train_repeats_a_run_from_its_config(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yt8m(monkeypatch, "train", "--experiment", run / "config.json", "--run", tmp_path / "again")
+    assert "95 % interval" in capsys.readouterr().out
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (run, tmp_path / "again")]
+    assert weights[0] == weights[1]
+
+
+def test_evaluate_prints_the_metrics_of_the_run_as_json(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yt8m(monkeypatch, "evaluate", run, "--data", run.parent / "validation", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    stored = Run.open(run).metrics["validation"]
+    assert {name: printed[name] for name in stored} == pytest.approx(stored)
+    yt8m(monkeypatch, "evaluate", run, "--data", run.parent / "validation")
+    assert f"gap: {stored['gap']:.6g}" in capsys.readouterr().out
+
+
+def test_predict_writes_the_csv(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yt8m(monkeypatch, "predict", run, "--data", run.parent / "validation", "--output", tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == "VideoId,LabelConfidencePairs"
+    assert len(lines) == 41
+
+
+def test_index_and_labels_tell_what_the_data_hold(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yt8m(monkeypatch, "index", root / "train", *STREAMS)
+    assert "120 videos in 2 shards: frame-level features rgb (24) + audio (8)" in capsys.readouterr().out
+    yt8m(monkeypatch, "labels", root / "train", *STREAMS, "--minimum-support", "5", "--pairs", "2")
+    printed = capsys.readouterr().out
+    assert "120 videos, 6 of 6 labels occur" in printed
+    assert "The pairs of highest phi in at least 5 videos" in printed
+    assert "label 2 (unnamed)" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["index", "nowhere"], "no file matches"),
+        (["index", "{root}"], "It has shards in its folders train, validation"),
+        (["index", "{root}/train"], "For features of your own, name the streams|expected.*1024"),
+        (["index", "{root}/train", "--streams", "rgb"], "stream 'rgb'; expected name:width"),
+        (["evaluate", "{root}/train", "--data", "x"], "no run folder"),
+        (["train", "--run", "{root}/r", "--train", "{root}/train"], "no validation data.*--validation DATA"),
+        (["train", "--run", "{root}/r", "--experiment", "{root}/none.json"], "no file"),
+        (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--pooling", "2+2"], "cannot read"),
+        (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--epochs", "0"], "training, epochs"),
+    ],
+)
+def test_fault_is_told_in_a_sentence_and_not_as_a_traceback(
+    root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        yt8m(monkeypatch, *[argument.format(root=root) for argument in arguments])
+    assert str(stopped.value.code).startswith("yt8m: ")
+    assert re.search(message, str(stopped.value.code))
+
+
+def test_output_that_cannot_be_written_is_told_and_not_as_a_traceback(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stopped:
+        yt8m(monkeypatch, "predict", run, "--data", run.parent / "validation", "--output", tmp_path / "file" / "p.csv")
+    assert re.match(r"yt8m: .*: .*file", str(stopped.value.code))
+
+
+def test_console_script_ends_with_an_error_status_and_no_traceback_when_it_fails() -> None:
+    script = Path(sys.executable).with_name("yt8m")
+    ended = subprocess.run([script, "index", "nowhere"], capture_output=True, text=True, env=os.environ)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("yt8m: no file matches")
+    assert "Traceback" not in ended.stderr
+
+
+def test_ensemble_prints_each_member_and_writes_the_mean(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = run.parent / "validation"
+    yt8m(monkeypatch, "predict", run, "--data", data, "--output", tmp_path / "a.parquet")
+    output = tmp_path / "p.csv"
+    yt8m(
+        monkeypatch, "ensemble", run, tmp_path / "a.parquet", "--data", data, "--output", output, "--weights", "3", "3"
+    )
+    yt8m(monkeypatch, "predict", run, "--data", data, "--output", tmp_path / "a.csv")
+    assert output.read_text() == (tmp_path / "a.csv").read_text()  # of a member and itself
+    printed = capsys.readouterr().out
+    assert f"{output}: 40 videos" in printed
+    assert re.search(r"ensemble +0\.\d{4}", printed)
+    assert "How alike the members are" in printed
+
+
+def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(demo_home))
+    yt8m(monkeypatch, "ablate", "single", "--scale", "smoke", "--output", tmp_path)
+    printed = capsys.readouterr().out
+    assert "LSTM-M-O + MoE-2 + Huber" in printed
+    assert "On LSTM-M-O the Huber loss gains nothing" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rates_prints_each_line_and_keeps_no_smoke_test(
+    found_rates: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    before = found_rates.read_bytes()
+    monkeypatch.setenv("YT8M_HOME", str(demo_home))
+    row = TABLES["label_processing"].rows[0]
+    monkeypatch.setattr(learning_rate_search, "every_line", lambda scale, tables: [(table, row) for table in tables])
+    yt8m(monkeypatch, "rates", "--tables", "label_processing", "--scale", "smoke")
+    lines = capsys.readouterr().out.splitlines()
+    assert "label_processing: concat → indirect_clustering → moe(experts=16)" in lines[0]
+    assert "0.001: " in lines[1]
+    assert lines[2].startswith("1 lines in")
+    assert found_rates.read_bytes() == before

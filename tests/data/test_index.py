@@ -1,0 +1,242 @@
+"""The index: which shards, read once, kept while they stay the same, and never half written."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.shards import FRAME_STREAMS, indexed, small, stored, three_shards, vector, write
+from yt8m_core.data import index
+from yt8m_core.data.index import Index, index_shard, open_index
+from yt8m_core.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return three_shards(tmp_path / "data")
+
+
+@pytest.fixture
+def read_shards(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the shards that are read from here on."""
+    names: list[str] = []
+
+    def counted(shard: index.Shard, *rest: Any) -> index.Rows:
+        names.append(Path(shard.path).stem)
+        return index_shard(shard, *rest)
+
+    monkeypatch.setattr(index, "index_shard", counted)
+    return names
+
+
+def test_index_says_who_is_there_and_where(folder: Path) -> None:
+    table = indexed(folder).table
+    ids = [f"{letter}{i}" for shard, letter in enumerate("abc") for i in [*range(3 + shard), "-odd"]]
+    assert table["id"].to_pylist() == ids
+    assert table["shard"].to_pylist() == [0] * 4 + [1] * 5 + [2] * 6
+    assert table["record"].to_pylist() == [*range(4), *range(5), *range(6)]
+    assert table["labels"].to_pylist()[:4] == [[0, 5], None, [2, 7], [0, 5]]
+    assert table["num_frames"].to_pylist()[:4] == [1, 2, 3, 1]
+    assert [i for i, at in enumerate(table["offsets"].to_pylist()) if at is None] == [3, 8, 14]
+    whole = (folder / "a.tfrecord").read_bytes()
+    row = table.slice(2, 1).to_pylist()[0]
+    assert whole[row["start"] : row["end"]] == small("a2", (2, 7), x=3).regular()
+    assert whole[row["offsets"][1] :][:200] == small("a2", x=3).streams["y"][0].tobytes()
+
+
+def test_index_is_read_back_when_nothing_has_changed(folder: Path, read_shards: list[str]) -> None:
+    first = indexed(folder)
+    written = stored()[0].stat().st_mtime_ns
+    second = indexed(folder)
+    assert read_shards == ["a", "b", "c"]
+    assert (second.schema, second.shards) == (first.schema, first.shards)
+    assert second.table.equals(first.table)
+    assert [path.stat().st_mtime_ns for path in stored()] == [written]
+
+
+def test_all_shards_are_read_again_when_the_level_has_changed(tmp_path: Path, read_shards: list[str]) -> None:
+    """Without ``streams``: the second shard, though the same, is no shard of what is now a video-level data set."""
+    streams = {"rgb": np.zeros((2, 1024), np.uint8), "audio": np.zeros((2, 128), np.uint8)}
+    write(tmp_path / "data" / "a.tfrecord", replace(small("a"), streams=streams))
+    write(tmp_path / "data" / "b.tfrecord", replace(small("b"), streams=streams))
+    open_index(tmp_path / "data")
+    write(tmp_path / "data" / "a.tfrecord", vector("a"))
+    with pytest.raises(UserError, match=r"b\.tfrecord, record 0, context 'mean_rgb'"):
+        open_index(tmp_path / "data")
+    assert read_shards == ["a", "b", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (lambda folder: os.utime(folder / "b.tfrecord"), ["b"]),
+        (lambda folder: write(folder / "b.tfrecord", small("new"), small("newer")), ["b"]),
+        (lambda folder: write(folder / "aa.tfrecord", small("new", None)), ["aa"]),
+        (lambda folder: (folder / "a.tfrecord").unlink(), []),
+        (lambda folder: [(folder / f"{name}.tfrecord").unlink() for name in "ab"], []),
+        (lambda folder: (folder / "a.tfrecord").rename(folder / "d.tfrecord"), ["d"]),
+    ],
+    ids=["touched", "rewritten", "added", "removed", "all but one removed", "renamed"],
+)
+def test_only_stale_shards_are_read_when_a_shard_is(
+    folder: Path, read_shards: list[str], change: Callable[[Path], object], again: list[str], own_workspace: Path
+) -> None:
+    indexed(folder)
+    read_shards.clear()
+    change(folder)
+    for reopened in (indexed(folder), indexed(folder)):
+        assert read_shards == again
+        os.environ["YT8M_HOME"], home = str(own_workspace / "fresh"), os.environ["YT8M_HOME"]
+        read_before = read_shards.copy()
+        fresh = indexed(folder)
+        read_shards[:] = read_before
+        os.environ["YT8M_HOME"] = home
+        assert (reopened.schema, reopened.shards) == (fresh.schema, fresh.shards)
+        assert reopened.table.equals(fresh.table)
+
+
+def test_processes_give_the_same_table_as_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = indexed(folder)
+    stored()[0].unlink()
+    monkeypatch.setattr(index, "PARALLEL_BYTES", 0)
+    seen: list[tuple[int, int]] = []
+    several = indexed(folder, processes=2, progress=lambda done, total: seen.append((done, total)))
+    assert several.table.equals(one.table)
+    total = sum(path.stat().st_size for path in folder.iterdir())
+    assert len(seen) == 3
+    assert seen[-1] == (total, total)
+
+
+def test_error_in_a_process_reaches_the_caller_with_its_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = (folder / "b.tfrecord").read_bytes()
+    (folder / "b.tfrecord").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(UserError) as error:
+        indexed(folder)
+    text = str(error.value)
+    assert text.startswith(f"{folder}/b.tfrecord, record 4, data: ")
+    monkeypatch.setattr(index, "PARALLEL_BYTES", 0)
+    with pytest.raises(UserError) as error:
+        indexed(folder, processes=2)
+    assert str(error.value) == text
+    assert stored() == []
+
+
+def test_index_is_made_when_a_script_has_no_main_guard(folder: Path) -> None:
+    """Then its worker processes, which run the script again, cannot start; the app's script is of this kind."""
+    script = folder / "script.py"
+    script.write_text(
+        "from yt8m_core.data import index\n"
+        "index.PARALLEL_BYTES = 0\n"
+        f"print(len(index.open_index({str(folder)!r}, streams={FRAME_STREAMS}, processes=2).table))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "15\n", done.stderr
+
+
+def test_progress_counts_bytes_and_ends_at_the_total(folder: Path) -> None:
+    sizes = [path.stat().st_size for path in sorted(folder.iterdir())]
+    seen: list[tuple[int, int]] = []
+    indexed(folder, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(sum(sizes[: i + 1]), sum(sizes)) for i in range(3)]
+    seen.clear()
+    os.utime(folder / "b.tfrecord")
+    indexed(folder, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(sum(sizes), sum(sizes))]
+
+
+def another_table(path: Path) -> None:
+    """Its description is right, but the columns are not."""
+    described = pq.read_schema(path).metadata
+    pq.write_table(pa.table({"id": ["a"]}).replace_schema_metadata(described), path)
+
+
+def another_format(path: Path) -> None:
+    table = pq.read_table(path)
+    described = table.schema.metadata[b"yt8m"].replace(b'"format": ', b'"format": 9')
+    pq.write_table(table.replace_schema_metadata({"yt8m": described}), path)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PAR1"),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        lambda path: pq.write_table(pa.table({"id": ["a"]}), path),
+        lambda path: pq.write_table(pa.table({"id": ["a"]}).replace_schema_metadata({"yt8m": "[]"}), path),
+        another_table,
+        another_format,
+    ],
+    ids=["empty", "short", "cut", "half", "foreign", "foreign description", "another table", "another format"],
+)
+def test_index_is_made_again_when_the_stored_one_is(
+    folder: Path, read_shards: list[str], spoil: Callable[[Path], object]
+) -> None:
+    good = indexed(folder)
+    read_shards.clear()
+    spoil(stored()[0])
+    assert indexed(folder).table.equals(good.table)
+    assert read_shards == ["a", "b", "c"]
+    read_shards.clear()
+    assert indexed(folder).table.equals(good.table)
+    assert read_shards == []
+
+
+@pytest.mark.fault
+def test_index_is_made_again_when_any_bit_of_its_columns_has_flipped(folder: Path) -> None:
+    """Or features would be read from the wrong places without a word."""
+    good, path = indexed(folder), stored()[0]
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for position in range(4, footer, 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        found = index._read(path)
+        assert found is None or found.table.equals(good.table), position
+    assert position > 500
+
+
+@pytest.mark.fault
+def test_index_is_whole_when_two_threads_make_it_at_once(folder: Path) -> None:
+    made: list[Index] = []
+    for _ in range(10):
+        for path in stored():
+            path.unlink()
+        threads = [threading.Thread(target=lambda: made.append(indexed(folder))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(stored()) == 1
+    assert len(made) == 40
+
+
+def test_index_says_what_to_do_when_the_workspace_cannot_be_written(folder: Path, own_workspace: Path) -> None:
+    own_workspace.write_text("a file, where a folder should be")
+    with pytest.raises(UserError, match="YT8M_HOME"):
+        indexed(folder)
+
+
+def test_data_folder_is_left_alone_when_indexed(folder: Path) -> None:
+    folder.chmod(0o555)
+    before = {path: path.stat().st_mtime_ns for path in [folder, *folder.iterdir()]}
+    indexed(folder)
+    folder.chmod(0o755)
+    assert {path: path.stat().st_mtime_ns for path in [folder, *folder.iterdir()]} == before

@@ -1,0 +1,224 @@
+"""Shards that change while they are read: noticed at the next read, by name, and never by a signal that kills."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.support.shards import FRAME_STREAMS, Encoder, small, vector, write
+from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.tfrecord import shard as module
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard
+from yt8m_core.errors import UserError
+
+CHANGED = "the shard has changed since the data were opened. Open them anew."
+GONE = "the shard is gone. Put it back, or open the data anew."
+
+
+@pytest.fixture(autouse=True)
+def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+
+
+KINDS = {
+    "regular": lambda i: small(f"v{i}", x=40).regular(),
+    "of another shape": lambda i: Encoder(["value before key"]).encode(small(f"v{i}", x=40)),
+    "video level": lambda i: vector(f"v{i}").regular(),
+}
+
+
+def two_shards(folder: Path, kind: str) -> Videos:
+    """20 videos each, all of which have been read once."""
+    for shard in "ab":
+        write(folder / f"{shard}.tfrecord", *map(KINDS[kind], range(*((20,) if shard == "a" else (20, 40)))))
+    videos = open_videos(folder, streams=None if kind == "video level" else FRAME_STREAMS)
+    for video in range(len(videos)):
+        videos.frames(video)
+    return videos
+
+
+def rewrite_in_place(path: Path) -> None:
+    """In the same size, at another time than the first: what the test wrote is older than a tick."""
+    path.write_bytes(path.read_bytes())
+    os.utime(path)
+
+
+def replace_by_one_of_the_same_size_and_time(path: Path) -> None:
+    """Another file under the name: only its inode tells."""
+    stat, other = path.stat(), path.with_name("other")
+    other.write_bytes(bytes(stat.st_size))
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    os.replace(other, path)
+
+
+def grow(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (rewrite_in_place, CHANGED),
+        (replace_by_one_of_the_same_size_and_time, CHANGED),
+        (grow, CHANGED),
+        (Path.unlink, GONE),
+        (lambda path: path.rename(path.with_name("elsewhere")), GONE),
+    ],
+    ids=["rewritten", "replaced", "grown", "removed", "renamed"],
+)
+def test_shard_that_changes_while_it_is_read_is_noticed_at_the_next_read(
+    tmp_path: Path, kind: str, change: Callable[[Path], object], said: str
+) -> None:
+    videos = two_shards(tmp_path, kind)
+    change(tmp_path / "b.tfrecord")
+    for video in (20, 39, 20):
+        with pytest.raises(UserError) as error:
+            videos.frames(video)
+        assert str(error.value) == f"{tmp_path}/b.tfrecord: {said}"
+    videos.frames(0)  # of the other shard
+
+
+def test_shard_is_read_on_when_only_its_permissions_or_names_have_changed(tmp_path: Path) -> None:
+    videos = two_shards(tmp_path, "regular")
+    before = videos.frames(0)
+    (tmp_path / "a.tfrecord").chmod(0o400)
+    os.link(tmp_path / "a.tfrecord", tmp_path / "backup")
+    assert (videos.frames(0) == before).all()
+    opened = videos._opened(0)
+    assert opened._seen[2] == os.stat(tmp_path / "a.tfrecord").st_ctime_ns  # the name is not asked again
+
+
+def in_a_child(script: str, *arguments: Path | str) -> str:
+    """What a script prints in a process of its own: to touch a page that is gone kills whoever does it."""
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(script), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("threads", [1, 3])
+def test_shard_that_is_truncated_while_batches_are_read_is_noticed_by_name(tmp_path: Path, threads: int) -> None:
+    script = """
+        import os, sys
+        from pathlib import Path
+        from tests.data.test_shard import KINDS, two_shards
+        from yt8m_core.data.loader import Loader, ordered_batches
+        from yt8m_core.errors import UserError
+
+        folder, threads = Path(sys.argv[1]), int(sys.argv[2])
+        for kind in KINDS:
+            videos = two_shards(folder / kind, kind)
+            batches = iter(Loader(videos, ordered_batches(40, 4) * 3, threads=threads))
+            next(batches)
+            os.truncate(folder / kind / "b.tfrecord", 100)
+            try:
+                for _ in batches:
+                    pass
+            except UserError as error:
+                print(error)
+    """
+    printed = in_a_child(script, tmp_path, str(threads))
+    assert printed.splitlines() == [f"{tmp_path}/{kind}/b.tfrecord: {CHANGED}" for kind in KINDS]
+
+
+@pytest.mark.fault
+def test_shard_that_is_truncated_while_it_is_indexed_is_noticed_by_name(tmp_path: Path) -> None:
+    script = """
+        import os, sys
+        from pathlib import Path
+        from tests.support.shards import FRAME_STREAMS, small, write
+        from yt8m_core.data import index
+        from yt8m_core.errors import UserError
+
+        path, scan = write(Path(sys.argv[1], "a.tfrecord"), *(small(f"v{i}", x=50) for i in range(20))), index.scan
+
+        def truncating(*arguments):
+            found = scan(*arguments)
+            os.truncate(path, 100)
+            return found
+
+        index.scan = truncating
+        try:
+            index.open_index(path, streams=FRAME_STREAMS)
+        except UserError as error:
+            print(error)
+    """
+    assert in_a_child(script, tmp_path) == f"{tmp_path}/a.tfrecord: {CHANGED}\n"
+
+
+@pytest.mark.fault
+def test_shard_that_is_truncated_while_a_training_runs_ends_it_by_name_and_keeps_its_checkpoint(tmp_path: Path) -> None:
+    script = """
+        import os, sys
+        from dataclasses import replace
+        from pathlib import Path
+        from tests.support.tiny import tiny_experiment
+        from yt8m_core.errors import UserError
+        from yt8m_core.training.loop import train
+
+        root = Path(sys.argv[1])
+        experiment = tiny_experiment(root)
+        experiment = replace(experiment, training=replace(experiment.training, pool_once="no"))
+
+        def truncating(what, done, total, note=""):
+            if what == "scoring" and done == total:  # between two epochs
+                os.truncate(root / "train" / "train1.tfrecord", 100)
+
+        try:
+            train(experiment, root / "run", progress=truncating)
+        except UserError as error:
+            print(error)
+    """
+    assert in_a_child(script, tmp_path) == f"{tmp_path}/train/train1.tfrecord: {CHANGED}\n"
+    assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
+
+
+@pytest.mark.fault
+def test_shard_that_is_rewritten_within_one_tick_after_it_was_looked_at_is_read_as_it_then_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same size: its time does not tell, so that it is read only when the tick is over."""
+    path = write(tmp_path / "a.tfrecord", small("old"))
+    written = time.time_ns() + module.TICK_NS // 2  # in the tick that now is, however busy the machine
+    os.utime(path, ns=(written, written))
+
+    def rewrite(seconds: float) -> None:
+        assert seconds > 0
+        write(path, small("new"))
+        os.utime(path, ns=(written, written))
+
+    monkeypatch.setattr(module.time, "sleep", rewrite)
+    monkeypatch.setattr(module.time, "time_ns", lambda: written + 1)
+    assert open_videos(path, streams=FRAME_STREAMS).ids == ["new"]
+    monkeypatch.setattr(module.time, "time_ns", lambda: written + module.TICK_NS)
+    monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("the tick is over"))
+    module.let_settle([Shard.at(path)])
+    monkeypatch.setattr(module.time, "time_ns", lambda: written - 10**15)  # a clock that was put right since
+    module.let_settle([Shard.at(path)])
+
+
+def test_file_descriptors_are_closed_when_a_shard_is_dropped(tmp_path: Path) -> None:
+    shard = Shard.at(write(tmp_path / "a.tfrecord", small()))
+    before = len(os.listdir("/proc/self/fd"))
+    opened = OpenShard(shard)
+    data = opened.data
+    del opened
+    assert len(os.listdir("/proc/self/fd")) <= before + 1  # the map's own
+    assert bytes(data[:8]) == (len(data) - 16).to_bytes(8, "little")
+    del data
+    assert len(os.listdir("/proc/self/fd")) == before
+    (tmp_path / "a.tfrecord").write_bytes(b"other")
+    with pytest.raises(UserError, match="has changed"):
+        OpenShard(shard)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,186 @@
+"""MediaPipe's features.pb: how it is read, what is refused, and bytes that nobody meant well."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.data.test_upload import AUDIO, RGB, SOUND, VIDEO, mutate, note, one, read_or_refuse, refused, values
+from yt8m_core.data.tfrecord.records import SequenceExample
+from yt8m_core.data.upload import ENDINGS
+from yt8m_core.data.upload.mediapipe import MAX_MESSAGE
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Frames = np.ndarray[Any, Any]
+BOTH = np.concatenate([RGB, AUDIO], axis=1)
+# In the middle of the step that a byte stands for: what any sound quantiser makes that byte of. (Byte 255 is above 2.)
+EXACT_RGB, EXACT_AUDIO = values(RGB), values(AUDIO)
+
+
+def features_pb(
+    rgb: Frames | None = EXACT_RGB,
+    audio: Frames | None = EXACT_AUDIO,
+    path: bytes | None = b"/home/someone/My clip.v2.mp4",
+    rgb_times: Sequence[int] | None = None,
+    audio_times: Sequence[int] | None = None,
+    **lists: Frames,
+) -> bytes:
+    """What PackMediaSequenceCalculator writes for FLOAT_FEATURE_RGB and FLOAT_FEATURE_AUDIO."""
+    made = SequenceExample()
+    if path is not None:
+        made.context.feature["clip/data_path"].bytes_list.value.append(path)
+        made.context.feature["clip/start/timestamp"].int64_list.value.append(0)
+        made.context.feature["clip/end/timestamp"].int64_list.value.append(10_000_000)
+    for prefix, frames, times in (("RGB", rgb, rgb_times), ("AUDIO", audio, audio_times)):
+        if frames is None:
+            continue
+        stamps = times if times is not None else [t * 1_000_000 for t in range(len(frames))]
+        for frame in frames:
+            made.feature_lists.feature_list[f"{prefix}/feature/floats"].feature.add().float_list.value.extend(frame)
+        for stamp in stamps:
+            made.feature_lists.feature_list[f"{prefix}/feature/timestamp"].feature.add().int64_list.value.append(stamp)
+    for name, frames in lists.items():
+        for frame in frames:
+            made.feature_lists.feature_list[name].feature.add().float_list.value.extend(frame)
+    return bytes(made.SerializeToString(deterministic=True))
+
+
+def test_floats_become_the_bytes_that_youtube8m_would_have() -> None:
+    video = one("features.pb", features_pb())
+    assert video.frames.dtype == np.uint8
+    np.testing.assert_array_equal(video.frames, BOTH)
+    assert (video.id, video.labels) == ("My clip.v2", None)
+    assert len(video.notes) == 1
+    assert note(video, "clipped to -2..2")
+
+
+def test_every_float_comes_back_to_half_a_step_and_is_clipped() -> None:
+    rgb = np.random.default_rng(0).normal(0, 1.5, (40, 8)).astype(np.float32)
+    video = one("features.pb", features_pb(rgb=rgb, audio=None))
+    assert abs(values(video.frames[:, :8]) - np.clip(rgb, -2, 2)).max() <= 4 / 512 + 1e-4
+    assert {0, 255} <= set(video.frames[:, :8].ravel().tolist())
+    outside = (abs(rgb) > 2).mean()
+    assert outside > 0.1
+    assert note(video, f"({outside:.1%} of them lay outside)")
+
+
+def test_a_video_level_model_takes_the_mean() -> None:
+    video = one("features.pb", features_pb(), VIDEO)
+    assert video.frames.shape == (1, 12)
+    np.testing.assert_allclose(video.frames[0], values(BOTH).mean(0), atol=1e-5)
+
+
+def test_missing_audio_is_filled_and_noted() -> None:
+    video = one("features.pb", features_pb(audio=None))
+    np.testing.assert_array_equal(video.frames[:, 8:], np.full((5, 4), 128))
+    assert note(video, "no 'audio'")
+
+
+def test_a_longer_stream_is_cut_to_the_shorter() -> None:
+    video = one("features.pb", features_pb(audio=EXACT_AUDIO[:4]))
+    np.testing.assert_array_equal(video.frames, BOTH[:4])
+    assert note(video, "differ in length")
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ({"rgb_times": range(0, 2_500_000, 500_000)}, "'rgb' has a frame every 0.5 s"),
+        ({"rgb_times": range(0, 2_500_000, 500_000)}, "up to 2 s apart"),
+        ({"audio_times": range(3_000_000, 8_000_000, 1_000_000)}, "up to 3 s apart"),
+        ({"audio_times": [2**63 - 1, -(2**63), 0, 1, 2]}, "'audio' has a frame every"),
+    ],
+)
+def test_frames_of_other_times_are_used_and_noted(times: dict[str, Sequence[int]], words: str) -> None:
+    video = one("features.pb", features_pb(**times))
+    np.testing.assert_array_equal(video.frames, BOTH)
+    assert note(video, words)
+
+
+@pytest.mark.parametrize("times", [(), (7,), range(0, 5_040_000, 1_008_000)])
+def test_times_that_are_missing_or_nearly_right_are_no_matter(times: Sequence[int]) -> None:
+    assert len(one("features.pb", features_pb(audio_times=times)).notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "video_id"),
+    [
+        (None, "features"),
+        (b"", "features"),
+        (b"C:\\clips\\a.mp4", "a"),
+        (b"/x/.mp4", ".mp4"),
+        (b"\xff\x00\n/../b", "b"),
+    ],
+)
+def test_the_video_is_named_by_its_file_and_not_by_its_folder(path: bytes | None, video_id: str) -> None:
+    assert one("features.pb", features_pb(path=path)).id == video_id
+
+
+def test_streams_of_ones_own_are_found_by_mediapipes_rule() -> None:
+    content = features_pb(rgb=None, audio=None, **{"AUDIO_EMBEDDING/feature/floats": EXACT_AUDIO})
+    np.testing.assert_array_equal(one("a.pb", content, SOUND).frames, AUDIO)
+
+
+# What is refused
+
+
+def with_bad(value: float) -> Frames:
+    bad = EXACT_RGB.copy()
+    bad[3, 6] = value
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (features_pb()[:-3], "a damaged message; expected a serialized tf.SequenceExample"),
+        (b"", "empty"),
+        (b"hello world!", "a damaged message"),
+        (features_pb(rgb=EXACT_RGB[:, :7]), "'RGB/feature/floats', frame 0: found 7 numbers; expected 8 numbers"),
+        (features_pb(rgb=with_bad(np.nan)), "found nan in frame 3, position 6"),
+        (features_pb(rgb=with_bad(-np.inf)), "found -inf in frame 3, position 6"),
+        (features_pb(rgb=None), "feature lists ['AUDIO/feature/floats', 'AUDIO/feature/timestamp']"),
+        (features_pb(rgb=None, audio=None), "metadata.pb is what MediaPipe's extractor reads"),
+        (features_pb(rgb=EXACT_RGB[:0], audio=None, **{"RGB/feature/bytes": RGB}), "'RGB/feature/bytes'"),
+        (b"\x0a\x00" * (MAX_MESSAGE // 2) + b"\x0a\x00", "8,388,610 bytes; expected at most 8,388,608"),
+    ],
+)
+def test_a_message_that_cannot_be_used_is_refused(content: bytes, words: str) -> None:
+    assert words in refused("features.pb", content)
+
+
+def test_a_list_without_frames_is_refused() -> None:
+    empty = SequenceExample()
+    empty.feature_lists.feature_list["RGB/feature/floats"].SetInParent()
+    assert "no frames" in refused("features.pb", empty.SerializeToString())
+
+
+def test_its_name_has_to_end_in_pb_and_a_pb_has_to_be_one() -> None:
+    assert ENDINGS == (".npz", ".npy", ".tfrecord", ".pb")
+    for name in ("features.npz", "features.tfrecord", "features"):
+        assert "MediaPipe's features" in (message := refused(name, features_pb()))
+        assert "Let its name end in .pb" in message
+
+
+# What nobody foresaw
+
+
+def test_the_file_to_mutate_is_valid() -> None:
+    assert read_or_refuse("features.pb", features_pb()) == 2
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_a_mutated_message_is_read_or_refused(data: st.DataObject) -> None:
+    content = features_pb(rgb=EXACT_RGB[:2], audio=EXACT_AUDIO[:2])
+    read_or_refuse("features.pb", mutate(data, content))
+
+
+@settings(max_examples=200)
+@given(st.binary())
+def test_random_bytes_are_refused(content: bytes) -> None:
+    assert read_or_refuse("features.pb", b"\x0a" + content) == 0

@@ -1,0 +1,633 @@
+"""Figures show the numbers that they are given, say their units and their scale, and need no colour to be read."""
+
+import base64
+import io
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from yt8m_core import figures
+from yt8m_core.analysis.per_label import by_frequency
+from yt8m_core.errors import UserError
+from yt8m_core.explain.attention_metrics import Similarity
+from yt8m_core.labels.statistics import rank_frequency
+
+COUNTS = [90, 5, 40, 0, 3, 1, 0]
+VOCABULARY = pd.DataFrame(
+    {"label": range(7), "name": [f"name {i}" for i in range(7)], "vertical": [f"topic {i % 2}" for i in range(7)]}
+)
+MATRIX = np.array([[1.0, 0.2, np.nan], [0.5, 1.0, -0.3], [0.0, -0.1, 1.0]])
+PREDICTIONS = pd.DataFrame({"name": ["Car", "Dog", "Game"], "score": [0.3, 0.9, 0.1], "true": [True, False, True]})
+LOG = pd.DataFrame(
+    {
+        "examples": [128, 256, 256, 384, 512, 512],
+        "loss": [9.0, 8.0, None, 7.0, 6.5, None],
+        "gap": [None, None, 0.4, None, None, 0.5],
+    }
+)
+DIFFERENCES = pd.DataFrame(
+    {
+        "row": ["LSTM", "LSTM-M", "CNN", "Mean"],
+        "against": "LSTM",
+        "difference": [0.0, 0.1, -0.2, 0.01],
+        "difference_low": [0.0, 0.05, -0.3, -0.1],
+        "difference_high": [0.0, 0.2, -0.15, 0.1],
+        "seeds": 3,
+    }
+)
+GAINS = pd.DataFrame(
+    {
+        "dial": "label noise", "setting": [0.5, 0.0], "row": "Huber", "against": "CE",
+        "gain": [0.2, 0.1], "gain_low": [0.1, 0.0], "gain_high": [0.3, 0.2], "seeds": 3,
+    }
+)  # fmt: skip
+BANDS = pd.DataFrame(
+    {
+        "band": ["head", "mid", "tail"], "labels": [3, 2, 1], "gained": [3, 1, 0], "lost": [0, 1, 1],
+        "gain": [0.2, 0.1, -0.1], "low": [0.1, -0.1, None], "high": [0.3, 0.3, None],
+    }
+)  # fmt: skip
+LABELS = rank_frequency(COUNTS, VOCABULARY).assign(
+    positives=lambda table: table["count"],
+    ap=[0.9, 0.8, 0.5, 0.25, 1.0, None, None],
+    ap_b=[0.8, 0.8, 0.75, 0.5, 0.0, None, None],
+    gain=lambda table: table["ap_b"] - table["ap"],
+    alone=1 / np.maximum(1, sorted(COUNTS, reverse=True)),
+    together=[0.02, 0.03, 0.25, 0.4, 1.0, None, None],
+    alone_length=lambda table: 2 * table["alone"],
+    together_length=lambda table: 2 * table["together"],
+)
+CLUSTERS = pd.DataFrame({"first": [0, 3], "size": [3, 2], "label": [7, 5], "name": ["Car", "Dog"], "videos": [9, 4]})
+CELLS = np.array([[0, 0.5, 0], [0.25, 0, 0], [0, -1.0, 0]])
+TRUTH = pd.DataFrame(
+    {
+        "label_a": [1, 2, 3], "label_b": [4, 5, 6], "a": ["a", "b", "c"], "b": ["d", "e", "f"],
+        "observed": [100, 0, 9], "expected": [20.0, 30.0, 0.001], "surprise": [12.0, -7.7, 2.5],
+    }
+)  # fmt: skip
+GAPS = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
+RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
+
+LIKENESS = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
+
+
+def frames_figure(cluster: Sequence[int] = (0, 1, 0)) -> go.Figure:
+    weights = [0.2, 0.5, 0.3]
+    return figures.frames(weights, cluster, LIKENESS, title="Video", scale="demo world", main_runs=[(1, 2)])
+
+
+CURVE = pd.DataFrame(
+    {"threshold": [0.0, 0.5, 1.0], "precision": [0.1, 0.6, np.nan], "recall": [1.0, 0.6, 0.0], "f1": [0.2, 0.6, 0.0]}
+)
+EXPERTS = pd.DataFrame({"expert": [1, 2, 0], "gate": [0.5, 0.3, 0.2], "answer": [0.8, 0.1, 0.0]})
+PARTNERS = pd.DataFrame({"name": ["Car", "Dog"], "score": [0.9, 0.1], "fixed": [0.02, 0.01], "trained": [0.05, -0.03]})
+SIDES = pd.DataFrame({"name": ["Car", "Dog"], "mean": [0.5, 0.3], "p a": [0.4, 0.3], "p b": [0.6, 0.3]})
+
+EXAMPLES: dict[str, Callable[[], go.Figure]] = {
+    "rank_frequency": lambda: figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
+    "cumulative_share": lambda: figures.cumulative_share(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
+    "precision_by_label": lambda: figures.precision_by_label(
+        LABELS, by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="demo world", chosen=1
+    ),
+    "gain_by_label": lambda: figures.gain_by_label(LABELS, runs=("a", "b"), scale="demo world", chosen=4),
+    "gain_by_band": lambda: figures.gain_by_band(BANDS, runs=("a", "b"), scale="demo world"),
+    "noise_strength": lambda: figures.noise_strength(LABELS, scale="demo world", chosen=6),
+    "correlation": lambda: figures.correlation(MATRIX, ["a", "b", "c"], "phi", scale="demo world"),
+    "overview": lambda: figures.overview(CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"),
+    "against_truth": lambda: figures.against_truth(TRUTH, title="Pairs", scale="demo world"),
+    "gap_by_weight": lambda: figures.gap_by_weight(GAPS, here=(0.1, 0.75), base=0.8, scale="demo world"),
+    "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
+    "frames": lambda: frames_figure(),
+    "two_attentions": lambda: figures.two_attentions(
+        [0.2, 0.8], [0.5, 0.5], title="Weights", scale="demo world", name="α = 0"
+    ),
+    "parts": lambda: figures.parts(
+        PREDICTIONS.assign(few=[0.2, 0.8, 0.3]),
+        {"score": "all seconds", "few": "2 seconds"},
+        title="Parts",
+        scale="demo world",
+    ),
+    "left_out": lambda: figures.left_out(
+        [0, 5], [5, 7], [0.1, -0.2], title="Left out", scale="demo world", main_runs=[(1, 3)]
+    ),
+    "excess": lambda: figures.excess(
+        pd.DataFrame({"cluster_excess": [-0.1, 0.3, 0.1], "main_excess": [0.2, 0.4, np.nan]}), scale="demo world"
+    ),
+    "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
+    "learning_curve": lambda: figures.learning_curve(LOG, scale="demo world"),
+    "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
+    "gain": lambda: figures.gain(GAINS, scale="demo world"),
+    "intervals": lambda: figures.intervals(RUNS, scale="demo world"),
+    "seconds": lambda: figures.seconds([0.2, -0.1, 0.4], title="Car", scale="demo world", main_runs=[(0, 1), (2, 3)]),
+    "experts": lambda: figures.experts(
+        EXPERTS.assign(part=EXPERTS["gate"] * EXPERTS["answer"]), title="Car", scale="demo world"
+    ),
+    "partners": lambda: figures.partners(PARTNERS, title="Car", scale="demo world", unit="probability"),
+    "side_by_side": lambda: figures.side_by_side(SIDES, ["a", "b"], title="Video", scale="demo world"),
+    "threshold_curve": lambda: figures.threshold_curve(CURVE, 0.3, title="All labels", scale="demo world"),
+}
+
+
+def subtitle(figure: go.Figure) -> str:
+    return str(figure.layout.title.subtitle.text)
+
+
+def test_every_public_figure_has_an_example() -> None:
+    drawn = {name for name in figures.__all__ if callable(getattr(figures, name))}
+    assert drawn == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
+    figure = EXAMPLES[name]()
+    assert figure.layout.title.text
+    assert subtitle(figure).startswith("demo world")
+    described = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
+    # Of plots one above the other, only the lowest needs to name the axis that they share.
+    shared = {"learning_curve": 1, "frames": 2}.get(name, 0)
+    assert sum(not text for text in described) == shared
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_figure_leaves_the_background_to_the_page(name: str) -> None:
+    layout = EXAMPLES[name]().layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert layout.font.color is None  # set in the template alone, which a page's theme may replace
+    assert layout.template.layout.font.color
+    assert layout.template.layout.paper_bgcolor is None
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label", "overview", "frames"})
+)
+def test_traces_differ_by_more_than_colour(name: str) -> None:
+    figure = EXAMPLES[name]()
+    looks = [
+        trace.marker.pattern.shape if trace.type in ("bar", "histogram") else (trace.marker.symbol, trace.line.dash)
+        for trace in figure.data
+    ]
+    assert len(looks) > 1
+    assert len(set(looks)) == len(looks)
+
+
+def test_rank_frequency_draws_each_label_with_videos_once() -> None:
+    figure = EXAMPLES["rank_frequency"]()
+    points = [
+        (rank, count, *custom)
+        for trace in figure.data
+        for rank, count, custom in zip(trace.x, trace.y, trace.customdata, strict=True)
+    ]
+    assert [point[:5] for point in sorted(points)] == [
+        (1, 90, "name 0", "topic 0", 0),
+        (2, 40, "name 2", "topic 0", 2),
+        (3, 5, "name 1", "topic 1", 1),
+        (4, 3, "name 4", "topic 0", 4),
+        (5, 1, "name 5", "topic 1", 5),
+    ]
+    assert [trace.name for trace in figure.data] == ["head (1 label)", "mid (1 label)", "tail (3 labels)"]
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
+    assert "2 labels without a video not drawn" in subtitle(figure)
+
+
+def points(figure: go.Figure) -> list[tuple[int, float, float]]:
+    """The labels that a figure draws as points: label, x, y."""
+    return sorted(
+        (custom[2], x, y)
+        for trace in figure.data
+        if trace.customdata is not None
+        for x, y, custom in zip(trace.x, trace.y, trace.customdata, strict=True)
+    )
+
+
+def test_cumulative_share_ends_at_all_of_the_labels_given_and_names_the_edges_of_the_bands() -> None:
+    figure = EXAMPLES["cumulative_share"]()
+    total = sum(COUNTS)
+    shares = {0: (1, 90), 1: (3, 135), 2: (2, 130), 4: (4, 138), 5: (5, 139)}
+    assert points(figure) == [(label, rank, pairs / total) for label, (rank, pairs) in shares.items()]
+    assert [line.y0 for line in figure.layout.shapes] == [0.5, 0.9]
+    assert [note.text for note in figure.layout.annotations] == ["head: 50%", "head and mid: 90%"]
+
+
+def test_precision_of_few_videos_is_faint_and_each_topic_has_its_own_symbol() -> None:
+    figure = EXAMPLES["precision_by_label"]()
+    assert points(figure) == [(0, 90, 0.9), (1, 5, 0.5), (2, 40, 0.8), (4, 3, 0.25), (5, 1, 1.0)]
+    dots = [trace for trace in figure.data if trace.customdata is not None]
+    for trace in dots:
+        faint = trace.marker.opacity == 0.25
+        assert all((positives < 5) == faint for *_, positives in trace.customdata)
+    assert len({(trace.name, trace.marker.symbol) for trace in dots}) == len({trace.name for trace in dots}) == 2
+    assert sorted(trace.name for trace in dots if trace.showlegend) == ["topic 0", "topic 1"]
+    (line,) = (trace for trace in figure.data if trace.name == "their median")
+    assert line.y.tolist() == [1.0, 0.25, 0.5, 0.8, 0.9]
+    assert "small and faint: 2 with fewer than 5 videos" in subtitle(figure)
+    symbols = figures.label_precision.SYMBOLS
+    assert len(set(symbols)) == len(symbols) >= 26
+
+
+def test_topic_keeps_its_look_when_others_are_left_out() -> None:
+    some = LABELS[LABELS["vertical"] == "topic 1"]
+    whole, part = (
+        figures.precision_by_label(table, by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="s")
+        for table in (LABELS, some)
+    )
+    looks = [
+        {(trace.marker.symbol, trace.marker.color) for trace in figure.data if trace.name == "topic 1"}
+        for figure in (whole, part)
+    ]
+    assert looks[0] == looks[1]
+    assert "topic 0" not in [trace.name for trace in part.data]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "place"),
+    [("precision_by_label", 1, (5, 0.5)), ("gain_by_label", 4, (3, 0.25)), ("noise_strength", 6, (7, 2.0))],
+)
+def test_ring_lies_around_the_chosen_label(name: str, label: int, place: tuple[float, float]) -> None:
+    (ring,) = (trace for trace in EXAMPLES[name]().data if str(trace.name).startswith("chosen"))
+    assert (ring.name, ring.x[0], ring.y[0]) == (f"chosen: name {label}", *place)
+    assert ring.customdata is None  # a click on it chooses nothing else
+
+
+@pytest.mark.parametrize("chosen", [3, 99, None])
+def test_no_ring_where_the_label_is_not_drawn(chosen: int | None) -> None:
+    figure = figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world", chosen=chosen)
+    assert not [trace for trace in figure.data if str(trace.name).startswith("chosen")]
+
+
+def test_gain_of_a_label_is_drawn_by_its_band() -> None:
+    figure = EXAMPLES["gain_by_label"]()
+    assert points(figure) == [(0, 90, pytest.approx(-0.1)), (1, 5, 0.25), (2, 40, 0), (4, 3, 0.25), (5, 1, -1)]
+    assert [trace.name for trace in figure.data[:3]] == ["head (1 label)", "mid (1 label)", "tail (3 labels)"]
+    assert "above 0 b is better, below a" in subtitle(figure)
+
+
+def test_gain_of_a_band_is_full_where_its_interval_leaves_out_zero() -> None:
+    sure, open_ = EXAMPLES["gain_by_band"]().data
+    assert ([row[0] for row in sure.customdata], sure.marker.symbol) == (["head"], "circle")
+    assert ([row[0] for row in open_.customdata], open_.marker.symbol) == (["mid", "tail"], "circle-open")
+    np.testing.assert_allclose(open_.x - open_.error_x.arrayminus, [-0.1, -0.1])
+    assert open_.error_x.array.tolist() == pytest.approx([0.2, 0])  # one label has no interval
+
+
+def test_noise_is_drawn_as_its_length() -> None:
+    alone, together = EXAMPLES["noise_strength"]().data[:2]
+    assert alone.y.tolist() == [2 / max(1, count) for count in sorted(COUNTS, reverse=True)]
+    assert together.y.tolist() == [0.04, 0.06, 0.5, 0.8, 2.0]
+    assert [row[3] for row in together.customdata] == [0.02, 0.03, 0.25, 0.4, 1.0]
+
+
+def test_rank_frequency_says_nothing_of_hidden_labels_when_there_are_none() -> None:
+    figure = figures.rank_frequency(rank_frequency([3, 1], VOCABULARY[:2]), scale="demo world")
+    assert subtitle(figure) == "demo world"
+
+
+def test_correlation_shows_the_matrix_and_a_click_gives_row_and_column() -> None:
+    heatmap, cells = EXAMPLES["correlation"]().data
+    np.testing.assert_array_equal(heatmap.z, MATRIX)
+    for row in range(3):
+        for column in range(3):
+            index = row * 3 + column
+            assert (cells.y[index], cells.x[index]) == (row, column)
+            assert cells.customdata[index].tolist() == [row, column]
+            assert cells.text[index] == f"{'abc'[row]} → {'abc'[column]}<br>phi {MATRIX[row, column]:.4g}"
+    assert cells.type == "scatter"
+    assert cells.marker.color == "rgba(0,0,0,0)"
+
+
+def test_correlation_puts_the_first_row_on_top_under_its_name() -> None:
+    figure = EXAMPLES["correlation"]()
+    assert list(figure.layout.yaxis.ticktext) == list(figure.layout.xaxis.ticktext) == ["a", "b", "c"]
+    assert list(figure.layout.yaxis.tickvals) == [0, 1, 2]
+    low, high = figure.layout.yaxis.range
+    assert low > high
+
+
+def test_correlation_colours_end_at_the_largest_value_off_the_diagonal() -> None:
+    phi = EXAMPLES["correlation"]().data[0]
+    assert (phi.zmin, phi.zmax) == (-0.5, 0.5)
+    count = figures.correlation([[900, 3], [3, 20]], ["a", "b"], "count", scale="x").data[0]
+    assert (count.zmin, count.zmax) == (0, 3)
+    nothing = figures.correlation([[5.0]], ["a"], "count", scale="x").data[0]
+    assert nothing.zmin < nothing.zmax
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "message"),
+    [((101, 101), 101, "101 labels; expected 1 to 100"), ((0, 0), 0, "0 labels"), ((2, 3), 2, r"expected \[2, 2\]")],
+)
+def test_correlation_refuses_what_does_not_fit(shape: tuple[int, int], names: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        figures.correlation(np.zeros(shape), ["a"] * names, "count", scale="x")
+
+
+def test_correlation_has_colours_on_both_sides_where_a_value_is_below_zero() -> None:
+    change = figures.correlation([[0, -0.2], [0.1, 0]], ["a", "b"], "M_c, change", scale="x").data[0]
+    assert (change.zmin, change.zmax) == (-0.2, 0.2)
+
+
+def decoded(figure: go.Figure) -> np.ndarray:
+    """The image of an overview, [H, W, RGBA]."""
+    content = base64.b64decode(figure.data[0].source.removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
+def test_overview_is_an_image_whose_colour_says_the_sign_and_whose_fullness_the_size() -> None:
+    figure = EXAMPLES["overview"]()
+    pixels = decoded(figure)
+    assert pixels.shape == (3, 3, 4)
+    assert (pixels[..., 3] > 0).tolist() == (CELLS != 0).tolist()
+    assert pixels[0, 1, :3].tolist() == pixels[1, 0, :3].tolist() == [0x4F, 0x9B, 0xD9]
+    assert pixels[2, 1].tolist() == [0xE6, 0x9F, 0x00, 255]
+    assert 0 < pixels[1, 0, 3] < pixels[0, 1, 3] < 255
+    image = figure.data[0]
+    assert (image.x0, image.dx, image.y0, image.dy) == (0.5, 2, 0.5, 2)  # cells of two labels: 0 and 1, 2 and 3, 4
+    assert "2 × 2 labels" in subtitle(figure)
+
+
+def test_overview_frames_its_clusters_and_a_click_names_them() -> None:
+    _, frames, clusters, _ = EXAMPLES["overview"]().data
+    assert frames.x[:5].tolist() == [-0.5, 2.5, 2.5, -0.5, -0.5]
+    assert frames.y[6:11].tolist() == [2.5, 2.5, 4.5, 4.5, 2.5]
+    assert clusters.customdata.tolist() == [[7, "Car", 3], [5, "Dog", 2]]
+    assert clusters.x.tolist() == clusters.y.tolist() == [1, 3.5]
+    figure = EXAMPLES["overview"]()
+    assert list(figure.layout.xaxis.ticktext) == list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
+    assert figure.layout.yaxis.range == (4.5, -0.5)
+
+
+def test_overview_frames_and_names_only_what_can_be_told_apart() -> None:
+    many = pd.DataFrame({"first": range(0, 900, 2), "size": 2, "label": range(450), "name": "x"})
+    many.loc[0, "size"] = 90
+    figure = figures.overview(np.eye(3), "phi", many, num_labels=900, per_cell=300, scale="x")
+    assert len(figure.data[2].x) == 1
+    places = sorted(figure.layout.xaxis.tickvals)
+    assert 1 < len(places) <= 14
+    assert min(np.diff(places)) >= 900 / 40
+
+
+@pytest.mark.parametrize(("measure", "low", "high"), [("count", 0, 3), ("lift", -math.log2(1000), math.log2(1000))])
+def test_overview_shades_counts_and_lifts_by_their_logarithm(measure: str, low: float, high: float) -> None:
+    cells = [[0, 1000.0], [1.0 if measure == "count" else 0.5, 0]]
+    figure = figures.overview(cells, measure, CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
+    assert "log" in figure.data[3].marker.colorbar.title.text
+    assert (figure.data[3].marker.cmin, figure.data[3].marker.cmax) == (pytest.approx(low), pytest.approx(high))
+    assert (decoded(figure)[..., 3] > 0).tolist() == [[False, True], [True, False]]  # a count of 1 is seen too
+
+
+def test_overview_of_nothing_is_empty() -> None:
+    figure = figures.overview(np.zeros((2, 2)), "count", CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
+    assert not decoded(figure)[..., 3].any()
+
+
+def test_truth_is_drawn_against_expectation_and_what_has_no_logarithm_at_an_edge() -> None:
+    figure = EXAMPLES["against_truth"]()
+    line, *kinds = figure.data
+    assert line.x == line.y
+    points = {trace.name: (trace.x.tolist(), trace.y.tolist(), trace.customdata[0][:2].tolist()) for trace in kinds}
+    assert points == {
+        "fewer expected than there are": ([100], [20], [1, 4]),
+        "more expected than there are": ([0.5], [30], [2, 5]),
+        "as chance would have it": ([9], [0.01], [3, 6]),
+    }
+    assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
+    assert "1 pair that no video has drawn at ½" in subtitle(figure)
+    assert "1 of which fewer than 0.01" in subtitle(figure)
+
+
+def test_curve_of_gap_marks_what_is_chosen() -> None:
+    figure = EXAMPLES["gap_by_weight"]()
+    curve, here = figure.data
+    assert (list(curve.x), list(curve.y)) == ([0.0, 0.1], [0.8, 0.7])
+    assert (list(here.x), list(here.y)) == ([0.1], [0.75])
+    assert [shape.y0 for shape in figure.layout.shapes] == [0.8]
+
+
+def test_correlation_takes_a_hundred_labels() -> None:
+    figure = figures.correlation(np.eye(100), [str(i) for i in range(100)], "jaccard", scale="x")
+    assert len(figure.data[1].x) == 10_000
+
+
+def test_attention_draws_the_weights_over_seconds_beside_the_uniform_line() -> None:
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    figure = figures.attention(weights, title="Attention of a", scale="demo world")
+    curve, uniform = figure.data
+    assert curve.x.tolist() == [0, 1, 2, 3]
+    assert curve.y.tolist() == weights.tolist()
+    assert list(uniform.y) == [0.25, 0.25]
+    assert "0.2500" in uniform.name
+    assert "(s)" in figure.layout.xaxis.title.text
+    effective = math.exp(-sum(p * math.log(p) for p in weights))
+    assert subtitle(figure) == f"demo world · weights sum to 1 · {effective:.1f} effective frames of 4"
+    assert len(figure.layout.shapes) == 0
+
+
+def test_attention_shades_the_main_scene_and_says_how_much_lies_on_it() -> None:
+    figure = figures.attention([0.1, 0.2, 0.3, 0.4], title="a", scale="x", main_runs=[(0, 1), (2, 4)])
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(-0.5, 0.5), (1.5, 3.5)]
+    assert [note.text for note in figure.layout.annotations] == ["main", "main"]
+    assert [shape.showlegend for shape in figure.layout.shapes] == [True, False]
+    assert subtitle(figure).endswith("80% of the weight on the main scene (75% of the time)")
+
+
+@pytest.mark.parametrize(("weights", "effective"), [([1.0, 0.0, 0.0], "1.0"), ([1 / 3] * 3, "3.0"), ([1.0], "1.0")])
+def test_attention_counts_effective_frames(weights: list[float], effective: str) -> None:
+    figure = figures.attention(weights, title="a", scale="x")
+    assert f"{effective} effective frames of {len(weights)}" in subtitle(figure)
+
+
+@pytest.mark.parametrize("weights", [[], [0.5, 0.6], [-0.5, 1.5], [np.nan, 1.0], [[1.0]]])
+def test_attention_refuses_what_is_no_distribution(weights: list[float]) -> None:
+    with pytest.raises(UserError, match="sum to 1"):
+        figures.attention(weights, title="a", scale="x")
+
+
+def test_predictions_are_ranked_and_true_labels_marked_by_text_and_pattern() -> None:
+    figure = EXAMPLES["predictions"]()
+    true, other = figure.data
+    assert (true.name, other.name) == ("true label", "not in the ground truth")
+    assert (true.x.tolist(), true.y.tolist(), list(true.text)) == ([0.3, 0.1], [2, 3], ["✓ 0.300", "✓ 0.100"])
+    assert (other.x.tolist(), other.y.tolist(), list(other.text)) == ([0.9], [1], ["0.900"])
+    assert list(figure.layout.yaxis.ticktext) == ["Dog", "✓ Car", "✓ Game"]
+    assert [name for (name,) in true.customdata] == ["Car", "Game"]
+    low, high = figure.layout.yaxis.range
+    assert low > high  # the best on top
+    assert "2 true labels among the best 3" in subtitle(figure)
+
+
+def test_learning_curve_draws_loss_and_gap_where_each_was_measured() -> None:
+    loss, gap = EXAMPLES["learning_curve"]().data
+    assert (loss.x.tolist(), loss.y.tolist()) == ([128, 256, 384, 512], [9.0, 8.0, 7.0, 6.5])
+    assert (gap.x.tolist(), gap.y.tolist()) == ([256, 512], [0.4, 0.5])
+    assert (loss.yaxis, gap.yaxis) == ("y", "y2")
+
+
+def test_intervals_reach_from_low_to_high() -> None:
+    figure = EXAMPLES["intervals"]()
+    (dots,) = figure.data
+    assert dots.x.tolist() == [0.5, 0.6]
+    np.testing.assert_allclose(dots.x + dots.error_x.array, [0.57, 0.63])
+    np.testing.assert_allclose(dots.x - dots.error_x.arrayminus, [0.45, 0.58])
+    assert list(figure.layout.yaxis.ticktext) == ["lstm", "moe"]
+    assert dots.y.tolist() == [0, 1]
+    assert "95 %" in subtitle(figure)
+
+
+def test_predictions_mark_nothing_as_wrong_where_the_truth_is_not_known() -> None:
+    table = pd.DataFrame({"name": ["Dog", "Car"], "score": [0.2, 0.9], "true": pd.array([pd.NA, pd.NA], "boolean")})
+    figure = figures.predictions(table, title="Video", scale="demo world")
+    (bars,) = figure.data
+    assert (bars.name, list(bars.x)) == ("predicted", [0.9, 0.2])
+    assert "true labels not known" in figure.layout.title.subtitle.text
+    assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
+
+
+def test_differences_are_read_by_their_intervals_and_the_baseline_is_left_out() -> None:
+    figure = EXAMPLES["differences"]()
+    assert {trace.name: [row for row, *_ in trace.customdata] for trace in figure.data} == {
+        "better": ["LSTM-M"],
+        "worse": ["CNN"],
+        "no difference that these data can tell": ["Mean"],
+    }
+    for trace in figure.data:
+        ((_, _, low, high),) = trace.customdata
+        np.testing.assert_allclose(trace.x + trace.error_x.array, [high])
+        np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, [low])
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0, 0)]
+    assert list(figure.layout.yaxis.ticktext) == ["LSTM-M", "CNN", "Mean"]
+
+
+def test_differences_name_the_other_row_where_not_all_have_the_same() -> None:
+    table = DIFFERENCES.assign(against=["LSTM", "LSTM", "LSTM", "Sum"])
+    figure = figures.differences(table, title="Pooling", scale="demo world")
+    assert figure.layout.yaxis.ticktext[2] == "Mean<br>− Sum"
+
+
+def test_intervals_of_one_seed_say_that_they_are_over_videos_alone() -> None:
+    for draw, table in ((figures.differences, DIFFERENCES), (figures.gain, GAINS)):
+        titled = {"title": "Pooling"} if draw is figures.differences else {}
+        for seeds, over in ((3, "over videos and seeds"), (1, "over videos alone, of one seed")):
+            assert over in subtitle(draw(table.assign(seeds=seeds), scale="demo world", **titled))
+
+
+def test_gain_is_drawn_in_the_order_of_the_settings_with_a_line_at_zero() -> None:
+    band, line = EXAMPLES["gain"]().data
+    assert (list(line.x), list(line.y)) == ([0.0, 0.5], [0.1, 0.2])
+    assert list(zip(band.x, band.y, strict=True)) == [(0.0, 0.2), (0.5, 0.3), (0.5, 0.1), (0.0, 0.0)]
+    assert [(shape.y0, shape.y1) for shape in EXAMPLES["gain"]().layout.shapes] == [(0, 0)]
+
+
+def test_frames_lie_on_one_time_axis_with_a_lane_and_a_symbol_for_each_cluster() -> None:
+    figure = frames_figure()
+    weights, _, largest, other, cosine = figure.data
+    assert (list(weights.y), list(weights.customdata)) == ([0.2, 0.5, 0.3], [0, 1, 2])
+    assert "markers" in weights.mode  # a line alone cannot be clicked
+    assert (list(largest.x), list(largest.y), largest.name) == ([0, 2], [1, 1], "cluster 1, the largest (2 s)")
+    assert (list(other.x), list(other.y), other.name) == ([1], [2], "cluster 2 (1 s)")
+    assert largest.marker.symbol != other.marker.symbol
+    np.testing.assert_array_equal(cosine.z, LIKENESS.cosine)
+    assert cosine.zmax == pytest.approx(0.4)  # not the 1s of the diagonal
+    assert [axis.range for axis in figure.select_xaxes()] == [(-0.5, 2.5)] * 3
+    assert "50% of the weight on the main scene (33% of the time)" in subtitle(figure).replace("<br>", " ")
+    with pytest.raises(UserError, match="clusters of 2 frames"):
+        frames_figure((0, 1))
+
+
+def test_frames_with_more_clusters_than_colours_have_symbols_of_their_own() -> None:
+    even = np.full(8, 1 / 8)
+    alike = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # nothing but the diagonal's 1s
+    lanes = figures.frames(even, range(8), alike, title="a", scale="x").data[2:-1]
+    assert len({lane.marker.symbol for lane in lanes}) == len(lanes) == 8
+
+
+def test_two_attentions_say_how_many_frames_take_part() -> None:
+    assert "effective frames 1.6 → 2.0" in subtitle(EXAMPLES["two_attentions"]())
+
+
+def test_parts_have_a_row_a_label_and_tick_the_true_ones() -> None:
+    figure = EXAMPLES["parts"]()
+    assert list(figure.layout.yaxis.ticktext) == ["✓ Car", "Dog", "✓ Game"]
+    assert [list(dots.x) for dots in figure.data] == [[0.3, 0.9, 0.1], [0.2, 0.8, 0.3]]
+    unknown = PREDICTIONS.assign(true=pd.array([pd.NA] * 3, dtype="boolean"))
+    figure = figures.parts(unknown, {"score": "all"}, title="a", scale="x")
+    assert "not known" in subtitle(figure)
+    assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog", "Game"]
+
+
+def test_left_out_bars_cover_their_seconds() -> None:
+    loss, gain = EXAMPLES["left_out"]().data
+    assert (list(loss.x), list(loss.width), list(loss.y)) == ([2.0], [5], [0.1])
+    assert (list(gain.x), list(gain.width), list(gain.y)) == ([5.5], [2], [-0.2])
+    assert list(gain.customdata[0]) == [5, 6]
+    shaded = EXAMPLES["left_out"]().layout.shapes
+    assert [(shape.x0, shape.x1) for shape in shaded] == [(0.5, 2.5)]
+
+
+def test_excess_draws_the_main_scene_only_where_it_is_known() -> None:
+    figure = EXAMPLES["excess"]()
+    assert [trace.name for trace in figure.data] == ["the largest cluster", "the true main scene"]
+    assert "3 videos" in subtitle(figure)
+    assert "mean on the largest cluster 0.100" in subtitle(figure).replace("<br>", " ")
+    assert "mean on the true main scene 0.300" in subtitle(figure).replace("<br>", " ")
+    assert {round(shape.x0, 6) for shape in figure.layout.shapes} == {0.1, 0.3, 0}
+
+
+def test_predictions_give_the_label_of_a_bar_and_draw_the_threshold() -> None:
+    figure = figures.predictions(PREDICTIONS.assign(label=[7, 8, 9]), title="a", scale="demo world", threshold=0.25)
+    assert [bar.customdata.tolist() for bar in figure.data] == [[["Car", 7], ["Game", 9]], [["Dog", 8]]]
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.25, 0.25)]
+
+
+def test_seconds_are_told_apart_by_their_side_and_the_main_scene_is_shaded() -> None:
+    figure = EXAMPLES["seconds"]()
+    speaks, against = figure.data
+    assert (speaks.x.tolist(), speaks.y.tolist()) == ([0, 2], [0.2, 0.4])
+    assert (against.x.tolist(), against.y.tolist()) == ([1], [-0.1])
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(-0.5, 0.5), (1.5, 2.5)]
+    assert "strongest at second 2 of 3" in subtitle(figure)
+
+
+def test_experts_are_named_and_their_parts_summed() -> None:
+    figure = EXAMPLES["experts"]()
+    gates, answers = figure.data
+    assert list(gates.x) == list(answers.x) == ["expert 1", "expert 2", "always no"]
+    assert (list(gates.y), list(answers.y)) == ([0.5, 0.3, 0.2], [0.8, 0.1, 0.0])
+    assert subtitle(figure).endswith("0.430")
+
+
+def test_partners_are_drawn_in_order_by_what_each_matrix_adds() -> None:
+    figure = EXAMPLES["partners"]()
+    fixed, trained = figure.data
+    assert (fixed.x.tolist(), trained.x.tolist()) == ([0.02, 0.01], [0.05, -0.03])
+    assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
+    low, high = figure.layout.yaxis.range
+    assert low > high
+    assert "probability" in figure.layout.xaxis.title.text
+
+
+def test_runs_side_by_side_have_a_symbol_each() -> None:
+    dots = EXAMPLES["side_by_side"]().data
+    assert [(trace.name, trace.x.tolist()) for trace in dots] == [
+        ("a", [0.4, 0.3]), ("b", [0.6, 0.3]), ("mean of all", [0.5, 0.3]),
+    ]  # fmt: skip
+    six = SIDES.assign(**{f"p {n}": 0.1 for n in range(7)})
+    looks = {trace.marker.symbol for trace in figures.side_by_side(six, list("012345"), title="v", scale="x").data}
+    assert len(looks) == 7
+    with pytest.raises(UserError, match="7 runs; expected at most 6"):
+        figures.side_by_side(six, list("0123456"), title="v", scale="x")
+
+
+def test_threshold_curve_marks_the_threshold_and_names_the_best() -> None:
+    figure = EXAMPLES["threshold_curve"]()
+    assert {line.name: list(line.y)[:2] for line in figure.data} == {
+        "precision": [0.1, 0.6], "recall": [1.0, 0.6], "F1": [0.2, 0.6],
+    }  # fmt: skip
+    assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.3, 0.3)]
+    assert subtitle(figure) == "demo world · best F1 0.600 at 0.50"
+    nothing = CURVE.assign(precision=np.nan, recall=np.nan, f1=np.nan)
+    assert subtitle(figures.threshold_curve(nothing, 0.3, title="a", scale="x")) == "x"

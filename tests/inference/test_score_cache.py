@@ -1,0 +1,223 @@
+"""Kept scores of a run, and what they answer, against slow references."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.sparse import csr_array
+
+from yt8m_core.analysis.label_mixing import average_of, mixtures
+from yt8m_core.analysis.thresholds import (
+    THRESHOLDS,
+    expected_together,
+    label_precision,
+    threshold_counts,
+    true_ranks,
+    video_difficulty,
+)
+from yt8m_core.errors import UserError
+from yt8m_core.inference import score_cache as module
+from yt8m_core.inference.evaluation import open_data_of
+from yt8m_core.inference.prediction import predict_video
+from yt8m_core.inference.score_cache import Scored, chosen_videos, gap_of, scored_of
+from yt8m_core.labels.statistics import label_matrix
+from yt8m_core.metrics.top_k import global_average_precision
+from yt8m_core.models.label_processing.correlation import Correlation
+from yt8m_core.runs.run import Run
+
+
+def scored(probabilities: np.ndarray, truth: np.ndarray) -> Scored:
+    p = np.asarray(probabilities, np.float32)
+    return Scored("a", np.arange(len(p)), len(p), p, p, csr_array(truth.astype(np.int32)))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Scored, np.ndarray]:
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 5)))
+    # Few values, so that scores tie and stand exactly at a threshold.
+    p = draw(arrays.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.07, 0.29, 0.5, 0.57, 0.995, 1.0])))
+    truth = draw(arrays.arrays(np.bool_, shape))
+    return scored(p, truth), truth
+
+
+@pytest.fixture
+def run(demo_home: Path) -> Run:
+    return Run.open(demo_home / "runs" / "smoke-mean-mlp")
+
+
+class TestScored:
+    def test_run_without_its_weights_is_told(self, run: Run, tmp_path: Path) -> None:
+        videos = open_data_of(run, run.experiment.data.validation)
+        with pytest.raises(UserError, match="has no trained weights"):
+            scored_of(replace(run, path=tmp_path), videos)
+
+    def test_scores_are_those_of_the_model_and_are_found_again(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("YT8M_HOME", str(tmp_path))
+        videos = open_data_of(run, run.experiment.data.validation)
+        told: list[tuple[int, int]] = []
+        first = scored_of(run, videos, progress=lambda what, done, total, note="": told.append((done, total)))
+        assert told[-1] == (32, 32)
+        assert not first.sampled
+        model = run.load_model()
+        for video in (0, 7, 31):
+            expected = predict_video(model, videos.frames(video)).probabilities
+            row = first.row(video)
+            assert row is not None
+            np.testing.assert_allclose(first.probabilities[row], expected, rtol=1e-4, atol=1e-6)
+            assert first.truth[[row]].indices.tolist() == videos.labels(video).tolist()
+        assert gap_of(first.probabilities, first.truth) == pytest.approx(run.metrics["validation"]["gap"], abs=1e-9)
+        assert first.classified.shape == first.probabilities.shape
+        monkeypatch.setattr(Run, "load_model", lambda self: pytest.fail("computed again"))
+        assert np.array_equal(scored_of(run, videos).probabilities, first.probabilities)
+
+    def test_damaged_or_unfinished_file_is_made_again(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("YT8M_HOME", str(tmp_path))
+        videos = open_data_of(run, run.experiment.data.validation)
+        before = np.array(scored_of(run, videos).probabilities)
+        (file,) = (tmp_path / "scored").iterdir()
+        file.write_bytes(file.read_bytes()[:1000])
+        assert np.array_equal(scored_of(run, videos).probabilities, before)
+
+    def test_large_data_are_sampled_always_alike_and_the_oldest_files_go(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("YT8M_HOME", str(tmp_path))
+        monkeypatch.setattr(module, "CELLS", run.facts.num_classes * 10)
+        monkeypatch.setattr(module, "KEPT", run.facts.num_classes * 10 * 4 + 1000)
+        for split in (run.experiment.data.train, run.experiment.data.validation):
+            videos = open_data_of(run, split)
+            sample = scored_of(run, videos)
+            assert sample.sampled
+            assert sample.videos.tolist() == sorted(set(sample.videos.tolist()))
+            assert len(sample.videos) == 10
+            assert len(list((tmp_path / "scored").iterdir())) == 1
+            left_out = next(video for video in range(len(videos)) if video not in sample.videos)
+            assert sample.row(left_out) is None
+            assert sample.row(int(sample.videos[3])) == 3
+            np.testing.assert_array_equal(scored_of(run, videos).videos, sample.videos)
+
+    def test_videos_without_labels_are_left_out(self) -> None:
+        labelled = np.array([False, True, True, False, True])
+        assert chosen_videos(labelled, 9).tolist() == [1, 2, 4]
+        assert set(chosen_videos(labelled, 2).tolist()) < {1, 2, 4}
+
+    @given(cases())
+    def test_gap_is_that_of_a_dense_truth(self, case: tuple[Scored, np.ndarray]) -> None:
+        some, truth = case
+        if truth.any():
+            expected = global_average_precision(some.probabilities, truth)
+            assert gap_of(some.probabilities, some.truth) == pytest.approx(expected, abs=1e-12)
+
+
+class TestDiagnosis:
+    @given(cases())
+    def test_precision_of_a_label_is_its_expected_value_over_all_orders_of_ties(
+        self, case: tuple[Scored, np.ndarray]
+    ) -> None:
+        some, truth = case
+        table = label_precision(some)
+        for label in range(truth.shape[1]):
+            p, true = some.probabilities[:, label], truth[:, label]
+            assert table["positives"][label] == true.sum()
+            if not true.any():
+                assert np.isnan(table["ap"][label])
+                continue
+            # A video a column's entry: one label of one list, which is GAP@1 of videos with that label alone.
+            expected = global_average_precision(p[:, None], true[:, None], k=1)
+            assert table["ap"][label] == pytest.approx(expected, abs=1e-12)
+
+    @given(cases())
+    def test_ranks_and_difficulty_are_those_of_a_sorted_list(self, case: tuple[Scored, np.ndarray]) -> None:
+        some, truth = case
+        ranks, videos = true_ranks(some), video_difficulty(some)
+        assert len(ranks) == truth.sum()
+        for row, (p, true) in enumerate(zip(some.probabilities, truth, strict=True)):
+            order = sorted(range(len(p)), key=lambda label: (-p[label], label))
+            places = [place for place, label in enumerate(order, 1) if true[label]]
+            mine = ranks[ranks["row"] == row].set_index("label")["rank"].to_dict()
+            assert mine == {label: order.index(label) + 1 for label in np.flatnonzero(true)}
+            if not places:
+                assert np.isnan(videos["ap"][row])
+                continue
+            assert videos["worst_rank"][row] == places[-1]
+            assert videos["labels"][row] == len(places)
+            assert videos["ap"][row] == pytest.approx(np.mean([n / place for n, place in enumerate(places, 1)]))
+
+    @given(cases(), st.sampled_from(THRESHOLDS.tolist()))
+    def test_counts_at_a_threshold(self, case: tuple[Scored, np.ndarray], threshold: float) -> None:
+        some, truth = case
+        counts = threshold_counts(some)
+        above = some.probabilities >= np.float32(threshold)
+        for label, columns in ((None, slice(None)), (0, slice(0, 1))):
+            at = counts.at(threshold, label)
+            hits = int((above & truth)[:, columns].sum())
+            predicted, positives = int(above[:, columns].sum()), int(truth[:, columns].sum())
+            assert (at.predicted, at.hits, at.positives) == (predicted, hits, positives)
+            np.testing.assert_allclose(at.precision, hits / predicted if predicted else np.nan)
+            np.testing.assert_allclose(at.recall, hits / positives if positives else np.nan)
+            if predicted and positives and hits:
+                assert at.f1 == pytest.approx(2 / (1 / at.precision + 1 / at.recall))
+        assert counts.curve()["predicted"].is_monotonic_decreasing
+
+    def test_expected_pairs(self) -> None:
+        p = np.random.default_rng(0).random((9, 4))
+        together = expected_together(scored(p, p > 0.5), np.array([2, 0]))
+        for i, a in enumerate((2, 0)):
+            for j, b in enumerate((2, 0)):
+                expected = sum(p[v, a] * (p[v, b] if a != b else 1) for v in range(9))
+                assert together[i, j] == pytest.approx(expected, rel=1e-5)
+
+
+class TestWhatIf:
+    @pytest.mark.parametrize("weights", [(1.0, 0.0, 0.0), (1.0, 0.1, 0.0), (0.9, 0.1, 0.3)])
+    def test_other_weights_come_to_what_the_slot_computes(self, weights: tuple[float, float, float]) -> None:
+        from yt8m_core.models.outputs import Scores
+
+        random = np.random.default_rng(1)
+        truth = random.random((40, 30)) < 0.1
+        some = scored(random.random((40, 30)), truth)
+        offsets = np.append(0, truth.sum(axis=1).cumsum())
+        labels = label_matrix(np.nonzero(truth)[1], offsets, 30)
+        alpha, beta, gamma = weights
+        slot = Correlation(30, alpha=alpha, beta=beta, gamma=gamma)
+        slot.observe(labels)
+        every = Correlation(30, beta=1)
+        every.observe(labels)
+        assert every.fixed is not None
+        trained = np.eye(30, dtype=np.float32)
+        if slot.trained is not None:
+            slot.trained.data = torch.from_numpy(trained)
+        what_if = mixtures(some, every.fixed.numpy(), trained)
+        p = torch.from_numpy(some.probabilities)
+        with torch.no_grad():
+            expected = slot(Scores.from_logits(torch.logit(p.double(), 1e-9).float(), p)).p.numpy()
+        np.testing.assert_allclose(what_if.scores(*weights), expected, atol=1e-5)
+        assert what_if.gap(*weights) == pytest.approx(gap_of(what_if.scores(*weights), some.truth))
+
+    def test_average_and_how_alike_its_members_are(self) -> None:
+        random = np.random.default_rng(2)
+        truth = random.random((50, 25)) < 0.1
+        one, other = (scored(random.random((50, 25)), truth) for _ in range(2))
+        answer = average_of({"one": one, "other": other}, [3, 1])
+        mean = 0.75 * one.probabilities + 0.25 * other.probabilities
+        assert answer.gap == pytest.approx(gap_of(mean, one.truth), abs=1e-6)
+        assert answer.members["gap"].tolist() == [gap_of(part.probabilities, one.truth) for part in (one, other)]
+        assert answer.pairs[["member_a", "member_b"]].to_numpy().tolist() == [["one", "other"]]
+        assert answer.videos == 50
+        assert average_of({"one": one}).gap == pytest.approx(answer.members["gap"][0])
+
+    def test_members_that_do_not_fit_are_told(self) -> None:
+        one = scored(np.full((2, 3), 0.5), np.eye(2, 3))
+        with pytest.raises(UserError, match="other videos or labels of run 'b'"):
+            average_of({"a": one, "b": scored(np.full((2, 4), 0.5), np.eye(2, 4))})
+        with pytest.raises(UserError, match="no member"):
+            average_of({})

@@ -1,0 +1,179 @@
+"""What the poolings owe to the paper beyond their equations: priors, equalities, and known numbers."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.support.slot_cases import LABELS, B, C, D, T, cases, make
+from yt8m_core.errors import UserError
+from yt8m_core.labels.statistics import label_matrix
+from yt8m_core.models.normalization import mask_of
+from yt8m_core.models.registry import build
+
+MASK = mask_of(torch.tensor([T, 4, 1]), T)
+
+
+def pooled(name: str, frames: Tensor, **options: object) -> Tensor:
+    method = build("pooling", name, options, in_features=D, num_classes=C).double().eval()
+    vector: Tensor = method(frames, MASK).vector
+    return vector
+
+
+@pytest.fixture
+def frames() -> Tensor:
+    torch.manual_seed(2)
+    return nn.functional.normalize(torch.randn(B, T, D, dtype=torch.float64), dim=-1) * MASK[..., None]
+
+
+@cases("pooling")
+def test_pooling_says_beforehand_whether_it_attends(slot: str, name: str, chosen: dict[str, object]) -> None:
+    method = make(slot, name, chosen)
+    attention = method(torch.randn(B, T, D, dtype=torch.float64), MASK).attention
+    assert getattr(method, "attends", False) == (attention is not None)
+
+
+def test_what_the_authors_rows_measured_are_sums(frames: Tensor) -> None:
+    total = frames.sum(dim=1)
+    unit = nn.functional.normalize(total, dim=-1)
+    torch.testing.assert_close(pooled("position_encoding", frames, variant="authors"), unit)
+    torch.testing.assert_close(pooled("adaptive_noise", frames), unit)
+    torch.testing.assert_close(pooled("sum", frames), unit)
+    torch.testing.assert_close(pooled("indirect_clustering", frames, variant="authors", post="l2"), unit)
+    normed = nn.functional.layer_norm(total, (D,), eps=1e-12).relu()
+    torch.testing.assert_close(pooled("indirect_clustering", frames, variant="authors"), normed)
+    torch.testing.assert_close(pooled("sum", frames, post="ln_relu"), normed)
+    assert not torch.allclose(pooled("position_encoding", frames), unit)
+
+
+def test_corners_of_the_position_encoding_of_300_frames() -> None:
+    width, times = 1152, 300
+    method = build("pooling", "position_encoding", {"post": "none"}, in_features=width, num_classes=C)
+
+    def weight(t: int, j: int) -> float:
+        frames = torch.zeros(1, times, width)
+        frames[0, t, j] = 1
+        return float(method(frames, torch.ones(1, times, dtype=torch.bool)).vector[0, j])
+
+    # SPEC 2.3 counts from 0, where the corners are 1, .001, .003 and .996; from 1 they differ by at most .0042.
+    corners = [weight(t, j) for t in (0, -1) for j in (0, -1)]
+    assert corners == pytest.approx([1, 0.001, 0.003, 0.996], abs=0.005)
+    assert weight(10, 575) == pytest.approx(0.5) == weight(200, 575)
+
+
+NOISE_LABELS = torch.tensor([[1, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.float64)
+
+
+def noisy(frames: Tensor, pooling: str) -> tuple[Tensor, list[float]]:
+    """What adaptive noise of strength 2 makes of the frames with seed 3, and γ of each video by a loop."""
+    chosen = {"scale": 2.0, "pooling": pooling}
+    method = build("pooling", "adaptive_noise", chosen, in_features=D, num_classes=C).double().train()
+    method.observe(LABELS)
+    torch.manual_seed(3)
+    vectors = method(frames, MASK, NOISE_LABELS).vector
+    torch.manual_seed(3)
+    counts = [sum(LABELS.toarray()[:, c]) for c in range(C)]
+    own = [[c for c in range(C) if labels[c]] for labels in NOISE_LABELS]
+    return vectors, [2 * float(np.mean([1 / counts[c] for c in labels])) if labels else 0 for labels in own]
+
+
+@pytest.mark.parametrize("inner", ["sum(post='none')", "sum", "mean"])
+def test_noise_of_a_sum_given_z_is_that_of_a_loop(frames: Tensor, inner: str) -> None:
+    vectors, gammas = noisy(frames, inner)
+    Z = torch.randn(B, D, dtype=torch.float64).numpy()
+    for b, (n, gamma) in enumerate(zip([T, 4, 1], gammas, strict=True)):
+        # n frames of γZ_t add up to γ√n Z in distribution.
+        expected = sum(frames[b, t].numpy() for t in range(n)) + gamma * n**0.5 * Z[b]
+        if inner == "sum":
+            expected = expected / np.linalg.norm(expected)
+        np.testing.assert_allclose(vectors[b], expected / n if inner == "mean" else expected, rtol=1e-5)
+
+
+def test_noise_given_z_is_that_of_a_loop(frames: Tensor) -> None:
+    """Before a pooling that is no sum, where each frame has its own Z."""
+    vectors, gammas = noisy(frames, "position_encoding(post='none')")
+    Z = torch.randn(B, T, D, dtype=torch.float64)
+    inner = build("pooling", "position_encoding", {"post": "none"}, in_features=D).double()
+    for b, (n, gamma) in enumerate(zip([T, 4, 1], gammas, strict=True)):
+        its_frames = torch.stack([frames[b, t] + gamma * Z[b, t] for t in range(n)])[None]
+        expected = inner(its_frames, torch.ones(1, n, dtype=torch.bool)).vector[0]
+        np.testing.assert_allclose(vectors[b], expected, rtol=1e-5)
+
+
+def test_gamma_of_the_papers_rarest_and_commonest_label() -> None:
+    labels = label_matrix([0] * 101 + [1] * 800, np.arange(902), 3)
+    counted = build("pooling", "adaptive_noise", {}, in_features=D, num_classes=3)
+    counted.observe(labels)
+    assert counted.gamma(torch.eye(3)).tolist() == pytest.approx([1 / 101, 1 / 800, 1])  # never seen: as if once
+    assert counted.gamma(torch.tensor([[1.0, 1.0, 0.0]])).item() == pytest.approx((1 / 101 + 1 / 800) / 2)
+    relative = build("pooling", "adaptive_noise", {"gamma_norm": "max"}, in_features=D, num_classes=2)
+    relative.observe(label_matrix([0] * 101 + [1] * 800, np.arange(902), 2))
+    assert relative.gamma(torch.eye(2)).tolist() == pytest.approx([1, 101 / 800])
+
+
+def test_noise_needs_labels_to_train_and_leaves_the_inner_attention_alone(frames: Tensor) -> None:
+    chosen = {"pooling": "indirect_clustering(scale=2.0)"}
+    method = build("pooling", "adaptive_noise", chosen, in_features=D, num_classes=C).double()
+    with pytest.raises(UserError, match="no labels"):
+        method.train()(frames, MASK)
+    inner = build("pooling", "indirect_clustering", {"scale": 2.0}, in_features=D).double()
+    assert torch.equal(method.eval()(frames, MASK).attention, inner(frames, MASK).attention)
+
+
+@pytest.mark.parametrize("inner", ["sum(post='none')", "indirect_clustering(variant='authors', post='none')"])
+def test_noise_is_drawn_anew_for_each_video_and_frame(inner: str) -> None:
+    """Alike whether as one Z a video or, before a pooling that is not known to be a sum, as one a frame."""
+    method = build("pooling", "adaptive_noise", {"pooling": inner}, in_features=D, num_classes=C)
+    method.observe(LABELS)
+    frames, labels = torch.zeros(200, T, D), torch.eye(C)[[1] * 200]
+    vectors = method.train()(frames, mask_of(torch.full([200], 4), T), labels).vector
+    # The sum of 4 frames' independent noise of strength 1/3, none from the padding.
+    assert vectors.std().item() == pytest.approx(4**0.5 / LABELS.toarray()[:, 1].sum(), rel=0.1)
+
+
+def test_largest_cluster_is_the_longer_of_two_scenes() -> None:
+    random = torch.Generator().manual_seed(0)
+    scenes = torch.randn(2, 16, generator=random)
+    frames = scenes[[0] * 8 + [1] * 20 + [0] * 4] + 0.05 * torch.randn(32, 16, generator=random)
+    method = build("pooling", "largest_cluster", {"clusters": 2}, in_features=16)
+    vector, attention = method(frames[None], torch.ones(1, 32, dtype=torch.bool))
+    assert attention[0].gt(0).nonzero()[:, 0].tolist() == list(range(8, 28))
+    torch.testing.assert_close(vector[0], frames[8:28].mean(dim=0))
+
+
+@pytest.mark.parametrize(("channels", "parameters"), [(64, 368_704), (256, 1_474_816), (1024, 5_899_264)])
+def test_cnn_of_table_1_has_the_papers_size(channels: int, parameters: int) -> None:
+    with torch.device("meta"):
+        method = build("pooling", "cnn", {"channels": channels}, in_features=1152)
+    assert sum(weight.numel() for weight in method.parameters()) == parameters
+
+
+@cases("pooling")
+def test_pooling_without_weights_gives_its_summary_to_whoever_asks(
+    slot: str, name: str, chosen: dict[str, object]
+) -> None:
+    """And pools from it as from the frames; whoever has weights before the frames are summed up has none."""
+    method, frames = make(slot, name, chosen), torch.randn(B, T, D, dtype=torch.float64)
+    if not getattr(method, "pools_once", False):
+        assert list(method.parameters()) or (name, "pooling" in chosen) == ("adaptive_noise", True)
+        return
+    lengths = torch.tensor([T, 4, 1])
+    summaries = method.summarise(frames, MASK).vector
+    assert summaries.shape == (B, method.summary_features)
+    assert torch.equal(method.finish(summaries, lengths), method(frames, MASK).vector)
+    for weight in method.parameters():
+        nn.init.normal_(weight)
+    assert torch.equal(method.summarise(frames, MASK).vector, summaries)
+    assert not summaries.requires_grad
+
+
+def test_summaries_in_the_same_words_are_the_same(frames: Tensor) -> None:
+    found: dict[str, Tensor] = {}
+    for _, name, chosen in cases("pooling").args[1]:
+        method = make("pooling", name, chosen)
+        if getattr(method, "pools_once", False):
+            summary = method.summarise(frames, MASK).vector
+            torch.testing.assert_close(found.setdefault(method.summary, summary), summary)
+    del found["largest_cluster(clusters=1, iterations=10)"]  # which is the mean
+    assert len(found) >= 7
+    assert all(not torch.allclose(a, b) for a in found.values() for b in found.values() if a is not b)

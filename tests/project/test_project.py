@@ -1,0 +1,119 @@
+"""The project's promises about itself: who imports whom, where packages come from, what the README says."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "yt8m_core").rglob("*.py"))
+SLOTS = ("pooling", "classification", "label_processing", "losses")
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_core_knows_neither_app_nor_notebooks_and_each_heavy_library_has_its_home() -> None:
+    assert len(SOURCES) > 20
+    homes = {
+        "plotly": {"figures"},
+        "lightning_fabric": {"training"},
+        "tyro": {"cli"},
+        "requests": {"http.py"},
+    }
+    for file in SOURCES:
+        for name in imports(file):
+            top = name.split(".")[0]
+            assert top not in ("app", "nb", "streamlit", "benchmarks", "tests"), f"{file} imports {name}"
+            assert homes.get(top, {file.name}) & set(file.parts), f"{file} imports {name}"
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_slot_folders_know_neither_data_nor_training_nor_each_other(slot: str) -> None:
+    forbidden = (
+        "data",
+        "training",
+        "models.classifier",
+        "models.registry",
+        *(f"models.{other}" for other in SLOTS if other != slot),
+    )
+    for file in (ROOT / "yt8m_core" / "models" / slot).glob("*.py"):
+        for name in imports(file):
+            assert not name.startswith(tuple(f"yt8m_core.{part}" for part in forbidden)), f"{file} imports {name}"
+
+
+def test_app_starts_without_fabric() -> None:
+    code = (
+        "import sys, yt8m_core.demo.runs, yt8m_core.inference.prediction; sys.exit('lightning_fabric' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_conda_environment_installs_what_pyproject_names() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python=")]
+    assert pip[0] == "-c constraints.txt"
+    extras = re.fullmatch(r"-e \.\[(.*)\]", pip[1])
+    assert extras
+    assert set(extras[1].split(",")) == set(project["optional-dependencies"]) - {"bench"}
+    assert tuple(map(int, python.removeprefix("python=").split("."))) >= (3, 11)
+
+
+def test_every_package_that_pyproject_names_is_pinned_within_its_bounds() -> None:
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    assert pinned["torch"] == "2.13.0"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name: wanted for name, wanted in project["optional-dependencies"].items() if name != "bench"}
+    for text in chain(project["dependencies"], *extras.values()):
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
+
+
+def test_readme_names_only_files_and_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
+        assert (ROOT / target).exists(), f"README links to {target}"
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`make ([a-z]+)`", readme):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README names make {target}"
+    from yt8m_core.cli import main as cli
+
+    for command in re.findall(r"^(?:\.venv/bin/)?yt8m ([a-z]+)", readme, re.MULTILINE):
+        assert hasattr(cli, command), f"README names yt8m {command}"
+
+
+def test_gallery_shows_every_page_of_the_app() -> None:
+    import main
+
+    shown = re.findall(r'<img src="docs/gallery/([a-z_]+)\.png"', (ROOT / "README.md").read_text())
+    assert shown == [about["url_path"] for about in main.PAGES]
+    pictures = {picture.stem for picture in (ROOT / "docs" / "gallery").glob("*.png")}
+    assert pictures in (set(), set(shown))  # `make gallery` takes all, or none was taken yet
+
+
+def test_make_help_lists_every_target() -> None:
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert {line.split()[0] for line in printed.splitlines()} == {
+        "help", "app", "test", "lint", "notebooks", "results", "lab", "bench", "gallery", "audit", "clean",
+    }  # fmt: skip

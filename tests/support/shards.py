@@ -1,0 +1,244 @@
+"""Records and shards for the tests: regular ones, and by a wire encoder of its own every other valid shape of them."""
+
+import struct
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.tfrecord.records import example, sequence_example
+from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.workspace import workspace
+
+FRAME_STREAMS = (("x", 7), ("y", 200))  # on both sides of 128, where the frame header becomes longer
+SMALL = Schema("frame", FRAME_STREAMS)
+
+
+def crc32c_bit_by_bit(data: bytes) -> int:
+    """The definition, a bit at a time: polynomial 0x1EDC6F41, reflected."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def masked(data: bytes) -> bytes:
+    crc = crc32c_bit_by_bit(data)
+    rotated = crc >> 15 | (crc & 0x7FFF) << 17
+    return struct.pack("<I", (rotated + 0xA282EAD8) % 2**32)
+
+
+def framed(*payloads: bytes) -> bytes:
+    """A whole shard."""
+    parts = []
+    for payload in payloads:
+        length = struct.pack("<Q", len(payload))
+        parts += [length, masked(length), payload, masked(payload)]
+    return b"".join(parts)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a record says, however it is encoded: frames uint8 [T, dim] by stream, or vectors float32 [dim]."""
+
+    id: str = "abcd"
+    labels: tuple[int, ...] | None = (3, 7)
+    streams: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    id_key: str = "id"
+
+    @property
+    def schema(self) -> Schema:
+        frame_level = all(values.ndim == 2 for values in self.streams.values())
+        return Schema("frame" if frame_level else "video", tuple((k, v.shape[-1]) for k, v in self.streams.items()))
+
+    @property
+    def expected_labels(self) -> list[int] | None:
+        return sorted(set(self.labels)) if self.labels else None
+
+    @property
+    def expected_frames(self) -> NDArray[Any]:
+        columns = [np.atleast_2d(values) for values in self.streams.values()]
+        return np.hstack([column[: min(map(len, columns))] for column in columns])
+
+    def regular(self) -> bytes:
+        """As the real records are."""
+        context: dict[str, Any] = {self.id_key: self.id.encode()}
+        if self.labels is not None:
+            context["labels"] = self.labels
+        if self.schema.level == "frame":
+            return sequence_example(context, self.streams)
+        return example(context | dict(self.streams))
+
+
+def frames(length: int, dim: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng([length, dim, seed]).integers(0, 256, (length, dim), dtype=np.uint8)
+
+
+def small(id: str = "abcd", labels: Sequence[int] | None = (3, 7), *, x: int = 4, y: int | None = None) -> Content:
+    """A frame-level video with the streams FRAME_STREAMS, of ``x`` and ``y`` frames."""
+    seed = sum(id.encode())
+    streams = {"x": frames(x, 7, seed), "y": frames(x if y is None else y, 200, seed)}
+    return Content(id, None if labels is None else tuple(labels), streams)
+
+
+def vector(id: str = "abcd", labels: Sequence[int] | None = (3, 7)) -> Content:
+    """A video-level record as YouTube-8M has them."""
+    random = np.random.default_rng(sum(id.encode()))
+    streams = {
+        name: random.normal(size=dim).astype(np.float32) for name, dim in (("mean_rgb", 1024), ("mean_audio", 128))
+    }
+    return Content(id, None if labels is None else tuple(labels), streams)
+
+
+def write(path: Path, *records: Content | bytes) -> Path:
+    """A shard of these records, with this file's own framing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(framed(*(r if isinstance(r, bytes) else r.regular() for r in records)))
+    return path
+
+
+def three_shards(folder: Path) -> Path:
+    """Shards a, b, c of 4, 5 and 6 videos; some without labels, frames of every length, the last of another shape."""
+    for shard, letter in enumerate("abc"):
+        videos = [small(f"{letter}{i}", None if i == 1 else (i, i + 5), x=i + 1) for i in range(3 + shard)]
+        irregular = Encoder(["labels one by one"]).encode(replace(videos[0], id=f"{letter}-odd"))
+        write(folder / f"{letter}.tfrecord", *videos, irregular)
+    return folder
+
+
+def indexed(data: Path, **options: Any) -> Index:
+    return open_index(data, streams=FRAME_STREAMS, **options)
+
+
+def stored() -> list[Path]:
+    """All that lies in the workspace's index folder."""
+    return list((workspace() / "index").glob("*"))
+
+
+# Everything that protobuf allows and real records do not do.
+QUIRKS = (
+    "value before key",
+    "feature lists before context",
+    "unknown fields",
+    "keys twice",  # the last one counts
+    "another kind first",  # of a Feature's three, the last one counts
+    "messages in two parts",  # are merged
+    "long varints",
+    "labels one by one",
+    "labels in two chunks",
+    "floats one by one",
+    "floats in two chunks",
+)
+
+
+def varint(value: int, more: int = 0) -> bytes:
+    """``more`` bytes longer than need be."""
+    value &= 2**64 - 1
+    digits = [value & 0x7F]
+    while value := value >> 7:
+        digits.append(value & 0x7F)
+    digits += [0] * more
+    return bytes([digit | 0x80 for digit in digits[:-1]] + digits[-1:])
+
+
+class Encoder:
+    """The protobuf wire format of an (Sequence)Example, with the given quirks."""
+
+    def __init__(self, quirks: Collection[str] = ()) -> None:
+        assert set(quirks) <= set(QUIRKS)
+        self.quirks = quirks
+
+    def number(self, value: int) -> bytes:
+        return varint(value, more=2 if "long varints" in self.quirks and value < 2**40 else 0)
+
+    def sub(self, number: int, content: bytes) -> bytes:
+        """A length-delimited field."""
+        return varint(number << 3 | 2) + self.number(len(content)) + content
+
+    def message(self, fields: Iterable[bytes]) -> bytes:
+        inside = b"".join(fields)
+        if "unknown fields" not in self.quirks:
+            return inside
+        before = varint(15 << 3) + varint(5) + varint(14 << 3 | 2) + b"\x03\x0a\x01\x00"
+        group = varint(13 << 3 | 3) + varint(1 << 3) + b"\x01" + varint(13 << 3 | 4)
+        return before + inside + group + varint(12 << 3 | 5) + b"abcd" + varint(11 << 3 | 1) + b"abcdefgh"
+
+    def entries(self, values: Mapping[str, bytes], decoy: bytes) -> list[bytes]:
+        """A map's entries."""
+        pairs = list(values.items())
+        if "keys twice" in self.quirks:
+            pairs = [(key, decoy) for key in values] + pairs
+        made = []
+        for key, value in pairs:
+            fields = [self.sub(1, key.encode()), self.sub(2, value)]
+            # no unknown fields here: upb, unlike other protobufs, then takes the whole entry for unknown
+            made.append(self.sub(1, b"".join(reversed(fields) if "value before key" in self.quirks else fields)))
+        return made
+
+    def feature(self, kind: int, values: Iterable[bytes]) -> bytes:
+        """A Feature whose bytes (1), float (2) or int64 (3) list has these fields."""
+        lists = [self.sub(kind, self.message(values))]
+        if "another kind first" in self.quirks:
+            lists.insert(0, self.sub(kind % 3 + 1, b""))
+        return self.message(lists)
+
+    def bytes_feature(self, value: bytes) -> bytes:
+        return self.feature(1, [self.sub(1, value)])
+
+    def int64_feature(self, values: Sequence[int]) -> bytes:
+        if "labels one by one" in self.quirks:
+            return self.feature(3, [varint(1 << 3) + self.number(value) for value in values])
+        half = len(values) // 2 if "labels in two chunks" in self.quirks else 0
+        chunks = [values[:half], values[half:]] if half else [values]
+        return self.feature(3, [self.sub(1, b"".join(map(self.number, chunk))) for chunk in chunks])
+
+    def float_feature(self, values: NDArray[np.float32]) -> bytes:
+        if "floats one by one" in self.quirks:
+            return self.feature(2, [varint(1 << 3 | 5) + value.tobytes() for value in values])
+        half = len(values) // 2 if "floats in two chunks" in self.quirks else 0
+        chunks = [values[:half], values[half:]] if half else [values]
+        return self.feature(2, [self.sub(1, chunk.astype("<f4").tobytes()) for chunk in chunks])
+
+    def field(self, number: int, entries: Sequence[bytes]) -> bytes:
+        """The context (1) or the feature lists (2)."""
+        half = len(entries) // 2 if "messages in two parts" in self.quirks else 0
+        return b"".join(self.sub(number, self.message(part)) for part in (entries[:half], entries[half:]) if part)
+
+    def encode(self, content: Content, order: int = 0) -> bytes:
+        """The record; its context entries in one of their orders."""
+        context = {content.id_key: self.bytes_feature(content.id.encode())}
+        if content.labels is not None:
+            context["labels"] = self.int64_feature(content.labels)
+        lists = {}
+        for name, values in content.streams.items():
+            if values.ndim == 1:
+                context[name] = self.float_feature(values)
+            else:
+                lists[name] = self.message(self.sub(1, self.bytes_feature(frame.tobytes())) for frame in values)
+        shuffled = [list(context.items())[i] for i in np.random.default_rng(order).permutation(len(context))]
+        fields = [self.field(1, self.entries(dict(shuffled), decoy=self.int64_feature([9, 2, 4])))]
+        if lists:
+            fields.append(self.field(2, self.entries(lists, decoy=self.sub(1, self.bytes_feature(b"decoy")))))
+        return self.message(reversed(fields) if "feature lists before context" in self.quirks else fields)
+
+
+labels = st.none() | st.lists(st.integers(0, 1 << 20) | st.integers(0, 5), max_size=6).map(tuple)
+texts = st.text(min_size=1, max_size=11)
+
+
+@st.composite
+def contents(draw: st.DrawFn) -> Content:
+    """Any usable record of small streams, frame level or video level."""
+    draw_seed = st.integers(0, 99)
+    content = small(x=draw(st.integers(1, 4)), y=draw(st.integers(1, 4)))
+    if draw(st.booleans()):
+        means = {name: frames(1, dim, draw(draw_seed))[0].astype(np.float32) - 99.5 for name, dim in FRAME_STREAMS}
+        content = Content(streams=means)
+    return replace(content, id=draw(texts), labels=draw(labels), id_key=draw(st.sampled_from(("id", "video_id"))))

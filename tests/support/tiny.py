@@ -1,0 +1,43 @@
+"""A data set of a few narrow videos, whose labels can be learnt from their frames; and an experiment on it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from yt8m_core.data.tfrecord.records import FeatureValue, sequence_example, write_shard
+from yt8m_core.experiment import Data, Experiment, Slot, Training
+
+STREAMS = (("rgb", 24), ("audio", 8))
+CLASSES = 6
+
+
+def write_tiny(folder: Path, videos: int, *, seed: int, labelled: bool = True, shards: int = 2) -> Path:
+    """Shards of videos with 1 to 12 frames around one of six prototypes: label c, and c - 1 too where c is odd."""
+    random = np.random.default_rng(seed)
+    looks = np.random.default_rng(0).integers(0, 256, (CLASSES, 32))
+    payloads = []
+    for number in range(videos):
+        label = int(random.integers(CLASSES))
+        frames = looks[label] + random.normal(0, 60, (random.integers(1, 13), 32))
+        frames = np.clip(frames, 0, 255).astype(np.uint8)
+        context: dict[str, FeatureValue] = {"id": f"{seed:02d}{number:04d}".encode()}
+        if labelled:
+            context["labels"] = [label - 1, label] if label % 2 else [label]
+        payloads.append(sequence_example(context, {"rgb": frames[:, :24], "audio": frames[:, 24:]}))
+    for shard in range(shards):
+        write_shard(folder / f"{folder.name}{shard}.tfrecord", payloads[shard::shards])
+    return folder
+
+
+def tiny_experiment(root: Path, **changes: object) -> Experiment:
+    """A quick experiment on 120 + 40 tiny videos below ``root``, written there if they are not."""
+    if not (root / "train").is_dir():
+        write_tiny(root / "train", 120, seed=1)
+        write_tiny(root / "validation", 40, seed=2)
+    settings: dict[str, object] = {
+        "data": Data(str(root / "train"), str(root / "validation"), streams=STREAMS),
+        "pooling": Slot("mean"),
+        "classification": Slot("moe"),
+        "training": Training(epochs=2, batch_size=16, learning_rate=0.02),
+    }
+    return Experiment(**(settings | changes))  # type: ignore[arg-type]

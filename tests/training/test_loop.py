@@ -1,0 +1,345 @@
+import dataclasses
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import yt8m_core.training.loop as training_module
+import yt8m_core.training.step as learner_module
+from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
+from yt8m_core.data.tfrecord.records import sequence_example, write_shard
+from yt8m_core.data.vocabulary import unnamed, write_vocabulary
+from yt8m_core.errors import UserError
+from yt8m_core.experiment import Data, Slot, Training
+from yt8m_core.models.registry import build
+from yt8m_core.runs.run import Run
+from yt8m_core.training.loop import train
+from yt8m_core.training.step import clip, learning_rate
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+def test_run_is_complete_and_has_learnt_when_training_ends(root: Path, tmp_path: Path) -> None:
+    experiment = tiny_experiment(root, training=Training(epochs=8, batch_size=16, learning_rate=0.02))
+    run = train(experiment, tmp_path / "run")
+    assert run.finished
+    assert run.experiment == experiment
+    assert run.facts.num_classes == CLASSES
+    assert (run.facts.train_videos, run.facts.validation_videos, run.facts.scale) == (120, 40, "sample")
+    # The most frequent labels for everyone come to about 0.4.
+    metrics = run.metrics["validation"]
+    assert metrics["gap"] > 0.9
+    assert metrics["gap_low"] <= metrics["gap"] <= metrics["gap_high"]
+    log = run.log
+    assert log["gap"].notna().sum() == 8
+    losses = log["loss"].dropna()
+    assert losses.iloc[-1] < losses.iloc[0] / 2
+    assert list(run.predictions["id"]) == [f"02{n:04d}" for shard in range(2) for n in range(shard, 40, 2)]
+    assert {file.name for file in run.path.iterdir()} == {
+        "config.json", "log.csv", "metrics.json", "model.safetensors", "predictions.parquet", "tensorboard",
+        "vocabulary.csv",
+    }  # fmt: skip
+
+
+# All that a training changes beside the model's weights, and all that is random while it runs.
+EVERYTHING = {
+    "pooling": "adaptive_noise(scale=5.0, pooling='lstm(width=8, layer_norm=True, dropout=0.5)')",
+    "label_processing": "correlation(beta=0.05, gamma=0.05)",
+    "loss": "center(weight=0.1)",
+    "training": "Training(epochs=2, batch_size=16, learning_rate=0.02, ema=0.9, accumulate=2)",
+}
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "changes"),
+    [(4, {}), (8, {}), (11, {}), (11, EVERYTHING)],  # within an epoch (8 steps each), at its end, in the second
+    ids=["first-epoch", "its-end", "second-epoch", "second-epoch-of-everything"],
+)
+def test_weights_and_log_are_the_same_when_killed_and_resumed(
+    root: Path, tmp_path: Path, stop_at: int, changes: dict[str, str]
+) -> None:
+    settings = ", ".join(f"{name}={text if name == 'training' else f'Slot.parse({text!r})'}"
+                         for name, text in changes.items())  # fmt: skip
+    setup = f"""
+import os, signal, sys
+from pathlib import Path
+import yt8m_core.training.loop as training
+from tests.support.tiny import tiny_experiment
+from yt8m_core.experiment import Slot, Training
+training.LOG_STEPS, training.CHECKPOINT_STEPS = 1, 3
+seen = 0
+def progress(what, done, total, note=""):
+    global seen
+    seen += what.startswith("epoch")
+    if seen == {stop_at} and len(sys.argv) > 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+training.train(tiny_experiment(Path({str(root)!r}), {settings}), Path(sys.argv[1]), progress=progress)
+"""
+
+    def run(folder: Path, *arguments: str) -> int:
+        repository = Path(__file__).parents[2]
+        return subprocess.run([sys.executable, "-c", setup, str(folder), *arguments], cwd=repository).returncode
+
+    tiny_experiment(root)
+    assert run(tmp_path / "straight") == 0
+    assert run(tmp_path / "killed", "kill") == -9
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    assert run(tmp_path / "killed") == 0
+    straight, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("straight", "killed"))
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "straight" / "log.csv").read_text()
+
+
+def test_finished_run_is_returned_untouched_when_trained_again(root: Path, tmp_path: Path) -> None:
+    run = train(tiny_experiment(root), tmp_path / "run")
+    before = {file.name: file.stat().st_mtime_ns for file in run.path.iterdir()}
+    train(tiny_experiment(root), tmp_path / "run")
+    assert {file.name: file.stat().st_mtime_ns for file in run.path.iterdir()} == before
+
+
+def test_folder_of_another_experiment_is_refused_and_kept(root: Path, tmp_path: Path) -> None:
+    run = train(tiny_experiment(root), tmp_path / "run")
+    weights = (run.path / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match=r"another experiment.*Choose another run folder"):
+        train(tiny_experiment(root, seed=1), tmp_path / "run")
+    assert (run.path / "model.safetensors").read_bytes() == weights
+
+
+def test_seed_alone_decides_the_weights(root: Path, tmp_path: Path) -> None:
+    runs = [train(tiny_experiment(root, seed=seed), tmp_path / name) for name, seed in (("a", 5), ("b", 5), ("c", 6))]
+    weights = [(run.path / "model.safetensors").read_bytes() for run in runs]
+    assert weights[0] == weights[1]
+    assert weights[0] != weights[2]
+
+
+def test_training_stops_by_name_and_keeps_the_checkpoint_when_the_loss_is_not_finite(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks = build("loss", "center", {}, num_classes=CLASSES, embedding_features=32)
+    forward, steps = breaks.forward, 0
+
+    def breaks_in_the_second_epoch(*arguments: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        nonlocal steps
+        steps += 1
+        loss, parts = forward(*arguments)
+        if steps < 10:
+            return loss, parts
+        return loss * float("nan"), {**parts, "center_distance": parts["center_distance"] * float("inf")}
+
+    breaks.forward = breaks_in_the_second_epoch
+    monkeypatch.setattr(training_module, "build", lambda *args, **facts: breaks)
+    fault = r"epoch 2 of 2, step 2 of 8 \(its 16 videos: '01\d+', '01\d+', '01\d+', …\): the center distance is inf"
+    with pytest.raises(UserError, match=fault):
+        train(tiny_experiment(root), tmp_path / "run")
+    kept = load_file(tmp_path / "run" / "checkpoint.safetensors")
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("label_processing", "said"),
+    [
+        ("correlation(alpha=-1.0)", ", 100.0% of the scores clamped"),  # below 0, in both parts of a batch
+        ("correlation(alpha=0.5)", ""),
+        ("correlation(alpha=-1.0, space='logit')", ""),
+        ("identity", ""),
+    ],
+)
+def test_progress_tells_how_many_scores_are_clamped(
+    root: Path, tmp_path: Path, label_processing: str, said: str
+) -> None:
+    notes = []
+    experiment = tiny_experiment(
+        root, label_processing=Slot.parse(label_processing), training=Training(epochs=1, batch_size=16, accumulate=2)
+    )
+    train(experiment, tmp_path / "run", progress=lambda what, done, total, note="": notes.append((what, note)))
+    (told,) = [note for what, note in notes if what.startswith("epoch")]
+    assert re.fullmatch(rf"loss [\d.]+{re.escape(said)}", told)
+
+
+def test_damaged_checkpoint_is_named_when_resuming(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(tiny_experiment(root), folder)
+    (folder / "metrics.json").unlink()
+    (folder / "checkpoint.safetensors").write_bytes(b"\xff" * 40)
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors: a checkpoint that cannot be read"):
+        train(tiny_experiment(root), folder)
+
+
+def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_decay(root: Path, tmp_path: Path) -> None:
+    seen: list[torch.optim.Adam] = []
+    norms: list[float] = []
+
+    class Spy(torch.optim.Adam):
+        def step(self, closure: None = None) -> None:  # type: ignore[override]
+            norms.extend(float(p.grad.norm()) for group in self.param_groups for p in group["params"])
+            super().step()
+
+    def spying(*arguments: object) -> torch.optim.Adam:
+        seen.append(adam(*arguments))
+        seen[-1].__class__ = Spy
+        return seen[-1]
+
+    adam = learner_module.adam
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learner_module, "adam", spying)
+        train(tiny_experiment(root, training=Training(epochs=1, clip_norm=0.05)), tmp_path / "run")
+    assert max(norms) == pytest.approx(0.05, rel=1e-3)
+    assert sum(norm > 0.049 for norm in norms) > 1  # by itself: all tensors together would share one 0.05
+    decayed, others = seen[0].param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (1e-8, 0)
+    assert {p.ndim for p in decayed["params"]} == {2}
+    assert {p.ndim for p in others["params"]} == {1}
+    assert (decayed["betas"], decayed["eps"]) == ((0.9, 0.999), 1e-8)
+
+
+def test_learning_rate_falls_in_21_stairs_over_the_papers_run() -> None:
+    examples = 5 * 6_308_488
+    stairs = {learning_rate(Training(), seen) for seen in range(0, examples, 1000)}
+    assert len(stairs) == 22
+    assert max(stairs) == 6e-4
+    assert min(stairs) == pytest.approx(2.04e-4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("slot", "value", "message"),
+    [
+        ("pooling", Slot("men"), "unknown pooling 'men'.*Did you mean 'mean'"),
+        ("classification", Slot("moe", {"expert": 2}), "'expert'.*Did you mean 'experts'"),
+        ("loss", Slot("crossentropy"), "Did you mean 'cross_entropy'"),
+        ("normalisation", "joynt", "joint"),
+    ],
+)
+def test_training_names_the_nearest_method_and_leaves_no_folder_when_it_is_unknown(
+    root: Path, tmp_path: Path, slot: str, value: object, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        train(tiny_experiment(root, **{slot: value}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: Path) -> None:
+    tiny_experiment(root)
+    unlabelled = write_tiny(tmp_path / "test", 5, seed=3, labelled=False)
+    both = Data(str(unlabelled), str(root / "validation"), streams=STREAMS)
+    with pytest.raises(UserError, match=r"test0\.tfrecord, record 0: video '030000' has no labels"):
+        train(tiny_experiment(root, data=both), tmp_path / "run")
+
+    both = Data(str(root / "train"), str(unlabelled), streams=STREAMS)
+    with pytest.raises(UserError, match=r"test: no video has labels"):
+        train(tiny_experiment(root, data=both), tmp_path / "run")
+
+    write_vocabulary(tmp_path / "three.csv", unnamed(3))
+    small = Data(str(root / "train"), str(root / "validation"), str(tmp_path / "three.csv"), STREAMS)
+    with pytest.raises(UserError, match=r"record \d+, context 'labels': found label \d.*expected 0 to 2"):
+        train(tiny_experiment(root, data=small), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_loss_of_the_first_step_is_that_of_the_untrained_model(root: Path, tmp_path: Path) -> None:
+    """A zero logit is p = 1/3 for each of the MoE's classes: two experts at 1/2, one dummy (SPEC 3.2)."""
+    experiment = tiny_experiment(root, training=Training(epochs=1, batch_size=120, learning_rate=0.0))
+    run = train(dataclasses.replace(experiment, classification=Slot("moe")), tmp_path / "run")
+    labels = np.mean([len(row) for row in run.predictions["true_labels"]])
+    expected = labels * np.log(3) + (CLASSES - labels) * np.log(1.5)
+    assert run.log["loss"].iloc[0] == pytest.approx(expected, rel=0.2)
+
+
+def test_classes_are_those_of_all_videos_when_there_is_no_vocabulary(root: Path, tmp_path: Path) -> None:
+    frames = {"rgb": np.zeros((1, 24), np.uint8), "audio": np.zeros((1, 8), np.uint8)}
+    for name, label in (("train", 2), ("validation", 7)):
+        payload = sequence_example({"id": b"x", "labels": [label]}, frames)
+        write_shard(tmp_path / name / "a.tfrecord", [payload])
+    data = Data(str(tmp_path / "train"), str(tmp_path / "validation"), streams=STREAMS)
+    run = train(tiny_experiment(root, data=data), tmp_path / "run")
+    assert run.facts.num_classes == 8
+
+
+def test_run_is_not_gone_on_with_when_its_data_have_changed(tmp_path: Path) -> None:
+    experiment = tiny_experiment(tmp_path)
+    run = train(experiment, tmp_path / "run")
+    (run.path / "metrics.json").unlink()
+    write_tiny(tmp_path / "train", 100, seed=1)
+    with pytest.raises(UserError, match=r"other data than when the run was begun"):
+        train(experiment, tmp_path / "run")
+
+
+def test_center_loss_moves_what_stands_before_the_embedding(root: Path, tmp_path: Path) -> None:
+    """After a pooling without weights there is nothing, unless the mixture of experts has a layer for it."""
+
+    def weights(name: str, classification: str, loss: str) -> dict[str, torch.Tensor]:
+        experiment = tiny_experiment(root, classification=Slot.parse(classification), loss=Slot.parse(loss))
+        return load_file(train(experiment, tmp_path / name).path / "model.safetensors")
+
+    plain, centred = (weights(f"plain-{loss[:5]}", "moe", loss) for loss in ("cross_entropy", "center(weight=1.0)"))
+    assert all(torch.equal(plain[name], centred[name]) for name in plain)
+    deep, pulled = (
+        weights(f"deep-{loss[:5]}", "moe(embedding=8)", loss) for loss in ("cross_entropy", "center(weight=1.0)")
+    )
+    assert not torch.equal(deep["classification.embed.0.weight"], pulled["classification.embed.0.weight"])
+
+
+def test_correlation_of_expert_logits_is_trained_within_the_mixture(root: Path, tmp_path: Path) -> None:
+    slot = Slot("correlation", {"variant": "authors", "gamma": 0.1})
+    training = Training(epochs=8, batch_size=16, learning_rate=0.02)
+    run = train(tiny_experiment(root, label_processing=slot, training=training), tmp_path / "run")
+    assert run.metrics["validation"]["gap"] > 0.9
+    fresh = tiny_experiment(root, label_processing=slot, training=replace(training, learning_rate=1e-9))
+    start = load_file(train(fresh, tmp_path / "fresh").path / "model.safetensors")["label_processing.trained"]
+    assert not torch.allclose(load_file(run.path / "model.safetensors")["label_processing.trained"], start, atol=1e-3)
+    with pytest.raises(UserError, match="expected a mixture of experts"):
+        train(tiny_experiment(root, label_processing=slot, classification=Slot("logistic")), tmp_path / "refused")
+
+
+@pytest.mark.parametrize("pooling", ["indirect_clustering", "lstm(width=8)"])
+def test_compiled_training_gives_the_weights_of_the_plain_one(
+    pooling: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.compiler.reset()
+    compile_model = torch.compile
+    # Inductor takes half a minute; this backend captures and runs the same graphs.
+    monkeypatch.setattr(torch, "compile", lambda model, **how: compile_model(model, **{**how, "backend": "aot_eager"}))
+    runs = []
+    for compiled in (False, True):
+        training = Training(epochs=2, batch_size=16, pool_once="no", compile=compiled, epsilon=1e-2)
+        experiment = tiny_experiment(root, pooling=Slot.parse(pooling), training=training)
+        runs.append(train(experiment, tmp_path / str(compiled)))
+    plain, compiled_weights = (load_file(run.path / "model.safetensors") for run in runs)
+    assert list(plain) == list(compiled_weights)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(compiled_weights[name], tensor, atol=1e-5, rtol=1e-5)
+    assert Run.open(tmp_path / "True").load_model() is not None
+
+
+@pytest.mark.parametrize("size", [0.0, 0.3, 1.0, 7.0, math.inf, math.nan])
+def test_gradient_is_clipped_as_torch_does(size: float) -> None:
+    direction = torch.nn.functional.normalize(torch.randn(50, generator=torch.Generator().manual_seed(0)), dim=0)
+    ours, theirs = (torch.nn.Parameter(torch.zeros(50)) for _ in range(2))
+    for parameter in (ours, theirs):
+        parameter.grad = size * direction
+    norm = clip(ours.grad, 1.0)  # type: ignore[arg-type]
+    torch.testing.assert_close(norm, torch.nn.utils.clip_grad_norm_(theirs, 1.0), equal_nan=True)
+    torch.testing.assert_close(ours.grad, theirs.grad, equal_nan=True)
+
+
+@pytest.mark.parametrize(("setup", "left"), [("learner.for_training_alone()", 0), ("", 2**20)])
+def test_numbers_that_cost_a_cpu_a_hundredfold_are_0_on_all_threads_of_a_training_alone(setup: str, left: int) -> None:
+    code = f"""
+import torch
+from yt8m_core.training import step
+torch.set_num_threads(2)
+{setup}
+print((torch.full((2**20,), 1e-30) * 1e-10).count_nonzero().item())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.split() == [str(left)], done.stderr

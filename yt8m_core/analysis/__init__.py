@@ -1,0 +1,1 @@
+"""Answers about labels and videos, from labels and cached scores; no model runs here."""

@@ -1,0 +1,1 @@
+"""Whether features look like those that a run was trained on."""

@@ -1,0 +1,1 @@
+"""TFRecord files: framing, the contents of a record, and reading through memory maps."""

@@ -1,0 +1,1 @@
+"""Why a model gives a score: attention, occlusion and attribution."""

@@ -1,0 +1,62 @@
+"""Multi-layer perceptron: 3 hidden layers of 4,096, with or without layer normalisation (section 2.3.3, Table 2).
+
+"3 Layer MLP-4096-LN" is the default, "3 Layer MLP-4096" is ``layer_norm=False``. https://arxiv.org/abs/1706.07960
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from yt8m_core.errors import UserError, check_choice
+from yt8m_core.models.classification.logistic import xavier_linear
+from yt8m_core.models.outputs import VARIANTS, Scores
+
+
+class MLP(nn.Module):
+    """Hidden layers FC → LayerNorm → ReLU, or FC → ReLU, then one sigmoid a class.
+
+    A layer norm follows an FC without bias, since it has a shift of its own. The authors' output has no bias either.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        hidden: Sequence[int] = (4096, 4096, 4096),
+        layer_norm: bool = True,
+        variant: str = "paper",
+    ) -> None:
+        """Choose the hidden layers.
+
+        Args:
+            in_features: d.
+            num_classes: C.
+            hidden: the width of each hidden layer.
+            layer_norm: whether each hidden layer is normalised before its ReLU.
+            variant: "paper", or "authors" without output biases.
+
+        Raises:
+            UserError: there is no hidden layer, a width is no positive integer, or the variant is unknown.
+        """
+        super().__init__()
+        check_choice("variant", variant, VARIANTS)
+        if not hidden or not all(isinstance(width, int) and width > 0 for width in hidden):
+            raise UserError(
+                str(hidden), where="mlp, option 'hidden'", expected="a list of widths, such as [4096, 4096]"
+            )
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers.append(xavier_linear(in_features, width, bias=not layer_norm))
+            if layer_norm:
+                layers.append(nn.LayerNorm(width, eps=1e-12))  # TensorFlow's eps
+            layers.append(nn.ReLU())
+            in_features = width
+        self.embedding_features = in_features
+        self.hidden = nn.Sequential(*layers)
+        self.output = xavier_linear(in_features, num_classes, bias=variant == "paper")
+
+    def forward(self, vector: Tensor) -> Scores:
+        """Vector [B, d] → scores [B, C]; the embedding is the last hidden layer [B, hidden[-1]]."""
+        embedding = self.hidden(vector)
+        return Scores.from_logits(self.output(embedding), embedding)

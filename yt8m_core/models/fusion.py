@@ -1,0 +1,82 @@
+"""Between features and pooling: how the streams of a frame, rgb and audio, become one vector (section 2.1).
+
+The paper tests compact bilinear pooling of the two and turns it down for their concatenation.
+https://arxiv.org/abs/1706.07960
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from yt8m_core.errors import UserError
+from yt8m_core.models.normalization import l2_normalise
+from yt8m_core.models.outputs import at_least_float32
+
+SEED = 1706_07960  # of the sketches' random numbers, so that every process and every run has the same
+
+
+class Concat(nn.Module):
+    """I_t = [rgb, audio]: frames come with their streams side by side, so there is nothing to do."""
+
+    def __init__(self, streams: Sequence[tuple[str, int]]) -> None:
+        super().__init__()
+        self.out_features = sum(width for _, width in streams)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Frames [B, T, D] → the same frames."""
+        return frames
+
+
+class CompactBilinear(nn.Module):
+    """I_t = l2(sketch(rgb) ∗ sketch(audio)): all products of an rgb with an audio feature, added up in few buckets.
+
+    The circular convolution ∗ of two count sketches is the count sketch of the outer product, and a product after a
+    Fourier transform (https://arxiv.org/abs/1511.06062, algorithm 2; https://arxiv.org/abs/1606.01847, section 3.1).
+    There a signed square root comes before the L2 norm; the paper's authors leave it out. A frame in which one stream
+    is all 0 becomes 0.
+    """
+
+    buckets: Tensor
+    signs: Tensor
+
+    def __init__(self, streams: Sequence[tuple[str, int]], *, width: int = 2048) -> None:
+        """Draw a bucket and a sign for each feature; they are not learned, but saved with the weights.
+
+        Args:
+            streams: name and width of each of two streams.
+            width: how many buckets.
+
+        Raises:
+            UserError: there are not exactly two streams, or there is no bucket.
+        """
+        super().__init__()
+        if len(streams) != 2:
+            found = f"{len(streams)} ({', '.join(name for name, _ in streams)})"
+            raise UserError(found, where="compact_bilinear, streams", expected="two", advice="Use concat.")
+        if width < 1:
+            raise UserError(str(width), where="compact_bilinear, option 'width'", expected="1 or more")
+        self.widths = [features for _, features in streams]
+        self.out_features = width
+        D, random = sum(self.widths), torch.Generator("cpu").manual_seed(SEED)
+        self.register_buffer("buckets", torch.randint(width, (D,), generator=random, device="cpu"))
+        self.register_buffer("signs", torch.randint(2, (D,), generator=random, device="cpu") * 2.0 - 1)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Frames [B, T, D] and mask [B, T] → unit frames [B, T, width], 0 where there is padding."""
+        with torch.autocast(frames.device.type, enabled=False):  # there are no transforms of bfloat16
+            frames = at_least_float32(frames)
+            both = zip(*(torch.split(x, self.widths, dim=-1) for x in (frames, self.buckets, self.signs)), strict=True)
+            rgb, audio = (torch.fft.rfft(count_sketch(x, h, s, self.out_features)) for x, h, s in both)
+            fused = l2_normalise(torch.fft.irfft(rgb * audio, n=self.out_features))  # [B, T, width]
+            return fused.masked_fill(~mask[..., None], 0.0)
+
+
+def count_sketch(vectors: Tensor, buckets: Tensor, signs: Tensor, width: int) -> Tensor:
+    """Each feature with its sign, added to its bucket: [..., D] → [..., width]. Inner products stay, on average.
+
+    >>> count_sketch(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([2, 0, 2]), torch.tensor([1.0, -1.0, 1.0]), width=3)
+    tensor([-2.,  0.,  5.])
+    """
+    signed = vectors * signs
+    return signed.new_zeros(*signed.shape[:-1], width).index_add(-1, buckets, signed)

@@ -1,0 +1,64 @@
+"""Gated NetVLAD: what a video's frames leave over from learned cluster centres, the pooling of the 2017 winner.
+
+Not in the paper, a peer to compare it with. NetVLAD: https://arxiv.org/abs/1511.07247 (equation 4 and section 3.1);
+the projection and the gate: https://arxiv.org/abs/1706.06905 (WILLOW, figure 1 and equation 1).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from yt8m_core.errors import UserError
+from yt8m_core.models.normalization import l2_normalise
+from yt8m_core.models.outputs import Pooled, at_least_float32
+
+
+class NetVLAD(nn.Module):
+    """V_k = Σ_t a_tk (I_t - c_k) with a_t = softmax_k(LN(W_a·I_t)); then x = LN(W·V) and O_g = σ(W_g·x + b_g) ∘ x.
+
+    Each V_k is made a unit vector, so that a cluster that took many frames does not drown the others, and so is all
+    of V. WILLOW has batch normalisation where this has layer normalisation: with it a video's scores would depend on
+    the videos beside it. A plain bias would not do: the logits of unit frames begin near 0, every frame would belong
+    to all clusters alike, and the clusters would hardly part. The gate takes the bias of its equation, since x is
+    already of scale 1. WILLOW also pools rgb and audio by themselves; a pooling here sees one joint frame vector.
+    """
+
+    def __init__(self, in_features: int, *, clusters: int = 64, width: int = 1024, gating: bool = True) -> None:
+        """Choose the size.
+
+        Args:
+            in_features: D.
+            clusters: K; WILLOW's best single model has 256. The projection has K·D·d weights, 75 million by default.
+            width: d, of x and O_g.
+            gating: whether x passes the context gate.
+
+        Raises:
+            UserError: ``clusters`` or ``width`` is less than 1.
+        """
+        super().__init__()
+        for option, value in (("clusters", clusters), ("width", width)):
+            if value < 1:
+                raise UserError(str(value), where=f"netvlad, option '{option}'", expected="1 or more")
+        self.out_features = width
+        self.assign = nn.Linear(in_features, clusters, bias=False)
+        self.assign_norm = nn.LayerNorm(clusters, eps=1e-12)
+        self.centres = nn.Parameter(torch.randn(clusters, in_features) / in_features**0.5)  # as long as unit frames
+        self.project = nn.Linear(clusters * in_features, width, bias=False)
+        # WILLOW's start. nn.Linear's own is 60 times smaller at K·D inputs: a few of Adam's steps would replace it.
+        nn.init.normal_(self.project.weight, std=clusters**-0.5)
+        self.project_norm = nn.LayerNorm(width, eps=1e-12)
+        self.gate = nn.Linear(width, width) if gating else None
+
+    def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
+        """Frames [B, T, D] and mask [B, T] → vector [B, d], without attention: a_t weighs clusters, not frames."""
+        with torch.autocast(frames.device.type, enabled=False):
+            frames = at_least_float32(frames)
+            shares = self.assign_norm(self.assign(frames)).softmax(dim=2)  # [B, T, K]
+            shares = shares * mask[..., None]
+            # Σ_t a_tk I_t - (Σ_t a_tk) c_k: the same without [B, T, K, D] differences.
+            sums = torch.einsum("btk,btd->bkd", shares, frames)
+            residuals = sums - shares.sum(dim=1)[..., None] * self.centres  # [B, K, D]
+            V = l2_normalise(l2_normalise(residuals).flatten(1))  # [B, K·D]
+        x = self.project_norm(at_least_float32(self.project(V)))  # [B, d]
+        if self.gate is not None:
+            x = at_least_float32(self.gate(x)).sigmoid() * x
+        return Pooled(x)

@@ -1,0 +1,134 @@
+"""Name → class for each slot. A new method is one new file and one line here; the tests run over these tables."""
+
+import inspect
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import nn
+
+from yt8m_core.errors import UserError, check_choice
+from yt8m_core.experiment import Slot
+from yt8m_core.models.classification.logistic import Logistic
+from yt8m_core.models.classification.many_to_many import ManyToMany
+from yt8m_core.models.classification.mlp import MLP
+from yt8m_core.models.classification.moe import MixtureOfExperts
+from yt8m_core.models.classification.two_layer_moe import TwoLayerMixtureOfExperts
+from yt8m_core.models.fusion import CompactBilinear, Concat
+from yt8m_core.models.label_processing.context_gating import ContextGating
+from yt8m_core.models.label_processing.correlation import Correlation
+from yt8m_core.models.label_processing.identity import Identity
+from yt8m_core.models.losses.center import Center
+from yt8m_core.models.losses.cross_entropy import CrossEntropy
+from yt8m_core.models.losses.pseudo_huber import PseudoHuber
+from yt8m_core.models.pooling.adaptive_noise import AdaptiveNoise
+from yt8m_core.models.pooling.attention import Attention
+from yt8m_core.models.pooling.cnn import CNN
+from yt8m_core.models.pooling.indirect_clustering import IndirectClustering
+from yt8m_core.models.pooling.largest_cluster import LargestCluster
+from yt8m_core.models.pooling.lstm import LSTMPooling
+from yt8m_core.models.pooling.mean import Mean
+from yt8m_core.models.pooling.netvlad import NetVLAD
+from yt8m_core.models.pooling.position_encoding import PositionEncoding
+from yt8m_core.models.pooling.sum import Sum
+
+MAX_SIZE = (1 << 31) - 1  # of a whole number among the options
+SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
+    "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
+    "pooling": {
+        "mean": Mean,
+        "sum": Sum,
+        "lstm": LSTMPooling,
+        "cnn": CNN,
+        "position_encoding": PositionEncoding,
+        "indirect_clustering": IndirectClustering,
+        "largest_cluster": LargestCluster,
+        "adaptive_noise": AdaptiveNoise,
+        "attention": Attention,
+        "netvlad": NetVLAD,
+    },
+    "classification": {
+        "logistic": Logistic,
+        "moe": MixtureOfExperts,
+        "mlp": MLP,
+        "two_layer_moe": TwoLayerMixtureOfExperts,
+        "many_to_many": ManyToMany,
+    },
+    "label_processing": {"identity": Identity, "correlation": Correlation, "context_gating": ContextGating},
+    "loss": {"cross_entropy": CrossEntropy, "pseudo_huber": PseudoHuber, "center": Center},
+}
+
+
+def options(slot: str, name: str) -> dict[str, Any]:
+    """The options of a method and their defaults (its keyword-only arguments).
+
+    >>> options("classification", "moe")
+    {'experts': 2, 'dummy': True, 'embedding': 0}
+    """
+    return {p.name: p.default for p in _parameters(_method(slot, name)) if p.kind is p.KEYWORD_ONLY}
+
+
+def build(slot: str, name: str, chosen: Mapping[str, Any], **facts: Any) -> nn.Module:
+    """Build a method of a slot from its name and options.
+
+    Args:
+        slot: a key of ``SLOTS``.
+        name: a method of that slot.
+        chosen: options that differ from their defaults. An option that has the slot's own name holds another method
+            of the slot, as text: ``adaptive_noise(pooling="indirect_clustering")``.
+        facts: what the method's place in the line fixes, by name, such as ``in_features``; a method takes those that
+            it has positional parameters for.
+
+    Raises:
+        UserError: with the nearest name, for an unknown method, option, or a value that the method refuses.
+    """
+    method, defaults = _method(slot, name), options(slot, name)
+    where = f"{slot} '{name}'"
+    if not isinstance(chosen, Mapping):
+        raise UserError(repr(chosen), where=f"{where}, options", expected="names with values, such as {}")
+    for option, value in chosen.items():
+        check_choice("option", option, defaults, where=where)
+        if not _fits(value, defaults[option]):
+            expected = f"a value such as {json.dumps(defaults[option])}"
+            raise UserError(repr(value), where=f"{where}, option '{option}'", expected=expected)
+    if slot in defaults:
+        inner = Slot.parse(chosen.get(slot, defaults[slot]))
+        chosen = {**chosen, slot: build(slot, inner.name, inner.options, **facts)}
+    positional = [p.name for p in _parameters(method) if p.kind is p.POSITIONAL_OR_KEYWORD]
+    try:
+        return method(**{fact: facts[fact] for fact in positional}, **chosen)
+    except RuntimeError as error:  # torch's, for sizes that no memory has an address for
+        raise UserError(f"cannot be built ({str(error)[:200]})", where=where) from None
+
+
+def takes_frames(classification: str) -> bool:
+    """Whether a classification takes the frames themselves, so that the line has no pooling (equation 13).
+
+    >>> takes_frames("moe")
+    False
+    """
+    return getattr(_method("classification", classification), "takes_frames", False)
+
+
+def _method(slot: str, name: str) -> type[nn.Module]:
+    check_choice("slot", slot, SLOTS)
+    check_choice(slot, name, SLOTS[slot])
+    return SLOTS[slot][name]
+
+
+def _parameters(method: type[nn.Module]) -> Iterable[inspect.Parameter]:
+    return inspect.signature(method).parameters.values()
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value out of JSON is of the default's kind, so that 'false' is never taken for True."""
+    if default is None:  # the method tells
+        return True
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(
+            not isinstance(one, int) or abs(one) <= MAX_SIZE for one in value
+        )
+    return type(value) is type(default) and (not isinstance(value, int) or abs(value) <= MAX_SIZE)

@@ -1,0 +1,1 @@
+"""The training loop: data splits, optimizer step, checkpoints, log and interruption."""
