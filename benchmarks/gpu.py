@@ -24,7 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.__main__ import machine
 from yt8m_core.data.loader import Batch, Share
-from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.data.schema import Schema
 from yt8m_core.demo.runs import experiments, prepare
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.classifier import VideoClassifier

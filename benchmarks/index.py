@@ -16,7 +16,7 @@ from benchmarks.reader import STREAMS, mapped, synthetic_index
 from yt8m_core.data import index as module
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import COLUMNS, Index, index_shard
-from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.shard import Shard
 
 VIDEOS, SHARDS, CLASSES = 5_700_000, 3844, 4716

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from benchmarks.measure import row, take_turns
 from benchmarks.tensorflow_step import tensorflow_step
 from yt8m_core.data.loader import Batch, Share
-from yt8m_core.experiment import Slot, Training
+from yt8m_core.data.quantization import dequantise
+from yt8m_core.experiment import Training
 from yt8m_core.models.classifier import VideoClassifier
-from yt8m_core.models.normalization import dequantise
 from yt8m_core.models.registry import build
+from yt8m_core.models.slot import Slot
 from yt8m_core.training.step import Learner, for_training_alone
 
 BATCH, CLASSES, FRAMES, STREAMS = 128, 4716, 300, (("rgb", 1024), ("audio", 128))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(lambda name: name not in ("is", "in", "or", "if", "as"))

@@ -3,52 +3,20 @@
 The same JSON is the CLI's input, a run folder's ``config.json`` and a row of a paper table. Defaults are the paper's.
 """
 
-import ast
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
-from yt8m_core.data.tfrecord.scan import MAX_WIDTH
+from yt8m_core.data.schema import MAX_WIDTH
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.models.slot import Slot
 from yt8m_core.storage.atomic import as_text
 from yt8m_core.storage.typed_json import check_number, read_fields
 
 MAX_PATH = 4096  # characters
 MAX_SEED = (1 << 32) - 1  # NumPy's
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A method by its registry name, and the options that differ from its defaults."""
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``name`` or ``name(option=value, …)``; values are Python literals.
-
-        >>> Slot.parse("mlp(hidden=[512, 512], layer_norm=False)")
-        Slot(name='mlp', options={'hidden': [512, 512], 'layer_norm': False})
-
-        Raises UserError for anything else.
-        """
-        try:
-            match ast.parse(text.strip(), mode="eval").body:
-                case ast.Name(name):
-                    return cls(name)
-                case ast.Call(ast.Name(name), [], keywords) if all(keyword.arg for keyword in keywords):
-                    return cls(name, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords})
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            pass
-        raise UserError(f"cannot read '{text}'", expected="name or name(option=value, …), for example moe(experts=16)")
-
-    def __str__(self) -> str:
-        arguments = ", ".join(f"{option}={value!r}" for option, value in self.options.items())
-        return f"{self.name}({arguments})" if arguments else self.name
 
 
 @dataclass(frozen=True)

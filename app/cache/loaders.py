@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.index import find_shards
 from yt8m_core.data.scale import demo_world_of
-from yt8m_core.data.tfrecord.scan import Streams
+from yt8m_core.data.schema import Streams
 from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
 from yt8m_core.demo import world as demo
 from yt8m_core.demo.runs import demo_folder, runs_folder

@@ -20,7 +20,8 @@ from yt8m_core.runs.run import Run
 
 # torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
 if TYPE_CHECKING:
-    from yt8m_core.analysis.label_mixing import EnsembleAnswer, Mixtures
+    from yt8m_core.analysis.ensembling import EnsembleAnswer
+    from yt8m_core.analysis.label_mixing import Mixtures
     from yt8m_core.analysis.learned_correlation import OwnMatrices
     from yt8m_core.analysis.noise_strength import NoiseStrength
     from yt8m_core.analysis.thresholds import ThresholdCounts
@@ -40,26 +41,26 @@ def scored(run: Run, data: DataSet) -> "Scored":
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=BY_CONTENT)
 def label_precision(run: Run, data: DataSet) -> pd.DataFrame:
-    """The average precision of each label, as ``thresholds.label_precision``."""
-    from yt8m_core.analysis import thresholds
+    """The average precision of each label, as ``per_label.label_precision``."""
+    from yt8m_core.analysis import per_label
 
-    return thresholds.label_precision(scored(run, data))
+    return per_label.label_precision(scored(run, data))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
 def true_ranks(run: Run, data: DataSet) -> pd.DataFrame:
-    """Where the true labels stand, as ``thresholds.true_ranks``."""
-    from yt8m_core.analysis import thresholds
+    """Where the true labels stand, as ``per_label.true_ranks``."""
+    from yt8m_core.analysis import per_label
 
-    return thresholds.true_ranks(scored(run, data))
+    return per_label.true_ranks(scored(run, data))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
 def video_difficulty(run: Run, data: DataSet) -> pd.DataFrame:
-    """How hard each video is, as ``thresholds.video_difficulty``."""
-    from yt8m_core.analysis import thresholds
+    """How hard each video is, as ``per_video.video_difficulty``."""
+    from yt8m_core.analysis import per_video
 
-    return thresholds.video_difficulty(scored(run, data))
+    return per_video.video_difficulty(scored(run, data))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Counting at every threshold…", hash_funcs=BY_CONTENT)
@@ -93,7 +94,7 @@ def average(
     runs: tuple[tuple[str, Run], ...], data: DataSet, weights: tuple[float, ...] = (), kind: str = "probability"
 ) -> "EnsembleAnswer":
     """What an average of runs, each with its name, comes to. Raises UserError where they do not fit each other."""
-    from yt8m_core.analysis.label_mixing import average_of
+    from yt8m_core.analysis.ensembling import average_of
 
     return average_of({name: scored(run, data) for name, run in runs}, weights, kind)
 
@@ -180,10 +181,10 @@ def mixture_gap(run: Run, data: DataSet, alpha: float, beta: float, gamma: float
 
 @st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
 def video_list(run: Run, data: DataSet, threshold: float) -> pd.DataFrame:
-    """How each video went at a threshold, as ``thresholds.video_list``."""
-    from yt8m_core.analysis import thresholds
+    """How each video went at a threshold, as ``per_video.video_list``."""
+    from yt8m_core.analysis import per_video
 
-    return thresholds.video_list(scored(run, data), true_ranks(run, data), video_difficulty(run, data), threshold)
+    return per_video.video_list(scored(run, data), true_ranks(run, data), video_difficulty(run, data), threshold)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)

@@ -20,7 +20,8 @@ from yt8m_core.ablation.runner import Ablation, train_missing
 from yt8m_core.ablation.significance import Estimate
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Claim, Row, Table
 from yt8m_core.paper_tables.claims import LITTLE
 from yt8m_core.progress import silent

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from yt8m_core.analysis.outcomes import BEST, VERDICTS, in_order, own_precision, side_by_side, verdicts
-from yt8m_core.analysis.thresholds import threshold_counts, true_ranks, video_difficulty, video_list
+from yt8m_core.analysis.outcomes import BEST, VERDICTS, side_by_side, verdicts
+from yt8m_core.analysis.per_label import true_ranks
+from yt8m_core.analysis.per_video import in_order, own_precision, video_difficulty, video_list
+from yt8m_core.analysis.thresholds import threshold_counts
 from yt8m_core.data.vocabulary import unnamed
 from yt8m_core.errors import UserError
 from yt8m_core.inference.prediction import Prediction

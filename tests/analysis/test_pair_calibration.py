@@ -14,12 +14,12 @@ from scipy.sparse import csr_array
 from yt8m_core.analysis import pair_calibration
 from yt8m_core.analysis.label_mixing import mixtures
 from yt8m_core.analysis.learned_correlation import CHANGE, FIXED, TRAINED, own_matrices, own_weights, weighs
-from yt8m_core.analysis.pair_calibration import against_truth, most_one_sided
+from yt8m_core.analysis.pair_calibration import against_truth
 from yt8m_core.analysis.thresholds import expected_together
-from yt8m_core.experiment import Slot
 from yt8m_core.inference.score_cache import Scored
-from yt8m_core.labels.statistics import cooccurrence, label_matrix, strongest_pairs
+from yt8m_core.labels.statistics import cooccurrence, label_matrix, most_one_sided, strongest_pairs
 from yt8m_core.models.label_processing.correlation import Correlation, correlation_matrix
+from yt8m_core.models.slot import Slot
 
 LABELS = label_matrix([0, 1, 0, 1, 0, 2, 2, 3], [0, 2, 4, 6, 8], num_classes=4)
 

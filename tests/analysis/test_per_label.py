@@ -20,9 +20,9 @@ from yt8m_core.analysis.per_label import (
     nearest_labels,
     precision_by_band,
     surest_without,
+    true_ranks,
     with_gain,
 )
-from yt8m_core.analysis.thresholds import true_ranks
 from yt8m_core.errors import UserError
 from yt8m_core.inference.score_cache import Scored
 from yt8m_core.labels.statistics import cooccurrence, label_matrix

@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests.support.pages import OTHER, Controls, changes, charts, choose, controls, faults, opened, select_last, words
 from yt8m_core.data.dataset import open_videos
-from yt8m_core.experiment import Slot
-from yt8m_core.inference.score_cache import gap_of, scored_of
+from yt8m_core.inference.score_cache import scored_of
 from yt8m_core.labels.statistics import counts, label_matrix
+from yt8m_core.metrics.top_k import gap_of
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run, build_model
 
 pytestmark = pytest.mark.usefixtures("demo_app")

@@ -22,7 +22,7 @@ from tests.support.pages import (
     words,
 )
 from yt8m_core.ablation import results
-from yt8m_core.analysis.label_mixing import average_of
+from yt8m_core.analysis.ensembling import average_of
 from yt8m_core.inference.evaluation import open_data_of
 from yt8m_core.inference.score_cache import scored_of
 from yt8m_core.runs.run import Run

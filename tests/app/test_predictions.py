@@ -32,13 +32,15 @@ from tests.support.pages import (
     select_last,
     words,
 )
-from yt8m_core.analysis.thresholds import threshold_counts, true_ranks, video_difficulty, video_list
+from yt8m_core.analysis.per_label import true_ranks
+from yt8m_core.analysis.per_video import video_difficulty, video_list
+from yt8m_core.analysis.thresholds import threshold_counts
 from yt8m_core.data.dataset import open_videos
+from yt8m_core.data.quantization import dequantise
 from yt8m_core.data.vocabulary import read_vocabulary
-from yt8m_core.experiment import Slot
 from yt8m_core.inference.evaluation import open_data_of
 from yt8m_core.inference.score_cache import Scored, scored_of
-from yt8m_core.models.normalization import dequantise
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 

@@ -15,7 +15,7 @@ from tests.support.tiny import write_tiny
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.feature_check.check import FeatureCheck, check_features, profile_for
 from yt8m_core.data.feature_check.profile import FeatureProfile, built_in_profile, profile_of, values_of
-from yt8m_core.data.tfrecord.scan import KNOWN_STREAMS, Schema
+from yt8m_core.data.schema import KNOWN_STREAMS, Schema
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 

@@ -10,19 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.shards import FRAME_STREAMS, QUIRKS, SMALL, Content, Encoder, contents, frames, small, varint, vector
+from yt8m_core.data.schema import MAX_LABEL, Schema, Streams
 from yt8m_core.data.tfrecord import records
 from yt8m_core.data.tfrecord.records import RecordError
-from yt8m_core.data.tfrecord.scan import (
-    MAX_LABEL,
-    Interpreted,
-    Scanned,
-    Schema,
-    Streams,
-    detect,
-    frame_header,
-    interpret,
-    scan,
-)
+from yt8m_core.data.tfrecord.scan import Interpreted, Scanned, detect, frame_header, interpret, scan
 from yt8m_core.errors import UserError
 
 

@@ -19,12 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yt8m_core.data import upload
+from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.records import example, masked_crc32c, payloads, sequence_example
-from yt8m_core.data.tfrecord.scan import Schema, interpret
+from yt8m_core.data.tfrecord.scan import interpret
 from yt8m_core.data.upload import UploadedVideo, read_upload
 from yt8m_core.data.upload.numpy_files import MAX_EXPANDED
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import dequantise
 
 pytestmark = pytest.mark.filterwarnings("error")
 

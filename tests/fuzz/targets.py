@@ -22,6 +22,7 @@ from tests.data.test_upload_mediapipe import features_pb
 from tests.fuzz.mutate import framed, mutate, mutate_shard
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import open_index
+from yt8m_core.data.schema import MAX_LABEL, Schema
 from yt8m_core.data.tfrecord.records import (
     RecordError,
     SequenceExample,
@@ -30,7 +31,7 @@ from yt8m_core.data.tfrecord.records import (
     sequence_example,
     walk,
 )
-from yt8m_core.data.tfrecord.scan import MAX_LABEL, Schema, interpret, scan
+from yt8m_core.data.tfrecord.scan import interpret, scan
 from yt8m_core.data.upload import read_upload
 from yt8m_core.errors import UserError
 

@@ -11,11 +11,11 @@ import torch
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
 from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Slot
 from yt8m_core.inference.ensemble import Diversity, Ensemble, average
 from yt8m_core.inference.evaluation import evaluate, open_data_of, score
 from yt8m_core.inference.prediction import write_predictions
 from yt8m_core.metrics.top_k import global_average_precision
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 

@@ -15,9 +15,10 @@ from tests.support.tiny import STREAMS, tiny_experiment
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.tfrecord.records import example, write_shard
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.inference.evaluation import open_data
 from yt8m_core.inference.pooled_cache import Summaries, summaries_of
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.training.loop import train
 

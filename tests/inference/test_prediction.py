@@ -8,9 +8,9 @@ import torch
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
 from yt8m_core.data.vocabulary import unnamed
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Slot
 from yt8m_core.inference.evaluation import open_data_of, score
 from yt8m_core.inference.prediction import Prediction, predict_video, write_predictions
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 

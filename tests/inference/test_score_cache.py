@@ -11,22 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_array
 
-from yt8m_core.analysis.label_mixing import average_of, mixtures
-from yt8m_core.analysis.thresholds import (
-    THRESHOLDS,
-    expected_together,
-    label_precision,
-    threshold_counts,
-    true_ranks,
-    video_difficulty,
-)
+from yt8m_core.analysis.ensembling import average_of
+from yt8m_core.analysis.label_mixing import mixtures
+from yt8m_core.analysis.per_label import label_precision, true_ranks
+from yt8m_core.analysis.per_video import video_difficulty
+from yt8m_core.analysis.thresholds import THRESHOLDS, expected_together, threshold_counts
 from yt8m_core.errors import UserError
 from yt8m_core.inference import score_cache as module
 from yt8m_core.inference.evaluation import open_data_of
 from yt8m_core.inference.prediction import predict_video
-from yt8m_core.inference.score_cache import Scored, chosen_videos, gap_of, scored_of
+from yt8m_core.inference.score_cache import Scored, chosen_videos, scored_of
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.metrics.top_k import global_average_precision
+from yt8m_core.metrics.top_k import gap_of, global_average_precision
 from yt8m_core.models.label_processing.correlation import Correlation
 from yt8m_core.runs.run import Run
 

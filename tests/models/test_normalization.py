@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from yt8m_core.data.quantization import dequantise
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import NORMALISATIONS, dequantise, l2_normalise, mask_of, normalise
+from yt8m_core.models.normalization import NORMALISATIONS, l2_normalise, mask_of, normalise
 
 STREAMS = [("rgb", 4), ("audio", 2)]
 T, D = 5, 6

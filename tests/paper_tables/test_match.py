@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models import registry
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.paper_tables.match import DEFAULTS, SLOTS, rows_of
 from yt8m_core.paper_tables.table import Row

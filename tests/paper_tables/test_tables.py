@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.data.schema import Schema
 from yt8m_core.demo.runs import demo_folder
 from yt8m_core.experiment import Data, Training
 from yt8m_core.paper_tables import TABLES, Row

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import yt8m_core.training.loop as training
 from tests.support.tiny import tiny_experiment
-from yt8m_core.experiment import Experiment, Slot, Training
+from yt8m_core.experiment import Experiment, Training
+from yt8m_core.models.slot import Slot
 
 MISSED = "ended before"  # a training that was quicker than its moment, which does not count as a kill
 COMPARED = ("model.safetensors", "log.csv", "predictions.parquet", "vocabulary.csv", "config.json")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.records import example, sequence_example
-from yt8m_core.data.tfrecord.scan import Schema
 from yt8m_core.workspace import workspace
 
 FRAME_STREAMS = (("x", 7), ("y", 200))  # on both sides of 128, where the frame header becomes longer

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from yt8m_core.data.tfrecord.records import FeatureValue, sequence_example, write_shard
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 
 STREAMS = (("rgb", 24), ("audio", 8))
 CLASSES = 6

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from tests.support.tiny import tiny_experiment
 from yt8m_core.data.loader import shares_of
-from yt8m_core.experiment import Slot, Training
+from yt8m_core.experiment import Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 

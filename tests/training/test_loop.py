@@ -17,8 +17,9 @@ from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.data.tfrecord.records import sequence_example, write_shard
 from yt8m_core.data.vocabulary import unnamed, write_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Slot, Training
+from yt8m_core.experiment import Data, Training
 from yt8m_core.models.registry import build
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 from yt8m_core.training.step import clip, learning_rate
@@ -75,7 +76,8 @@ import os, signal, sys
 from pathlib import Path
 import yt8m_core.training.loop as training
 from tests.support.tiny import tiny_experiment
-from yt8m_core.experiment import Slot, Training
+from yt8m_core.experiment import Training
+from yt8m_core.models.slot import Slot
 training.LOG_STEPS, training.CHECKPOINT_STEPS = 1, 3
 seen = 0
 def progress(what, done, total, note=""):

@@ -17,7 +17,8 @@ from yt8m_core.ablation.runner import train_missing
 from yt8m_core.ablation.significance import measure
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import check_choice
-from yt8m_core.experiment import Slot, Training
+from yt8m_core.experiment import Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.paper_tables.pooling import MOE_2
 from yt8m_core.progress import Bars, Progress

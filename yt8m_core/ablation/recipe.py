@@ -21,7 +21,8 @@ from yt8m_core.data.scale import SCALE_WORDS
 from yt8m_core.demo import world as demo
 from yt8m_core.demo.runs import WORLDS
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.progress import Progress, silent
 from yt8m_core.workspace import workspace

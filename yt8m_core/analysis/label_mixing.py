@@ -1,18 +1,14 @@
 """What would another label processing, or an average of runs, come to? Answered from kept scores, without a model."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from yt8m_core.errors import UserError
-from yt8m_core.inference.ensemble import Diversity, average
-from yt8m_core.inference.score_cache import Probabilities, Scored, gap_of
+from yt8m_core.inference.score_cache import Scored
+from yt8m_core.metrics.top_k import Probabilities, gap_of
 
 CELLS = 1 << 24  # scores that one answer looks at, so that it takes well under a second
 
@@ -48,7 +44,7 @@ class Mixtures:
 
 def mixtures(scored: Scored, matrix: NDArray[np.float32], trained: NDArray[np.float32] | None = None) -> Mixtures:
     """Weigh a run's scores through M_c [C, C] and, where it has one, its trained M'_c."""
-    some = _some(scored)
+    some = answered_rows(scored)
     own = np.array(scored.classified[some])
     others = _through(own, matrix)
     return Mixtures(own, others, others if trained is None else _through(own, trained), scored.truth[some])
@@ -59,56 +55,7 @@ def _through(scores: Probabilities, matrix: NDArray[np.float32]) -> Probabilitie
     return mixed
 
 
-@dataclass(frozen=True)
-class EnsembleAnswer:
-    """What an average of runs comes to.
-
-    Attributes:
-        gap: GAP@20 of the average.
-        members: member, weight, gap of each run alone, on the same videos.
-        pairs: member_a, member_b and what ``ensemble.Diversity`` measures.
-        videos: how many were looked at.
-    """
-
-    gap: float
-    members: pd.DataFrame
-    pairs: pd.DataFrame
-    videos: int
-
-
-def average_of(
-    members: Mapping[str, Scored], weights: Sequence[float] = (), kind: str = "probability"
-) -> EnsembleAnswer:
-    """Average runs that scored the same videos; without weights all count alike.
-
-    Raises:
-        UserError: there is no member, they have other labels or videos, or as ``ensemble.average`` does.
-    """
-    if not members:
-        raise UserError("no member", advice="Choose at least one run.")
-    first = next(iter(members.values()))
-    for name, other in members.items():
-        if other.probabilities.shape != first.probabilities.shape or not np.array_equal(other.videos, first.videos):
-            raise UserError(f"other videos or labels of run '{name}'", expected=f"those of '{next(iter(members))}'")
-    some = _some(first)
-    shares = list(weights) or [1.0] * len(members)
-    scores = [torch.from_numpy(np.array(member.probabilities[some])) for member in members.values()]
-    truth = first.truth[some]
-    gaps = [gap_of(p.numpy(), truth) for p in scores]
-    pairs = []
-    for (one, p), (another, q) in combinations(zip(members, scores, strict=True), 2):
-        diversity = Diversity()
-        diversity.update(p, q)
-        pairs.append({"member_a": one, "member_b": another, **diversity.compute()})
-    return EnsembleAnswer(
-        gap_of(average(scores, shares, kind).numpy(), truth),
-        pd.DataFrame({"member": list(members), "weight": shares, "gap": gaps}),
-        pd.DataFrame(pairs, columns=["member_a", "member_b", "overlap", "same_best", "correlation"]),
-        truth.shape[0],
-    )
-
-
-def _some(scored: Scored) -> NDArray[np.int64]:
+def answered_rows(scored: Scored) -> NDArray[np.int64]:
     """The rows that an answer looks at: all, or evenly spaced ones."""
     N, C = scored.probabilities.shape
     most = max(1, CELLS // C)

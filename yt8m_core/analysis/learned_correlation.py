@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from yt8m_core.experiment import Slot
 from yt8m_core.models.label_processing.correlation import Correlation, correlation_matrix
+from yt8m_core.models.slot import Slot
 
 Matrix = NDArray[np.float32]
 

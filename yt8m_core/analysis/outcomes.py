@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yt8m_core.errors import check_choice
-
 BEST = 20  # labels of a video that GAP looks at
 
 VERDICTS = {
@@ -18,7 +16,6 @@ VERDICTS = {
     "": f"among the best {BEST}, below the threshold and not true",
 }
 """What each verdict on a label says."""
-ORDERS = ("data set", "hardest first", "easiest first")
 
 
 def verdicts(ranking: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -47,28 +44,6 @@ def verdicts(ranking: pd.DataFrame, threshold: float) -> pd.DataFrame:
     table = ranking.assign(predicted=predicted, verdict=words)
     matters: NDArray[np.bool_] = best | predicted | true
     return table.loc[matters].reset_index(drop=True)
-
-
-def own_precision(ranking: pd.DataFrame) -> float:
-    """The average precision of one video's ranking, as in ``diagnosis.video_difficulty``; NaN without a true label.
-
-    >>> own_precision(pd.DataFrame({"rank": [1, 2, 3, 4], "true": [True, False, False, True]}))
-    0.75
-    """
-    ranks = ranking.loc[ranking["true"].fillna(False).to_numpy(bool), "rank"].to_numpy()
-    return float((np.arange(1, len(ranks) + 1) / ranks).mean()) if len(ranks) else float("nan")
-
-
-def in_order(listed: pd.DataFrame, order: str) -> pd.DataFrame:
-    """The rows of ``diagnosis.video_list`` as in the data set, or by the average precision of the videos' rankings.
-
-    Of two alike the one whose last true label stands farther down is the harder. Raises UserError for another order.
-    """
-    check_choice("order", order, ORDERS)
-    if order == "data set":
-        return listed
-    first = order == "hardest first"
-    return listed.sort_values(["ap", "worst_rank", "video"], ascending=[first, not first, True], kind="stable")
 
 
 def side_by_side(members: Mapping[str, NDArray[np.float32]], first: pd.DataFrame) -> pd.DataFrame:

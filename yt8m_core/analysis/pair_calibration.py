@@ -15,21 +15,6 @@ CHUNK = 1 << 22  # products of two scores that are held at once
 LEAST = 1e-12  # expected videos that still have a logarithm
 
 
-def most_one_sided(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs in which A implies B and not the other way round, those with the largest difference first.
-
-    Args:
-        pairs: as ``label_statistics.strongest_pairs``: label_a is the rarer label of the two.
-
-    >>> most_one_sided(pd.DataFrame({"label_a": [1, 2], "label_b": 0, "count": 5, "p_b_given_a": [0.9, 0.8],
-    ...                              "p_a_given_b": [0.7, 0.1]}))["label_a"].tolist()
-    [2, 1]
-    """
-    difference = (pairs["p_b_given_a"] - pairs["p_a_given_b"]).to_numpy()
-    order = np.lexsort((pairs["label_b"], pairs["label_a"], -pairs["count"].to_numpy(), -difference))
-    return pairs.iloc[order].reset_index(drop=True)
-
-
 def against_truth(scored: "Scored", first: NDArray[np.int64], second: NDArray[np.int64]) -> pd.DataFrame:
     """How many videos have both labels of some pairs, and how many the run expects to.
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.sparse import csr_array
 from scipy.stats import t as student
 
 from yt8m_core.labels.statistics import strongest_pairs
+from yt8m_core.metrics.average_precision import Best, class_sums
 
 if TYPE_CHECKING:
     from yt8m_core.inference.score_cache import Scored
 
+CHUNK = 1 << 22  # scores that are held at once
 BANDS = ("head", "mid", "tail")
 ALL = "all"
 
@@ -169,3 +172,42 @@ def surest_without(scored: "Scored", label: int, limit: int = 5) -> pd.DataFrame
     rows = np.argsort(-probability, kind="stable")[:limit]
     rows = rows[probability[rows] >= 0]
     return pd.DataFrame({"row": rows, "probability": probability[rows]})
+
+
+def label_precision(scored: Scored) -> pd.DataFrame:
+    """The average precision of each label over all videos: label, positives, ap (NaN for a label without a video).
+
+    Ties count as their expected value over all orders.
+    """
+    N, C = scored.probabilities.shape
+    positives = np.bincount(scored.truth.indices, minlength=C)
+    step = max(1, CHUNK // C)
+    labels = torch.arange(C, dtype=torch.int32)
+    parts = []
+    for first in range(0, N, step):
+        p = torch.from_numpy(np.array(scored.probabilities[first : first + step]))
+        hits = torch.from_numpy(scored.truth[first : first + step].toarray().astype(bool))
+        none = torch.zeros(len(p), dtype=torch.int32)
+        parts.append(Best(p, labels.expand(len(p), C), hits, none, none))
+    sums = class_sums(parts, C)
+    ap = np.where(positives > 0, sums / np.maximum(positives, 1), np.nan)
+    return pd.DataFrame({"label": np.arange(C), "positives": positives, "ap": ap})
+
+
+def true_ranks(scored: Scored) -> pd.DataFrame:
+    """The place of each true label in its video's ranking: row, label, rank (from 1), probability.
+
+    Equal scores rank by label, as ``Prediction.ranking`` does. ``row`` is the video's in ``scored``.
+    """
+    rows = np.repeat(np.arange(len(scored.videos)), np.diff(scored.truth.indptr))
+    labels = scored.truth.indices.astype(np.int64)
+    rank = np.empty(len(rows), np.int64)
+    probability = np.empty(len(rows), np.float32)
+    for first in range(0, len(rows), 1024):
+        some = slice(first, first + 1024)
+        p = scored.probabilities[rows[some]]  # [pairs, C]
+        mine = np.take_along_axis(p, labels[some, None], axis=1)
+        before = np.arange(p.shape[1]) < labels[some, None]
+        rank[some] = 1 + (p > mine).sum(axis=1) + ((p == mine) & before).sum(axis=1)
+        probability[some] = mine[:, 0]
+    return pd.DataFrame({"row": rows, "label": labels, "rank": rank, "probability": probability})

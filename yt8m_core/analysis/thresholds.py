@@ -8,74 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from yt8m_core.analysis.outcomes import BEST, edge
 from yt8m_core.inference.score_cache import Scored
-from yt8m_core.metrics.average_precision import Best, class_sums
 
 THRESHOLDS = np.linspace(0, 1, 101)
 """The thresholds of ``ThresholdCounts``: 0.00, 0.01, …, 1.00."""
 CHUNK = 1 << 22
-
-
-def label_precision(scored: Scored) -> pd.DataFrame:
-    """The average precision of each label over all videos: label, positives, ap (NaN for a label without a video).
-
-    Ties count as their expected value over all orders.
-    """
-    N, C = scored.probabilities.shape
-    positives = np.bincount(scored.truth.indices, minlength=C)
-    step = max(1, CHUNK // C)
-    labels = torch.arange(C, dtype=torch.int32)
-    parts = []
-    for first in range(0, N, step):
-        p = torch.from_numpy(np.array(scored.probabilities[first : first + step]))
-        hits = torch.from_numpy(scored.truth[first : first + step].toarray().astype(bool))
-        none = torch.zeros(len(p), dtype=torch.int32)
-        parts.append(Best(p, labels.expand(len(p), C), hits, none, none))
-    sums = class_sums(parts, C)
-    ap = np.where(positives > 0, sums / np.maximum(positives, 1), np.nan)
-    return pd.DataFrame({"label": np.arange(C), "positives": positives, "ap": ap})
-
-
-def true_ranks(scored: Scored) -> pd.DataFrame:
-    """The place of each true label in its video's ranking: row, label, rank (from 1), probability.
-
-    Equal scores rank by label, as ``Prediction.ranking`` does. ``row`` is the video's in ``scored``.
-    """
-    rows = np.repeat(np.arange(len(scored.videos)), np.diff(scored.truth.indptr))
-    labels = scored.truth.indices.astype(np.int64)
-    rank = np.empty(len(rows), np.int64)
-    probability = np.empty(len(rows), np.float32)
-    for first in range(0, len(rows), 1024):
-        some = slice(first, first + 1024)
-        p = scored.probabilities[rows[some]]  # [pairs, C]
-        mine = np.take_along_axis(p, labels[some, None], axis=1)
-        before = np.arange(p.shape[1]) < labels[some, None]
-        rank[some] = 1 + (p > mine).sum(axis=1) + ((p == mine) & before).sum(axis=1)
-        probability[some] = mine[:, 0]
-    return pd.DataFrame({"row": rows, "label": labels, "rank": rank, "probability": probability})
-
-
-def video_difficulty(scored: Scored) -> pd.DataFrame:
-    """How well each video's ranking finds its labels, a row of ``scored`` each: video, ap, worst_rank, labels.
-
-    ``ap`` is the average precision of the video's own ranking, 1 where its labels stand before all others; NaN for a
-    video without a label. ``worst_rank`` is the place of the true label that stands last.
-    """
-    ranks = true_ranks(scored).sort_values(["row", "rank"])
-    nth = ranks.groupby("row").cumcount() + 1
-    by_row = (
-        ranks.assign(precision=nth / ranks["rank"])
-        .groupby("row")
-        .agg(ap=("precision", "mean"), worst_rank=("rank", "max"), labels=("label", "size"))
-        .reindex(range(len(scored.videos)))
-    )
-    by_row["labels"] = by_row["labels"].fillna(0).astype(int)
-    by_row["worst_rank"] = by_row["worst_rank"].astype("Int64")
-    return by_row.reset_index(drop=True).assign(video=scored.videos)[["video", "ap", "worst_rank", "labels"]]
 
 
 class AtThreshold(NamedTuple):
@@ -158,20 +97,3 @@ def expected_together(scored: Scored, labels: NDArray[np.int64]) -> NDArray[np.f
     both = p.T @ p
     np.fill_diagonal(both, p.sum(axis=0))
     return both
-
-
-def video_list(scored: Scored, ranks: pd.DataFrame, difficulty: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """How each scored video went: what ``video_difficulty`` says of it, and misses and false alarms.
-
-    ``misses`` and ``false_alarms`` count the labels that ``verdicts`` calls so; ``ranks`` is of ``true_ranks``.
-    """
-    N, C = scored.probabilities.shape
-    least = edge(threshold)
-    predicted = np.empty(N, np.int64)
-    step = max(1, CHUNK // C)
-    for first in range(0, N, step):
-        predicted[first : first + step] = (scored.probabilities[first : first + step] >= least).sum(axis=1)
-    above = ranks["probability"].to_numpy() >= least
-    hits = np.bincount(ranks["row"][above], minlength=N)
-    misses = np.bincount(ranks["row"][~above & (ranks["rank"] > BEST).to_numpy()], minlength=N)
-    return difficulty.assign(misses=misses, false_alarms=predicted - hits)

@@ -70,7 +70,8 @@ def train(
         seed: Of the weights and of the order of the videos (0).
         skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
-    from yt8m_core.experiment import Experiment, Slot
+    from yt8m_core.experiment import Experiment
+    from yt8m_core.models.slot import Slot
     from yt8m_core.training.loop import train as train_experiment
     from yt8m_core.training.step import for_training_alone
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
 from yt8m_core.data.index import Index, Progress, open_index
-from yt8m_core.data.tfrecord.scan import Schema, Streams, frame_header, interpret
+from yt8m_core.data.schema import Schema, Streams
+from yt8m_core.data.tfrecord.scan import frame_header, interpret
 from yt8m_core.data.tfrecord.shard import OpenShard
 from yt8m_core.errors import UserError
 

@@ -27,9 +27,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from yt8m_core.data.schema import Schema, Streams
 from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.records import RecordError, walk
-from yt8m_core.data.tfrecord.scan import Schema, Streams, detect, scan
+from yt8m_core.data.tfrecord.scan import detect, scan
 from yt8m_core.data.tfrecord.shard import OpenShard, Shard, let_settle, readable
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import replacing

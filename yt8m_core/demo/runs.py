@@ -7,7 +7,8 @@ from pathlib import Path
 
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.workspace import workspace

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
-from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.data.schema import Schema
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.pooled_cache import Summaries

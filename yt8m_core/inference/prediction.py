@@ -17,10 +17,10 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.experiment import Slot
 from yt8m_core.metrics.average_precision import best_labels
 from yt8m_core.models.classifier import NO_POOLING, VideoClassifier
 from yt8m_core.models.registry import build
+from yt8m_core.models.slot import Slot
 from yt8m_core.storage.atomic import replacing
 
 PAIRS = 20  # of a row of the Kaggle CSV

@@ -9,7 +9,6 @@ written, fewer are computed, and stay in memory.
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -25,7 +24,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.inference.evaluation import BATCH_SIZE
 from yt8m_core.inference.prediction import check_finite
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.metrics.average_precision import best_labels, gap_sum
+from yt8m_core.metrics.top_k import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
@@ -37,8 +36,6 @@ CELLS = 1 << 26  # scores of a data set at most, 256 MB: of a larger one a sampl
 IN_MEMORY = 1 << 24  # the same where no file can take them
 KEPT = 1 << 32  # bytes of scores in the workspace at most; the oldest go
 SAMPLE_SEED = 0
-
-Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -119,22 +116,6 @@ def chosen_videos(labelled: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
     if len(all_of_them) <= most:
         return all_of_them
     return np.sort(np.random.default_rng(SAMPLE_SEED).choice(all_of_them, max(1, most), replace=False))
-
-
-def gap_of(probabilities: Probabilities, truth: csr_array, k: int = 20) -> float:
-    """GAP@k of scores [N, C] against sparse truth [N, C], as ``global_average_precision`` without a dense truth."""
-    parts = [
-        best_labels(torch.from_numpy(chunk), torch.from_numpy(dense.astype(bool)), k)
-        for chunk, dense in _chunks(probabilities, truth)
-    ]
-    return gap_sum(parts) / int(truth.sum())
-
-
-def _chunks(values: Probabilities, truth: csr_array) -> Iterator[tuple[Probabilities, NDArray[np.int32]]]:
-    step = max(1, (1 << 22) // values.shape[1])
-    for first in range(0, len(values), step):
-        chunk = slice(first, first + step)
-        yield np.array(values[chunk]), truth[chunk].toarray()  # a copy: torch wants memory that may be written to
 
 
 def _labels(videos: Videos, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

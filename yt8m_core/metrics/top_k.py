@@ -9,12 +9,14 @@ chance; here a tie counts as its expected value over all orders (see ``average_p
 and labels never matters.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -292,3 +294,22 @@ def _from_pairs(videos: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
             raise UserError(f"a true {name} outside 0..{end - 1}, or not one {name} a pair")
     truth[videos.to(scores.device).long(), labels.to(scores.device).long()] = True
     return truth
+
+
+Probabilities = NDArray[np.float32]
+
+
+def gap_of(probabilities: Probabilities, truth: csr_array, k: int = 20) -> float:
+    """GAP@k of scores [N, C] against sparse truth [N, C], as ``global_average_precision`` without a dense truth."""
+    parts = [
+        best_labels(torch.from_numpy(chunk), torch.from_numpy(dense.astype(bool)), k)
+        for chunk, dense in _chunks(probabilities, truth)
+    ]
+    return gap_sum(parts) / int(truth.sum())
+
+
+def _chunks(values: Probabilities, truth: csr_array) -> Iterator[tuple[Probabilities, NDArray[np.int32]]]:
+    step = max(1, (1 << 22) // values.shape[1])
+    for first in range(0, len(values), step):
+        chunk = slice(first, first + step)
+        yield np.array(values[chunk]), truth[chunk].toarray()  # a copy: torch wants memory that may be written to

@@ -9,19 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from yt8m_core.data.quantization import dequantise
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.outputs import at_least_float32
-
-
-def dequantise(codes: Tensor) -> Tensor:
-    """Bytes → float32 in about [-2, 2], as in Google's ``utils.Dequantize``: byte·4/255 + 4/512 - 2.
-
-    A value that was clipped to [-2, 2] and quantised comes back 1/128 too large on average; this is official behaviour.
-
-    >>> dequantise(torch.tensor([0, 255], dtype=torch.uint8))
-    tensor([-1.9922,  2.0078])
-    """
-    return codes.float().mul_(4 / 255).add_(4 / 512 - 2)  # in place: most of its time on a CPU is fresh memory
 
 
 def mask_of(num_frames: Tensor, T: int) -> Tensor:

@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.experiment import Slot
 from yt8m_core.models.classification.logistic import Logistic
 from yt8m_core.models.classification.many_to_many import ManyToMany
 from yt8m_core.models.classification.mlp import MLP
@@ -32,6 +31,7 @@ from yt8m_core.models.pooling.mean import Mean
 from yt8m_core.models.pooling.netvlad import NetVLAD
 from yt8m_core.models.pooling.position_encoding import PositionEncoding
 from yt8m_core.models.pooling.sum import Sum
+from yt8m_core.models.slot import Slot
 
 MAX_SIZE = (1 << 31) - 1  # of a whole number among the options
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {

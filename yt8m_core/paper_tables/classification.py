@@ -1,6 +1,6 @@
 """Table 2 (called Table 3 in the text): the classification layer, after indirect clustering (section 3.2.2)."""
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim, each_against, one_against_each
 from yt8m_core.paper_tables.pooling import MOE_2
 from yt8m_core.paper_tables.pooling import TABLE as POOLING

@@ -1,6 +1,6 @@
 """What section 2.1 says of compact bilinear pooling, without a number: "significantly lower" in various dimensions."""
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim, each_against
 from yt8m_core.paper_tables.classification import CLUSTERING
 from yt8m_core.paper_tables.pooling import MOE_2

@@ -1,6 +1,6 @@
 """Table 3 (called Table 4 in the text): label processing after indirect clustering and MoE-16 (section 3.2.3)."""
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim, each_against
 from yt8m_core.paper_tables.classification import CLUSTERING
 from yt8m_core.paper_tables.table import Row, Table

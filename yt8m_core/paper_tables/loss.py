@@ -5,7 +5,7 @@ weight comes before it. Two rows more have a layer there, as wide as the publish
 with another classifier; they can tell what the loss does.
 """
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim, one_against_each
 from yt8m_core.paper_tables.classification import CLUSTERING
 from yt8m_core.paper_tables.label_processing import MOE_16

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from yt8m_core.experiment import Experiment, Slot
+from yt8m_core.experiment import Experiment
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.table import WIDTHS, Row, Table
 
 SLOTS = ("fusion", "pooling", "classification", "label_processing", "loss")

@@ -1,6 +1,6 @@
 """Table 1: the video pooling layer, before MoE-2 with cross entropy (section 3.2.1)."""
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim, each_against, one_against_each, rising
 from yt8m_core.paper_tables.table import Row, Table
 

@@ -1,6 +1,6 @@
 """The best single model (section 3.3)."""
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import pooling
 from yt8m_core.paper_tables.claims import Claim
 from yt8m_core.paper_tables.table import Row, Table

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from yt8m_core.experiment import Data, Experiment, Slot, Training
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim
 
 WIDTHS = ("width", "hidden", "channels", "embedding")  # the options that say how wide a method is

@@ -6,7 +6,7 @@ former a video's frames, the latter its labels. https://github.com/seilna/youtub
 
 from dataclasses import dataclass, replace
 
-from yt8m_core.experiment import Slot
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import classification, label_processing, loss
 from yt8m_core.paper_tables.claims import Claim
 from yt8m_core.paper_tables.classification import CLUSTERING

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from yt8m_core.data.scale import SCALE_WORDS
-from yt8m_core.data.tfrecord.scan import MAX_LABEL, MAX_WIDTH, Schema
+from yt8m_core.data.schema import MAX_LABEL, MAX_WIDTH, Schema
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.experiment import Experiment, Slot
+from yt8m_core.experiment import Experiment
+from yt8m_core.models.slot import Slot
 from yt8m_core.runs.predictions_file import MAX_VIDEOS, read_predictions
 from yt8m_core.storage.atomic import as_text, check_size, replacing
 from yt8m_core.storage.typed_json import MOST, check_number, read_fields

@@ -60,7 +60,8 @@ def _row(name: str, run: Run) -> dict[str, Any]:
 def in_the_paper(matches: Iterable[Match]) -> list[str]:
     """What the paper calls these rows; a line of slots that several tables have, as the first of them does.
 
-    >>> from yt8m_core.experiment import Data, Experiment, Slot
+    >>> from yt8m_core.experiment import Data, Experiment
+    >>> from yt8m_core.models.slot import Slot
     >>> huber = Experiment(
     ...     Data("", ""), Slot("indirect_clustering"), Slot("moe", {"experts": 16}), loss=Slot("pseudo_huber")
     ... )

@@ -14,7 +14,7 @@ MOST = 1 << 53  # whole numbers up to here are the same in JSON, in a column of 
 def read_fields(kind: type[Any], values: Any, where: str) -> Any:
     """A dataclass from JSON values. Raises UserError that names an unknown, missing or mistyped entry.
 
-    >>> from yt8m_core.experiment import Slot
+    >>> from yt8m_core.models.slot import Slot
     >>> read_fields(Slot, {"name": "moe"}, "here")
     Slot(name='moe', options={})
     """

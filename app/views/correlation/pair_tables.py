@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 
 from cache import loaders as state
 from components.selectors import download_csv, fragment, plain
-from yt8m_core.analysis.pair_calibration import most_one_sided
 from yt8m_core.labels import clustering, statistics
+from yt8m_core.labels.statistics import most_one_sided
 from yt8m_core.runs.run import Run
 
 if TYPE_CHECKING:

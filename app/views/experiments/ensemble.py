@@ -12,7 +12,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
 
 if TYPE_CHECKING:  # brings torch along, which a page that averages nothing does without
-    from yt8m_core.analysis.label_mixing import EnsembleAnswer
+    from yt8m_core.analysis.ensembling import EnsembleAnswer
 
 
 def average(runs: dict[str, Run], data: state.DataSet) -> None:

@@ -12,7 +12,8 @@ from cache import scores as answers
 from components.selectors import choose, fragment, label_names, plain
 from views.predictions.video_source import THRESHOLD, WITH, Shown
 from yt8m_core import figures
-from yt8m_core.analysis.outcomes import BEST, VERDICTS, own_precision, verdicts
+from yt8m_core.analysis.outcomes import BEST, VERDICTS, verdicts
+from yt8m_core.analysis.per_video import own_precision
 from yt8m_core.runs.run import Run
 
 SIGNS = {"hit": "✓ hit", "near hit": "✓ near hit", "miss": "✗ miss", "false alarm": "✗ false alarm", "": ""}

@@ -21,7 +21,8 @@ from components.selectors import (
     video_picker,
     videos_for,
 )
-from yt8m_core.analysis.outcomes import ORDERS, VERDICTS, in_order
+from yt8m_core.analysis.outcomes import VERDICTS
+from yt8m_core.analysis.per_video import ORDERS, in_order
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.scale import SCALE_WORDS
 from yt8m_core.data.upload import ENDINGS, MAX_BYTES, UploadedVideo

@@ -27,7 +27,7 @@ from yt8m_core.data.feature_check.profile import (
     profile_of,
     range_of,
 )
-from yt8m_core.data.tfrecord.scan import Level, Schema
+from yt8m_core.data.schema import Level, Schema
 from yt8m_core.data.upload.contents import MAY_BE_MISSING
 
 Grade = Literal["ok", "odd", "wrong"]

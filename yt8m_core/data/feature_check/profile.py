@@ -21,9 +21,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from yt8m_core.data.dataset import Videos, open_videos
-from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.schema import Schema
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import dequantise
 from yt8m_core.storage.atomic import replacing
 
 FILE = Path(__file__).with_name("youtube8m_profile.npz")

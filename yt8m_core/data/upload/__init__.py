@@ -10,8 +10,8 @@ import time
 import zipfile
 import zlib
 
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.records import masked_crc32c
-from yt8m_core.data.tfrecord.scan import Schema
 from yt8m_core.data.upload.contents import expected
 from yt8m_core.data.upload.fit import MAX_ID, UploadedVideo, fit, printable
 from yt8m_core.data.upload.mediapipe import is_mediapipe, read_mediapipe

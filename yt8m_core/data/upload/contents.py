@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from yt8m_core.data.tfrecord.scan import MAX_LABEL, Level, Schema
+from yt8m_core.data.schema import MAX_LABEL, Level, Schema
 from yt8m_core.errors import UserError
 
 MAX_LABELS = 1000

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from yt8m_core.data.tfrecord.scan import Schema
+from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.upload.contents import Contents
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import dequantise
 
 MAX_ID = 100
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.records import DecodeError, parse
-from yt8m_core.data.tfrecord.scan import Schema
 from yt8m_core.data.upload.contents import Contents, expected, held_of
 from yt8m_core.errors import UserError
 

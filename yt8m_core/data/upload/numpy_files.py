@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yt8m_core.data.tfrecord.scan import ID_KEYS, Schema
+from yt8m_core.data.schema import Schema
+from yt8m_core.data.tfrecord.scan import ID_KEYS
 from yt8m_core.data.upload.contents import MAY_BE_MISSING, Contents, checked_labels, expected, names_in
 from yt8m_core.data.upload.npy import FEATURES, INTEGERS, TEXT, read_array, text_of
 from yt8m_core.errors import UserError

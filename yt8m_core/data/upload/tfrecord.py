@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from itertools import islice
 
+from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.records import DecodeError, parse, payloads
-from yt8m_core.data.tfrecord.scan import Schema, interpret
+from yt8m_core.data.tfrecord.scan import interpret
 from yt8m_core.data.upload.contents import Contents, checked_labels, expected, names_in
 from yt8m_core.data.upload.npy import MAX_ROWS
 from yt8m_core.errors import UserError
