@@ -145,7 +145,7 @@ def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:
     model = cast(Any, learner.parts.model)
     if getattr(model.pooling, "pools_once", False):
         with torch.no_grad():
-            frames = model.summarise(frames[:8].to(device), lengths[:8].to(device)).vector.repeat(
+            frames = model.summarize(frames[:8].to(device), lengths[:8].to(device)).vector.repeat(
                 -(-size.batch // 8), 1
             )
             frames = frames[: size.batch]

@@ -69,7 +69,7 @@ def waiting_row(source: Videos) -> dict[str, Any]:
         classification=("moe", {"experts": 2}),
         label_processing=("identity", {}),
     )
-    loss, optimiser = CrossEntropy(), torch.optim.Adam(model.parameters(), fused=True)
+    loss, optimizer = CrossEntropy(), torch.optim.Adam(model.parameters(), fused=True)
     loaded = iter(Loader(source, shuffled_batches(source.num_frames, BATCH, seed=0, epoch=0)))
     next(loaded)  # nothing can be ready before it is asked for; an epoch of the real data has 38,000 batches
     started, waited = time.perf_counter(), 0.0
@@ -81,8 +81,8 @@ def waiting_row(source: Videos) -> dict[str, Any]:
             break
         scores, _ = model(batch.frames, batch.num_frames)
         loss(scores, batch.targets(CLASSES))[0].backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     share = 1 - waited / (time.perf_counter() - started)
     return row("loader: training that never waits", "share of time", share, "", None, 1.0)
 

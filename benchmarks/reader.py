@@ -106,7 +106,7 @@ def plain_copies(
 # ---- the peers
 
 
-def tf_data(paths: Sequence[str], *, dequantise: bool, parallel: bool) -> Iterable[tuple[Any, Any]]:
+def tf_data(paths: Sequence[str], *, dequantize: bool, parallel: bool) -> Iterable[tuple[Any, Any]]:
     """A tf.data pipeline that takes the steps of Google's starter reader, with or without its float32 features."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -120,7 +120,7 @@ def tf_data(paths: Sequence[str], *, dequantise: bool, parallel: bool) -> Iterab
         streams = []
         for name, dim in STREAMS:
             frames = tf.reshape(tf.io.decode_raw(lists[name], tf.uint8), [-1, dim])[:MAX_FRAMES]
-            if dequantise:
+            if dequantize:
                 frames = tf.cast(frames, tf.float32) * (4 / 255) + (4 / 512 - 2)
             streams.append(tf.pad(frames, [[0, MAX_FRAMES - tf.shape(frames)[0]], [0, 0]]))
         labels = context["labels"].values
@@ -208,10 +208,10 @@ def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
     peers: dict[str, Callable[[], Iterable[tuple[Any, Any]]]] = {}
     missing: list[str] = []
     if importlib.util.find_spec("tensorflow"):
-        for dequantise, name in ((True, google), (False, "tf.data, uint8 kept")):
+        for dequantize, name in ((True, google), (False, "tf.data, uint8 kept")):
             for parallel, threads in ((False, "1 thread"), (True, "AUTOTUNE")):
                 # made once: building and tracing the pipeline is not what a video costs
-                dataset = tf_data(paths, dequantise=dequantise, parallel=parallel)
+                dataset = tf_data(paths, dequantize=dequantize, parallel=parallel)
                 peers[f"{name}, {threads}"] = partial(iter, dataset)
     else:
         missing.append(f"{google}: TensorFlow is not installed (pip install tensorflow-cpu)")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from benchmarks.measure import row, take_turns
 from benchmarks.tensorflow_step import tensorflow_step
 from yt8m_core.data.loader import Batch, Share
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.experiment import Training
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.registry import build
@@ -91,7 +91,7 @@ def pooled_once_rows(repeats: int) -> list[dict[str, Any]]:
         for pooling in ("mean", "position_encoding", "indirect_clustering"):
             models = [model_of(pooling, "moe") for _ in range(4)]
             with torch.no_grad():
-                summaries = models[0].summarise(frames, lengths).vector
+                summaries = models[0].summarize(frames, lengths).vector
             head = model_of("mean", "moe")  # nothing before it, on vectors in memory
             floor = products(matrices(head.classification), BATCH)
             candidates: dict[str, Step] = {
@@ -99,7 +99,7 @@ def pooled_once_rows(repeats: int) -> list[dict[str, Any]]:
                 "once": step_of(models[0], summaries, lengths, labels, compiled=False),
                 "eager": step_of(models[1], frames, lengths, labels, compiled=False),
                 "compiled": step_of(models[2], frames, lengths, labels, compiled=True),
-                "floor": lambda floor=floor: (floor(), dequantise(frames)),  # type: ignore[misc]
+                "floor": lambda floor=floor: (floor(), dequantize(frames)),  # type: ignore[misc]
             }
             rates = {name: BATCH / cost.wall for name, cost in take_turns(candidates, repeats).items()}
             what = f"step: {pooling} + MoE-2"

@@ -36,7 +36,7 @@ def tensorflow_step(
     def variable(name: str, *, transposed: bool = False) -> Any:
         return tf.Variable(weights[name].T if transposed else weights[name])
 
-    def l2_normalise(x: Any) -> Any:
+    def l2_normalize(x: Any) -> Any:
         return tf.math.l2_normalize(x, axis=-1)
 
     trained: list[Any]
@@ -65,7 +65,7 @@ def tensorflow_step(
     def probabilities(x: Any) -> Any:
         if head == "lstm":
             outputs, s, c = lstm(x)
-            x = tf.concat([c, s, l2_normalise(tf.reduce_sum(x, 1)), l2_normalise(tf.reduce_sum(outputs, 1))], 1)
+            x = tf.concat([c, s, l2_normalize(tf.reduce_sum(x, 1)), l2_normalize(tf.reduce_sum(outputs, 1))], 1)
         if head == "mlp":
             for kernel, gain, shift in zip(kernels, gains, shifts, strict=True):
                 x = x @ kernel
@@ -76,8 +76,8 @@ def tensorflow_step(
         answers = tf.sigmoid(tf.reshape(x @ expert[0] + expert[1], [-1, experts]))
         return tf.reshape(tf.reduce_sum(gates[:, :experts] * answers, 1), [len(labels), -1])
 
-    optimiser = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-8)
-    optimiser.build(trained)
+    optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-8)
+    optimizer.build(trained)
     x, y = tf.constant(inputs), tf.constant(labels)
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -87,7 +87,7 @@ def tensorflow_step(
             cost = y * tf.math.log(p + EPS) + (1 - y) * tf.math.log(1 - p + EPS)
             loss = tf.reduce_mean(tf.reduce_sum(-cost, 1))
         gradients = [tf.clip_by_norm(gradient, 1.0) for gradient in tape.gradient(loss, trained)]
-        optimiser.apply_gradients(zip(gradients, trained, strict=True))
+        optimizer.apply_gradients(zip(gradients, trained, strict=True))
         return loss
 
     return lambda: float(step())

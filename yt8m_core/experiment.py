@@ -26,7 +26,7 @@ class Data:
     train: str
     validation: str
     vocabulary: str = ""  # a vocabulary file; empty: the one beside the training data, if any
-    streams: tuple[tuple[str, int], ...] = ()  # name and width of one's own feature streams; empty: recognised
+    streams: tuple[tuple[str, int], ...] = ()  # name and width of one's own feature streams; empty: recognized
     max_frames: int = 300  # the first so many seconds of a video are used
 
     def __post_init__(self) -> None:
@@ -54,14 +54,14 @@ class Training:
     decay_examples: int = 1_500_000  # "1.5M iterations" in the paper: as steps, its run would never decay
     clip_norm: float = 1.0  # of each tensor's gradient
     l2: float = 1e-8  # on the weights of the classification slot
-    accumulate: int = 1  # a batch is learnt from in so many parts, one after the other, to take less memory
+    accumulate: int = 1  # a batch is learned from in so many parts, one after the other, to take less memory
     ema: float = 0.0  # decay of a moving average of the weights, which is then what is measured and kept; 0: none
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
     compile: bool = False  # the model, by torch.compile: half a minute first, then faster passes over frames
     pool_once: str = "float32"  # how a pooling without weights is kept for all epochs: float32, bfloat16, or no
 
     def __post_init__(self) -> None:
-        """Refuse settings that nothing can be learnt with. Raises UserError that names the first."""
+        """Refuse settings that nothing can be learned with. Raises UserError that names the first."""
         check_choice("precision", self.precision, ("float32", "bfloat16"), where="training")
         check_choice("pool_once", self.pool_once, ("float32", "bfloat16", "no"), where="training")
         if not 0 <= self.ema < 1:
@@ -82,7 +82,7 @@ class Experiment:
     label_processing: Slot = Slot("identity")
     loss: Slot = Slot("cross_entropy")
     fusion: Slot = Slot("concat")  # of a frame's streams, section 2.1
-    normalisation: str = "joint"  # of a frame's features, section 2.1: joint, per_modality or none
+    normalization: str = "joint"  # of a frame's features, section 2.1: joint, per_modality or none
     training: Training = Training()
     seed: int = 0
 

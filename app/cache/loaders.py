@@ -181,13 +181,13 @@ def videos_for(run: Run, data: DataSet) -> Videos:
 def labels(data: DataSet) -> Labels:
     """The labels of a data set. Raises UserError where no video has any."""
     opened = videos(data)
-    if not opened.labelled.any():
+    if not opened.labeled.any():
         raise UserError("no video has labels", where=data.path, advice="Choose a data set with labels.")
     vocabulary = vocabulary_of(data.path, data.vocabulary or None, opened.label_values)
     opened.check_labels(vocabulary.num_classes)
     matrix = statistics.label_matrix(opened.label_values, opened.label_offsets, vocabulary.num_classes)
     table = statistics.rank_frequency(statistics.counts(matrix), vocabulary.frame())
-    return Labels(vocabulary, int(opened.labelled.sum()), matrix, table)
+    return Labels(vocabulary, int(opened.labeled.sum()), matrix, table)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Counting pairs of labels…", hash_funcs=BY_CONTENT)

@@ -157,8 +157,8 @@ def test_each_row_trains_at_the_rate_of_its_line_but_those_that_are_about_the_ra
 
     assert rate("loss", MOE_16.name) == rate("label_processing", TABLES["label_processing"].baseline) == 0.01
     assert rate("loss", other.name) == 0.003
-    plain, normalised, *faster = (row.name for row in TABLES["rates"].rows)
-    assert rate("rates", plain) == rate("rates", normalised) == setting.OWN_RATES["rates"]
+    plain, normalized, *faster = (row.name for row in TABLES["rates"].rows)
+    assert rate("rates", plain) == rate("rates", normalized) == setting.OWN_RATES["rates"]
     assert {rate("rates", row) for row in faster} == {25 * setting.OWN_RATES["rates"]}
     found_rates.unlink()
     with pytest.raises(UserError, match="yt8m rates"):
@@ -206,9 +206,9 @@ def test_rates_of_a_sample_are_searched_on_a_part_of_the_videos_to_train_on(
     monkeypatch.setenv("YT8M_REAL_DATA", str(real_data))
     assert search_setting(table, "sample") == before  # which needs no data
     videos, searched = source(table, "sample").data, search_source(table, "sample").data
-    learnt, measured = (set(find_shards(data)) for data in (searched.train, searched.validation))
-    assert learnt.isdisjoint(measured)
-    assert learnt | measured == set(find_shards(videos.train))
+    learned, measured = (set(find_shards(data)) for data in (searched.train, searched.validation))
+    assert learned.isdisjoint(measured)
+    assert learned | measured == set(find_shards(videos.train))
 
 
 def test_rates_are_searched_where_there_are_some_to_find() -> None:

@@ -281,7 +281,7 @@ def test_an_interrupted_call_is_gone_on_with(experiments: dict[str, Experiment],
     told: list[str] = []
     trained = train_missing(experiments, tiny, progress=lambda what, done, total, note="": told.append(note))
     assert {note.split(",")[0] for note in told if note} == {"second"}
-    assert not any("epoch 1 of 2" in note for note in told)  # that one was learnt before the interruption
+    assert not any("epoch 1 of 2" in note for note in told)  # that one was learned before the interruption
     assert all(run.metrics["validation"]["num_videos"] == 40 for run in trained.values())
 
 

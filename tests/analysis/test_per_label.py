@@ -183,11 +183,11 @@ def test_noise_is_that_of_equation_12(
     assert noise.table["label"].tolist() == list(range(CLASSES))
     assert noise.table["alone"].tolist() == pytest.approx(inverse)
     assert noise.table["alone_length"].tolist() == pytest.approx([7**0.5 * value for value in inverse])
-    labelled = [video for video in looked_at if video]
+    labeled = [video for video in looked_at if video]
     for c, together in enumerate(noise.table["together"]):
-        mine = [value for value, video in zip(gamma, labelled, strict=True) if c in video]
+        mine = [value for value, video in zip(gamma, labeled, strict=True) if c in video]
         assert together == pytest.approx(statistics.median(mine) if mine else math.nan, nan_ok=True)
-    assert noise.videos == len(labelled)
+    assert noise.videos == len(labeled)
     assert noise.median_length == pytest.approx(7**0.5 * statistics.median(gamma))
     assert noise.above_a_tenth == pytest.approx(statistics.fmean(7**0.5 * value > 0.1 for value in gamma))
 

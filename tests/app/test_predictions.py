@@ -36,7 +36,7 @@ from yt8m_core.analysis.per_label import true_ranks
 from yt8m_core.analysis.per_video import video_difficulty, video_list
 from yt8m_core.analysis.thresholds import threshold_counts
 from yt8m_core.data.dataset import open_videos
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.inference.evaluation import open_data_of
 from yt8m_core.inference.score_cache import Scored, scored_of
@@ -281,7 +281,7 @@ def test_features_are_checked_against_those_of_the_training(demo_home: Path) -> 
     (verdict,) = at.success
     assert "These look like the features of the training data of run smoke" in verdict.value
     assert "What was checked" in [expander.label for expander in at.expander]
-    at = upload("mine.npy", npy(frames.astype(np.float32)))  # bytes, where floats are dequantised values
+    at = upload("mine.npy", npy(frames.astype(np.float32)))  # bytes, where floats are dequantized values
     (verdict,) = at.error
     assert "These do not look like the features" in verdict.value
     figures = next(table.value for table in at.dataframe if "figure" in table.value)
@@ -311,7 +311,7 @@ def test_features_are_not_checked_where_the_training_data_are_gone(
 
 def test_mediapipes_features_are_read(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
-    values = dequantise(torch.tensor(frames)).numpy()
+    values = dequantize(torch.tensor(frames)).numpy()
     at = upload("features.pb", features_pb(values[:, :1024], values[:, 1024:]))
     assert "your file" in charts(at)[0]
     assert verdicts(at)["label"].tolist()[:3] == verdicts(opened("predictions"))["label"].tolist()[:3]

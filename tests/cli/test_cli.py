@@ -43,7 +43,7 @@ def test_train_writes_down_what_was_asked_for_and_keeps_the_papers_other_setting
     experiment = Run.open(run).experiment
     assert str(experiment) == "indirect_clustering(scale=2.0) → mlp(hidden=[16, 16]) → identity → cross_entropy"
     assert (experiment.training.epochs, experiment.training.batch_size, experiment.seed) == (2, 16, 3)
-    assert (experiment.training.decay, experiment.training.clip_norm, experiment.normalisation) == (0.95, 1.0, "joint")
+    assert (experiment.training.decay, experiment.training.clip_norm, experiment.normalization) == (0.95, 1.0, "joint")
     assert experiment.data.train == str(run.parent / "train")
 
 

@@ -38,7 +38,7 @@ def assert_same(videos: Videos, expected: list[Content]) -> None:
     """All that can be read of the videos."""
     assert len(videos) == len(expected)
     assert videos.ids == [content.id for content in expected]
-    assert videos.labelled.tolist() == [content.expected_labels is not None for content in expected]
+    assert videos.labeled.tolist() == [content.expected_labels is not None for content in expected]
     assert videos.num_frames.tolist() == [len(content.expected_frames) for content in expected]
     assert len(videos.label_values) == videos.label_offsets[-1] - videos.label_offsets[0]
     for position, content in zip(np.arange(len(expected)), expected, strict=True):

@@ -109,7 +109,7 @@ FAULTS: dict[str, tuple[Fault, float]] = {  # of the values of frames, and the s
     "shuffled dimensions": (lambda frames: frames[:, OTHER_ORDER], 0.97),
     "shuffled rgb": (lambda frames: frames[:, OTHER_RGB_ORDER], 0.85),
     "bytes as floats": (lambda frames: (frames + 2) * 63.75, 1.0),
-    "L2-normalised": (lambda frames: frames / np.linalg.norm(frames, axis=1, keepdims=True), 1.0),
+    "L2-normalized": (lambda frames: frames / np.linalg.norm(frames, axis=1, keepdims=True), 1.0),
     "normal noise": (lambda frames: RANDOM.standard_normal(frames.shape), 0.99),
     "uniform noise": (lambda frames: RANDOM.uniform(-2, 2, frames.shape), 0.99),
     "noise as large as a mean": (lambda frames: RANDOM.normal(0, 0.46, frames.shape), 0.99),
@@ -124,15 +124,15 @@ FAULTS: dict[str, tuple[Fault, float]] = {  # of the values of frames, and the s
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_of_real_vectors_are_found(held_out: Frames, fault: str) -> None:
     spoil, least = FAULTS[fault]
-    spoilt = (spoil(frames).astype(np.float32) for frames in held_out[::12])
-    assert failing(spoilt, VIDEO, built_in(VIDEO)) >= least
+    spoiled = (spoil(frames).astype(np.float32) for frames in held_out[::12])
+    assert failing(spoiled, VIDEO, built_in(VIDEO)) >= least
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_of_a_real_video_are_found(real_video: Frames, fault: str) -> None:
-    spoilt = FAULTS[fault][0](values_of(real_video)).astype(np.float32)
-    assert check_features(spoilt, FRAME, built_in(FRAME)).grade == ("odd" if fault == "no audio, 0" else "wrong")
+    spoiled = FAULTS[fault][0](values_of(real_video)).astype(np.float32)
+    assert check_features(spoiled, FRAME, built_in(FRAME)).grade == ("odd" if fault == "no audio, 0" else "wrong")
 
 
 @pytest.mark.real_data

@@ -150,7 +150,7 @@ def test_targets_hold_the_labels_when_made(videos: Videos) -> None:
 
 def test_targets_are_zero_when_no_video_has_labels(videos: Videos) -> None:
     (batch,) = Loader(videos, [np.array([2, 7, 12])])
-    assert not videos.labelled[batch.videos].any()
+    assert not videos.labeled[batch.videos].any()
     assert batch.labels.shape == (2, 0)
     assert batch.targets(4).tolist() == [[0.0] * 4] * 3
 

@@ -30,7 +30,7 @@ def videos(real_data: Path, folder: str) -> Videos:
 def test_all_records_are_sound_and_regular_when_indexed(videos: Videos, folder: str) -> None:
     assert len(videos) == len(set(videos.ids)) == FOLDERS[folder]
     assert videos._regular.all()
-    assert videos.labelled.all()
+    assert videos.labeled.all()
     if folder == "audioset":
         assert videos.schema.streams == (("audio_embedding", 128),)
         assert videos.num_frames.min() == 1
@@ -64,7 +64,7 @@ def test_sample_equals_the_protobuf_parse_to_the_bit(videos: Videos) -> None:
         assert [videos.id(video).encode()] == features[key].bytes_list.value
 
 
-def test_features_lie_within_the_bounds_of_the_dequantiser(videos: Videos, folder: str) -> None:
+def test_features_lie_within_the_bounds_of_the_dequantizer(videos: Videos, folder: str) -> None:
     order = shuffled_batches(videos.num_frames, 256, seed=0, epoch=0)
     bounds = [(b.frames.min().item(), b.frames.max().item()) for b in islice(Loader(videos, order), 20)]
     lowest, highest = min(low for low, _ in bounds), max(high for _, high in bounds)

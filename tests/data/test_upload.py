@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yt8m_core.data import upload
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.records import example, masked_crc32c, payloads, sequence_example
 from yt8m_core.data.tfrecord.scan import interpret
@@ -45,7 +45,7 @@ RGB, AUDIO = codes(5, 8), codes(5, 4, seed=1)
 
 
 def values(frames: Frames) -> Frames:
-    return dequantise(torch.tensor(frames)).numpy()
+    return dequantize(torch.tensor(frames)).numpy()
 
 
 def npy(array: Any, version: tuple[int, int] = (1, 0), allow_pickle: bool = False) -> bytes:
@@ -165,7 +165,7 @@ def test_npz_of_floats_stays_floats(dtype: str) -> None:
     assert note(video, "floats")
 
 
-def test_bytes_are_dequantised_where_the_other_stream_is_floats() -> None:
+def test_bytes_are_dequantized_where_the_other_stream_is_floats() -> None:
     video = one("a.npz", npz(rgb=RGB, audio=values(AUDIO)))
     np.testing.assert_array_equal(video.frames, values(np.concatenate([RGB, AUDIO], axis=1)))
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 Frames = np.ndarray[Any, Any]
 BOTH = np.concatenate([RGB, AUDIO], axis=1)
-# In the middle of the step that a byte stands for: what any sound quantiser makes that byte of. (Byte 255 is above 2.)
+# In the middle of the step that a byte stands for: what any sound quantizer makes that byte of. (Byte 255 is above 2.)
 EXACT_RGB, EXACT_AUDIO = values(RGB), values(AUDIO)
 
 

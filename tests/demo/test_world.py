@@ -42,7 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def dequantise(codes: np.ndarray) -> np.ndarray:
+def dequantize(codes: np.ndarray) -> np.ndarray:
     return codes * np.float32(4 / 255) + np.float32(4 / 512 - 2)
 
 
@@ -56,7 +56,7 @@ def main_frames(video: DemoVideo) -> np.ndarray:
 
 def cosines(video: DemoVideo) -> np.ndarray:
     """Between all frames of a video, after the joint L2-norm [T, T]."""
-    frames = dequantise(np.concatenate([video.rgb, video.audio], axis=1))
+    frames = dequantize(np.concatenate([video.rgb, video.audio], axis=1))
     frames /= np.linalg.norm(frames, axis=1, keepdims=True)
     return frames @ frames.T
 
@@ -133,13 +133,13 @@ def test_two_labels_of_a_video_share_their_topic_as_often_as_real_ones(videos: l
 def test_frames_have_the_real_norms_and_spread(videos: list[DemoVideo]) -> None:
     rgb = np.concatenate([video.rgb for video in videos[:400]])
     audio = np.concatenate([video.audio for video in videos[:400]])
-    assert dequantise(rgb).std(0).mean() == pytest.approx(1.0, abs=0.03)
+    assert dequantize(rgb).std(0).mean() == pytest.approx(1.0, abs=0.03)
     for start in range(0, 1024, 128):
-        assert dequantise(rgb[:, start : start + 128]).std() == pytest.approx(1.0, abs=0.05)
-    assert np.linalg.norm(dequantise(rgb), axis=1).mean() == pytest.approx(31.9, abs=0.4)
-    assert np.linalg.norm(dequantise(rgb), axis=1).std() == pytest.approx(4.5, abs=0.8)
-    assert np.linalg.norm(dequantise(audio), axis=1).mean() == pytest.approx(10.4, abs=0.3)
-    assert np.linalg.norm(dequantise(audio), axis=1).std() == pytest.approx(3.6, abs=0.6)
+        assert dequantize(rgb[:, start : start + 128]).std() == pytest.approx(1.0, abs=0.05)
+    assert np.linalg.norm(dequantize(rgb), axis=1).mean() == pytest.approx(31.9, abs=0.4)
+    assert np.linalg.norm(dequantize(rgb), axis=1).std() == pytest.approx(4.5, abs=0.8)
+    assert np.linalg.norm(dequantize(audio), axis=1).mean() == pytest.approx(10.4, abs=0.3)
+    assert np.linalg.norm(dequantize(audio), axis=1).std() == pytest.approx(3.6, abs=0.6)
     for code in (0, 255):
         assert (rgb == code).mean() == pytest.approx(0.035, abs=0.003)
         assert (audio == code).mean() == pytest.approx(0.046, abs=0.006)
@@ -147,9 +147,9 @@ def test_frames_have_the_real_norms_and_spread(videos: list[DemoVideo]) -> None:
 
 def test_frames_are_as_alike_as_real_ones(videos: list[DemoVideo]) -> None:
     between = [cosines(video) for video in videos[:400]]
-    neighbours = np.concatenate([np.diagonal(matrix, 1) for matrix in between])
-    assert neighbours.mean() == pytest.approx(0.50, abs=0.03)
-    assert np.quantile(neighbours, [0.1, 0.5, 0.9]) == pytest.approx([0.07, 0.41, 1.0], abs=0.08)
+    neighbors = np.concatenate([np.diagonal(matrix, 1) for matrix in between])
+    assert neighbors.mean() == pytest.approx(0.50, abs=0.03)
+    assert np.quantile(neighbors, [0.1, 0.5, 0.9]) == pytest.approx([0.07, 0.41, 1.0], abs=0.08)
     for distance, real in ((2, 0.38), (3, 0.32), (5, 0.24), (10, 0.13), (20, 0.07), (40, 0.03)):
         found = np.mean([np.diagonal(matrix, distance).mean() for matrix in between if len(matrix) > distance])
         assert found == pytest.approx(real, abs=0.06)
@@ -172,16 +172,16 @@ def explained(videos: list[DemoVideo], means: np.ndarray) -> float:
     for row, video in zip(known, videos, strict=True):
         row[video.labels] = 1
     half = len(videos) // 2
-    centred = means - means[:half].mean(0)
-    fit = np.linalg.solve(known[:half].T @ known[:half] + 10 * np.eye(len(LABELS)), known[:half].T @ centred[:half])
-    left = (centred - known @ fit) ** 2
+    centered = means - means[:half].mean(0)
+    fit = np.linalg.solve(known[:half].T @ known[:half] + 10 * np.eye(len(LABELS)), known[:half].T @ centered[:half])
+    left = (centered - known @ fit) ** 2
     halves = slice(0, half), slice(half, None)
-    return float(np.mean([1 - left[part].sum() / (centred[part] ** 2).sum() for part in halves]))
+    return float(np.mean([1 - left[part].sum() / (centered[part] ** 2).sum() for part in halves]))
 
 
 def test_labels_explain_as_much_of_a_mean_vector_as_real_ones_do(videos: list[DemoVideo]) -> None:
-    rgb = np.stack([dequantise(video.rgb).mean(0) for video in videos])
-    audio = np.stack([dequantise(video.audio).mean(0) for video in videos])
+    rgb = np.stack([dequantize(video.rgb).mean(0) for video in videos])
+    audio = np.stack([dequantize(video.audio).mean(0) for video in videos])
     # The same figure of 15,113 real video-level records and their 1,000 most frequent labels.
     assert explained(videos, rgb) == pytest.approx(0.117, abs=0.03)
     assert explained(videos, audio) == pytest.approx(0.149, abs=0.04)
@@ -215,14 +215,14 @@ def test_scenes_cover_the_video_without_gap_or_overlap(videos: list[DemoVideo]) 
 
 
 def test_main_scene_shows_the_labels_and_other_scenes_do_not(videos: list[DemoVideo]) -> None:
-    """A direction learnt from the main frames of some videos finds a label in main frames and not in side frames."""
+    """A direction learned from the main frames of some videos finds a label in main frames and not in side frames."""
     label, no_label = 0, (TITLE, TALKING_HEAD)
     chosen = [video for video in videos if any(scene.kind in no_label for scene in video.scenes)]
     has = np.array([label in video.clean_labels for video in chosen])
     learn = np.arange(len(chosen)) % 2 == 0
 
     def means(*kinds: str) -> np.ndarray:
-        return np.stack([dequantise(video.rgb[frames_of(video, *kinds)]).mean(0) for video in chosen])
+        return np.stack([dequantize(video.rgb[frames_of(video, *kinds)]).mean(0) for video in chosen])
 
     direction = means(MAIN)[learn & has].mean(0) - means(MAIN)[learn & ~has].mean(0)
 
@@ -242,14 +242,14 @@ def pair_contrast(videos: list[DemoVideo], vector: Callable[[np.ndarray], np.nda
     right = total = 0
     for pair in PAIRS:
         groups = [[v for v in videos if label in v.clean_labels] for label in pair]
-        vectors = [np.stack([vector(dequantise(v.rgb[main_frames(v)])) for v in group]) for group in groups]
+        vectors = [np.stack([vector(dequantize(v.rgb[main_frames(v)])) for v in group]) for group in groups]
         for parity in (0, 1):
             # As many for each: everything lies nearer to the mean of more vectors.
             fewest = min(len(group[parity::2]) for group in vectors)
-            learnt = [group[parity::2][:fewest].mean(0) for group in vectors]
+            learned = [group[parity::2][:fewest].mean(0) for group in vectors]
             for own, group in enumerate(vectors):
                 asked = group[1 - parity :: 2]
-                distances = [((asked - mean) ** 2).sum(1) for mean in learnt]
+                distances = [((asked - mean) ** 2).sum(1) for mean in learned]
                 right += int((distances[own] < distances[1 - own]).sum())
                 total += len(asked)
     return right / total
@@ -299,13 +299,13 @@ def test_labels_told_by_ear_alone_look_like_their_parent_and_have_a_sound() -> N
 
 
 def test_labels_told_by_ear_alone_cannot_be_told_from_their_parent_by_eye(videos: list[DemoVideo]) -> None:
-    """Rank of a video with the label among those with its parent alone, by a direction learnt from other videos."""
+    """Rank of a video with the label among those with its parent alone, by a direction learned from other videos."""
 
     def area_under_curve(stream: str) -> float:
         areas, weights = [], []
         for label in HEARD:
             parent = LABELS[label].parent
-            means = [dequantise(getattr(v, stream)[main_frames(v)]).mean(0) for v in videos if parent in v.clean_labels]
+            means = [dequantize(getattr(v, stream)[main_frames(v)]).mean(0) for v in videos if parent in v.clean_labels]
             vectors = np.stack(means)
             has = np.array([label in v.clean_labels for v in videos if parent in v.clean_labels])
             even = np.arange(len(has)) % 2 == 0

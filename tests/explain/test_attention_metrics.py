@@ -15,8 +15,8 @@ from yt8m_core.explain import attention_metrics as measures
 def scenes(*lengths: int, spread: float = 0.05, width: int = 40) -> np.ndarray:
     """Unit frames of scenes that are far apart, one after the other."""
     random = np.random.default_rng(1)
-    centres = np.repeat(np.eye(len(lengths), width), lengths, axis=0)
-    frames = centres + spread * random.standard_normal(centres.shape) / math.sqrt(width)
+    centers = np.repeat(np.eye(len(lengths), width), lengths, axis=0)
+    frames = centers + spread * random.standard_normal(centers.shape) / math.sqrt(width)
     return frames / np.linalg.norm(frames, axis=1, keepdims=True)
 
 

@@ -1,4 +1,4 @@
-"""Figures show the numbers that they are given, say their units and their scale, and need no colour to be read."""
+"""Figures show the numbers that they are given, say their units and their scale, and need no color to be read."""
 
 import base64
 import io
@@ -165,7 +165,7 @@ def test_figure_leaves_the_background_to_the_page(name: str) -> None:
 @pytest.mark.parametrize(
     "name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label", "overview", "frames"})
 )
-def test_traces_differ_by_more_than_colour(name: str) -> None:
+def test_traces_differ_by_more_than_color(name: str) -> None:
     figure = EXAMPLES[name]()
     looks = [
         trace.marker.pattern.shape if trace.type in ("bar", "histogram") else (trace.marker.symbol, trace.line.dash)
@@ -307,7 +307,7 @@ def test_correlation_puts_the_first_row_on_top_under_its_name() -> None:
     assert low > high
 
 
-def test_correlation_colours_end_at_the_largest_value_off_the_diagonal() -> None:
+def test_correlation_colors_end_at_the_largest_value_off_the_diagonal() -> None:
     phi = EXAMPLES["correlation"]().data[0]
     assert (phi.zmin, phi.zmax) == (-0.5, 0.5)
     count = figures.correlation([[900, 3], [3, 20]], ["a", "b"], "count", scale="x").data[0]
@@ -325,7 +325,7 @@ def test_correlation_refuses_what_does_not_fit(shape: tuple[int, int], names: in
         figures.correlation(np.zeros(shape), ["a"] * names, "count", scale="x")
 
 
-def test_correlation_has_colours_on_both_sides_where_a_value_is_below_zero() -> None:
+def test_correlation_has_colors_on_both_sides_where_a_value_is_below_zero() -> None:
     change = figures.correlation([[0, -0.2], [0.1, 0]], ["a", "b"], "M_c, change", scale="x").data[0]
     assert (change.zmin, change.zmax) == (-0.2, 0.2)
 
@@ -337,7 +337,7 @@ def decoded(figure: go.Figure) -> np.ndarray:
         return np.asarray(image.convert("RGBA"))
 
 
-def test_overview_is_an_image_whose_colour_says_the_sign_and_whose_fullness_the_size() -> None:
+def test_overview_is_an_image_whose_color_says_the_sign_and_whose_fullness_the_size() -> None:
     figure = EXAMPLES["overview"]()
     pixels = decoded(figure)
     assert pixels.shape == (3, 3, 4)
@@ -538,7 +538,7 @@ def test_frames_lie_on_one_time_axis_with_a_lane_and_a_symbol_for_each_cluster()
         frames_figure((0, 1))
 
 
-def test_frames_with_more_clusters_than_colours_have_symbols_of_their_own() -> None:
+def test_frames_with_more_clusters_than_colors_have_symbols_of_their_own() -> None:
     even = np.full(8, 1 / 8)
     alike = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # nothing but the diagonal's 1s
     lanes = figures.frames(even, range(8), alike, title="a", scale="x").data[2:-1]

@@ -158,10 +158,10 @@ def test_members_of_other_labels_are_refused(root: Path, runs: list[Run], tmp_pa
 
 
 def test_data_without_labels_are_scored_without_metrics(runs: list[Run], tmp_path: Path) -> None:
-    test = write_tiny(tmp_path / "test", 9, seed=4, labelled=False)
+    test = write_tiny(tmp_path / "test", 9, seed=4, labeled=False)
     ensemble = Ensemble.open([run.path for run in runs], test)
     comparison = ensemble.compare()
     write_predictions(ensemble.score(comparison), ensemble.videos, tmp_path / "p.csv")
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 10
-    assert not comparison.labelled
+    assert not comparison.labeled
     assert len(comparison.diversity()) == 1

@@ -54,8 +54,8 @@ def test_model_is_left_in_the_mode_it_was_in(run: Run) -> None:
     assert model.training
 
 
-def test_unlabelled_data_is_refused_by_name(run: Run, tmp_path: Path) -> None:
-    test = write_tiny(tmp_path / "test", 4, seed=3, labelled=False)
+def test_unlabeled_data_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    test = write_tiny(tmp_path / "test", 4, seed=3, labeled=False)
     with pytest.raises(UserError, match=r"no video has labels.*yt8m predict"):
         evaluate(run.load_model(), open_data_of(run, test), num_classes=CLASSES)
 

@@ -78,7 +78,7 @@ def test_training_is_the_same_as_on_the_frames(pooling: str, root: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "changes",
-    [{"fusion": Slot("compact_bilinear", {"width": 64})}, {"normalisation": "per_modality"}, {"normalisation": "none"}],
+    [{"fusion": Slot("compact_bilinear", {"width": 64})}, {"normalization": "per_modality"}, {"normalization": "none"}],
     ids=["compact_bilinear", "per_modality", "none"],
 )
 def test_training_is_the_same_with_what_comes_before_the_pooling(
@@ -136,7 +136,7 @@ def test_summaries_of_other_data_or_another_recipe_are_others(root: Path, home: 
     data = base.data
     for changed in (
         base,
-        replace(base, normalisation="none"),
+        replace(base, normalization="none"),
         replace(base, fusion=Slot("compact_bilinear", {"width": 8})),
         replace(base, fusion=Slot("compact_bilinear", {"width": 16})),
         replace(base, pooling=Slot("position_encoding")),

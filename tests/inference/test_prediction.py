@@ -44,7 +44,7 @@ def test_prediction_of_a_video_is_the_models_own(run: Run) -> None:
 
 
 def test_csv_holds_every_videos_labels_best_first_with_or_without_true_ones(run: Run, tmp_path: Path) -> None:
-    model, test = run.load_model(), write_tiny(tmp_path / "test", 9, seed=4, labelled=False)
+    model, test = run.load_model(), write_tiny(tmp_path / "test", 9, seed=4, labeled=False)
     videos = open_data_of(run, test)
     write_predictions(score(model, videos), videos, tmp_path / "out" / "p.csv")
     header, *rows = (tmp_path / "out" / "p.csv").read_text().splitlines()

@@ -102,9 +102,9 @@ class TestScored:
             np.testing.assert_array_equal(scored_of(run, videos).videos, sample.videos)
 
     def test_videos_without_labels_are_left_out(self) -> None:
-        labelled = np.array([False, True, True, False, True])
-        assert chosen_videos(labelled, 9).tolist() == [1, 2, 4]
-        assert set(chosen_videos(labelled, 2).tolist()) < {1, 2, 4}
+        labeled = np.array([False, True, True, False, True])
+        assert chosen_videos(labeled, 9).tolist() == [1, 2, 4]
+        assert set(chosen_videos(labeled, 2).tolist()) < {1, 2, 4}
 
     @given(cases())
     def test_gap_is_that_of_a_dense_truth(self, case: tuple[Scored, np.ndarray]) -> None:

@@ -292,8 +292,8 @@ def test_cluster_order_puts_blocks_together_whatever_the_order_of_the_labels() -
 def test_cluster_order_reads_both_directions_of_a_directed_measure() -> None:
     directed = np.zeros((4, 4))
     directed[2, 0] = directed[3, 1] = 1
-    neighbours = {frozenset(pair) for pair in pairwise(cluster_order(directed).tolist())}
-    assert {frozenset({0, 2}), frozenset({1, 3})} <= neighbours
+    neighbors = {frozenset(pair) for pair in pairwise(cluster_order(directed).tolist())}
+    assert {frozenset({0, 2}), frozenset({1, 3})} <= neighbors
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def reference(scores: NDArray[Any], labels: NDArray[Any], k: int) -> dict[str, f
         "map_present": float(np.mean(ap)),
         "map_all": sum(ap) / classes,
         "num_videos": videos,
-        "num_unlabelled": videos - len(hits),
+        "num_unlabeled": videos - len(hits),
     }
 
 
@@ -296,7 +296,7 @@ def test_all_metrics_equal_the_loops_when_no_scores_tie(k: int, share: float) ->
     scores = scores - 0.6  # some scores that PERR does not count
     expected = reference(scores, labels, k)
     assert 0 < expected["perr"] < 1
-    assert expected["num_unlabelled"] >= 1
+    assert expected["num_unlabeled"] >= 1
     assert state(scores, labels, k).compute() == pytest.approx(expected, abs=1e-12)
 
 
@@ -349,10 +349,10 @@ def test_perr_counts_no_score_of_zero() -> None:
     assert state(scores, labels).compute()["perr"] == 0.5
 
 
-def test_unlabelled_videos_are_counted_and_left_out() -> None:
+def test_unlabeled_videos_are_counted_and_left_out() -> None:
     scores, labels = np.array([[0.9, 0.1], [0.8, 0.2]], np.float32), np.array([[1, 0], [0, 0]])
     values = state(scores, labels).compute()
-    assert (values["num_videos"], values["num_unlabelled"]) == (2, 1)
+    assert (values["num_videos"], values["num_unlabeled"]) == (2, 1)
     assert (values["hit_at_1"], values["perr"]) == (1.0, 1.0)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from yt8m_core.errors import UserError
 from yt8m_core.models.classifier import VideoClassifier
-from yt8m_core.models.normalization import normalise
+from yt8m_core.models.normalization import normalize
 from yt8m_core.models.outputs import Scores
 from yt8m_core.models.registry import SLOTS, takes_frames
 
@@ -71,9 +71,9 @@ def test_model_without_a_pooling_where_one_is_needed_and_the_other_way_round_say
 
 
 def test_trace_when_followed_step_by_step(batch: tuple[Tensor, Tensor]) -> None:
-    model = classifier(normalisation="per_modality")
+    model = classifier(normalization="per_modality")
     scores, trace = model(*batch)
-    frames, mask = normalise(*batch, streams=STREAMS, mode="per_modality")
+    frames, mask = normalize(*batch, streams=STREAMS, mode="per_modality")
     pooled = model.pooling(frames, mask)
     assert torch.equal(trace.vector, pooled.vector)
     assert torch.equal(trace.attention, pooled.attention)
@@ -142,7 +142,7 @@ def test_model_when_compiled(batch: tuple[Tensor, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"normalisation": "per_modalty"}, r"unknown normalisation 'per_modalty'\. Did you mean 'per_modality'\?"),
+        ({"normalization": "per_modalty"}, r"unknown normalization 'per_modalty'\. Did you mean 'per_modality'\?"),
         ({"pooling": "men"}, r"unknown pooling 'men'\. Did you mean 'mean'\?"),
         ({"label_processing": ("identity", {"alpha": 1})}, r"label_processing 'identity': unknown option 'alpha'"),
     ],

@@ -115,7 +115,7 @@ def test_center_when_read_as_the_authors_and_as_they_meant_it() -> None:
 
 
 def test_center_when_videos_are_near_their_centers() -> None:
-    """At 1/1000 of the centres' size, where ||e||² - 2 e·c + ||c||² in float32 would have one digit left."""
+    """At 1/1000 of the centers' size, where ||e||² - 2 e·c + ||c||² in float32 would have one digit left."""
     method, (scores, targets) = loss("center").eval(), batch(0)
     method.centers.normal_(std=10)
     targets = nn.functional.one_hot(torch.arange(VIDEOS) % C, C).float()
@@ -230,9 +230,9 @@ def test_correlation_when_saved_and_loaded(tmp_path: Path) -> None:
 def test_correlation_when_trained() -> None:
     method, (scores, targets) = correlation(beta=0.1, gamma=0.1), batch(0)
     before = method.fixed.clone()
-    optimiser = torch.optim.Adam(method.parameters())
+    optimizer = torch.optim.Adam(method.parameters())
     loss("cross_entropy")(method(scores), targets)[0].backward()
-    optimiser.step()
+    optimizer.step()
     assert torch.equal(method.fixed, before)
     assert method.trained.ne(before).all()
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import NORMALISATIONS, l2_normalise, mask_of, normalise
+from yt8m_core.models.normalization import NORMALIZATIONS, l2_normalize, mask_of, normalize
 
 STREAMS = [("rgb", 4), ("audio", 2)]
 T, D = 5, 6
@@ -19,9 +19,9 @@ def codes() -> Tensor:
     return torch.randint(0, 256, (3, T, D), generator=generator, dtype=torch.uint8)
 
 
-def test_dequantise_when_given_every_byte() -> None:
+def test_dequantize_when_given_every_byte() -> None:
     codes = torch.arange(256, dtype=torch.uint8)
-    values = dequantise(codes)
+    values = dequantize(codes)
     assert values.dtype == torch.float32
     assert values[[0, 128, 255]].tolist() == pytest.approx([-1.9921875, 0.015656, 2.0078125], abs=1e-6)
     expected = [byte * 4.0 / 255.0 + 4.0 / 512.0 - 2.0 for byte in range(256)]
@@ -29,10 +29,10 @@ def test_dequantise_when_given_every_byte() -> None:
     assert codes.tolist() == list(range(256))
 
 
-def test_dequantise_when_undoing_googles_quantiser() -> None:
+def test_dequantize_when_undoing_googles_quantizer() -> None:
     values = np.random.default_rng(0).uniform(-2, 2, 100_000)
     codes = np.round((values + 2) * 255 / 4).astype(np.uint8)
-    bias = dequantise(torch.from_numpy(codes)).numpy() - values
+    bias = dequantize(torch.from_numpy(codes)).numpy() - values
     assert bias.mean() == pytest.approx(1 / 128, abs=1e-4)
 
 
@@ -44,10 +44,10 @@ def test_mask_when_num_frames_exceed_the_rows() -> None:
     assert mask_of(torch.tensor([9]), 3).all()
 
 
-@pytest.mark.parametrize("mode", NORMALISATIONS)
-def test_normalise_when_compared_with_a_loop(codes: Tensor, mode: str) -> None:
+@pytest.mark.parametrize("mode", NORMALIZATIONS)
+def test_normalize_when_compared_with_a_loop(codes: Tensor, mode: str) -> None:
     lengths = [T, 2, 0]
-    frames, mask = normalise(codes, torch.tensor(lengths), streams=STREAMS, mode=mode)
+    frames, mask = normalize(codes, torch.tensor(lengths), streams=STREAMS, mode=mode)
     expected = np.zeros((3, T, D))
     for video, length in enumerate(lengths):
         for t in range(length):
@@ -61,54 +61,54 @@ def test_normalise_when_compared_with_a_loop(codes: Tensor, mode: str) -> None:
     assert mask.sum(dim=1).tolist() == lengths
 
 
-def test_normalise_when_no_mode_is_named(codes: Tensor) -> None:
-    frames, _ = normalise(codes, torch.tensor([T, T, T]), streams=STREAMS)
+def test_normalize_when_no_mode_is_named(codes: Tensor) -> None:
+    frames, _ = normalize(codes, torch.tensor([T, T, T]), streams=STREAMS)
     assert frames.norm(dim=-1).numpy() == pytest.approx(1, abs=1e-6)
 
 
-def test_normalise_when_frames_are_floats() -> None:
+def test_normalize_when_frames_are_floats() -> None:
     given = torch.randn(2, T, D)
-    frames, _ = normalise(given, torch.tensor([T, T]), streams=STREAMS, mode="none")
+    frames, _ = normalize(given, torch.tensor([T, T]), streams=STREAMS, mode="none")
     assert torch.equal(frames, given)
 
 
 @pytest.mark.parametrize(
     ("given", "computed"), [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64,) * 2]
 )
-def test_normalise_when_floats_are_narrow_or_wide(given: torch.dtype, computed: torch.dtype) -> None:
-    frames, _ = normalise(torch.ones(1, T, D, dtype=given), torch.tensor([T]), streams=STREAMS)
+def test_normalize_when_floats_are_narrow_or_wide(given: torch.dtype, computed: torch.dtype) -> None:
+    frames, _ = normalize(torch.ones(1, T, D, dtype=given), torch.tensor([T]), streams=STREAMS)
     assert frames.dtype == computed
     assert frames.norm(dim=-1).numpy() == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("mode", NORMALISATIONS)
-def test_normalise_when_a_real_row_is_zero(mode: str) -> None:
+@pytest.mark.parametrize("mode", NORMALIZATIONS)
+def test_normalize_when_a_real_row_is_zero(mode: str) -> None:
     given = torch.zeros(1, T, D, requires_grad=True)
-    frames, _ = normalise(given, torch.tensor([T]), streams=STREAMS, mode=mode)
+    frames, _ = normalize(given, torch.tensor([T]), streams=STREAMS, mode=mode)
     frames.sum().backward()
     assert frames.eq(0).all()
     assert given.grad is not None
     assert given.grad.isfinite().all()
 
 
-def test_normalise_when_padding_holds_garbage() -> None:
+def test_normalize_when_padding_holds_garbage() -> None:
     given = torch.full((1, T, D), float("nan"))
     given[:, :2] = 1.0
-    frames, _ = normalise(given, torch.tensor([2]), streams=STREAMS)
+    frames, _ = normalize(given, torch.tensor([2]), streams=STREAMS)
     assert frames[:, 2:].eq(0).all()
     assert given[:, 2:].isnan().all(), "the caller's frames were written to"
 
 
-def test_l2_normalise_when_a_vector_is_tiny() -> None:
+def test_l2_normalize_when_a_vector_is_tiny() -> None:
     tiny = torch.tensor([3e-8, 4e-8])
-    np.testing.assert_allclose(l2_normalise(tiny).numpy(), [3e-2, 4e-2], rtol=1e-5)  # divided by 1e-6, not by its norm
+    np.testing.assert_allclose(l2_normalize(tiny).numpy(), [3e-2, 4e-2], rtol=1e-5)  # divided by 1e-6, not by its norm
 
 
-def test_normalise_when_the_mode_is_misspelt(codes: Tensor) -> None:
-    with pytest.raises(UserError, match=r"unknown normalisation 'jont'\. Did you mean 'joint'\?"):
-        normalise(codes, torch.tensor([T, T, T]), streams=STREAMS, mode="jont")
+def test_normalize_when_the_mode_is_misspelt(codes: Tensor) -> None:
+    with pytest.raises(UserError, match=r"unknown normalization 'jont'\. Did you mean 'joint'\?"):
+        normalize(codes, torch.tensor([T, T, T]), streams=STREAMS, mode="jont")
 
 
-def test_normalise_when_the_streams_do_not_add_up(codes: Tensor) -> None:
+def test_normalize_when_the_streams_do_not_add_up(codes: Tensor) -> None:
     with pytest.raises(UserError, match=r"found 6 features a frame; expected 4 \(rgb 4\)"):
-        normalise(codes, torch.tensor([T, T, T]), streams=[("rgb", 4)])
+        normalize(codes, torch.tensor([T, T, T]), streams=[("rgb", 4)])

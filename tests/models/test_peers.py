@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
 from yt8m_core.models import fusion
-from yt8m_core.models.normalization import l2_normalise, mask_of
+from yt8m_core.models.normalization import l2_normalize, mask_of
 from yt8m_core.models.outputs import Scores
 from yt8m_core.models.registry import build
 
@@ -22,7 +22,7 @@ D = 1152
 @pytest.mark.parametrize(
     ("slot", "name", "weights"),
     [
-        # assignment and its norm, centres, projection and its norm, gate
+        # assignment and its norm, centers, projection and its norm, gate
         ("pooling", "netvlad", D * 64 + 2 * 64 + 64 * D + 64 * D * 1024 + 2 * 1024 + 1024 * 1024 + 1024),
         ("pooling", "attention", D * 8 + D * 1024),
         ("label_processing", "context_gating", 4716 * 4716 + 4716),
@@ -61,7 +61,7 @@ def test_netvlad_when_fresh_tells_clusters_apart() -> None:
     """Of 64 clusters, unit frames would share themselves among all without the norm of the logits, or with a bias."""
     torch.manual_seed(0)
     netvlad = build("pooling", "netvlad", {"width": 1}, in_features=D)
-    logits = netvlad.assign(l2_normalise(torch.randn(100, D)))
+    logits = netvlad.assign(l2_normalize(torch.randn(100, D)))
 
     def clusters_of_a_frame(logits: Tensor) -> float:
         return torch.distributions.Categorical(logits=logits).entropy().exp().mean().item()
@@ -75,7 +75,7 @@ def test_netvlad_when_one_cluster_takes_nearly_all_frames() -> None:
     netvlad = build("pooling", "netvlad", {"clusters": 2, "width": 4, "gating": False}, in_features=2)
     nn.init.eye_(netvlad.assign.weight)
     nn.init.constant_(netvlad.assign_norm.weight, 50)
-    nn.init.zeros_(netvlad.centres)
+    nn.init.zeros_(netvlad.centers)
     seen = []
     netvlad.project.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
     frames = torch.tensor([[1.0, 0.0]] * 6 + [[0.0, 1.0]])
@@ -85,7 +85,7 @@ def test_netvlad_when_one_cluster_takes_nearly_all_frames() -> None:
 
 def test_attention_when_fresh_is_near_the_mean_of_the_frames() -> None:
     torch.manual_seed(0)
-    frames, mask = l2_normalise(torch.randn(2, 300, D)), mask_of(torch.tensor([300, 100]), 300)
+    frames, mask = l2_normalize(torch.randn(2, 300, D)), mask_of(torch.tensor([300, 100]), 300)
     pooled = build("pooling", "attention", {}, in_features=D)(frames, mask)
     torch.testing.assert_close(pooled.attention, mask / mask.sum(dim=1, keepdim=True), atol=0, rtol=0.1)
     assert pooled.attention[1, 100:].eq(0).all()

@@ -158,12 +158,12 @@ def test_pooling_without_weights_gives_its_summary_to_whoever_asks(
         assert list(method.parameters()) or (name, "pooling" in chosen) == ("adaptive_noise", True)
         return
     lengths = torch.tensor([T, 4, 1])
-    summaries = method.summarise(frames, MASK).vector
+    summaries = method.summarize(frames, MASK).vector
     assert summaries.shape == (B, method.summary_features)
     assert torch.equal(method.finish(summaries, lengths), method(frames, MASK).vector)
     for weight in method.parameters():
         nn.init.normal_(weight)
-    assert torch.equal(method.summarise(frames, MASK).vector, summaries)
+    assert torch.equal(method.summarize(frames, MASK).vector, summaries)
     assert not summaries.requires_grad
 
 
@@ -172,7 +172,7 @@ def test_summaries_in_the_same_words_are_the_same(frames: Tensor) -> None:
     for _, name, chosen in cases("pooling").args[1]:
         method = make("pooling", name, chosen)
         if getattr(method, "pools_once", False):
-            summary = method.summarise(frames, MASK).vector
+            summary = method.summarize(frames, MASK).vector
             torch.testing.assert_close(found.setdefault(method.summary, summary), summary)
     del found["largest_cluster(clusters=1, iterations=10)"]  # which is the mean
     assert len(found) >= 7

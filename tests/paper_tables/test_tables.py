@@ -21,7 +21,7 @@ SMOKE = Training(epochs=1, batch_size=16)
 C, D = 4716, 1152
 
 
-def assert_it_learnt(run: Run) -> None:
+def assert_it_learned(run: Run) -> None:
     """As far as a few steps can show: weights that moved from where they started, and numbers that are some."""
     assert run.log["loss"].dropna().map(math.isfinite).all()
     assert run.log["gradient"].dropna().gt(0).all()
@@ -81,7 +81,7 @@ def test_row_trains_on_the_demo_world(
     data = Data(str(demo_folder() / "train"), str(demo_folder() / "validation"), max_frames=40)
     run = train(row.experiment(data, SMOKE, narrower=64), tmp_path / "run")
     assert run.facts.scale == "demo"
-    assert_it_learnt(run)
+    assert_it_learned(run)
 
 
 @pytest.mark.real_data
@@ -91,7 +91,7 @@ def test_pooling_row_trains_on_real_frames(row: Row, real_data: Path, tmp_path: 
     data = Data(str(shards / "bal_train-00.tfrecord"), str(shards / "bal_train-01.tfrecord"))
     run = train(row.experiment(data, replace(SMOKE, batch_size=128), narrower=64), tmp_path / "run")
     assert run.facts.schema.level == "frame"
-    assert_it_learnt(run)
+    assert_it_learned(run)
 
 
 @pytest.mark.real_data
@@ -108,4 +108,4 @@ def test_row_trains_on_real_videos(row: Row, real_data: Path, tmp_path: Path) ->
     training = Training(epochs=1, batch_size=512)
     run = train(row.experiment(Data(*first, vocabulary), training, narrower=64), tmp_path / "run")
     assert run.facts.num_classes == 3862
-    assert_it_learnt(run)
+    assert_it_learned(run)

@@ -3,7 +3,7 @@
 Each training is killed once (SIGKILL, at a moment drawn evenly from the time that a training takes, its set-up and its
 last files included) and gone on with. It must end with the weights, the log and the predictions of the one that was
 never killed. Every other one is of a line of slots with state of every kind: dropout, batches in parts, a moving
-average of the weights, centres, a trained correlation.
+average of the weights, centers, a trained correlation.
 """
 
 import argparse

@@ -142,12 +142,12 @@ def adaptive_noise(frames: Array, weights: Weights, options: Options) -> tuple[A
 
 def largest_cluster(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
     k, n = options.get("clusters", 5), len(frames)
-    centres = [frames[i * n // k] for i in range(k)]
+    centers = [frames[i * n // k] for i in range(k)]
     for _ in range(options.get("iterations", 10)):
-        nearest = [min(range(k), key=lambda i: np.sum((frame - centres[i]) ** 2)) for frame in frames]
+        nearest = [min(range(k), key=lambda i: np.sum((frame - centers[i]) ** 2)) for frame in frames]
         for i in range(k):
             if i in nearest:
-                centres[i] = np.mean([frame for frame, own in zip(frames, nearest, strict=True) if own == i], axis=0)
+                centers[i] = np.mean([frame for frame, own in zip(frames, nearest, strict=True) if own == i], axis=0)
     sizes = [nearest.count(i) for i in range(k)]
     members = np.array([own == sizes.index(max(sizes)) for own in nearest])
     return frames[members].mean(axis=0), members / members.sum()
@@ -238,15 +238,15 @@ def attention(frames: Array, weights: Weights, options: Options) -> tuple[Array,
 
 
 def netvlad(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
-    centres, parts = weights["centres"], []
-    for k in range(len(centres)):
+    centers, parts = weights["centers"], []
+    for k in range(len(centers)):
         residual = np.zeros(D)
         for frame in frames:
             logits = weights["assign.weight"] @ frame
             shares = softmax(layer_norm(logits, weights["assign_norm.weight"], weights["assign_norm.bias"]))
-            residual += shares[k] * (frame - centres[k])
+            residual += shares[k] * (frame - centers[k])
         parts.append(residual / np.sqrt(residual @ residual))
-    x = weights["project.weight"] @ (np.concatenate(parts) / np.sqrt(len(centres)))
+    x = weights["project.weight"] @ (np.concatenate(parts) / np.sqrt(len(centers)))
     x = layer_norm(x, weights["project_norm.weight"], weights["project_norm.bias"])
     if options.get("gating", True):
         x = sigmoid(weights["gate.weight"] @ x + weights["gate.bias"]) * x
@@ -299,7 +299,7 @@ def pseudo_huber(p: Array, targets: Array, options: Options) -> float:
 
 
 def center(p: Array, targets: Array, options: Options) -> float:
-    """With the centres at 0, where they start, and the logits as the embedding, as ``call`` has it."""
+    """With the centers at 0, where they start, and the logits as the embedding, as ``call`` has it."""
     authors = options.get("variant") == "authors"
     lengths = np.mean if options.get("dims", "mean" if authors else "sum") == "mean" else np.sum
     pairs, videos = [], []
@@ -398,7 +398,7 @@ def cases(*slots: str) -> Any:
 
 
 def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """The method with random weights everywhere, so that no 0 or 1 of an initialisation hides a mistake."""
+    """The method with random weights everywhere, so that no 0 or 1 of an initialization hides a mistake."""
     torch.manual_seed(0)
     method = build(slot, name, chosen, **FACTS[slot]).to(dtype).eval()
     if hasattr(method, "observe"):
@@ -424,7 +424,7 @@ def call(
     """The outputs of a method as plain tensors."""
     if slot == "fusion":
         mask = mask_of(torch.tensor(lengths), values[0].shape[1])
-        return (method(values[0] * mask[..., None], mask),)  # padding is 0, as features.normalise leaves it
+        return (method(values[0] * mask[..., None], mask),)  # padding is 0, as features.normalize leaves it
     if slot == "pooling":
         pooled = method(values[0], mask_of(torch.tensor(lengths), values[0].shape[1]))
         return (pooled.vector,) if pooled.attention is None else (pooled.vector, pooled.attention)

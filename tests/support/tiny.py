@@ -1,4 +1,4 @@
-"""A data set of a few narrow videos, whose labels can be learnt from their frames; and an experiment on it."""
+"""A data set of a few narrow videos, whose labels can be learned from their frames; and an experiment on it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ STREAMS = (("rgb", 24), ("audio", 8))
 CLASSES = 6
 
 
-def write_tiny(folder: Path, videos: int, *, seed: int, labelled: bool = True, shards: int = 2) -> Path:
+def write_tiny(folder: Path, videos: int, *, seed: int, labeled: bool = True, shards: int = 2) -> Path:
     """Shards of videos with 1 to 12 frames around one of six prototypes: label c, and c - 1 too where c is odd."""
     random = np.random.default_rng(seed)
     looks = np.random.default_rng(0).integers(0, 256, (CLASSES, 32))
@@ -22,7 +22,7 @@ def write_tiny(folder: Path, videos: int, *, seed: int, labelled: bool = True, s
         frames = looks[label] + random.normal(0, 60, (random.integers(1, 13), 32))
         frames = np.clip(frames, 0, 255).astype(np.uint8)
         context: dict[str, FeatureValue] = {"id": f"{seed:02d}{number:04d}".encode()}
-        if labelled:
+        if labeled:
             context["labels"] = [label - 1, label] if label % 2 else [label]
         payloads.append(sequence_example(context, {"rgb": frames[:, :24], "audio": frames[:, 24:]}))
     for shard in range(shards):

@@ -70,7 +70,7 @@ def test_two_processes_end_with_the_weights_and_metrics_of_one(root: Path, tmp_p
     pd.testing.assert_frame_equal(two.log, one.log, atol=1e-4, rtol=1e-4)
 
 
-def test_a_batch_learnt_from_in_parts_gives_the_weights_of_the_whole(root: Path, tmp_path: Path) -> None:
+def test_a_batch_learned_from_in_parts_gives_the_weights_of_the_whole(root: Path, tmp_path: Path) -> None:
     loss = Slot.parse("center(weight=0.1)")
     runs = [
         train(

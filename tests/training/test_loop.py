@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tiny")
 
 
-def test_run_is_complete_and_has_learnt_when_training_ends(root: Path, tmp_path: Path) -> None:
+def test_run_is_complete_and_has_learned_when_training_ends(root: Path, tmp_path: Path) -> None:
     experiment = tiny_experiment(root, training=Training(epochs=8, batch_size=16, learning_rate=0.02))
     run = train(experiment, tmp_path / "run")
     assert run.finished
@@ -219,7 +219,7 @@ def test_learning_rate_falls_in_21_stairs_over_the_papers_run() -> None:
         ("pooling", Slot("men"), "unknown pooling 'men'.*Did you mean 'mean'"),
         ("classification", Slot("moe", {"expert": 2}), "'expert'.*Did you mean 'experts'"),
         ("loss", Slot("crossentropy"), "Did you mean 'cross_entropy'"),
-        ("normalisation", "joynt", "joint"),
+        ("normalization", "joynt", "joint"),
     ],
 )
 def test_training_names_the_nearest_method_and_leaves_no_folder_when_it_is_unknown(
@@ -232,12 +232,12 @@ def test_training_names_the_nearest_method_and_leaves_no_folder_when_it_is_unkno
 
 def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: Path) -> None:
     tiny_experiment(root)
-    unlabelled = write_tiny(tmp_path / "test", 5, seed=3, labelled=False)
-    both = Data(str(unlabelled), str(root / "validation"), streams=STREAMS)
+    unlabeled = write_tiny(tmp_path / "test", 5, seed=3, labeled=False)
+    both = Data(str(unlabeled), str(root / "validation"), streams=STREAMS)
     with pytest.raises(UserError, match=r"test0\.tfrecord, record 0: video '030000' has no labels"):
         train(tiny_experiment(root, data=both), tmp_path / "run")
 
-    both = Data(str(root / "train"), str(unlabelled), streams=STREAMS)
+    both = Data(str(root / "train"), str(unlabeled), streams=STREAMS)
     with pytest.raises(UserError, match=r"test: no video has labels"):
         train(tiny_experiment(root, data=both), tmp_path / "run")
 
@@ -283,8 +283,8 @@ def test_center_loss_moves_what_stands_before_the_embedding(root: Path, tmp_path
         experiment = tiny_experiment(root, classification=Slot.parse(classification), loss=Slot.parse(loss))
         return load_file(train(experiment, tmp_path / name).path / "model.safetensors")
 
-    plain, centred = (weights(f"plain-{loss[:5]}", "moe", loss) for loss in ("cross_entropy", "center(weight=1.0)"))
-    assert all(torch.equal(plain[name], centred[name]) for name in plain)
+    plain, centered = (weights(f"plain-{loss[:5]}", "moe", loss) for loss in ("cross_entropy", "center(weight=1.0)"))
+    assert all(torch.equal(plain[name], centered[name]) for name in plain)
     deep, pulled = (
         weights(f"deep-{loss[:5]}", "moe(embedding=8)", loss) for loss in ("cross_entropy", "center(weight=1.0)")
     )

@@ -3,7 +3,7 @@
 The paper's rate is meant for 250,000 steps; here there are 400 to 900, and the best rates of two lines may then differ
 a hundredfold. A rate that suits the baseline alone would make a table of how well it suits the other rows. So every
 line is first trained at three or four rates, and then at the next beyond an end of them for as long as its GAP rises
-towards there, with a seed that no table has and on videos that no table is measured on: neither those nor the seeds of
+toward there, with a seed that no table has and on videos that no table is measured on: neither those nor the seeds of
 a table have a say in its rates, and a choice among so few makes none of its numbers too good. ``search`` makes the
 file, which lies in the package since experiments are made with it.
 """

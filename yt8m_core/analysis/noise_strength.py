@@ -23,7 +23,7 @@ class NoiseStrength(NamedTuple):
     """γ by label, and how long the noise is in the videos looked at; a frame's length is 1, noise's γ√D."""
 
     table: pd.DataFrame  # label; γ: alone, together; lengths: alone_length, together_length
-    videos: int  # those looked at, all labelled ones or a sample
+    videos: int  # those looked at, all labeled ones or a sample
     median_length: float  # of the noise in these videos
     above_a_tenth: float  # share of these videos whose noise is longer than a tenth of a frame
 

@@ -10,7 +10,7 @@ import tyro
 def rates(tables: tuple[str, ...] = (), scale: str | None = None) -> None:
     """Search the learning rate of every line of slots in the paper's tables, on videos that no table is measured on.
 
-    Trains each line at three or four rates, and beyond either end of them for as long as its GAP rises towards there;
+    Trains each line at three or four rates, and beyond either end of them for as long as its GAP rises toward there;
     keeps what came out in the package, where `yt8m ablate` finds it. The same command goes on where an earlier one was
     stopped, and trains only what is not there yet.
 

@@ -65,17 +65,17 @@ def index(data: DataArgument, streams: tuple[str, ...] = (), skip_bad: bool = Fa
 
     Args:
         data: A shard, a folder of shards, or a glob.
-        streams: Feature streams of your own as name:width; those of YouTube-8M and AudioSet are recognised.
+        streams: Feature streams of your own as name:width; those of YouTube-8M and AudioSet are recognized.
         skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
     from yt8m_core.inference.evaluation import describe
 
     videos = _videos(data, streams, skip_bad)
-    labelled = int(videos.labelled.sum())
+    labeled = int(videos.labeled.sum())
     frames = f", {videos.num_frames.mean():.1f} frames a video" if videos.schema.level == "frame" else ""
     print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe(videos.schema)}{frames}")
     sound = f"{len(videos.bad):,} bad records left out" if videos.bad else "all records sound"
-    print(f"{labelled:,} with labels, {len(videos.label_values) / max(labelled, 1):.2f} labels a video, {sound}")
+    print(f"{labeled:,} with labels, {len(videos.label_values) / max(labeled, 1):.2f} labels a video, {sound}")
 
 
 def labels(

@@ -22,7 +22,7 @@ def train(
     label_processing: str | None = None,
     loss: str | None = None,
     fusion: str | None = None,
-    normalisation: str | None = None,
+    normalization: str | None = None,
     vocabulary: Path | None = None,
     streams: tuple[str, ...] = (),
     max_frames: int | None = None,
@@ -54,7 +54,7 @@ def train(
         label_processing: Scores to scores: identity, correlation, context_gating.
         loss: cross_entropy, pseudo_huber, center.
         fusion: Of a frame's streams: concat, compact_bilinear.
-        normalisation: Of a frame's features: joint, per_modality, none.
+        normalization: Of a frame's features: joint, per_modality, none.
         vocabulary: The names of the labels; without it, the vocabulary beside the training data, if any.
         streams: Feature streams of your own as name:width.
         max_frames: The first so many frames of a video are used (300).
@@ -101,7 +101,7 @@ def train(
         if text is not None:
             slot = Slot.parse(text)
             values[name] = {"name": slot.name, "options": dict(slot.options)}
-    values |= {name: v for name, v in {"normalisation": normalisation, "seed": seed}.items() if v is not None}
+    values |= {name: v for name, v in {"normalization": normalization, "seed": seed}.items() if v is not None}
     for name in ("train", "validation"):
         if name not in values["data"]:
             raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
@@ -202,7 +202,7 @@ def ensemble(
     else:
         for _ in scored:
             pass
-    if comparison.labelled:
+    if comparison.labeled:
         print(comparison.members().to_string(index=False, float_format="%.4f"))
     if len(members) > 1:
         print("\nHow alike the members are:")

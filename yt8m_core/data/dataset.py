@@ -37,7 +37,7 @@ class Videos:
         max_frames: how many frames of a video are used at most.
         num_frames: int64 [N], frames that are used: at most ``max_frames`` (section 2.2: the first 300 seconds).
         label_values, label_offsets: the labels of video i are ``label_values[label_offsets[i]:label_offsets[i + 1]]``.
-        labelled: bool [N], False for the videos of a test shard, whose labels were never given.
+        labeled: bool [N], False for the videos of a test shard, whose labels were never given.
         bad: the records of the shards that are left out.
     """
 
@@ -52,7 +52,7 @@ class Videos:
         self.label_values: NDArray[np.int32] = labels.flatten().to_numpy()
         offsets = labels.offsets.to_numpy().astype(np.int64)
         self.label_offsets: NDArray[np.int64] = offsets - offsets[0]  # a partly kept index is a slice of the old one
-        self.labelled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
+        self.labeled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
         self._ids = _only_chunk(table["id"])
         self._shard: NDArray[np.int32] = table["shard"].to_numpy()
         self._record: NDArray[np.int32] = table["record"].to_numpy()

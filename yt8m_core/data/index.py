@@ -113,7 +113,7 @@ def open_index(
 ) -> Index:
     """The index of DATA: read from the workspace where it is still true, made (again) where it is not.
 
-    ``streams`` names the feature streams of one's own data; known data sets are recognised. ``skip_bad`` leaves records
+    ``streams`` names the feature streams of one's own data; known data sets are recognized. ``skip_bad`` leaves records
     out that cannot be used, which ``Index.bad`` then tells.
     Raises UserError (RecordError) for the first record that cannot be used, or where none can, and for a video that is
     there twice; the index is written only when the whole pass went well.

@@ -108,7 +108,7 @@ class _Stream:
     shown: float  # share of variance of what the scene shows: how much labels explain of a mean vector, 12 % and 15 %
     setting: float  # share of variance of the scene's setting: the cosine between frames that are far apart
     cut: float  # probability of a new shot at a frame: how fast the cosine falls with the distance
-    still: tuple[float, float]  # beta distribution of a shot's stillness: quantiles of the cosine of neighbours
+    still: tuple[float, float]  # beta distribution of a shot's stillness: quantiles of the cosine of neighbors
     loudness: float  # relative deviation of the norm between shots: the deviation of the frame norm, 4.5 and 3.6
     repeated: float  # share of frames that are byte for byte the one before
 

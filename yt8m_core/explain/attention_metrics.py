@@ -62,13 +62,13 @@ def k_means(frames: NDArray[Any], clusters: int) -> NDArray[np.int64]:
 
 
 def _lloyd(frames: Floats, k: int, start: int) -> tuple[float, NDArray[Any]] | None:
-    """Squared distances to the centres, and the clusters; None where one of them lost all its frames."""
+    """Squared distances to the centers, and the clusters; None where one of them lost all its frames."""
     rng = np.random.default_rng([k, start])
     try:
-        centres, cluster = kmeans2(frames, k, iter=STEPS, minit="++", missing="raise", check_finite=False, rng=rng)
+        centers, cluster = kmeans2(frames, k, iter=STEPS, minit="++", missing="raise", check_finite=False, rng=rng)
     except ClusterError:
         return None
-    return float(np.square(frames - centres[cluster]).sum()), cluster
+    return float(np.square(frames - centers[cluster]).sum()), cluster
 
 
 def _largest_first(cluster: NDArray[Any]) -> NDArray[np.int64]:

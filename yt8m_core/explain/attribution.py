@@ -45,7 +45,7 @@ class Why:
 
 
 def why(model: VideoClassifier, frames: NDArray[Any], label: int) -> Why:
-    """Take one label's score apart: uint8 [T, D] as stored, or float32 [T, D] already dequantised.
+    """Take one label's score apart: uint8 [T, D] as stored, or float32 [T, D] already dequantized.
 
     ``Why.seconds`` are gradients of log p/(1-p) along each frame vector, one pass back through the line for all
     seconds. After a mean and a logistic classification they are the second's exact share of the score; in general they

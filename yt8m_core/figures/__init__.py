@@ -1,6 +1,6 @@
 """The pictures of the app and the notebooks: pure functions from a table or an array to a plotly figure.
 
-Every figure says in its subtitle which scale made its numbers, for example "demo world". Colour is never the only
+Every figure says in its subtitle which scale made its numbers, for example "demo world". Color is never the only
 sign: symbols, patterns, dashes or texts say the same. Backgrounds are transparent, for light pages and dark ones.
 """
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from yt8m_core.figures.style import BLUE, GREY, ORANGE, style
+from yt8m_core.figures.style import BLUE, GRAY, ORANGE, style
 
-# A sign for each reading of an interval, which a reader without colours tells apart.
-_BETTER, _WORSE, _OPEN = ("better", BLUE, "triangle-right"), ("worse", ORANGE, "triangle-left"), ("", GREY, "circle")
+# A sign for each reading of an interval, which a reader without colors tells apart.
+_BETTER, _WORSE, _OPEN = ("better", BLUE, "triangle-right"), ("worse", ORANGE, "triangle-left"), ("", GRAY, "circle")
 
 
 def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
@@ -27,7 +27,7 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     shown = table[(table["row"] != table["against"]) & table["difference"].notna()].reset_index(drop=True)
     better, worse = shown["difference_low"] > 0, shown["difference_high"] < 0
     figure = go.Figure()
-    for chosen, (name, colour, symbol) in ((better, _BETTER), (worse, _WORSE), (~better & ~worse, _OPEN)):
+    for chosen, (name, color, symbol) in ((better, _BETTER), (worse, _WORSE), (~better & ~worse, _OPEN)):
         rows = shown[chosen]
         if rows.empty:
             continue
@@ -37,20 +37,20 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             y=rows.index,
             mode="markers",
             name=name,
-            marker={"color": colour, "size": 11, "symbol": symbol},
+            marker={"color": color, "size": 11, "symbol": symbol},
             error_x={
                 "type": "data",
                 "symmetric": False,
                 "array": (rows["difference_high"] - rows["difference"]).to_numpy(),
                 "arrayminus": (rows["difference"] - rows["difference_low"]).to_numpy(),
-                "color": colour,
+                "color": color,
                 "thickness": 2,
             },
             customdata=rows[["row", "against", "difference_low", "difference_high"]],
             hovertemplate="%{customdata[0]} − %{customdata[1]}: %{x:+.4f}<br>"
             "%{customdata[2]:+.4f} to %{customdata[3]:+.4f}<extra>" + name + "</extra>",
         )
-    figure.add_vline(x=0, line={"color": GREY, "dash": "dash"})
+    figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
     others = shown["against"].unique()
     to = f"to '{others[0]}'" if len(others) == 1 else "to the row named behind it"
     style(figure, title, scale, f"difference {to}", f"95 % intervals over {_over(table)}, paired")
@@ -105,7 +105,7 @@ def gain(table: pd.DataFrame, *, scale: str) -> go.Figure:
         customdata=ordered[["gain_low", "gain_high"]],
         hovertemplate="%{x}: %{y:+.4f}<br>%{customdata[0]:+.4f} to %{customdata[1]:+.4f}<extra></extra>",
     )
-    figure.add_hline(y=0, line={"color": GREY, "dash": "dash"})
+    figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
     style(figure, f"{row} − {against}", scale, f"95 % intervals over {_over(table)} at each setting by itself")
     figure.update_xaxes(title_text=dial)
     figure.update_yaxes(title_text="gain of GAP@20")

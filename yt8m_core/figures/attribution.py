@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal, literal_in, shade_main_scene, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, counted, literal, literal_in, shade_main_scene, style
 
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
 """Of the runs in ``side_by_side``: so many may be drawn."""
-COLOURS = (BLUE, ORANGE, GREEN)
+COLORS = (BLUE, ORANGE, GREEN)
 
 
 def seconds(
@@ -32,18 +32,18 @@ def seconds(
     pull = np.asarray(values, np.float64)
     figure = go.Figure()
     kinds = (("speaks for the label", BLUE, "", pull >= 0), ("speaks against it", ORANGE, "/", pull < 0))
-    for name, colour, pattern, some in kinds:
+    for name, color, pattern, some in kinds:
         figure.add_bar(
             x=np.flatnonzero(some),
             y=pull[some],
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}, "line": {"width": 0}},
+            marker={"color": color, "pattern": {"shape": pattern}, "line": {"width": 0}},
             hovertemplate="second %{x}<br>%{y:+.4f}<extra></extra>",
         )
     shade_main_scene(figure, main_runs or (), GREEN)
     style(figure, title, scale, f"strongest at second {int(np.argmax(pull))} of {len(pull)}")
     figure.update_xaxes(title_text="time (s)")
-    figure.update_yaxes(title_text="pull on the log-odds", zeroline=True, zerolinecolor=GREY)
+    figure.update_yaxes(title_text="pull on the log-odds", zeroline=True, zerolinecolor=GRAY)
     figure.update_layout(barmode="overlay", bargap=0)
     return figure
 
@@ -62,13 +62,13 @@ def experts(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     """
     names = [f"expert {number}" if number else "always no" for number in table["expert"]]
     figure = go.Figure()
-    kinds = (("gate: how much it counts", "gate", GREY, "/"), ("answer: how likely it says", "answer", BLUE, ""))
-    for name, column, colour, pattern in kinds:
+    kinds = (("gate: how much it counts", "gate", GRAY, "/"), ("answer: how likely it says", "answer", BLUE, ""))
+    for name, column, color, pattern in kinds:
         figure.add_bar(
             x=names,
             y=table[column],
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": color, "pattern": {"shape": pattern}},
             customdata=table[["part"]],
             hovertemplate="%{x}<br>%{y:.4f}, part of the score %{customdata[0]:.4f}<extra>" + name + "</extra>",
         )
@@ -94,8 +94,8 @@ def partners(table: pd.DataFrame, *, title: str, scale: str, unit: str) -> go.Fi
     """
     table = literal_in(table, "name")
     figure = go.Figure()
-    for column, name, colour, pattern in (
-        ("fixed", "β: as counted in the training labels", GREY, "/"),
+    for column, name, color, pattern in (
+        ("fixed", "β: as counted in the training labels", GRAY, "/"),
         ("trained", "γ: as trained", BLUE, ""),
     ):
         if (table[column] == 0).all():
@@ -105,12 +105,12 @@ def partners(table: pd.DataFrame, *, title: str, scale: str, unit: str) -> go.Fi
             y=np.arange(1, len(table) + 1),
             orientation="h",
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": color, "pattern": {"shape": pattern}},
             customdata=table[["name", "score"]],
             hovertemplate="%{customdata[0]}, itself at %{customdata[1]:.4f}: %{x:+.5f}<extra>" + name + "</extra>",
         )
     style(figure, title, scale, f"the {counted(len(table), 'label')} that moved it most")
-    figure.update_xaxes(title_text=f"added to the {unit}", zeroline=True, zerolinecolor=GREY)
+    figure.update_xaxes(title_text=f"added to the {unit}", zeroline=True, zerolinecolor=GRAY)
     figure.update_yaxes(
         title_text="other label",
         tickmode="array",
@@ -145,17 +145,17 @@ def side_by_side(table: pd.DataFrame, runs: Sequence[str], *, title: str, scale:
     place = np.arange(1, len(table) + 1)
     table = literal_in(table, "name")
     looks = [
-        (f"p {name}", literal(name), COLOURS[number % len(COLOURS)], f"{symbol}-open", 10)
+        (f"p {name}", literal(name), COLORS[number % len(COLORS)], f"{symbol}-open", 10)
         for number, (name, symbol) in enumerate(zip(runs, SYMBOLS, strict=False))
     ]
     figure = go.Figure()
-    for column, name, colour, symbol, size in [*looks, ("mean", "mean of all", GREY, "diamond", 8)]:
+    for column, name, color, symbol, size in [*looks, ("mean", "mean of all", GRAY, "diamond", 8)]:
         figure.add_scatter(
             x=table[column],
             y=place,
             mode="markers",
             name=name,
-            marker={"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}},
+            marker={"color": color, "symbol": symbol, "size": size, "line": {"width": 2}},
             customdata=table[["name"]],
             hovertemplate="%{customdata[0]}: %{x:.4f}<extra>" + name + "</extra>",
         )
@@ -187,7 +187,7 @@ def threshold_curve(curve: pd.DataFrame, threshold: float, *, title: str, scale:
     'demo world · best F1 0.300 at 1.00'
     """
     figure = go.Figure()
-    for column, name, colour, dash in (
+    for column, name, color, dash in (
         ("precision", "precision", BLUE, "solid"),
         ("recall", "recall", ORANGE, "dash"),
         ("f1", "F1", GREEN, "dot"),
@@ -197,10 +197,10 @@ def threshold_curve(curve: pd.DataFrame, threshold: float, *, title: str, scale:
             y=curve[column],
             mode="lines",
             name=name,
-            line={"color": colour, "dash": dash, "width": 2},
+            line={"color": color, "dash": dash, "width": 2},
             hovertemplate="threshold %{x:.2f}<br>%{y:.4f}<extra>" + name + "</extra>",
         )
-    figure.add_vline(threshold, line={"color": GREY, "width": 2})
+    figure.add_vline(threshold, line={"color": GRAY, "width": 2})
     note = ""
     if curve["f1"].notna().any():
         best = curve.iloc[int(np.nanargmax(curve["f1"].to_numpy()))]

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, literal, literal_in, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, TRANSPARENT, counted, literal, literal_in, style
 
 LEVELS = 127  # shades of each sign
 NAMED = 14  # clusters that are named at the axis
@@ -59,7 +59,7 @@ def overview(
     low, high, gap = first - 0.5, first + size - 0.5, np.full(len(first), np.nan)
     frame = {
         "mode": "lines",
-        "line": {"color": GREY, "width": 1},
+        "line": {"color": GRAY, "width": 1},
         "opacity": 0.7,
         "hoverinfo": "skip",
         "showlegend": False,
@@ -83,7 +83,7 @@ def overview(
         hovertemplate="<b>%{customdata[1]}</b>: %{customdata[2]} labels<extra></extra>",
         showlegend=False,
     )
-    _add_colour_bar(figure, measure_name, top, negative=bool((shown < 0).any()))
+    _add_color_bar(figure, measure_name, top, negative=bool((shown < 0).any()))
     style(
         figure,
         f"All {counted(num_labels, 'label')}: {measure_name}",
@@ -120,13 +120,13 @@ def _apart(clusters: pd.DataFrame, num_labels: int) -> pd.DataFrame:
     return clusters.iloc[kept]
 
 
-def _add_colour_bar(figure: go.Figure, measure_name: str, top: float, *, negative: bool) -> None:
-    """The colours of the image beside it; a trace of its own has none, since an image has no scale."""
+def _add_color_bar(figure: go.Figure, measure_name: str, top: float, *, negative: bool) -> None:
+    """The colors of the image beside it; a trace of its own has none, since an image has no scale."""
     shades = _palette()[LEVELS + 1 :: 14]
-    colours = [f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in shades.tolist()]
+    colors = [f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in shades.tolist()]
     if negative:
         below = _palette()[LEVELS:0:-14]
-        colours = [f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in below.tolist()] + colours
+        colors = [f"rgba({r},{g},{b},{a / 255:.2f})" for r, g, b, a in below.tolist()] + colors
     base = {"count": "log₁₀ of count", "lift": "log₂ of lift"}.get(measure_name, measure_name)
     figure.add_scatter(
         x=[None],
@@ -136,7 +136,7 @@ def _add_colour_bar(figure: go.Figure, measure_name: str, top: float, *, negativ
             "color": [0],
             "cmin": -top if negative else 0,
             "cmax": top,
-            "colorscale": [[at / (len(colours) - 1), colour] for at, colour in enumerate(colours)],
+            "colorscale": [[at / (len(colors) - 1), color] for at, color in enumerate(colors)],
             "showscale": True,
             "colorbar": {
                 "title": {"text": base, "side": "top"},
@@ -152,13 +152,13 @@ def _add_colour_bar(figure: go.Figure, measure_name: str, top: float, *, negativ
 
 
 def _palette() -> NDArray[np.uint8]:
-    """Colours [1 + 2 LEVELS, 4]: nothing, below 0 from near to far, above 0 likewise.
+    """Colors [1 + 2 LEVELS, 4]: nothing, below 0 from near to far, above 0 likewise.
 
     Far from 0 is opaque and near to it lets the page through, so that it reads on white and on black alike.
     """
 
-    def shades(colour: str) -> NDArray[np.uint8]:
-        rgb = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    def shades(color: str) -> NDArray[np.uint8]:
+        rgb = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
         alpha = np.linspace(140, 255, LEVELS).round().astype(np.uint8)
         return np.column_stack([np.tile(np.array(rgb, np.uint8), (LEVELS, 1)), alpha])
 
@@ -166,7 +166,7 @@ def _palette() -> NDArray[np.uint8]:
 
 
 def _png(index: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
-    """An image [H, W] of colours out of a palette [256 or fewer, 4] as a PNG file.
+    """An image [H, W] of colors out of a palette [256 or fewer, 4] as a PNG file.
 
     https://www.w3.org/TR/png-3/
     """
@@ -208,16 +208,16 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     kinds = (
         (table["surprise"] > CLOSE, "fewer expected than there are", BLUE, "triangle-down"),
         (table["surprise"] < -CLOSE, "more expected than there are", ORANGE, "triangle-up"),
-        (table["surprise"].abs() <= CLOSE, "as chance would have it", GREY, "circle"),
+        (table["surprise"].abs() <= CLOSE, "as chance would have it", GRAY, "circle"),
     )
     observed = table["observed"].clip(lower=0.5).to_numpy(np.float64)
     expected = table["expected"].clip(lower=FEW).to_numpy(np.float64)
     figure = go.Figure()
     ends = [0.5, float(max([observed.max(), expected.max()])) * 1.2] if len(table) else [0.5, 1.0]
     figure.add_scatter(
-        x=ends, y=ends, mode="lines", name="equal", line={"color": GREY, "dash": "dash"}, hoverinfo="skip"
+        x=ends, y=ends, mode="lines", name="equal", line={"color": GRAY, "dash": "dash"}, hoverinfo="skip"
     )
-    for chosen, name, colour, symbol in kinds:
+    for chosen, name, color, symbol in kinds:
         mine = chosen.to_numpy(bool)
         if not mine.any():
             continue
@@ -227,7 +227,7 @@ def against_truth(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             y=expected[mine],
             mode="markers",
             name=name,
-            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
+            marker={"color": color, "symbol": symbol, "size": 7, "opacity": 0.7},
             customdata=np.array(rows[["label_a", "label_b", "a", "b", "observed", "surprise", "expected"]], object),
             hovertemplate="<b>%{customdata[2]}</b> and <b>%{customdata[3]}</b><br>%{customdata[4]:,} videos, "
             "%{customdata[6]:,.1f} expected<br>surprise %{customdata[5]:+.1f}<extra></extra>",
@@ -279,7 +279,7 @@ def gap_by_weight(curve: pd.DataFrame, *, here: tuple[float, float], base: float
         marker={"color": GREEN, "size": 14, "symbol": "diamond"},
         hovertemplate="β %{x}: %{y:.4f}<extra>chosen</extra>",
     )
-    figure.add_hline(y=base, line={"color": GREY, "dash": "dash"})
+    figure.add_hline(y=base, line={"color": GRAY, "dash": "dash"})
     style(figure, "GAP@20 by β", scale, "dashed: the scores as they are")
     figure.update_xaxes(title_text="β, weight of the labels that go with each (M<sub>c</sub>)")
     figure.update_yaxes(title_text="GAP@20 (0 to 1)")

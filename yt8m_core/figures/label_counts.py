@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from yt8m_core.errors import UserError
 from yt8m_core.figures.style import (
     BLUE,
+    GRAY,
     GREEN,
-    GREY,
     ORANGE,
     TRANSPARENT,
     VERMILION,
@@ -24,7 +24,7 @@ from yt8m_core.figures.style import (
 from yt8m_core.labels.statistics import HEAD_SHARE, MID_SHARE
 
 BAND_LOOKS = {"head": (BLUE, "circle"), "mid": (ORANGE, "diamond"), "tail": (GREEN, "x")}
-"""The colour and the symbol of each band. A label's point has ``customdata`` [name, vertical, label, ...]."""
+"""The color and the symbol of each band. A label's point has ``customdata`` [name, vertical, label, ...]."""
 
 LARGEST_WINDOW = 100
 """Labels a side of ``correlation``: a marker for each cell is what makes it clickable, and browsers bear 10,000."""
@@ -74,7 +74,7 @@ def cumulative_share(table: pd.DataFrame, *, scale: str, chosen: int | None = No
     for share, text in ((HEAD_SHARE, "head"), (MID_SHARE, "head and mid")):
         figure.add_hline(
             y=share,
-            line={"color": GREY, "dash": "dot"},
+            line={"color": GRAY, "dash": "dot"},
             annotation_text=f"{text}: {share:.0%}",
             annotation_position="top left",
         )
@@ -86,7 +86,7 @@ def cumulative_share(table: pd.DataFrame, *, scale: str, chosen: int | None = No
 
 def bands(figure: go.Figure, table: pd.DataFrame, y: str, told: str) -> None:
     """Add the labels of a table as points against their rank, a trace for each band."""
-    for band, (colour, symbol) in BAND_LOOKS.items():
+    for band, (color, symbol) in BAND_LOOKS.items():
         rows = literal_in(table[table["band"] == band], "name", "vertical")
         if rows.empty:
             continue
@@ -96,7 +96,7 @@ def bands(figure: go.Figure, table: pd.DataFrame, y: str, told: str) -> None:
                 y=rows[y],
                 mode="markers",
                 name=f"{band} ({counted(len(rows), 'label')})",
-                marker={"color": colour, "symbol": symbol, "size": 7},
+                marker={"color": color, "symbol": symbol, "size": 7},
                 customdata=rows[["name", "vertical", "label", "cumulative_share"]],
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>label %{customdata[2]}, rank %{x}<br>"
                 f"{told}<extra></extra>",
@@ -131,13 +131,13 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
 
     Streamlit reports no click on a heatmap, so a transparent marker lies on each cell: a clicked point's ``y`` is the
     row, its ``x`` the column and its ``point_index`` row * L + column. NaN cells stay empty. The diagonal, often far
-    larger than the rest, does not stretch the colours; hovering gives its true value.
+    larger than the rest, does not stretch the colors; hovering gives its true value.
 
     Args:
         matrix: [L, L], L at most 100.
         names: [L].
         measure_name: What is measured, for example a name in ``label_statistics.MEASURES``. "phi", and whatever else
-            is below 0 somewhere, gets colours on both sides of 0.
+            is below 0 somewhere, gets colors on both sides of 0.
         scale: What made the numbers.
 
     Raises:
@@ -185,7 +185,7 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
             showlegend=False,
         )
     )
-    style(figure, f"Labels together: {measure_name}", scale, "colours end at the largest value off the diagonal")
+    style(figure, f"Labels together: {measure_name}", scale, "colors end at the largest value off the diagonal")
     ticks = {
         "tickmode": "array",
         "tickvals": list(range(size)),

@@ -6,9 +6,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yt8m_core.figures.label_counts import BAND_LOOKS, ring
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, TRANSPARENT, counted, literal, literal_in, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, TRANSPARENT, counted, literal, literal_in, style
 
-COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#d55e00", "#b8a200", GREY)
+COLORS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#d55e00", "#b8a200", GRAY)
 SYMBOLS = (
     "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "pentagon", "hexagram",
     "hourglass", "bowtie", "diamond-tall", "diamond-wide", "star-triangle-up", "star-square", "star-diamond",
@@ -29,7 +29,7 @@ def precision_by_label(
     scale: str,
     chosen: int | None = None,
 ) -> go.Figure:
-    """The average precision of each label against how many videos have it; a colour and a symbol for each topic.
+    """The average precision of each label against how many videos have it; a color and a symbol for each topic.
 
     Args:
         table: One row a label: label, name, vertical, count, positives, ap. Those without an ap are not drawn.
@@ -49,10 +49,10 @@ def precision_by_label(
     """
     measured = table[table["ap"].notna() & (table["count"] > 0)]
     figure = go.Figure()
-    for vertical, colour, symbol in zip(verticals, cycle(COLOURS), cycle(SYMBOLS), strict=False):
+    for vertical, color, symbol in zip(verticals, cycle(COLORS), cycle(SYMBOLS), strict=False):
         rows = literal_in(measured[measured["vertical"] == vertical], "name", "vertical")
         enough = rows["positives"] >= minimum
-        looks = {"color": colour, "symbol": symbol}
+        looks = {"color": color, "symbol": symbol}
         # Two traces, since a legend shows a trace's mean size and opacity.
         for some, look, listed in (
             (rows[~enough], {**looks, "size": 5, "opacity": FAINT}, not enough.any()),
@@ -89,7 +89,7 @@ def precision_by_label(
         y=steps["median"],
         mode="lines+markers",
         name="their median",
-        line={"color": GREY, "dash": "dash", "width": 3},
+        line={"color": GRAY, "dash": "dash", "width": 3},
         marker={"symbol": "line-ew-open", "size": 12},
         text=[
             f"<b>{counted(step['labels'], 'label')} with {step['least']:,} to {step['most']:,} videos</b><br>"
@@ -130,7 +130,7 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, cho
     """
     measured = literal_in(table[table["gain"].notna()], "name", "vertical")
     figure = go.Figure()
-    for band, (colour, symbol) in BAND_LOOKS.items():
+    for band, (color, symbol) in BAND_LOOKS.items():
         rows = measured[measured["band"] == band]
         if rows.empty:
             continue
@@ -140,14 +140,14 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, cho
                 y=rows["gain"],
                 mode="markers",
                 name=f"{band} ({counted(len(rows), 'label')})",
-                marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.8},
+                marker={"color": color, "symbol": symbol, "size": 8, "opacity": 0.8},
                 customdata=rows[["name", "vertical", "label", "ap", "ap_b", "positives"]],
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{customdata[3]:.3f} → "
                 "%{customdata[4]:.3f} (%{y:+.3f})<br>%{customdata[5]:,} scored videos with it<extra></extra>",
             )
         )
     ring(figure, measured, "count", "gain", chosen)
-    figure.add_hline(y=0, line={"color": GREY, "dash": "dash"})
+    figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
     style(figure, "Gain of each label", scale, f"above 0 {runs[1]} is better, below {runs[0]}")
     figure.update_xaxes(type="log", title_text="videos with the label (log scale)")
     figure.update_yaxes(title_text="difference in AP", tickformat="+.2f")
@@ -170,9 +170,9 @@ def gain_by_band(table: pd.DataFrame, *, runs: tuple[str, str], scale: str) -> g
     """
     sure = (table["low"] > 0) | (table["high"] < 0)
     figure = go.Figure()
-    for rows, name, symbol, colour in (
+    for rows, name, symbol, color in (
         (table[sure], "differs from 0", "circle", BLUE),
-        (table[~sure], "no difference that these labels can tell", "circle-open", GREY),
+        (table[~sure], "no difference that these labels can tell", "circle-open", GRAY),
     ):
         if rows.empty:
             continue
@@ -181,18 +181,18 @@ def gain_by_band(table: pd.DataFrame, *, runs: tuple[str, str], scale: str) -> g
             y=rows.index,
             mode="markers",
             name=name,
-            marker={"symbol": symbol, "color": colour, "size": 11},
+            marker={"symbol": symbol, "color": color, "size": 11},
             error_x={
                 "array": (rows["high"] - rows["gain"]).fillna(0),
                 "arrayminus": (rows["gain"] - rows["low"]).fillna(0),
-                "color": colour,
+                "color": color,
             },
             customdata=rows[["band", "labels", "gained", "lost", "low", "high"]],
             hovertemplate="<b>%{customdata[0]}</b>, %{customdata[1]:,} labels<br>mean gain %{x:+.4f} "
             "(%{customdata[4]:+.4f} to %{customdata[5]:+.4f})<br>%{customdata[2]:,} gained, %{customdata[3]:,} lost"
             "<extra></extra>",
         )
-    figure.add_vline(x=0, line={"color": GREY, "dash": "dash"})
+    figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
     style(figure, "Gain of each band", scale, f"right of 0 {runs[1]} is better", "bars: 95 % interval over labels")
     figure.update_xaxes(title_text="mean difference in AP", tickformat="+.3f")
     figure.update_yaxes(
@@ -223,7 +223,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, chosen: int | None = None
     [[1.0], [0.5]]
     """
     figure = go.Figure()
-    for column, name, colour, symbol, size in (
+    for column, name, color, symbol, size in (
         ("alone", "a video with this label only", BLUE, "line-ew-open", 9),
         ("together", "median of the videos with it, whose other labels count too", ORANGE, "circle", 5),
     ):
@@ -234,7 +234,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, chosen: int | None = None
                 y=rows[f"{column}_length"],
                 mode="markers",
                 name=name,
-                marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.8},
+                marker={"color": color, "symbol": symbol, "size": size, "opacity": 0.8},
                 customdata=rows[["name", "vertical", "label", column]],
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>rank %{x}<br>γ %{customdata[3]:.2g}<br>"
                 "noise %{y:.3g} times as long as the frame<extra></extra>",
@@ -243,7 +243,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, chosen: int | None = None
     ring(figure, table[table["alone"] > 0], "rank", "alone_length", chosen)
     figure.add_hline(
         y=1,
-        line={"color": GREY, "dash": "dash"},
+        line={"color": GRAY, "dash": "dash"},
         annotation_text="as long as the frame",
         annotation_position="top left",
     )

@@ -10,12 +10,12 @@ from plotly.subplots import make_subplots
 
 from yt8m_core.errors import UserError
 from yt8m_core.explain.attention_metrics import Mean, Similarity, effective_frames, mean_interval
-from yt8m_core.figures.style import BLUE, GREEN, GREY, ORANGE, counted, literal_in, shade_main_scene, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, counted, literal_in, shade_main_scene, style
 from yt8m_core.figures.video import attention
 
 # The lane of a cluster tells it from others; so do the symbols, where lanes are thin.
 SYMBOLS = ("square", "circle", "diamond", "triangle-up", "x", "cross", "star", "pentagon")
-COLOURS = (BLUE, ORANGE, GREEN, GREY)
+COLORS = (BLUE, ORANGE, GREEN, GRAY)
 
 
 def frames(
@@ -61,7 +61,7 @@ def frames(
     for number in range(lanes):
         seconds = np.flatnonzero(members == number)
         name = f"cluster {number + 1}{', the largest' if number == 0 else ''} ({len(seconds)} s)"
-        marker = {"symbol": SYMBOLS[number % len(SYMBOLS)], "color": COLOURS[number % len(COLOURS)], "size": 6}
+        marker = {"symbol": SYMBOLS[number % len(SYMBOLS)], "color": COLORS[number % len(COLORS)], "size": 6}
         figure.add_scatter(
             x=seconds,
             y=np.full(len(seconds), number + 1),
@@ -119,14 +119,14 @@ def two_attentions(weights: ArrayLike, others: ArrayLike, *, title: str, scale: 
     """
     figure = go.Figure()
     both = ((weights, "as trained", BLUE, "solid"), (others, name, ORANGE, "dash"))
-    for values, called, colour, dash in both:
+    for values, called, color, dash in both:
         p = np.asarray(values, np.float64)
         figure.add_scatter(
             x=np.arange(len(p)),
             y=p,
             mode="lines",
             name=called,
-            line={"color": colour, "dash": dash, "width": 2},
+            line={"color": color, "dash": dash, "width": 2},
             hovertemplate="second %{x}<br>weight %{y:.4f}<extra>" + called + "</extra>",
         )
     effective = " → ".join(f"{effective_frames(values):.1f}" for values, *_ in both)
@@ -154,15 +154,15 @@ def parts(table: pd.DataFrame, columns: dict[str, str], *, title: str, scale: st
     figure = go.Figure()
     looks = (
         ("circle", BLUE), ("x", ORANGE), ("diamond", GREEN), ("square-open", ORANGE), ("diamond-open", GREEN),
-        ("cross", GREY),
+        ("cross", GRAY),
     )  # fmt: skip
-    for (column, called), (symbol, colour) in zip(columns.items(), looks, strict=False):
+    for (column, called), (symbol, color) in zip(columns.items(), looks, strict=False):
         figure.add_scatter(
             x=table[column],
             y=list(range(len(table))),
             mode="markers",
             name=called,
-            marker={"symbol": symbol, "color": colour, "size": 11, "line": {"width": 2 if "open" in symbol else 0}},
+            marker={"symbol": symbol, "color": color, "size": 11, "line": {"width": 2 if "open" in symbol else 0}},
             customdata=table[["name"]],
             hovertemplate="%{customdata[0]}: %{x:.4f}<extra>" + called + "</extra>",
         )
@@ -203,7 +203,7 @@ def left_out(
     """
     first, last, values = np.asarray(starts), np.asarray(ends) - 1, np.asarray(falls, np.float64)
     figure = go.Figure()
-    for rows, name, colour, pattern in (
+    for rows, name, color, pattern in (
         (values >= 0, "speaks for the labels", BLUE, ""),
         (values < 0, "speaks against them", ORANGE, "/"),
     ):
@@ -212,7 +212,7 @@ def left_out(
             y=values[rows],
             width=(last - first + 1)[rows],
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}, "line": {"width": 0}},
+            marker={"color": color, "pattern": {"shape": pattern}, "line": {"width": 0}},
             customdata=np.stack([first, last], axis=1)[rows],
             hovertemplate="without seconds %{customdata[0]} to %{customdata[1]}<br>fall %{y:.4f}<extra></extra>",
         )
@@ -241,7 +241,7 @@ def excess(table: pd.DataFrame, *, scale: str) -> go.Figure:
         ("cluster_excess", "the largest cluster", BLUE, "", "solid"),
         ("main_excess", "the true main scene", ORANGE, "/", "dash"),
     )
-    for column, name, colour, pattern, dash in kinds:
+    for column, name, color, pattern, dash in kinds:
         mean: Mean = mean_interval(table[column])
         if not mean.videos:
             continue
@@ -250,12 +250,12 @@ def excess(table: pd.DataFrame, *, scale: str) -> go.Figure:
             xbins={"start": -1.025, "end": 1.025, "size": 0.05},
             name=name,
             opacity=0.7,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": color, "pattern": {"shape": pattern}},
             hovertemplate="%{x}: %{y} videos<extra>" + name + "</extra>",
         )
-        figure.add_vline(x=mean.mean, line={"color": colour, "dash": dash, "width": 2})
+        figure.add_vline(x=mean.mean, line={"color": color, "dash": dash, "width": 2})
         notes.append(f"mean on {name} {mean.mean:.3f}")
-    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    figure.add_vline(x=0, line={"color": GRAY, "width": 1})
     style(figure, "Weight beyond the share of the time", scale, *notes)
     figure.update_xaxes(title_text="weight on it, less its share of the time")
     figure.update_yaxes(title_text="videos")

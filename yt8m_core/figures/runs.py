@@ -21,7 +21,7 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
     [('training loss', [128, 256], [9.0, 7.0]), ('validation GAP@20', [256], [0.5])]
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    for row, column, name, colour, dash, symbol in (
+    for row, column, name, color, dash, symbol in (
         (1, "loss", "training loss", BLUE, "solid", "circle"),
         (2, "gap", "validation GAP@20", ORANGE, "dot", "diamond"),
     ):
@@ -32,7 +32,7 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
                 y=known[column],
                 mode="lines+markers",
                 name=name,
-                line={"color": colour, "dash": dash},
+                line={"color": color, "dash": dash},
                 marker={"symbol": symbol, "size": 4 if column == "loss" else 9},
                 hovertemplate="%{x:,} examples<br>" + name + " %{y:.4f}<extra></extra>",
             ),

@@ -1,4 +1,4 @@
-"""What all figures share: colours, a subtitle that names the scale, and a look that fits light and dark pages."""
+"""What all figures share: colors, a subtitle that names the scale, and a look that fits light and dark pages."""
 
 import html
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-# Okabe and Ito's colours, which people with any colour vision tell apart, and a grey that reads on black and on white.
-BLUE, ORANGE, GREEN, GREY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
+# Okabe and Ito's colors, which people with any color vision tell apart, and a gray that reads on black and on white.
+BLUE, ORANGE, GREEN, GRAY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
 VERMILION = "#d55e00"  # of the one thing that a reader chose
 TRANSPARENT = "rgba(0,0,0,0)"
 LINE = 75  # characters of a subtitle that a phone shows in one line
@@ -24,8 +24,8 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
             lines[-1] = longer
     figure.update_layout(
         title={"text": title, "subtitle": {"text": "<br>".join(lines)}},
-        # In a template, so that a page with a theme of its own (Streamlit) may set its own text colour.
-        template=go.layout.Template(layout={"font": {"color": GREY}}),
+        # In a template, so that a page with a theme of its own (Streamlit) may set its own text color.
+        template=go.layout.Template(layout={"font": {"color": GRAY}}),
         paper_bgcolor=TRANSPARENT,
         plot_bgcolor=TRANSPARENT,
         hovermode="closest",
@@ -51,14 +51,14 @@ def literal_in(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return table.assign(**{column: [literal(name) for name in table[column]] for column in columns})
 
 
-def shade_main_scene(figure: go.Figure, runs: Sequence[tuple[int, int]], colour: str = ORANGE) -> None:
+def shade_main_scene(figure: go.Figure, runs: Sequence[tuple[int, int]], color: str = ORANGE) -> None:
     """Shade the true main scene of a video, its runs of frames as (first, one past the last), over time in seconds."""
     for number, (first, end) in enumerate(runs):
         # A frame stands for the second around its point, hence the halves.
         figure.add_vrect(
             x0=first - 0.5,
             x1=end - 0.5,
-            fillcolor=colour,
+            fillcolor=color,
             opacity=0.25,
             layer="below",
             line_width=0,

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
 from yt8m_core.explain.attention_metrics import effective_frames, inside_runs, lies_on
-from yt8m_core.figures.style import BLUE, GREY, ORANGE, counted, literal_in, shade_main_scene, style
+from yt8m_core.figures.style import BLUE, GRAY, ORANGE, counted, literal_in, shade_main_scene, style
 
 
 def attention(
@@ -50,7 +50,7 @@ def attention(
         y=[1 / len(p)] * 2,
         mode="lines",
         name=f"all alike, 1/T = {1 / len(p):.4f}",
-        line={"color": GREY, "dash": "dash"},
+        line={"color": GRAY, "dash": "dash"},
         hoverinfo="skip",
     )
     notes = ["weights sum to 1", f"{effective_frames(p):.1f} effective frames of {len(p)}"]
@@ -65,7 +65,7 @@ def attention(
 
 
 def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float | None = None) -> go.Figure:
-    """The best labels of one video as bars, best on top; true labels carry a tick and another colour and pattern.
+    """The best labels of one video as bars, best on top; true labels carry a tick and another color and pattern.
 
     Args:
         table: name, score (probability), true (whether the ground truth has it; NA throughout where it is not known),
@@ -86,14 +86,14 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
         (ranked[~true], "not in the ground truth", ORANGE, "/", ""),
     )
     figure = go.Figure()
-    for rows, name, colour, pattern, sign in ((ranked, "predicted", BLUE, "", ""),) if unknown else kinds:
+    for rows, name, color, pattern, sign in ((ranked, "predicted", BLUE, "", ""),) if unknown else kinds:
         figure.add_bar(
             x=rows["score"],
             y=rows.index + 1,
             width=0.75,
             orientation="h",
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": color, "pattern": {"shape": pattern}},
             text=[f"{sign}{score:.3f}" for score in rows["score"]],
             textposition="outside",
             cliponaxis=False,
@@ -105,7 +105,7 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
     # Room for the numbers behind the bars, on a narrow screen as well.
     figure.update_xaxes(title_text="score (probability)", range=[0, 1.35 * max(0.001, ranked["score"].max())])
     if threshold is not None:
-        figure.add_vline(threshold, line={"color": GREY, "dash": "dash"})
+        figure.add_vline(threshold, line={"color": GRAY, "dash": "dash"})
     figure.update_yaxes(
         title_text="label, by rank",
         tickmode="array",

@@ -227,7 +227,7 @@ class Comparison:
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.names = [*ensemble.scorers, "ensemble"]
-        self.labelled = bool(ensemble.videos.labelled.any())
+        self.labeled = bool(ensemble.videos.labeled.any())
         self.metrics = [TopLabels(ensemble.num_classes) for _ in self.names]
         self.pairs = {pair: Diversity() for pair in combinations(range(len(ensemble.scorers)), 2)}
 
@@ -235,7 +235,7 @@ class Comparison:
         """Add a batch, with the members' probabilities [B, C] and their average."""
         rows, labels = batch.labels
         for metric, p in zip(self.metrics, [*scores, mean], strict=True):
-            if self.labelled:
+            if self.labeled:
                 metric.update(p, (rows, labels))
         for (one, other), diversity in self.pairs.items():
             diversity.update(scores[one], scores[other])

@@ -105,7 +105,7 @@ def evaluate(
     once, and gets the whole result. The model is put into evaluation mode and left as it was found. ``summaries`` of
     the videos, where there are some, spare their frames. Raises UserError for data without any label.
     """
-    if not videos.labelled.any():
+    if not videos.labeled.any():
         raise UserError(
             "no video has labels", where=videos.place(0), advice="Metrics need them; `yt8m predict` does not."
         )

@@ -130,7 +130,7 @@ def _fill(
     for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE), pin_memory=pinned):
         with torch.no_grad():
             frames, num_frames = (t.to(device, non_blocking=True) for t in (batch.frames, batch.num_frames))
-            summaries = model.summarise(frames, num_frames).vector.to(dtype).cpu()
+            summaries = model.summarize(frames, num_frames).vector.to(dtype).cpu()
         first, last = int(batch.videos[0]), int(batch.videos[-1])
         values[first : last + 1] = summaries.view(torch.uint16 if dtype == torch.bfloat16 else dtype).numpy()
         progress("pooling the frames once", last + 1, len(videos))

@@ -56,7 +56,7 @@ class Prediction:
 
 
 def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
-    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantised.
+    """Score one video: uint8 [T, D] as stored, or float32 [T, D] already dequantized.
 
     Raises UserError where the model comes to numbers that are not finite.
     """

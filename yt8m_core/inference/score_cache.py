@@ -80,12 +80,12 @@ def scored_of(run: Run, videos: Videos, *, progress: Progress = silent) -> Score
     Raises:
         UserError: the data set has no labels, or the run no weights, or none that come to finite scores.
     """
-    if not videos.labelled.any():
+    if not videos.labeled.any():
         raise UserError("no video has labels", where=videos.place(0), advice="Choose a data set with labels.")
     C = run.facts.num_classes
     # The scores after all slots, and before label processing where there is one.
     kinds = 1 if run.experiment.label_processing.name == "identity" else 2
-    chosen = chosen_videos(videos.labelled, CELLS // C)
+    chosen = chosen_videos(videos.labeled, CELLS // C)
     file, shape = _file(run, videos), (kinds, len(chosen), C)
     stages = _open(file, shape)
     if stages is None:
@@ -99,20 +99,20 @@ def scored_of(run: Run, videos: Videos, *, progress: Progress = silent) -> Score
             stages = cast(NDArray[np.float32], _open(file, shape))
         except OSError as error:
             logging.getLogger(__name__).warning("the scores of run %s stay in memory: %s", run.name, error)
-            chosen = chosen_videos(videos.labelled, IN_MEMORY // C)
+            chosen = chosen_videos(videos.labeled, IN_MEMORY // C)
             stages = np.empty((kinds, len(chosen), C), np.float32)
             _fill(stages, model, videos, chosen, progress)
     values, offsets = _labels(videos, chosen)
     return Scored(run.name, chosen, len(videos), stages[0], stages[-1], label_matrix(values, offsets, C))
 
 
-def chosen_videos(labelled: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
-    """The labelled videos, or a sample of ``most`` of them, always the same; rising.
+def chosen_videos(labeled: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+    """The labeled videos, or a sample of ``most`` of them, always the same; rising.
 
     >>> chosen_videos(np.array([True, False, True]), 5).tolist()
     [0, 2]
     """
-    all_of_them = np.flatnonzero(labelled)
+    all_of_them = np.flatnonzero(labeled)
     if len(all_of_them) <= most:
         return all_of_them
     return np.sort(np.random.default_rng(SAMPLE_SEED).choice(all_of_them, max(1, most), replace=False))

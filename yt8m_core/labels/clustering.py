@@ -1,4 +1,4 @@
-"""Where a label stands among thousands: an order in which alike labels are neighbours, its clusters, and an overview.
+"""Where a label stands among thousands: an order in which alike labels are neighbors, its clusters, and an overview.
 
 A matrix of thousands of labels is too large to be sent to a browser, cell by cell. Its labels are put in the order of
 a tree that joins alike ones first; blocks of cells are pooled into one; and the branches of the tree are the places
@@ -61,7 +61,7 @@ def label_order(cooccurrence: csr_array, num_videos: int) -> LabelOrder:
     """Order the labels that occur, by average linkage on 1 - φ.
 
     Labels that no video has together are taken as φ = 0. The leaves stay as the tree has them: the order of least
-    distance between neighbours (``cluster_order``) takes time L³. A cluster is the largest branch that has at most
+    distance between neighbors (``cluster_order``) takes time L³. A cluster is the largest branch that has at most
     ``LARGEST`` labels and whose two parts have a mean φ of ``ALIKE`` or more.
 
     Args:

@@ -76,7 +76,7 @@ def imbalance(counts: ArrayLike) -> dict[str, float]:
     """How unequally the pairs (video, label) are spread over the labels.
 
     Returns:
-        labels, unseen_labels (those without a video), pairs; gini: 0 where all labels are equally frequent, towards 1
+        labels, unseen_labels (those without a video), pairs; gini: 0 where all labels are equally frequent, toward 1
         where one label has all videos (labels without a video included); top_5_percent_share: share of the pairs that
         the most frequent 5 % of the labels hold, their number rounded up; and for each band (see ``bands``) its
         number of labels and its share of the pairs.
@@ -297,7 +297,7 @@ def cluster_order(matrix: ArrayLike) -> NDArray[np.intp]:
     """An order of L labels that puts those next to each other that go together.
 
     Average linkage on 1 - similarity, where the similarity is the measure, made symmetric and scaled to 0..1 over the
-    pairs; leaves in the order of least distance between neighbours. Meant for a chosen set: time grows with L³.
+    pairs; leaves in the order of least distance between neighbors. Meant for a chosen set: time grows with L³.
 
     Args:
         matrix: [L, L], larger is more alike; NaN is taken as not alike; the diagonal is not read.

@@ -106,7 +106,7 @@ class TopLabels(Metric):
       count, as in Google's evaluation, so scores must be probabilities here.
     - ``map_present``: AP of each class over the pooled k best of all videos, mean over the classes that have a
       positive; a positive that is not among its video's k best is missed. ``map_all`` counts the other classes as 0.
-    - ``num_videos``, and ``num_unlabelled`` of them: those without a label, which ``hit_at_1`` and ``perr`` leave out.
+    - ``num_videos``, and ``num_unlabeled`` of them: those without a label, which ``hit_at_1`` and ``perr`` leave out.
 
     Ties count as their expected value, with one exception: in the two mAPs, a tie at a video's k-th place keeps the
     smaller label ids.
@@ -115,7 +115,7 @@ class TopLabels(Metric):
     >>> metric.update(torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.7, 0.6]]), torch.tensor([[1, 0, 0], [0, 0, 1]]))
     >>> {name: round(value, 3) for name, value in metric.compute().items()}  # doctest: +NORMALIZE_WHITESPACE
     {'gap': 0.833, 'hit_at_1': 0.5, 'perr': 0.5, 'map_present': 1.0, 'map_all': 0.667,
-     'num_videos': 2, 'num_unlabelled': 0}
+     'num_videos': 2, 'num_unlabeled': 0}
     """
 
     is_differentiable = False
@@ -189,16 +189,16 @@ class TopLabels(Metric):
     def compute(self) -> dict[str, float]:
         """The metrics by name. Raises UserError where there is no video, or none with a label."""
         parts, num_labels = self._state()
-        labelled, present = num_labels > 0, self.class_positives.cpu().numpy() > 0
+        labeled, present = num_labels > 0, self.class_positives.cpu().numpy() > 0
         ap = self._class_ap(parts)
         return {
             "gap": gap_sum(parts) / int(num_labels.sum()),
-            "hit_at_1": float(dim_zero_cat(self.hit_at_1).cpu().numpy()[labelled].mean()),
-            "perr": float(dim_zero_cat(self.perr).cpu().numpy()[labelled].mean()),
+            "hit_at_1": float(dim_zero_cat(self.hit_at_1).cpu().numpy()[labeled].mean()),
+            "perr": float(dim_zero_cat(self.perr).cpu().numpy()[labeled].mean()),
             "map_present": float(ap[present].mean()),
             "map_all": float(ap[present].sum() / self.num_classes),
             "num_videos": len(num_labels),
-            "num_unlabelled": int((~labelled).sum()),
+            "num_unlabeled": int((~labeled).sum()),
         }
 
     def per_class(self) -> pd.DataFrame:

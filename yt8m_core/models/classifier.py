@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.normalization import NORMALISATIONS, normalise
+from yt8m_core.models.normalization import NORMALIZATIONS, normalize
 from yt8m_core.models.outputs import Pooled, Scores
 from yt8m_core.models.pooling.base import PooledOnce
 from yt8m_core.models.registry import build, takes_frames
@@ -50,7 +50,7 @@ class VideoClassifier(nn.Module):
         classification: Choice,
         label_processing: Choice,
         fusion: Choice = ("concat", {}),
-        normalisation: str = "joint",
+        normalization: str = "joint",
     ) -> None:
         """Build each slot through the registry.
 
@@ -61,17 +61,17 @@ class VideoClassifier(nn.Module):
             classification: name and options of h.
             label_processing: name and options of C.
             fusion: name and options of what joins the streams of a frame (section 2.1).
-            normalisation: how frames become unit vectors (``features.normalise``).
+            normalization: how frames become unit vectors (``features.normalize``).
 
         Raises:
             UserError: a name, an option or its value is unknown or refused.
         """
         super().__init__()
-        check_choice("normalisation", normalisation, NORMALISATIONS)
+        check_choice("normalization", normalization, NORMALIZATIONS)
         self.streams = tuple(streams)
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.fusion = build("fusion", *fusion, streams=self.streams)
-        self.recipe = f"{normalisation}, {fusion[0]} {dict(fusion[1])}"  # of the frames that the pooling sees
+        self.recipe = f"{normalization}, {fusion[0]} {dict(fusion[1])}"  # of the frames that the pooling sees
         in_features = cast(int, self.fusion.out_features)
         self.pooling = None
         if not takes_frames(classification[0]):
@@ -93,12 +93,12 @@ class VideoClassifier(nn.Module):
 
     def prepare(self, frames: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames [B, T, D] as stored and num_frames [B] → what the pooling sees, [B, T, D of the fusion], and mask."""
-        frames, mask = normalise(frames, num_frames, streams=self.streams, mode=self.normalisation)
+        frames, mask = normalize(frames, num_frames, streams=self.streams, mode=self.normalization)
         return self.fusion(frames, mask), mask
 
-    def summarise(self, frames: Tensor, num_frames: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, num_frames: Tensor) -> Pooled:
         """Frames [B, T, D] as stored and num_frames [B] → summaries [B, s] of a pooling that pools once."""
-        return cast(PooledOnce, self.pooling).summarise(*self.prepare(frames, num_frames))
+        return cast(PooledOnce, self.pooling).summarize(*self.prepare(frames, num_frames))
 
     def forward(self, frames: Tensor, num_frames: Tensor, targets: Tensor | None = None) -> tuple[Scores, Trace]:
         """Frames [B, T, D] as stored and num_frames [B] → scores [B, C], and the steps on the way.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import l2_normalise
+from yt8m_core.models.normalization import l2_normalize
 from yt8m_core.models.outputs import at_least_float32
 
 SEED = 1706_07960  # of the sketches' random numbers, so that every process and every run has the same
@@ -68,7 +68,7 @@ class CompactBilinear(nn.Module):
             frames = at_least_float32(frames)
             both = zip(*(torch.split(x, self.widths, dim=-1) for x in (frames, self.buckets, self.signs)), strict=True)
             rgb, audio = (torch.fft.rfft(count_sketch(x, h, s, self.out_features)) for x, h, s in both)
-            fused = l2_normalise(torch.fft.irfft(rgb * audio, n=self.out_features))  # [B, T, width]
+            fused = l2_normalize(torch.fft.irfft(rgb * audio, n=self.out_features))  # [B, T, width]
             return fused.masked_fill(~mask[..., None], 0.0)
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.outputs import at_least_float32
 
@@ -24,23 +24,23 @@ def mask_of(num_frames: Tensor, T: int) -> Tensor:
     return torch.arange(T, device=num_frames.device) < num_frames[:, None]
 
 
-def l2_normalise(vectors: Tensor) -> Tensor:
+def l2_normalize(vectors: Tensor) -> Tensor:
     """x·rsqrt(max(Σx², 1e-12)) over the last axis, as TensorFlow's ``l2_normalize``; a zero vector stays zero."""
     return F.normalize(vectors, dim=-1, eps=1e-6)  # x / max(|x|, 1e-6) is the same function
 
 
 def _each_by_itself(frames: Tensor, widths: list[int]) -> Tensor:
-    return torch.cat([l2_normalise(stream) for stream in torch.split(frames, widths, dim=-1)], dim=-1)
+    return torch.cat([l2_normalize(stream) for stream in torch.split(frames, widths, dim=-1)], dim=-1)
 
 
-NORMALISATIONS: Mapping[str, Callable[[Tensor, list[int]], Tensor]] = {
-    "joint": lambda frames, widths: l2_normalise(frames),  # |I_t| = 1: the authors' and Google's code
+NORMALIZATIONS: Mapping[str, Callable[[Tensor, list[int]], Tensor]] = {
+    "joint": lambda frames, widths: l2_normalize(frames),  # |I_t| = 1: the authors' and Google's code
     "per_modality": _each_by_itself,  # |I_t| = √2 with rgb and audio: section 2.1 as it reads
     "none": lambda frames, widths: frames,
 }
 
 
-def normalise(
+def normalize(
     frames: Tensor, num_frames: Tensor, *, streams: Sequence[tuple[str, int]], mode: str = "joint"
 ) -> tuple[Tensor, Tensor]:
     """Frames as stored → the frame vectors I_t that a pooling takes, and which of them are real.
@@ -57,14 +57,14 @@ def normalise(
     Raises:
         UserError: the mode is unknown, or the widths do not sum to D.
     """
-    check_choice("normalisation", mode, NORMALISATIONS)
+    check_choice("normalization", mode, NORMALIZATIONS)
     _, T, D = frames.shape
     widths = [width for _, width in streams]
     if sum(widths) != D:
         expected = f"{sum(widths)} ({', '.join(f'{name} {width}' for name, width in streams)})"
         raise UserError(f"{D} features a frame", where="frames", expected=expected)
     mask = mask_of(num_frames, T)  # [B, T]
-    frames = dequantise(frames) if frames.dtype == torch.uint8 else at_least_float32(frames)
-    # After dequantising, because byte 0 stands for -1.99; and by filling, because padding may hold anything, NaN too.
+    frames = dequantize(frames) if frames.dtype == torch.uint8 else at_least_float32(frames)
+    # After dequantizing, because byte 0 stands for -1.99; and by filling, because padding may hold anything, NaN too.
     frames = frames.masked_fill(~mask[..., None], 0.0)
-    return NORMALISATIONS[mode](frames, widths), mask
+    return NORMALIZATIONS[mode](frames, widths), mask

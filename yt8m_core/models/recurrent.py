@@ -65,7 +65,7 @@ class LSTM(nn.Module):
 
 
 class LayerNormLSTM(nn.Module):
-    """An LSTM with a layer norm on each gate and on c_t, which is carried on normalised.
+    """An LSTM with a layer norm on each gate and on c_t, which is carried on normalized.
 
     As TensorFlow's LayerNormBasicLSTMCell: no biases but the norms', 1 added to the forget gate, and dropout on the
     candidate g_t alone, so that what is remembered stays. It runs frame by frame, slower than ``LSTM``.

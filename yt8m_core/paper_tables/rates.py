@@ -8,7 +8,7 @@ from yt8m_core.paper_tables.table import Row, Table
 
 TIMES = 25  # the middle of 20 to 30
 
-PLAIN, NORMALISED = pooling.TABLE.row("LSTM-M-O"), pooling.TABLE.row("LSTM-M-O-LN")
+PLAIN, NORMALIZED = pooling.TABLE.row("LSTM-M-O"), pooling.TABLE.row("LSTM-M-O-LN")
 
 
 def _faster(row: Row) -> Row:
@@ -19,12 +19,12 @@ TABLE = Table(
     title="Section 3.2.1: layer norm and the learning rate",
     claim="The LSTM with layer norm converges at 20 to 30 times the learning rate.",
     baseline=PLAIN.name,
-    rows=(PLAIN, NORMALISED, _faster(PLAIN), _faster(NORMALISED)),
+    rows=(PLAIN, NORMALIZED, _faster(PLAIN), _faster(NORMALIZED)),
     ledger=(
         Claim(
             "With layer norm the LSTM bears 20 to 30 times the learning rate, without it does not.",
             "section 3.2.1",
-            ((_faster(NORMALISED).name, _faster(PLAIN).name),),
+            ((_faster(NORMALIZED).name, _faster(PLAIN).name),),
         ),
     ),
     frames=True,

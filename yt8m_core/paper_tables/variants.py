@@ -126,7 +126,7 @@ DIFFERENCES = (
         "Position Encoding, paper",
         SUM,
         0.782,
-        "a sum over frames, normalised; no position counts",
+        "a sum over frames, normalized; no position counts",
     ),
     Difference(
         "Adaptive noise: only a switch for one noise that all videos share",

@@ -79,7 +79,7 @@ def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":
         classification=named(experiment.classification),
         label_processing=named(experiment.label_processing),
         fusion=named(experiment.fusion),
-        normalisation=experiment.normalisation,
+        normalization=experiment.normalization,
     )
 
 

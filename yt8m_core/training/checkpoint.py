@@ -15,7 +15,7 @@ from yt8m_core.storage.tensor_files import write_tensors
 
 @dataclass
 class Position:
-    """How far a training is: the next step of an epoch, and the examples that have been learnt from."""
+    """How far a training is: the next step of an epoch, and the examples that have been learned from."""
 
     epoch: int = 0
     step: int = 0
@@ -29,7 +29,7 @@ class Parts:
 
     model: nn.Module
     loss: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     average: AveragedModel | None = None  # of the model's weights over the steps
 
     @property
@@ -47,8 +47,8 @@ class Parts:
 def save(file: Path, parts: Parts, position: Position) -> None:
     """Write what the training has changed, and its position. Raises UserError where the disk does not take it."""
     tensors = {f"{part}.{name}": t for part, m in parts.modules.items() for name, t in m.state_dict().items()}
-    for number, state in parts.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in state.items()}
+    for number, state in parts.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
     write_tensors(file, tensors, metadata={"position": json.dumps(asdict(position))})
 
 
@@ -69,13 +69,13 @@ def resume(file: Path, parts: Parts) -> Position:
         ) from None
     states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
+        if name.startswith("optimizer."):
             _, number, key = name.split(".", 2)
             states.setdefault(int(number), {})[key] = tensor
     for part, module in parts.modules.items():
         module.load_state_dict(
             {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
         )
-    groups = parts.optimiser.state_dict()["param_groups"]
-    parts.optimiser.load_state_dict({"state": states, "param_groups": groups})
+    groups = parts.optimizer.state_dict()["param_groups"]
+    parts.optimizer.load_state_dict({"state": states, "param_groups": groups})
     return position

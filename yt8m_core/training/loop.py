@@ -216,7 +216,7 @@ class _Loop:
                 losses = self.means(recent, what, batches)
                 recent.clear()
                 log.add(position, learning_rate=rate, **losses)
-                # Where a score is clamped nothing is learnt: whoever wonders at a loss that stays is to see it.
+                # Where a score is clamped nothing is learned: whoever wonders at a loss that stays is to see it.
                 clamped = f", {losses['clamped']:.1%} of the scores clamped" if losses.get("clamped") else ""
                 self.show(what, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
                 if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -256,7 +256,7 @@ def _fabric(accelerator: str, precision: str) -> Fabric:
         accelerator=accelerator,
         devices=here,
         num_nodes=processes // here,
-        # Buffers are priors and centres, which every process computes alike; a correlation matrix takes 89 MB.
+        # Buffers are priors and centers, which every process computes alike; a correlation matrix takes 89 MB.
         strategy=DDPStrategy(forward_sync_buffers=False) if processes > 1 else "auto",
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
     )

@@ -45,14 +45,14 @@ def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experimen
             where=experiment.data.validation,
             expected=f"{describe(videos.schema)}, as the training data has",
         )
-    if not videos.labelled.all():
-        unlabelled = int((~videos.labelled).argmax())
+    if not videos.labeled.all():
+        unlabeled = int((~videos.labeled).argmax())
         raise UserError(
-            f"video '{videos.id(unlabelled)}' has no labels",
-            where=videos.place(unlabelled),
+            f"video '{videos.id(unlabeled)}' has no labels",
+            where=videos.place(unlabeled),
             advice="Train on shards with labels; test shards have none.",
         )
-    if not validation.labelled.any():
+    if not validation.labeled.any():
         raise UserError(
             "no video has labels", where=experiment.data.validation, advice="Validation measures with them."
         )

@@ -34,7 +34,7 @@ def learning_rate(training: Training, examples: int) -> float:
 
 @dataclass(frozen=True)
 class Learner:
-    """A model, its loss and its optimiser, on the devices of Fabric."""
+    """A model, its loss and its optimizer, on the devices of Fabric."""
 
     fabric: Fabric
     parts: Parts
@@ -47,11 +47,11 @@ class Learner:
         cls, fabric: Fabric, model: VideoClassifier, loss: nn.Module, training: Training, num_classes: int
     ) -> "Learner":
         """A learner of a model with fresh weights, which moves to the device."""
-        optimiser = adam(model, training)
-        # As it is compiled, for any number of frames: dequantising, masking and pooling pass over the frames once.
+        optimizer = adam(model, training)
+        # As it is compiled, for any number of frames: dequantizing, masking and pooling pass over the frames once.
         compiled = cast(nn.Module, torch.compile(model, dynamic=True)) if training.compile else model
-        trained, _ = fabric.setup(compiled, optimiser)
-        parts = Parts(model, loss.to(fabric.device), optimiser, moving_average(model, training.ema))
+        trained, _ = fabric.setup(compiled, optimizer)
+        parts = Parts(model, loss.to(fabric.device), optimizer, moving_average(model, training.ema))
         return cls(fabric, parts, trained, num_classes, training.clip_norm)
 
     def set_randomness(self, seed: int, position: Position) -> None:
@@ -84,10 +84,10 @@ class Learner:
         norms = [
             clip(parameter.grad, self.clip_norm) for parameter in parts.model.parameters() if parameter.grad is not None
         ]
-        for group in parts.optimiser.param_groups:
+        for group in parts.optimizer.param_groups:
             group["lr"] = rate
-        parts.optimiser.step()
-        parts.optimiser.zero_grad()
+        parts.optimizer.step()
+        parts.optimizer.zero_grad()
         if (after_step := getattr(parts.loss, "after_step", None)) is not None:
             after_step(lambda tensor: fabric.all_reduce(tensor, reduce_op="sum"))
         if parts.average is not None:

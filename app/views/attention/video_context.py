@@ -31,7 +31,7 @@ class Seen:
         self.id = videos.id(video)
         self.prediction = state.prediction(run, data, video)
         self.T = int(videos.num_frames[video])
-        self.true = videos.labels(video).tolist() if videos.labelled[video] else None
+        self.true = videos.labels(video).tolist() if videos.labeled[video] else None
         self.scene = state.main_scene(data, self.id, self.T)
         self.scale = scale_words(data, videos)
         from yt8m_core.explain.occlusion import watched

@@ -158,7 +158,7 @@ def show_overview(look: Look) -> None:
     names = list(label_names(look.labels.vocabulary))
     in_clusters, unseen = int(clusters["size"].sum()), look.labels.vocabulary.num_classes - len(order.labels)
     st.markdown(
-        f"**{len(order.labels):,} labels** that occur, so ordered that those which go together are neighbours: what "
+        f"**{len(order.labels):,} labels** that occur, so ordered that those which go together are neighbors: what "
         f"belongs together shows as a block on the diagonal. **{len(clusters):,} clusters** hold {in_clusters:,} of "
         "them; each is named by its most frequent label. Click a cluster to open it in the window."
     )
@@ -206,5 +206,5 @@ def show_overview(look: Look) -> None:
         + (f"{unseen:,} labels of the vocabulary occur in no video here. " if unseen else "")
         + "The order is that of average linkage on 1 − φ; a cluster is a branch whose halves have a mean φ of "
         f"{clustering.ALIKE} or more. "
-        "Blue is above 0, orange below; the stronger, the fuller the colour."
+        "Blue is above 0, orange below; the stronger, the fuller the color."
     )

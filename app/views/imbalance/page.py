@@ -51,7 +51,7 @@ def show_frequency(below: DeltaGenerator) -> None:
             f"{spread['labels']:,.0f}; they are not drawn."
         )
         st.markdown(f"Gini coefficient: **{spread['gini']:.2f}**")
-        st.caption("0 where all labels are equally frequent, towards 1 where one label has all the videos.")
+        st.caption("0 where all labels are equally frequent, toward 1 where one label has all the videos.")
     columns = ["rank", "name", "vertical", "count", "cumulative_share", "band", "label"]
     with below:
         st.subheader("Every label", anchor=False)

@@ -19,7 +19,7 @@ METHOD_WORDS = {
         "mean": "takes the mean of all seconds",
         "sum": "adds up all seconds",
         "lstm": "reads the seconds in order and remembers what matters (a recurrent network)",
-        "cnn": "looks for patterns in neighbouring seconds (a convolution)",
+        "cnn": "looks for patterns in neighboring seconds (a convolution)",
         "position_encoding": "weighs the features of a second by where in the video it stands",
         "indirect_clustering": "counts those seconds most that look like many others: the main scene",
         "largest_cluster": "sorts the seconds into clusters and keeps the largest",

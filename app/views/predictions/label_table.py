@@ -75,7 +75,7 @@ def answer(
         _table(table, names)
     if st.session_state.get("label") != chosen or (set(shown.walked_by) & set(WITH[:2]) and at != threshold):
         st.rerun()
-    if shown.data is not None and shown.labelled:
+    if shown.data is not None and shown.labeled:
         with counted:
             _over_all(run, shown, shown.data, label, at, slider)
 

@@ -47,9 +47,9 @@ class Shown:
     prediction: "Prediction"
     scale: str
     data: state.DataSet | None = None  # where it is of one
-    labelled: bool = False  # whether that one has any labels
+    labeled: bool = False  # whether that one has any labels
     video: int = 0  # its place there
-    walked_by: tuple[str, ...] = ()  # what its neighbours are chosen by, of ``WITH``
+    walked_by: tuple[str, ...] = ()  # what its neighbors are chosen by, of ``WITH``
 
 
 def of_data_set(run: Run, where: Any) -> Shown:
@@ -58,8 +58,8 @@ def of_data_set(run: Run, where: Any) -> Shown:
     videos = videos_for(run, data)
     with where:
         provenance(run=run, data=(data, videos))
-    labelled = bool(videos.labelled.any())
-    listed, only = _listed(run, data) if labelled else (None, ())
+    labeled = bool(videos.labeled.any())
+    listed, only = _listed(run, data) if labeled else (None, ())
     if listed is not None and listed.empty:
         st.info(f"No video has {' and '.join(only)}. Previous and next go through all.", icon=":material/info:")
         listed = None
@@ -71,13 +71,13 @@ def of_data_set(run: Run, where: Any) -> Shown:
     frames = videos.frames(video)
     return Shown(
         videos.id(video),
-        tuple(videos.labels(video).tolist()) if videos.labelled[video] else None,
+        tuple(videos.labels(video).tolist()) if videos.labeled[video] else None,
         frames,
         state.digest(frames.tobytes()),
         state.prediction(run, data, video),
         scale_words(data, videos),
         data,
-        labelled,
+        labeled,
         video,
         only,
     )

@@ -42,7 +42,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
     "range": ("The largest value", "", "the values are scaled otherwise, or were never clipped"),
     "size": (
         "The length of the video's mean vector",
-        "the frames are noise, or were scaled down or L2-normalised",
+        "the frames are noise, or were scaled down or L2-normalized",
         "the values are scaled up, or the mean was not taken off before the PCA",
     ),
     "level": (
@@ -62,7 +62,7 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
     ),
     "frame size": (
         "The mean length of a frame",
-        "the frames were scaled down or L2-normalised",
+        "the frames were scaled down or L2-normalized",
         "the values are scaled up, not whitened, or noise",
     ),
 }
@@ -93,7 +93,7 @@ def check_features(frames: NDArray[Any], schema: Schema, profile: FeatureProfile
     """Hold a video's features against a profile.
 
     Args:
-        frames: as the model takes them: uint8 [T, D], or float32 [T, D] of dequantised values; T = 1 at video level.
+        frames: as the model takes them: uint8 [T, D], or float32 [T, D] of dequantized values; T = 1 at video level.
         schema: what the model takes.
         profile: of the data that the model was trained on, or the built-in one, with every stream of the schema.
     """

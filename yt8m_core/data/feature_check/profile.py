@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from yt8m_core.data.dataset import Videos, open_videos
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.schema import Schema
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import replacing
@@ -43,7 +43,7 @@ class StreamProfile:
 
     mean: Floats  # [dim], of the videos
     deviation: Floats  # [dim], between the videos
-    kinds: Floats  # [K, dim]: unit vectors from ``mean`` towards K kinds of videos, found by k-means
+    kinds: Floats  # [K, dim]: unit vectors from ``mean`` toward K kinds of videos, found by k-means
     limits: Mapping[str, Limits]  # between which the figures lie, by name: those of ``OF_MEAN``, and some
 
     @property
@@ -62,7 +62,7 @@ class FeatureProfile:
 
 def values_of(frames: NDArray[Any]) -> Floats:
     """Features as the model takes them → their values, float32 [T, D]."""
-    return dequantise(torch.tensor(frames)).numpy() if frames.dtype == np.uint8 else frames.astype(np.float32)
+    return dequantize(torch.tensor(frames)).numpy() if frames.dtype == np.uint8 else frames.astype(np.float32)
 
 
 def columns_of(frames: NDArray[Any], schema: Schema) -> dict[str, Floats]:

@@ -56,7 +56,7 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
     stem, _, ending = shown.rpartition(".")
     ending = f".{ending.lower()}"
     # The oldest pickles have no mark of their own.
-    kind, found = ("", PICKLE) if ending in (".pkl", ".pickle") else _recognise(content)
+    kind, found = ("", PICKLE) if ending in (".pkl", ".pickle") else _recognize(content)
     if kind == "unknown" and ending in (".tfrecord", ".pb"):  # perhaps damaged: its reader says more about it
         kind = ending
     if ending not in _READERS or kind != ending:
@@ -77,7 +77,7 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
         raise UserError(f"cannot be read ({str(error)[:200]})", where=shown, advice="Save or send it again.") from error
 
 
-def _recognise(content: bytes) -> tuple[str, str]:
+def _recognize(content: bytes) -> tuple[str, str]:
     """The ending that the first bytes ask for ("unknown"; "" for what is never read), and what they are in words."""
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return ".npz", "a ZIP"

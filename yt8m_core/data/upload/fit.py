@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from yt8m_core.data.quantization import dequantise
+from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.schema import Schema
 from yt8m_core.data.upload.contents import Contents
 from yt8m_core.errors import UserError
@@ -20,7 +20,7 @@ class UploadedVideo:
     """One video of an uploaded file, fitted to what the model takes."""
 
     id: str  # printable; the file's name where the file gives none; not always unique in a file
-    frames: NDArray[Any]  # uint8 [T, D], or dequantised float32 [T, D]; float32 [1, D] for a video-level model
+    frames: NDArray[Any]  # uint8 [T, D], or dequantized float32 [T, D]; float32 [1, D] for a video-level model
     labels: tuple[int, ...] | None  # ascending, each once; None where the file gives none
     notes: tuple[str, ...]  # what was done with the file, in words for a person; how it looks is feature_check's to say
 
@@ -46,7 +46,7 @@ def fit(contents: Contents, schema: Schema, max_frames: int, stem: str) -> Uploa
     columns = {name: _finite(f"{contents.where}, '{name}'", column[:T]) for name, column in columns.items()}
     floats = any(column.dtype != np.uint8 for column in columns.values())
     if floats and not vector:
-        notes.append("The features are floats: taken as values that are dequantised already.")
+        notes.append("The features are floats: taken as values that are dequantized already.")
     for name, dim in schema.streams:
         if name not in columns:
             columns[name] = np.full((T, dim), 128, np.uint8)
@@ -56,7 +56,7 @@ def fit(contents: Contents, schema: Schema, max_frames: int, stem: str) -> Uploa
         parts = [_values(part) for part in parts]
     frames = np.concatenate(parts, axis=1)  # [T, D], a copy: nothing of the file stays in memory
     if schema.level == "video" and not vector:
-        notes.append(f"Averaged over time as dequantised values (frames: {T}), for the model takes one vector a video.")
+        notes.append(f"Averaged over time as dequantized values (frames: {T}), for the model takes one vector a video.")
         frames = frames.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
     elif schema.level == "frame" and vector:
         notes.append("One vector, as at video level: taken as a single frame, though the model takes a sequence.")
@@ -77,4 +77,4 @@ def _finite(where: str, column: NDArray[Any]) -> NDArray[Any]:
 
 
 def _values(column: NDArray[Any]) -> NDArray[np.float32]:
-    return dequantise(torch.tensor(column)).numpy() if column.dtype == np.uint8 else column
+    return dequantize(torch.tensor(column)).numpy() if column.dtype == np.uint8 else column

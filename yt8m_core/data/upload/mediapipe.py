@@ -7,9 +7,9 @@ https://github.com/google-ai-edge/mediapipe under ``mediapipe/``: ``graphs/youtu
 
 - Stream ``rgb`` is the feature list ``RGB/feature/floats``, ``audio`` is ``AUDIO/feature/floats``, any other one
   likewise: one float_list of ``dim`` numbers a frame. ``…/feature/timestamp`` says when, in microseconds.
-- The numbers are what the PCA gives, whitened: never clipped and never quantised (values of -3.7 are in the issues).
-  YouTube-8M's own were clipped to -2..2 and quantised, and that is what models learn from. So the same is done here,
-  with MediaPipe's quantiser, which truncates: dequantising then gives a value back to half a step. MediaPipe's own
+- The numbers are what the PCA gives, whitened: never clipped and never quantized (values of -3.7 are in the issues).
+  YouTube-8M's own were clipped to -2..2 and quantized, and that is what models learn from. So the same is done here,
+  with MediaPipe's quantizer, which truncates: dequantizing then gives a value back to half a step. MediaPipe's own
   inference graph hands the numbers on as they are, to a model that learned from bytes.
 - Both streams come once a second from 0 on, and frame t of one belongs to frame t of the other, as in that graph.
   They may end a second apart: the shorter length is used. Other timestamps are used all the same, and noted.
@@ -60,10 +60,10 @@ def read_mediapipe(name: str, content: bytes, schema: Schema) -> Iterator[Conten
     }
     clipped = np.concatenate([abs(values).ravel() > 2 for values in floats.values()]).mean()
     notes = [
-        f"MediaPipe's values: clipped to -2..2 ({clipped:.1%} of them lay outside) and quantised, as YouTube-8M's."
+        f"MediaPipe's values: clipped to -2..2 ({clipped:.1%} of them lay outside) and quantized, as YouTube-8M's."
     ]
     notes += _timing({stream: _seconds(lists, f"{prefixes[stream]}/feature/timestamp") for stream in floats})
-    columns = {stream: _quantise(values) for stream, values in floats.items()}
+    columns = {stream: _quantize(values) for stream, values in floats.items()}
     yield Contents(name, "frame", columns, _file_name(context), notes=tuple(notes))
 
 
@@ -83,7 +83,7 @@ def _floats(features: Any, dim: int, where: str) -> NDArray[np.float32]:
     return values
 
 
-def _quantise(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _quantize(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Floats → bytes as MediaPipe's QuantizeFloatVectorCalculator makes them for -2..2."""
     return ((np.clip(values, -2, 2) + 2) * np.float32(255 / 4)).astype(np.uint8)
 

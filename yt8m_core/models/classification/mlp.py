@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: 3 hidden layers of 4,096, with or without layer normalisation (section 2.3.3, Table 2).
+"""Multi-layer perceptron: 3 hidden layers of 4,096, with or without layer normalization (section 2.3.3, Table 2).
 
 "3 Layer MLP-4096-LN" is the default, "3 Layer MLP-4096" is ``layer_norm=False``. https://arxiv.org/abs/1706.07960
 """
@@ -33,7 +33,7 @@ class MLP(nn.Module):
             in_features: d.
             num_classes: C.
             hidden: the width of each hidden layer.
-            layer_norm: whether each hidden layer is normalised before its ReLU.
+            layer_norm: whether each hidden layer is normalized before its ReLU.
             variant: "paper", or "authors" without output biases.
 
         Raises:

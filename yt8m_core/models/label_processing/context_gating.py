@@ -14,7 +14,7 @@ from yt8m_core.models.outputs import Scores, at_least_float32
 class ContextGating(nn.Module):
     """O_c = σ(W·O_h + b) ∘ O_h with W [C, C].
 
-    The winner's code has batch normalisation for the bias; then a video's scores would depend on those beside it.
+    The winner's code has batch normalization for the bias; then a video's scores would depend on those beside it.
     """
 
     def __init__(self, num_classes: int) -> None:

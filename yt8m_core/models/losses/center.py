@@ -16,8 +16,8 @@ from yt8m_core.models.outputs import VARIANTS, Scores, at_least_float32
 class Center(nn.Module):
     """L = L_s + λL_c, where L_c is the mean over videos of (1/N) Σ_{j∈y} ||e - c_j||² (0 for a video without labels).
 
-    The paper does not say how the centres c_j move; here, as where it has them from (Wen et al. 2016), each goes a part
-    α_c of the way to the videos of its label, c_j ← c_j - α_c Σ_{b∋j} (c_j - e_b) / (1 + n_j), after each optimiser
+    The paper does not say how the centers c_j move; here, as where it has them from (Wen et al. 2016), each goes a part
+    α_c of the way to the videos of its label, c_j ← c_j - α_c Σ_{b∋j} (c_j - e_b) / (1 + n_j), after each optimizer
     step. In the authors' code they never do, since nothing runs their update, so L_c is there the size of e.
     """
 
@@ -46,7 +46,7 @@ class Center(nn.Module):
             rate: α_c.
             dims: whether a squared distance is the "sum" over the e dimensions or their "mean", which makes L_c e times
                 smaller; None is the variant's own, "sum" for the paper's and "mean" for the authors'.
-            update: "wen", or "none" for centres that stay at 0; None is the variant's own, "wen" for the paper's and
+            update: "wen", or "none" for centers that stay at 0; None is the variant's own, "wen" for the paper's and
                 "none" for the authors'.
             loss: L_s, another loss, which the registry builds from its text.
             variant: "paper", or "authors" with the mean over all pairs of a video and a label in place of that over
@@ -93,7 +93,7 @@ class Center(nn.Module):
             shares = targets / labels.clamp(min=1).unsqueeze(1)  # [B, C], 1/N at each label
             means = shares @ self.centers  # [B, e], c̄
             # Mean of ||e - c_j||² = ||e - c̄||² + (mean of ||c_j||² - ||c̄||²), without a tensor [B, C, e]. All that the
-            # gradient sees is the first term, no difference of large numbers, so it keeps its digits near the centres.
+            # gradient sees is the first term, no difference of large numbers, so it keeps its digits near the centers.
             spread = shares @ self.centers.square().sum(dim=1) - means.square().sum(dim=1)
             distances = self.scale * ((embedding - means).square().sum(dim=1) + spread)  # [B]
             if self.counts_pairs:
@@ -105,7 +105,7 @@ class Center(nn.Module):
 
     @torch.no_grad()
     def after_step(self, reduce: Callable[[Tensor], Tensor]) -> None:
-        """Move the centres to the videos since the last step; ``reduce`` sums a tensor over the processes."""
+        """Move the centers to the videos since the last step; ``reduce`` sums a tensor over the processes."""
         if self.moves:
             sums, numbers = reduce(self.sums), reduce(self.numbers).unsqueeze(1)
             self.centers -= self.rate * (numbers * self.centers - sums) / (1 + numbers)

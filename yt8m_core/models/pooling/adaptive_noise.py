@@ -75,9 +75,9 @@ class AdaptiveNoise(PooledOnce):
         """γ [B] of videos with labels [B, C]; 0 without a label."""
         return self.scale * (labels @ self.inverse_counts.to(labels.dtype)) / labels.sum(dim=1).clamp(min=1)
 
-    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → their sum or mean [B, D], without noise."""
-        return cast(PooledOnce, self.pooling).summarise(frames, mask)
+        return cast(PooledOnce, self.pooling).summarize(frames, mask)
 
     def finish(self, summaries: Tensor, num_frames: Tensor, labels: Tensor | None = None) -> Tensor:
         """Sums or means [B, D] of num_frames [B] and, while training, labels [B, C] → vector [B, d].

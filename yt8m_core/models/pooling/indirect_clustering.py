@@ -17,7 +17,7 @@ class IndirectClustering(PooledOnce):
     """p_t = softmax_t(α/n^ρ Σ_i I_t·I_i) over the n real frames, g(I) = Σ_t p_t I_t.
 
     The authors' code takes that softmax over an axis of length 1, so p_t = 1 and g(I) = Σ_t I_t, without attention;
-    α and ρ are without effect there. Its later versions end in layer normalisation and ReLU, its first in an L2 norm
+    α and ρ are without effect there. Its later versions end in layer normalization and ReLU, its first in an L2 norm
     (``variant="authors", post="l2"``).
     """
 
@@ -55,7 +55,7 @@ class IndirectClustering(PooledOnce):
         self.summary = f"indirect_clustering({sharpness})" if self.attends else "sum"
         self.post = build_post(post, in_features)
 
-    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → Σ_t p_t I_t [B, D] and, in the paper's variant, p [B, T]."""
         total = sum_of_frames(frames, mask)  # Σ_i I_i
         if not self.attends:

@@ -16,7 +16,7 @@ from yt8m_core.models.pooling.base import PooledOnce
 class LargestCluster(PooledOnce):
     """g(I) = the mean of the frames in the largest of k clusters, which k-means finds (Lloyd's algorithm).
 
-    The first centres are frames at even distances in time, so that nothing is random. A tie goes to the cluster that
+    The first centers are frames at even distances in time, so that nothing is random. A tie goes to the cluster that
     started earlier in the video, and a cluster that loses all its frames stays where it was.
     """
 
@@ -28,7 +28,7 @@ class LargestCluster(PooledOnce):
         Args:
             in_features: D.
             clusters: k; a video with fewer frames has as many clusters as it has different frames.
-            iterations: how often frames are assigned and centres moved.
+            iterations: how often frames are assigned and centers moved.
 
         Raises:
             UserError: there is no cluster, or no iteration.
@@ -42,7 +42,7 @@ class LargestCluster(PooledOnce):
         self.clusters = clusters
         self.iterations = iterations
 
-    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → vector [B, D] and attention [B, T], alike on the cluster's frames."""
         with torch.autocast(frames.device.type, enabled=False):
             frames = at_least_float32(frames)
@@ -61,13 +61,13 @@ class LargestCluster(PooledOnce):
         real = mask.to(frames.dtype)
         lengths = mask.sum(dim=1, keepdim=True)  # [B, 1]
         places = torch.arange(self.clusters, device=frames.device) * lengths // self.clusters  # [B, k]
-        centres = frames.gather(1, places[..., None].expand(-1, -1, frames.shape[2]))  # [B, k, D]
+        centers = frames.gather(1, places[..., None].expand(-1, -1, frames.shape[2]))  # [B, k, D]
         members = torch.zeros(*mask.shape, self.clusters, dtype=frames.dtype, device=frames.device)
         for _ in range(self.iterations):
-            # ||I - c||² less ||I||², which is the same for all centres.
-            distances = centres.square().sum(dim=2)[:, None] - 2 * torch.einsum("btd,bkd->btk", frames, centres)
+            # ||I - c||² less ||I||², which is the same for all centers.
+            distances = centers.square().sum(dim=2)[:, None] - 2 * torch.einsum("btd,bkd->btk", frames, centers)
             members = nn.functional.one_hot(distances.argmin(dim=2), self.clusters).to(frames.dtype) * real[..., None]
             sizes = members.sum(dim=1)[..., None]  # [B, k, 1]
             means = torch.einsum("btk,btd->bkd", members, frames) / sizes.clamp(min=1)
-            centres = torch.where(sizes > 0, means, centres)
+            centers = torch.where(sizes > 0, means, centers)
         return members

@@ -17,7 +17,7 @@ class LSTMPooling(nn.Module):
     """g(I) = [c_n, s_n, M, O] with M = Σ_t I_t and O = Σ_t s_t over the n real frames, each made a unit vector.
 
     The paper writes O as Σ_t g_t, "the output of each time step": the outputs are s_t, and the authors' code adds up
-    those. Both sums are L2-normalised there. Of several layers it gives the states of all, c and s of the first first.
+    those. Both sums are L2-normalized there. Of several layers it gives the states of all, c and s of the first first.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LSTMPooling(nn.Module):
             layers: how many LSTMs, each on the outputs of the one before.
             use_input_sum: whether M is there.
             use_output_sum: whether O is there.
-            layer_norm: whether gates and c_t are normalised.
+            layer_norm: whether gates and c_t are normalized.
             dropout: part of the candidates g_t that is dropped while training, with ``layer_norm`` alone, as in the
                 authors' code. The paper's rate of 0.8 is what that code keeps.
             sum_norm: what becomes of M and O: "l2", or "none" as the text reads.

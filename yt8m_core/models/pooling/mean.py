@@ -20,7 +20,7 @@ class Mean(PooledOnce):
         super().__init__()
         self.out_features = self.summary_features = in_features
 
-    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → their mean [B, D]."""
         with torch.autocast(frames.device.type, enabled=False):
             frames = at_least_float32(frames)

@@ -1,4 +1,4 @@
-"""Gated NetVLAD: what a video's frames leave over from learned cluster centres, the pooling of the 2017 winner.
+"""Gated NetVLAD: what a video's frames leave over from learned cluster centers, the pooling of the 2017 winner.
 
 Not in the paper, a peer to compare it with. NetVLAD: https://arxiv.org/abs/1511.07247 (equation 4 and section 3.1);
 the projection and the gate: https://arxiv.org/abs/1706.06905 (WILLOW, figure 1 and equation 1).
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import l2_normalise
+from yt8m_core.models.normalization import l2_normalize
 from yt8m_core.models.outputs import Pooled, at_least_float32
 
 
@@ -16,7 +16,7 @@ class NetVLAD(nn.Module):
     """V_k = Σ_t a_tk (I_t - c_k) with a_t = softmax_k(LN(W_a·I_t)); then x = LN(W·V) and O_g = σ(W_g·x + b_g) ∘ x.
 
     Each V_k is made a unit vector, so that a cluster that took many frames does not drown the others, and so is all
-    of V. WILLOW has batch normalisation where this has layer normalisation: with it a video's scores would depend on
+    of V. WILLOW has batch normalization where this has layer normalization: with it a video's scores would depend on
     the videos beside it. A plain bias would not do: the logits of unit frames begin near 0, every frame would belong
     to all clusters alike, and the clusters would hardly part. The gate takes the bias of its equation, since x is
     already of scale 1. WILLOW also pools rgb and audio by themselves; a pooling here sees one joint frame vector.
@@ -41,7 +41,7 @@ class NetVLAD(nn.Module):
         self.out_features = width
         self.assign = nn.Linear(in_features, clusters, bias=False)
         self.assign_norm = nn.LayerNorm(clusters, eps=1e-12)
-        self.centres = nn.Parameter(torch.randn(clusters, in_features) / in_features**0.5)  # as long as unit frames
+        self.centers = nn.Parameter(torch.randn(clusters, in_features) / in_features**0.5)  # as long as unit frames
         self.project = nn.Linear(clusters * in_features, width, bias=False)
         # WILLOW's start. nn.Linear's own is 60 times smaller at K·D inputs: a few of Adam's steps would replace it.
         nn.init.normal_(self.project.weight, std=clusters**-0.5)
@@ -56,8 +56,8 @@ class NetVLAD(nn.Module):
             shares = shares * mask[..., None]
             # Σ_t a_tk I_t - (Σ_t a_tk) c_k: the same without [B, T, K, D] differences.
             sums = torch.einsum("btk,btd->bkd", shares, frames)
-            residuals = sums - shares.sum(dim=1)[..., None] * self.centres  # [B, K, D]
-            V = l2_normalise(l2_normalise(residuals).flatten(1))  # [B, K·D]
+            residuals = sums - shares.sum(dim=1)[..., None] * self.centers  # [B, K, D]
+            V = l2_normalize(l2_normalize(residuals).flatten(1))  # [B, K·D]
         x = self.project_norm(at_least_float32(self.project(V)))  # [B, d]
         if self.gate is not None:
             x = at_least_float32(self.gate(x)).sigmoid() * x

@@ -44,7 +44,7 @@ class PositionEncoding(PooledOnce):
         self.summary = f"position_encoding(fixed_length={fixed_length})" if self.weighs else "sum"
         self.post = build_post(post, in_features)
 
-    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → their weighted sum [B, D]."""
         if not self.weighs:
             return Pooled(sum_of_frames(frames, mask))

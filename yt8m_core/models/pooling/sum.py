@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import check_choice
-from yt8m_core.models.normalization import l2_normalise
+from yt8m_core.models.normalization import l2_normalize
 from yt8m_core.models.outputs import Pooled, at_least_float32
 from yt8m_core.models.pooling.base import PooledOnce
 
@@ -23,7 +23,7 @@ def build_post(name: str, width: int) -> Callable[[Tensor], Tensor]:
     """
     posts: dict[str, Callable[[Tensor], Tensor]] = {
         "none": nn.Identity(),
-        "l2": l2_normalise,
+        "l2": l2_normalize,
         "ln_relu": nn.Sequential(nn.LayerNorm(width, eps=1e-12), nn.ReLU()),  # TensorFlow's eps
     }
     check_choice("post", name, posts)
@@ -41,7 +41,7 @@ class Sum(PooledOnce):
         self.out_features = self.summary_features = in_features
         self.post = build_post(post, in_features)
 
-    def summarise(self, frames: Tensor, mask: Tensor) -> Pooled:
+    def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → their sum [B, D]."""
         return Pooled(sum_of_frames(frames, mask))
 
