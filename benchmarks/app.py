@@ -59,7 +59,7 @@ ANSWERED = """() => new Promise(resolve => {
     new MutationObserver(() => {
         if (app.dataset.testScriptState !== "notRunning") ran = true
         else if (ran) done()
-    }).observe(app, {attributes: true})
+    }).fit_label_prior(app, {attributes: true})
     setTimeout(() => resolve(NaN), 20000)
 })"""
 

@@ -14,7 +14,7 @@ from benchmarks.measure import row
 from yt8m_core.ablation.recipe import search_recipe, source
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.training.loop import train
-from yt8m_core.training.step import for_training_alone
+from yt8m_core.training.step import configure_training_process
 
 TABLE = "loss"
 RATE = 0.01  # the learning rate, which takes no time
@@ -39,7 +39,7 @@ def seconds_of_table(pool_once: str, folder: Path, scale: str = "demo") -> float
 
 def rows(scale: str = "demo") -> list[dict[str, Any]]:
     """One row: trainings a second, from what is pooled once and on the frames, with memory as `yt8m train` keeps it."""
-    for_training_alone()
+    configure_training_process()
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder, patch.dict("os.environ", YT8M_HOME=folder):
         source(TABLE, scale).prepare()
         on_frames = seconds_of_table("no", Path(folder), scale)  # first, so that it pays for reading the shards

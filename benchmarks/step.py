@@ -25,7 +25,7 @@ from yt8m_core.experiment import Training
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.models.slot import Slot
-from yt8m_core.training.step import Learner, for_training_alone
+from yt8m_core.training.step import Learner, configure_training_process
 
 BATCH, CLASSES, FRAMES, STREAMS = 128, 4716, 300, (("rgb", 1024), ("audio", 128))
 WIDTH = sum(width for _, width in STREAMS)
@@ -162,5 +162,5 @@ def _all(steps: list[Step]) -> None:
 
 def rows(repeats: int = 5) -> list[dict[str, Any]]:
     """The rows of this benchmark, with the memory as `yt8m train` keeps it, for ours and for TensorFlow."""
-    for_training_alone()
+    configure_training_process()
     return [*pooled_once_rows(repeats), *head_rows(repeats)]

@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nb.stamp import FOLDER, SCALE, notebooks, stamp
 from yt8m_core.ablation.recipe import chosen_scale
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 
 class Client(NotebookClient):
@@ -38,7 +38,7 @@ def execute(file: Path, *, store: bool) -> None:
     Client(notebook, timeout=None, record_timing=False, resources={"metadata": {"path": str(FOLDER)}}).execute()
     if store:
         notebook["metadata"]["yt8m"] = stamp(notebook)
-        with replacing(file) as unfinished:
+        with atomic_write(file) as unfinished:
             nbformat.write(notebook, unfinished)
 
 

@@ -68,7 +68,7 @@ def findings(run: Run) -> Findings:
     predictions = run.predictions
     return Findings(
         top_k_errors.hardest_video(predictions),
-        top_k_errors.surest_mistake(predictions),
+        top_k_errors.most_confident_false_positive(predictions),
         top_k_errors.found_by_band(predictions, run.facts.num_classes),
     )
 

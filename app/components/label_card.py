@@ -138,7 +138,7 @@ def _videos(place: DeltaGenerator, run: Run, data: state.DataSet, label: int) ->
                 name,
             )
         st.markdown("**Surest videos that do not have it**")
-        for video in per_label.surest_without(scored, label, LISTED).to_dict("records"):
+        for video in per_label.top_false_positives(scored, label, LISTED).to_dict("records"):
             video_id = ids.id(int(scored.videos[int(video["row"])]))
             _video_link(video_id, f"probability {video['probability']:.4f}", name)
         st.caption("Some of these may have it after all: data sets miss labels.")

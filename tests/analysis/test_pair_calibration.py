@@ -74,7 +74,7 @@ class TestAgainstTruth:
 class TestOwnMatrices:
     def test_rows_take_from_columns_and_change_is_what_training_added(self) -> None:
         processing = Correlation(4, beta=0.1, gamma=0.2)
-        processing.observe(LABELS)
+        processing.fit_label_prior(LABELS)
         start = correlation_matrix(LABELS, "cond_row").numpy()
         assert processing.trained is not None
         processing.trained.data[2, 1] += 0.5
@@ -90,18 +90,18 @@ class TestOwnMatrices:
 
     def test_without_beta_the_start_is_counted_from_the_training_labels_or_left_out(self) -> None:
         processing = Correlation(4, gamma=0.2)
-        processing.observe(LABELS)
+        processing.fit_label_prior(LABELS)
         assert own_matrices(processing, None).kinds == [TRAINED]
         own = own_matrices(processing, LABELS)
         assert own.kinds == [FIXED, TRAINED, CHANGE]
         assert not own.at(CHANGE, *np.ix_(range(4), range(4))).any()
         fixed = Correlation(4, beta=0.2)
-        fixed.observe(LABELS)
+        fixed.fit_label_prior(LABELS)
         assert own_matrices(fixed, LABELS).kinds == [FIXED]
 
     def test_authors_matrix_is_turned_since_it_weighs_by_columns(self) -> None:
         processing = Correlation(4, gamma=0.2, variant="authors")
-        processing.observe(LABELS)
+        processing.fit_label_prior(LABELS)
         own = own_matrices(processing, LABELS)
         counted = correlation_matrix(LABELS, "centered").numpy()
         assert not np.array_equal(counted, counted.T)
@@ -147,7 +147,7 @@ def test_own_weights_mix_to_the_scores_of_the_slot(tmp_path: Path) -> None:
     weights = own_weights(slot)
     assert weights is not None
     processing = Correlation(4, **slot.options)
-    processing.observe(LABELS)
+    processing.fit_label_prior(LABELS)
     p = np.random.default_rng(0).random((5, 4)).astype(np.float32)
     logits = torch.from_numpy(np.log(p / (1 - p)))
     expected = processing(Scores.from_logits(logits, torch.zeros(5, 1))).p.numpy()

@@ -19,7 +19,7 @@ from yt8m_core.analysis.per_label import (
     hardest_videos,
     nearest_labels,
     precision_by_band,
-    surest_without,
+    top_false_positives,
     true_ranks,
     with_gain,
 )
@@ -153,10 +153,10 @@ def test_hardest_videos_are_those_whose_ranking_puts_the_label_last() -> None:
 
 
 def test_surest_videos_without_a_label_leave_out_those_with_it() -> None:
-    assert surest_without(scored(), 0)["row"].tolist() == [2, 3]  # equally sure: in their order
-    assert surest_without(scored(), 1)["row"].tolist() == [2, 0]
-    assert surest_without(scored(), 1, limit=1)["probability"].tolist() == [pytest.approx(0.6)]
-    assert surest_without(scored([[1, 0]] * 4), 0).empty
+    assert top_false_positives(scored(), 0)["row"].tolist() == [2, 3]  # equally sure: in their order
+    assert top_false_positives(scored(), 1)["row"].tolist() == [2, 0]
+    assert top_false_positives(scored(), 1, limit=1)["probability"].tolist() == [pytest.approx(0.6)]
+    assert top_false_positives(scored([[1, 0]] * 4), 0).empty
 
 
 # Noise.

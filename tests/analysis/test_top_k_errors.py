@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from yt8m_core.analysis.top_k_errors import found_by_band, hardest_video, surest_mistake
+from yt8m_core.analysis.top_k_errors import found_by_band, hardest_video, most_confident_false_positive
 from yt8m_core.labels.statistics import bands
 from yt8m_core.runs.run import Run, find_runs
 
@@ -45,7 +45,7 @@ def test_findings_equal_loops(table: pd.DataFrame) -> None:
         assert hardest is not None
         assert hardest.id == f"v{missed.index(max(missed))}"
         assert hardest.labels - hardest.found == max(missed)
-    surest = surest_mistake(table)
+    surest = most_confident_false_positive(table)
     assert (surest is None) == (not mistakes)
     if surest is not None:
         video = table.set_index("id").loc[surest.id]

@@ -23,7 +23,14 @@ from tests.support.pages import (
 from views.attention.dataset_summary import go_to_video, verdict
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.demo.world import read_truth
-from yt8m_core.explain.attention_metrics import Mean, detection, effective_frames, inside_runs, k_means, mean_interval
+from yt8m_core.explain.attention_metrics import (
+    Mean,
+    detection,
+    effective_frames,
+    k_means,
+    mask_from_intervals,
+    mean_interval,
+)
 from yt8m_core.explain.attention_study import seen_frames
 from yt8m_core.inference.prediction import predict_video
 from yt8m_core.runs.run import Run
@@ -93,7 +100,7 @@ def test_weight_is_held_against_the_largest_cluster_and_the_true_main_scene(demo
     assert weights is not None
     largest = k_means(seen_frames(model, frames), 5) == 0
     assert f"gets **{weights[largest].sum():.0%} of the weight**" in words(at)
-    main = inside_runs(read_truth(demo_home / "smoke")["main_frames"][videos.id(0)], len(frames))
+    main = mask_from_intervals(read_truth(demo_home / "smoke")["main_frames"][videos.id(0)], len(frames))
     assert f"{main[largest].mean():.0%} belongs to the true main scene" in words(at)
     assert f"**{detection(weights, main):.2f}**" in words(at)
     assert f"{effective_frames(weights):.1f} of {len(frames)}" in [metric.value for metric in at.metric]

@@ -69,7 +69,7 @@ def more_runs(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     experiment = replace(other.experiment, label_processing=Slot("correlation", {"gamma": 0.1}))
     model = build_model(experiment, other.facts)
     model.load_state_dict(other.load_model().state_dict(), strict=False)
-    model.label_processing.observe(labels)
+    model.label_processing.fit_label_prior(labels)
     trained = model.label_processing.trained
     trained.data[2, 16] += 0.25
     folder = tmp_path_factory.mktemp("more")

@@ -138,7 +138,7 @@ def test_noise_is_that_of_the_model_that_trains_with_it(demo_home: Path) -> None
 
     train = open_videos(demo_home / "smoke" / "train")
     pooling = build("pooling", "adaptive_noise", {}, in_features=1152, num_classes=120)
-    pooling.observe(label_matrix(train.label_values, train.label_offsets, 120))
+    pooling.fit_label_prior(label_matrix(train.label_values, train.label_offsets, 120))
     at = opened("imbalance", look="adaptive noise")
     table = at.dataframe[-1].value.set_index("label").sort_index()
     assert table["alone"].tolist() == pytest.approx(pooling.gamma(torch.eye(120)).tolist())

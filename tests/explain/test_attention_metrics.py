@@ -86,9 +86,9 @@ def test_detection_counts_the_pairs_in_the_right_order() -> None:
 
 
 def test_lies_on_and_inside_runs() -> None:
-    inside = measures.inside_runs([(0, 1), (2, 4)], 5)
+    inside = measures.mask_from_intervals([(0, 1), (2, 4)], 5)
     assert inside.tolist() == [True, False, True, True, False]
-    on = measures.lies_on([0.1, 0.2, 0.3, 0.15, 0.25], inside)
+    on = measures.attention_mass([0.1, 0.2, 0.3, 0.15, 0.25], inside)
     assert (on.weight, on.share, on.excess) == pytest.approx((0.55, 0.6, -0.05))
 
 

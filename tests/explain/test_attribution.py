@@ -26,7 +26,7 @@ def model(classification: tuple[str, dict[str, Any]], *, pooling: Any = ("mean",
         classification=classification,
         label_processing=("correlation", correlation) if correlation else ("identity", {}),
     )
-    built.observe(LABELS)
+    built.fit_label_prior(LABELS)
     return built.eval().requires_grad_(False)
 
 

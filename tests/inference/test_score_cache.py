@@ -185,9 +185,9 @@ class TestWhatIf:
         labels = label_matrix(np.nonzero(truth)[1], offsets, 30)
         alpha, beta, gamma = weights
         slot = Correlation(30, alpha=alpha, beta=beta, gamma=gamma)
-        slot.observe(labels)
+        slot.fit_label_prior(labels)
         every = Correlation(30, beta=1)
-        every.observe(labels)
+        every.fit_label_prior(labels)
         assert every.fixed is not None
         trained = np.eye(30, dtype=np.float32)
         if slot.trained is not None:

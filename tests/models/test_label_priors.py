@@ -29,7 +29,7 @@ def loss(name: str, **chosen: Any) -> nn.Module:
 
 def correlation(**chosen: Any) -> nn.Module:
     method = build("label_processing", "correlation", chosen, num_classes=C)
-    method.observe(LABELS)
+    method.fit_label_prior(LABELS)
     return method
 
 

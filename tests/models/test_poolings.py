@@ -68,7 +68,7 @@ def noisy(frames: Tensor, pooling: str) -> tuple[Tensor, list[float]]:
     """What adaptive noise of strength 2 makes of the frames with seed 3, and γ of each video by a loop."""
     chosen = {"scale": 2.0, "pooling": pooling}
     method = build("pooling", "adaptive_noise", chosen, in_features=D, num_classes=C).double().train()
-    method.observe(LABELS)
+    method.fit_label_prior(LABELS)
     torch.manual_seed(3)
     vectors = method(frames, MASK, NOISE_LABELS).vector
     torch.manual_seed(3)
@@ -103,11 +103,11 @@ def test_noise_given_z_is_that_of_a_loop(frames: Tensor) -> None:
 def test_gamma_of_the_papers_rarest_and_commonest_label() -> None:
     labels = label_matrix([0] * 101 + [1] * 800, np.arange(902), 3)
     counted = build("pooling", "adaptive_noise", {}, in_features=D, num_classes=3)
-    counted.observe(labels)
+    counted.fit_label_prior(labels)
     assert counted.gamma(torch.eye(3)).tolist() == pytest.approx([1 / 101, 1 / 800, 1])  # never seen: as if once
     assert counted.gamma(torch.tensor([[1.0, 1.0, 0.0]])).item() == pytest.approx((1 / 101 + 1 / 800) / 2)
     relative = build("pooling", "adaptive_noise", {"gamma_norm": "max"}, in_features=D, num_classes=2)
-    relative.observe(label_matrix([0] * 101 + [1] * 800, np.arange(902), 2))
+    relative.fit_label_prior(label_matrix([0] * 101 + [1] * 800, np.arange(902), 2))
     assert relative.gamma(torch.eye(2)).tolist() == pytest.approx([1, 101 / 800])
 
 
@@ -124,7 +124,7 @@ def test_noise_needs_labels_to_train_and_leaves_the_inner_attention_alone(frames
 def test_noise_is_drawn_anew_for_each_video_and_frame(inner: str) -> None:
     """Alike whether as one Z a video or, before a pooling that is not known to be a sum, as one a frame."""
     method = build("pooling", "adaptive_noise", {"pooling": inner}, in_features=D, num_classes=C)
-    method.observe(LABELS)
+    method.fit_label_prior(LABELS)
     frames, labels = torch.zeros(200, T, D), torch.eye(C)[[1] * 200]
     vectors = method.train()(frames, mask_of(torch.full([200], 4), T), labels).vector
     # The sum of 4 frames' independent noise of strength 1/3, none from the padding.

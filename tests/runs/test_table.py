@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from yt8m_core.runs.run import Run, find_runs
-from yt8m_core.runs.table import COLUMNS, Order, beside_the_paper, in_the_paper, order, run_table
+from yt8m_core.runs.table import COLUMNS, Order, in_the_paper, join_paper_rows, order, run_table
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_unfinished_run_has_no_metrics_and_no_run_no_row(runs: dict[str, Run], t
     assert not table["finished"].iloc[0]
     assert table[["gap", "parameters"]].isna().all(axis=None)
     assert run_table({}).empty
-    assert beside_the_paper("pooling", run_table({}))["run"].isna().all()
+    assert join_paper_rows("pooling", run_table({}))["run"].isna().all()
 
 
 def measured(*lines: tuple[str, str, float]) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def measured(*lines: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def test_rows_stand_in_the_papers_order_each_with_its_runs() -> None:
-    table = beside_the_paper("pooling", measured(("a", "LSTM", 0.3), ("b", "LSTM", 0.4), ("c", "CNN-64", 0.5)))
+    table = join_paper_rows("pooling", measured(("a", "LSTM", 0.3), ("b", "LSTM", 0.4), ("c", "CNN-64", 0.5)))
     assert table["paper_gap"].dropna().is_monotonic_decreasing
     assert table["row"].iloc[-1] == "CNN-1024"  # the paper gives it no GAP
     assert table[table["row"] == "LSTM"]["run"].tolist() == ["b", "a"]
@@ -75,7 +75,7 @@ def test_order_counts_what_the_intervals_tell() -> None:
         ("not to be told", "LSTM", 0.515),
         ("the same row", "Indirect Clustering", 0.9),
     )
-    assert order(beside_the_paper("pooling", runs), "mine") == Order(as_paper=2, other_way=1, open=1)
-    assert order(beside_the_paper("pooling", runs), "none") == Order(0, 0, 0)
-    assert order(beside_the_paper("pooling", measured(("x", "CNN-1024", 0.3), *[])), "x") == Order(0, 0, 0)
+    assert order(join_paper_rows("pooling", runs), "mine") == Order(as_paper=2, other_way=1, open=1)
+    assert order(join_paper_rows("pooling", runs), "none") == Order(0, 0, 0)
+    assert order(join_paper_rows("pooling", measured(("x", "CNN-1024", 0.3), *[])), "x") == Order(0, 0, 0)
     assert in_the_paper([]) == []

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 
 def test_file_takes_its_name_when_the_block_ends_well(tmp_path: Path) -> None:
-    with replacing(tmp_path / "new" / "a.txt") as unfinished:
+    with atomic_write(tmp_path / "new" / "a.txt") as unfinished:
         unfinished.write_text("whole")
         assert not (tmp_path / "new" / "a.txt").exists()
     assert [(file.name, file.read_text()) for file in (tmp_path / "new").iterdir()] == [("a.txt", "whole")]
@@ -20,7 +20,7 @@ def test_what_was_there_stays_when_the_block_raises(tmp_path: Path, folder: bool
     inner.write_text("before")
 
     def write_half() -> None:
-        with replacing(target) as unfinished:
+        with atomic_write(target) as unfinished:
             if folder:
                 unfinished.mkdir()
             (unfinished / "b" if folder else unfinished).write_text("half")
@@ -35,7 +35,7 @@ def test_what_was_there_stays_when_the_block_raises(tmp_path: Path, folder: bool
 def test_folder_replaces_the_folder_of_before(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").touch()
-    with replacing(tmp_path / "a") as unfinished:
+    with atomic_write(tmp_path / "a") as unfinished:
         unfinished.mkdir()
         (unfinished / "new").touch()
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["new"]

@@ -401,8 +401,8 @@ def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float
     """The method with random weights everywhere, so that no 0 or 1 of an initialization hides a mistake."""
     torch.manual_seed(0)
     method = build(slot, name, chosen, **FACTS[slot]).to(dtype).eval()
-    if hasattr(method, "observe"):
-        method.observe(LABELS)
+    if hasattr(method, "fit_label_prior"):
+        method.fit_label_prior(LABELS)
     for weight in method.parameters():
         nn.init.normal_(weight)
     return method

@@ -24,7 +24,7 @@ import yt8m_core.storage.atomic as files
 from tests.support.tiny import tiny_experiment
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import alone_in, new_array, replacing
+from yt8m_core.storage.atomic import atomic_write, exclusive_lock, new_array
 from yt8m_core.training.checkpoint import Position
 from yt8m_core.training.log import RunLog
 from yt8m_core.training.loop import train
@@ -253,13 +253,13 @@ def test_second_training_in_a_folder_is_refused_while_the_first_is_at_work(
 @pytest.mark.fault
 def test_hold_on_a_folder_ends_with_its_block_and_leaves_no_empty_folder(tmp_path: Path) -> None:
     with (
-        alone_in(tmp_path / "run", "training"),
+        exclusive_lock(tmp_path / "run", "training"),
         pytest.raises(UserError, match="another download"),
-        alone_in(tmp_path / "run", "download"),
+        exclusive_lock(tmp_path / "run", "download"),
     ):
         pass
     assert not (tmp_path / "run").exists()
-    with alone_in(tmp_path / "run", "training"):
+    with exclusive_lock(tmp_path / "run", "training"):
         (tmp_path / "run" / "kept").touch()
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["kept"]
 
@@ -281,7 +281,7 @@ def test_file_that_a_killed_process_left_goes_when_it_is_old(tmp_path: Path, mon
         left.touch()
     for left in (old, other):
         os.utime(left, (0, 0))
-    with replacing(tmp_path / "a") as unfinished:
+    with atomic_write(tmp_path / "a") as unfinished:
         unfinished.touch()
     assert sorted(file.name for file in tmp_path.iterdir()) == [young.name, other.name, "a"]
     assert files.ABANDONED >= 3600  # a slow writer is no dead one

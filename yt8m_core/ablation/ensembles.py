@@ -12,7 +12,7 @@ from yt8m_core.inference.ensemble import Ensemble
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble.Diversity``
 
@@ -44,7 +44,7 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
         "members": [member.name for member in members],
         "diversity": comparison.diversity()[list(MEASURES)].to_dict(orient="records"),
     }
-    with replacing(folder) as unfinished:
+    with atomic_write(folder) as unfinished:
         unfinished.mkdir()
         predictions.to_parquet(unfinished / "predictions.parquet", index=False)
         (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import Row
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 FILE = Path(__file__).with_name("rates.json")
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -89,7 +89,7 @@ def read_rates(setting: str) -> Found:
 
 def write_rates(setting: str, found: Found) -> None:
     """Store what a search found in a setting, beside what the file has, also of searches that run at the same time."""
-    with FileLock(FILE.with_name(f".{FILE.name}.lock")), replacing(FILE) as unfinished:
+    with FileLock(FILE.with_name(f".{FILE.name}.lock")), atomic_write(FILE) as unfinished:
         before = _read()
         settings = {**before, setting: {**before.get(setting, {}), **found}}
         values = {"format": FORMAT, "command": "yt8m rates", "settings": settings}

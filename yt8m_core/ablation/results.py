@@ -17,7 +17,7 @@ from yt8m_core.ablation.recipe import chosen_scale, digest_of, recipe, source
 from yt8m_core.ablation.runner import Ablation
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 FORMAT = 1
 
@@ -72,7 +72,7 @@ def command_of(table: str, scale: str) -> str:
 def _write(result: Result, file: Path) -> None:
     frames = {name: json.loads(getattr(result, name).to_json(orient="records")) for name in ("rows", "claims")}
     values = {"format": FORMAT, **{name: value for name, value in vars(result).items() if name not in frames}, **frames}
-    with replacing(file) as unfinished:
+    with atomic_write(file) as unfinished:
         unfinished.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -60,7 +60,7 @@ def noise_strength(
         raise UserError("no video has labels", advice="Choose a data set with labels.")
     chosen = {name: value for name, value in options.items() if name != "pooling"}
     pooling = cast(AdaptiveNoise, build("pooling", "adaptive_noise", chosen, in_features=1, num_classes=C))
-    pooling.observe(training)
+    pooling.fit_label_prior(training)
     pooling.scale *= times
     some = labels[chosen_videos(np.diff(labels.indptr) > 0, max(1, CELLS // C))]
     gamma = _gamma(pooling, some)

@@ -164,7 +164,7 @@ def hardest_videos(ranks: pd.DataFrame, label: int, limit: int = 5) -> pd.DataFr
     return mine[["row", "rank", "probability"]][:limit].reset_index(drop=True)
 
 
-def surest_without(scored: "Scored", label: int, limit: int = 5) -> pd.DataFrame:
+def top_false_positives(scored: "Scored", label: int, limit: int = 5) -> pd.DataFrame:
     """The videos without a label that a run gives it with most confidence: row, probability, surest first."""
     probability = np.array(scored.probabilities[:, label], np.float64)
     truth = scored.truth.tocsc()

@@ -60,11 +60,11 @@ def found_by_band(predictions: pd.DataFrame, num_classes: int) -> pd.DataFrame:
     return sums.assign(share=sums["found"] / sums["given"]).reset_index()
 
 
-def surest_mistake(predictions: pd.DataFrame) -> Mistake | None:
+def most_confident_false_positive(predictions: pd.DataFrame) -> Mistake | None:
     """The most probable of all labels that are not true, the first of several; None where all are.
 
     >>> one = pd.DataFrame({"id": ["a"], "labels": [[1, 2]], "scores": [[0.9, 0.4]], "true_labels": [[1]]})
-    >>> surest_mistake(one)
+    >>> most_confident_false_positive(one)
     Mistake(id='a', label=2, probability=0.4)
     """
     rows, labels = _pairs(predictions["labels"])

@@ -22,9 +22,9 @@ def rates(tables: tuple[str, ...] = (), scale: str | None = None) -> None:
     from yt8m_core.ablation.learning_rate_search import search_rates
     from yt8m_core.ablation.learning_rates import FILE
     from yt8m_core.ablation.recipe import chosen_scale
-    from yt8m_core.training.step import for_training_alone
+    from yt8m_core.training.step import configure_training_process
 
-    for_training_alone()
+    configure_training_process()
 
     started = time.perf_counter()
     table = search_rates(tables, scale=scale)
@@ -54,9 +54,9 @@ def ablate(
     from yt8m_core.ablation import ablate as train_table
     from yt8m_core.ablation import keep
     from yt8m_core.ablation.results import result_file
-    from yt8m_core.training.step import for_training_alone
+    from yt8m_core.training.step import configure_training_process
 
-    for_training_alone()
+    configure_training_process()
 
     trained = train_table(table, scale=scale)
     result = keep(trained, output)

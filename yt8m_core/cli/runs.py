@@ -73,7 +73,7 @@ def train(
     from yt8m_core.experiment import Experiment
     from yt8m_core.models.slot import Slot
     from yt8m_core.training.loop import train as train_experiment
-    from yt8m_core.training.step import for_training_alone
+    from yt8m_core.training.step import configure_training_process
 
     values = _experiment_json(experiment)
     data = {
@@ -105,7 +105,7 @@ def train(
     for name in ("train", "validation"):
         if name not in values["data"]:
             raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
-    for_training_alone()
+    configure_training_process()
     trained = train_experiment(Experiment.from_dict(values), run, skip_bad=skip_bad, progress=Bars())
     if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
         print(f"{trained.path}: {trained.experiment}")

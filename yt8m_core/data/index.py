@@ -33,7 +33,7 @@ from yt8m_core.data.tfrecord.records import RecordError, walk
 from yt8m_core.data.tfrecord.scan import detect, scan
 from yt8m_core.data.tfrecord.shard import OpenShard, Shard, let_settle, readable
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
 
 FORMAT = 2
@@ -274,7 +274,7 @@ def _write(cached: Path, index: Index) -> None:
     }
     table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
     try:
-        with replacing(cached) as unfinished:
+        with atomic_write(cached) as unfinished:
             pq.write_table(table, unfinished, write_page_checksum=True)
     except OSError as error:
         raise UserError(

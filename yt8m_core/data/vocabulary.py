@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size, replacing
+from yt8m_core.storage.atomic import atomic_write, check_size
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
@@ -198,7 +198,7 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
         count = "" if vocabulary.counts is None else int(vocabulary.counts[label])
         name, vertical = vocabulary.names[label], vocabulary.verticals[label]
         writer.writerow({"Index": label, "TrainVideoCount": count, "Name": name, "Vertical1": vertical})
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(text.getvalue().encode())
 
 

@@ -25,7 +25,7 @@ from yt8m_core.data.tfrecord.records import sequence_example, write_shard
 from yt8m_core.data.vocabulary import Vocabulary, write_vocabulary
 from yt8m_core.demo.labels import LabelWorld, demo_labels
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 FORMAT = 1
 SHARDS = {"train": 8, "validation": 4}
@@ -272,7 +272,7 @@ def build(folder: Path, world: World = World(), progress: Callable[[int, int], N
             if progress and (len(truth) % 20 == 0 or len(truth) == total):
                 progress(len(truth), total)
 
-    with replacing(folder) as unfinished:
+    with atomic_write(folder) as unfinished:
         for split, name in (("train", "train"), ("validation", "validate")):
             for shard in range(SHARDS[split]):
                 write_shard(unfinished / split / f"{name}{shard:04}.tfrecord", payloads(split, shard))

@@ -103,7 +103,7 @@ def similarity(frames: NDArray[Any], most: int = MOST_CELLS) -> Similarity:
     return Similarity((means @ means.T).astype(np.float32), starts + (sizes - 1) / 2, step)
 
 
-class LiesOn(NamedTuple):
+class AttentionMass(NamedTuple):
     """How much of the weight lies on some frames."""
 
     weight: float  # their share of the weight
@@ -115,14 +115,14 @@ class LiesOn(NamedTuple):
         return self.weight - self.share
 
 
-def lies_on(weights: ArrayLike, inside: Inside) -> LiesOn:
+def attention_mass(weights: ArrayLike, inside: Inside) -> AttentionMass:
     """How much of the weights [T] lies on the frames of ``inside`` [T].
 
-    >>> lies_on([0.5, 0.25, 0.25], np.array([True, False, False])).excess.__round__(3)
+    >>> attention_mass([0.5, 0.25, 0.25], np.array([True, False, False])).excess.__round__(3)
     0.167
     """
     p = np.asarray(weights, np.float64)
-    return LiesOn(float(p[inside].sum()), float(inside.mean()))
+    return AttentionMass(float(p[inside].sum()), float(inside.mean()))
 
 
 def detection(weights: ArrayLike, inside: Inside) -> float:
@@ -156,10 +156,10 @@ def _ranks(values: Floats) -> Floats:
     return np.asarray((ends - (size - 1) / 2)[group], np.float64)
 
 
-def inside_runs(runs: Sequence[tuple[int, int]], num_frames: int) -> Inside:
+def mask_from_intervals(runs: Sequence[tuple[int, int]], num_frames: int) -> Inside:
     """Runs of frames [first, end) as a flag for each frame [T].
 
-    >>> inside_runs([(1, 2)], 3).tolist()
+    >>> mask_from_intervals([(1, 2)], 3).tolist()
     [False, True, False]
     """
     inside = np.zeros(num_frames, bool)

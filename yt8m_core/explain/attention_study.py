@@ -17,7 +17,13 @@ from torch import nn
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader
 from yt8m_core.errors import UserError
-from yt8m_core.explain.attention_metrics import detection, effective_frames, inside_runs, k_means, lies_on
+from yt8m_core.explain.attention_metrics import (
+    attention_mass,
+    detection,
+    effective_frames,
+    k_means,
+    mask_from_intervals,
+)
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.pooling.indirect_clustering import IndirectClustering
 from yt8m_core.progress import Progress, silent
@@ -91,7 +97,7 @@ def study(
 
 def _row(weights: NDArray[np.float32], cluster: NDArray[np.int64], runs: Scene | None) -> dict[str, float]:
     largest = cluster == 0
-    on = lies_on(weights, largest)
+    on = attention_mass(weights, largest)
     known = {
         "effective_frames": effective_frames(weights),
         "cluster_weight": on.weight,
@@ -101,8 +107,8 @@ def _row(weights: NDArray[np.float32], cluster: NDArray[np.int64], runs: Scene |
     if runs is None:
         unknown = ("main_weight", "main_share", "main_excess", "main_auc", "cluster_main")
         return known | dict.fromkeys(unknown, float("nan"))
-    main = inside_runs(runs, len(weights))
-    on = lies_on(weights, main)
+    main = mask_from_intervals(runs, len(weights))
+    on = attention_mass(weights, main)
     return known | {
         "main_weight": on.weight,
         "main_share": on.share,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from yt8m_core.errors import UserError
-from yt8m_core.explain.attention_metrics import effective_frames, inside_runs, lies_on
+from yt8m_core.explain.attention_metrics import attention_mass, effective_frames, mask_from_intervals
 from yt8m_core.figures.style import BLUE, GRAY, ORANGE, counted, literal_in, shade_main_scene, style
 
 
@@ -56,7 +56,7 @@ def attention(
     notes = ["weights sum to 1", f"{effective_frames(p):.1f} effective frames of {len(p)}"]
     if main_runs is not None:
         shade_main_scene(figure, main_runs)
-        on = lies_on(p, inside_runs(main_runs, len(p)))
+        on = attention_mass(p, mask_from_intervals(main_runs, len(p)))
         notes.append(f"{on.weight:.0%} of the weight on the main scene ({on.share:.0%} of the time)")
     style(figure, title, scale, *notes)
     figure.update_xaxes(title_text="time (s)")

@@ -24,7 +24,7 @@ from yt8m_core.data.loader import Batch, Loader, label_pairs, ordered_batches
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.pooling.base import PooledOnce
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import new_array, replacing
+from yt8m_core.storage.atomic import atomic_write, new_array
 from yt8m_core.workspace import workspace
 
 FORMAT = 1  # another number when a pooling's summary changes: old files are then not found
@@ -97,7 +97,7 @@ def summaries_of(
                 stacklevel=2,
             )
             return None
-        with replacing(file) as unfinished:
+        with atomic_write(file) as unfinished:
             filled = new_array(unfinished, stored, shape)
             _fill(filled, model, videos, dtype, device, progress)
             filled.flush()

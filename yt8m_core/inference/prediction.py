@@ -21,7 +21,7 @@ from yt8m_core.metrics.average_precision import best_labels
 from yt8m_core.models.classifier import NO_POOLING, VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.models.slot import Slot
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 PAIRS = 20  # of a row of the Kaggle CSV
 
@@ -105,7 +105,7 @@ def write_predictions(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, ou
         UserError: the file's name ends in neither.
     """
     check_choice("kind of file", output.suffix, _WRITERS, where=str(output))
-    with replacing(output) as unfinished:
+    with atomic_write(output) as unfinished:
         _WRITERS[output.suffix](scored, videos, unfinished)
 
 

@@ -28,7 +28,7 @@ from yt8m_core.metrics.top_k import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import new_array, replacing
+from yt8m_core.storage.atomic import atomic_write, new_array
 from yt8m_core.workspace import workspace
 
 FORMAT = 1
@@ -91,7 +91,7 @@ def scored_of(run: Run, videos: Videos, *, progress: Progress = silent) -> Score
     if stages is None:
         model = run.load_model()
         try:
-            with replacing(file) as unfinished:
+            with atomic_write(file) as unfinished:
                 array = new_array(unfinished, np.float32, shape)
                 _fill(array, model, videos, chosen, progress)
                 array.flush()

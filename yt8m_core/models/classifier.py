@@ -85,11 +85,11 @@ class VideoClassifier(nn.Module):
         self.classification = build("classification", *classification, in_features=in_features, num_classes=num_classes)
         self.label_processing = build("label_processing", *label_processing, num_classes=num_classes)
 
-    def observe(self, labels: csr_array) -> None:
+    def fit_label_prior(self, labels: csr_array) -> None:
         """Show the training split's labels [N, C] to the methods that use them as a prior, before they are trained."""
         for module in self.modules():
-            if module is not self and (observe := getattr(module, "observe", None)):
-                observe(labels)
+            if module is not self and (fit_label_prior := getattr(module, "fit_label_prior", None)):
+                fit_label_prior(labels)
 
     def prepare(self, frames: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames [B, T, D] as stored and num_frames [B] → what the pooling sees, [B, T, D of the fusion], and mask."""

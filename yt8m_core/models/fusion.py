@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
 from yt8m_core.models.normalization import l2_normalize
-from yt8m_core.models.outputs import at_least_float32
+from yt8m_core.models.outputs import promote_to_float32
 
 SEED = 1706_07960  # of the sketches' random numbers, so that every process and every run has the same
 
@@ -65,7 +65,7 @@ class CompactBilinear(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Frames [B, T, D] and mask [B, T] → unit frames [B, T, width], 0 where there is padding."""
         with torch.autocast(frames.device.type, enabled=False):  # there are no transforms of bfloat16
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             both = zip(*(torch.split(x, self.widths, dim=-1) for x in (frames, self.buckets, self.signs)), strict=True)
             rgb, audio = (torch.fft.rfft(count_sketch(x, h, s, self.out_features)) for x, h, s in both)
             fused = l2_normalize(torch.fft.irfft(rgb * audio, n=self.out_features))  # [B, T, width]

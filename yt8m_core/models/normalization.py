@@ -11,7 +11,7 @@ from torch import Tensor
 
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.outputs import at_least_float32
+from yt8m_core.models.outputs import promote_to_float32
 
 
 def mask_of(num_frames: Tensor, T: int) -> Tensor:
@@ -64,7 +64,7 @@ def normalize(
         expected = f"{sum(widths)} ({', '.join(f'{name} {width}' for name, width in streams)})"
         raise UserError(f"{D} features a frame", where="frames", expected=expected)
     mask = mask_of(num_frames, T)  # [B, T]
-    frames = dequantize(frames) if frames.dtype == torch.uint8 else at_least_float32(frames)
+    frames = dequantize(frames) if frames.dtype == torch.uint8 else promote_to_float32(frames)
     # After dequantizing, because byte 0 stands for -1.99; and by filling, because padding may hold anything, NaN too.
     frames = frames.masked_fill(~mask[..., None], 0.0)
     return NORMALIZATIONS[mode](frames, widths), mask

@@ -9,7 +9,7 @@ from torch import Tensor
 VARIANTS = ("paper", "authors")  # the equations as printed, or what the published code computes, where the two differ
 
 
-def at_least_float32(values: Tensor) -> Tensor:
+def promote_to_float32(values: Tensor) -> Tensor:
     """The values in float32, or as they are in float64: half precision is too coarse for attention and log p."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
@@ -42,7 +42,7 @@ class Scores(NamedTuple):
     @classmethod
     def from_logits(cls, logits: Tensor, embedding: Tensor) -> Self:
         """Scores of p = sigmoid(logits [B, C]), where 1-p = sigmoid(-logits)."""
-        logits = at_least_float32(logits)
+        logits = promote_to_float32(logits)
         return cls(F.logsigmoid(logits), F.logsigmoid(-logits), embedding)
 
     @classmethod
@@ -52,7 +52,7 @@ class Scores(NamedTuple):
         log p = log Σ_i exp(log g_i + log e_i), and log(1-p) likewise with 1-e_i, so neither ever rounds to log 0.
         """
         # As [C, k, B], which is how ``FewRows`` leaves them in memory: sums over a few experts want many beside them.
-        gates, experts = (at_least_float32(logits).permute(1, 2, 0) for logits in (gate_logits, expert_logits))
+        gates, experts = (promote_to_float32(logits).permute(1, 2, 0) for logits in (gate_logits, expert_logits))
         gates = gates - gates.detach().amax(dim=1, keepdim=True)  # first: a large gate has no digits left for its log
         log_gates = gates - gates.exp().sum(dim=1, keepdim=True).log()
         known, dummy = log_gates.tensor_split([experts.shape[1]], dim=1)  # the dummy's is [C, 1, B] or [C, 0, B]

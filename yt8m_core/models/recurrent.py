@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from yt8m_core.models.outputs import at_least_float32
+from yt8m_core.models.outputs import promote_to_float32
 
 EPS = 1e-12  # of TensorFlow's layer norm
 
@@ -60,8 +60,8 @@ class LSTM(nn.Module):
             packed, (s, c) = self.lstm(pack)  # [layers, B, w]
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=frames.shape[1])
         some = (lengths > 0)[:, None]
-        states = [at_least_float32(state) * some for layer in zip(c, s, strict=True) for state in layer]
-        return Recurred(at_least_float32(outputs) * some[..., None], states)
+        states = [promote_to_float32(state) * some for layer in zip(c, s, strict=True) for state in layer]
+        return Recurred(promote_to_float32(outputs) * some[..., None], states)
 
 
 class LayerNormLSTM(nn.Module):
@@ -88,7 +88,7 @@ class LayerNormLSTM(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Recurred:
         """Frames [B, T, D] and mask [B, T] → the outputs and the last states."""
-        outputs, states = at_least_float32(frames).masked_fill(~mask[..., None], 0.0), []
+        outputs, states = promote_to_float32(frames).masked_fill(~mask[..., None], 0.0), []
         with torch.autocast(frames.device.type, enabled=False):
             for inputs, *others in zip(self.inputs, self.recurrent, self.gains, self.shifts, strict=True):
                 outputs, c, s = self.layer(F.linear(outputs, inputs), mask, *others)

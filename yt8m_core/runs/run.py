@@ -27,7 +27,7 @@ from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Experiment
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.predictions_file import MAX_VIDEOS, read_predictions
-from yt8m_core.storage.atomic import as_text, check_size, replacing
+from yt8m_core.storage.atomic import as_text, atomic_write, check_size
 from yt8m_core.storage.typed_json import MOST, check_number, read_fields
 
 # torch takes seconds to import, and the app lists runs before it needs a model.
@@ -228,7 +228,7 @@ class Run:
         from yt8m_core.storage.tensor_files import write_tensors
 
         write_tensors(self.path / "model.safetensors", model.state_dict(), mode_of=self.path / "config.json")
-        with replacing(self.path / "predictions.parquet") as file:
+        with atomic_write(self.path / "predictions.parquet") as file:
             predictions.to_parquet(file, index=False)
         _write_json(self.path / "metrics.json", metrics)
 
@@ -255,5 +255,5 @@ def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write_text(json.dumps(values, indent=2) + "\n")

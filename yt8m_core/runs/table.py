@@ -84,7 +84,7 @@ def short_title(table: str) -> str:
     return f"{number},{topic}" if number.startswith("Paper") else number
 
 
-def beside_the_paper(table: str, runs: pd.DataFrame) -> pd.DataFrame:
+def join_paper_rows(table: str, runs: pd.DataFrame) -> pd.DataFrame:
     """A table of the paper, best row first, with the runs of each: row, paper_gap, run, gap, gap_low, gap_high.
 
     Args:
@@ -116,7 +116,7 @@ class Order(NamedTuple):
 
 
 def order(table: pd.DataFrame, run: str) -> Order:
-    """Compare a run with those of the other rows of ``beside_the_paper`` to which the paper gives another GAP.
+    """Compare a run with those of the other rows of ``join_paper_rows`` to which the paper gives another GAP.
 
     Two runs are told apart where their intervals do not overlap, which is stricter than a paired comparison.
 

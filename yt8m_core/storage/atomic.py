@@ -19,7 +19,7 @@ ABANDONED = 3600  # seconds since its last byte, after which an unfinished file 
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` (for a file or a folder) that takes its name when the block ends well.
 
     When the block raises, what it wrote is removed and what ``path`` held before is still there. What a process left
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone_in(folder: Path, what: str) -> Iterator[None]:
+def exclusive_lock(folder: Path, what: str) -> Iterator[None]:
     """Hold a folder for this process: made where it is not, and gone again where nothing came to be in it.
 
     Raises UserError where another process holds it, of this machine or of one that shares the disk; ``what`` says what

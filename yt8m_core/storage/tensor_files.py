@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 TENSOR_TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}  # of weights, by their name in a file
 
@@ -23,7 +23,7 @@ def write_tensors(
     Raises UserError where the disk does not take them; what the file held before is then still there.
     """
     try:
-        with replacing(file) as unfinished:
+        with atomic_write(file) as unfinished:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
             if mode_of is not None:
                 shutil.copymode(mode_of, unfinished)

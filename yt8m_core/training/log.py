@@ -12,7 +12,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.training.checkpoint import Position
 
 COLUMNS = ("epoch", "step", "examples", "learning_rate", "loss", "gradient", "gap", "hit_at_1", "perr", "map_present")
@@ -38,7 +38,7 @@ class RunLog:
             # By epoch and step: the line of an epoch's metrics is at as many examples as that of its last step.
             here = position.epoch, position.step
             kept = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= here]
-            with replacing(self.file) as unfinished:
+            with atomic_write(self.file) as unfinished:
                 unfinished.write_text("\n".join([",".join(COLUMNS), *kept]) + "\n")
             (folder / "tensorboard").mkdir(exist_ok=True)
             self.board = EventsWriter(str(folder / "tensorboard" / "events"))

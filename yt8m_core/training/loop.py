@@ -30,7 +30,7 @@ from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Facts, Run, build_model
-from yt8m_core.storage.atomic import alone_in
+from yt8m_core.storage.atomic import exclusive_lock
 from yt8m_core.training.checkpoint import Position, resume, save
 from yt8m_core.training.interrupt import StopSignal
 from yt8m_core.training.log import RunLog
@@ -66,7 +66,7 @@ def train(
     fabric = _fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
         return _train(fabric, experiment, folder, skip_bad, silent)
-    with alone_in(folder, "training"):
+    with exclusive_lock(folder, "training"):
         return _train(fabric, experiment, folder, skip_bad, progress)
 
 
@@ -124,7 +124,7 @@ def _learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Video
     """The experiment's model, which has seen the labels of its videos, and its loss, both as the seed has them."""
     fabric.seed_everything(experiment.seed, verbose=False)
     model = build_model(experiment, facts)
-    model.observe(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
+    model.fit_label_prior(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
     loss = build(
         "loss",
         experiment.loss.name,

@@ -95,7 +95,7 @@ class Learner:
         return {**seen, "gradient": torch.stack(norms).norm() / fabric.world_size}
 
 
-def for_training_alone() -> None:
+def configure_training_process() -> None:
     """Set up a process that does nothing but train, before it computes anything; its threads inherit it.
 
     Numbers below 1e-38 become 0. A CPU takes a hundred times as long for products with them, and saturated scores have

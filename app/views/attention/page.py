@@ -64,9 +64,9 @@ def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
     """The weights over time, the clusters of the frames, and how alike these are."""
     cluster = attention.clusters(seen.run, seen.data, seen.video, k)
     largest = cluster == 0
-    on = measures.lies_on(weights, largest)
-    main = None if seen.scene is None else measures.inside_runs(seen.scene, seen.T)
-    key_figures(weights, on, None if main is None else measures.lies_on(weights, main))
+    on = measures.attention_mass(weights, largest)
+    main = None if seen.scene is None else measures.mask_from_intervals(seen.scene, seen.T)
+    key_figures(weights, on, None if main is None else measures.attention_mass(weights, main))
     left, right = st.columns([3, 1], gap="large")
     with left:
         st.plotly_chart(
@@ -103,7 +103,7 @@ def overview(seen: Seen, weights: NDArray[np.float32], k: int) -> None:
     st.caption("Weights show where the pooling looks, and not why a label is predicted; the parts below tell more.")
 
 
-def key_figures(weights: NDArray[np.float32], on: measures.LiesOn, there: measures.LiesOn | None) -> None:
+def key_figures(weights: NDArray[np.float32], on: measures.AttentionMass, there: measures.AttentionMass | None) -> None:
     """How the weight is spread, and how much lies on the largest cluster and, where it is known, on the main scene."""
     with st.container(horizontal=True):
         st.metric(

@@ -14,7 +14,7 @@ from yt8m_core.data.scale import SCALE_WORDS
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
-from yt8m_core.runs.table import beside_the_paper, order
+from yt8m_core.runs.table import join_paper_rows, order
 
 MEASURES = {
     "hit_at_1": ("Hit@1", "The share of videos whose most probable label is a true one."),
@@ -128,7 +128,7 @@ def against_the_paper(name: str) -> None:
     if len(titles) > 1:
         title = st.selectbox("Table of the paper", list(titles), key="paper", bind="query-params", width=420)
     table = titles[title]
-    beside = beside_the_paper(table, runs[runs["data"] == mine["data"]])
+    beside = join_paper_rows(table, runs[runs["data"] == mine["data"]])
     stands = order(beside, name)
     st.markdown(
         f"This run is **{plain(mine['paper_row'])}**, at layers of any width. Only the **order** of the rows can be "

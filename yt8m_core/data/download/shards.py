@@ -26,7 +26,7 @@ from yt8m_core.data.download.plan import Partition, PlannedShard, choose, read_p
 from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 PLANS = "http://data.yt8m.org"
 MIRRORS = {name: f"http://{name}.data.yt8m.org" for name in ("us", "eu", "asia")}
@@ -158,7 +158,7 @@ class Download:
         text = BytesIO()
         try:
             self.transfer.fetch([self.source.vocabulary], text, limit=MAX_VOCABULARY)
-            with replacing(path) as unfinished:
+            with atomic_write(path) as unfinished:
                 unfinished.write_bytes(text.getvalue())
                 read_vocabulary(unfinished)
         except UserError as error:

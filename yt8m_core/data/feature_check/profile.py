@@ -24,7 +24,7 @@ from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.schema import Schema
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 FILE = Path(__file__).with_name("youtube8m_profile.npz")
 CONSTANT = 1e-3  # a stream whose values differ by less says nothing: a fifteenth of the step between two bytes
@@ -224,5 +224,5 @@ def make_built_in(folder: Path) -> None:
         arrays[f"{name}/kinds"] = np.rint(codes).astype(np.int8)
         arrays[f"{name}/figures"] = np.array(list(profile.limits))
         arrays[f"{name}/limits"] = np.array(list(profile.limits.values()))
-    with replacing(FILE) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(FILE) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

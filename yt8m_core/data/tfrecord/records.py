@@ -16,7 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import replacing
+from yt8m_core.storage.atomic import atomic_write
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
@@ -100,7 +100,7 @@ def walk(data: memoryview, path: Path | str) -> Iterator[tuple[int, int] | Recor
 
 def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
     """Write payloads as one TFRecord file; the name appears only when the whole file is there."""
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         for payload in payloads:
             length = len(payload).to_bytes(8, "little")
             file.write(length + _CRC.pack(masked_crc32c(length)))

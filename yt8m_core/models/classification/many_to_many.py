@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.classification.logistic import xavier_linear
-from yt8m_core.models.outputs import VARIANTS, Scores, at_least_float32
+from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 from yt8m_core.models.recurrent import LSTM
 
 AUTHORS_FRAMES = 300  # over which the authors' code takes the mean, of a shorter video too
@@ -65,7 +65,7 @@ class ManyToMany(nn.Module):
             sums = chunk if sums is None else [torch.logaddexp(a, b) for a, b in zip(sums, chunk, strict=True)]
         log_yes, log_no = sums or self.log_sums(outputs, mask)
         if self.counts_padding:
-            bias = at_least_float32(self.output.bias)
+            bias = promote_to_float32(self.output.bias)
             missing = (AUTHORS_FRAMES - lengths).clamp(min=0).to(bias.dtype).log()  # [B, 1]
             log_yes = torch.logaddexp(log_yes, missing + F.logsigmoid(bias))
             log_no = torch.logaddexp(log_no, missing + F.logsigmoid(-bias))
@@ -75,7 +75,7 @@ class ManyToMany(nn.Module):
 
     def log_sums(self, outputs: Tensor, mask: Tensor) -> list[Tensor]:
         """log Σ_t σ(W s_t + b) and log Σ_t σ(-(W s_t + b)) [B, C] over the real frames among s_t [B, t, w]."""
-        logits = at_least_float32(self.output(outputs.to(self.output.weight.dtype)))  # [B, t, C]
+        logits = promote_to_float32(self.output(outputs.to(self.output.weight.dtype)))  # [B, t, C]
         padding = ~mask[..., None]
         lowest = torch.finfo(logits.dtype).min / 2  # not -inf, from which there is no gradient
         return [F.logsigmoid(x).masked_fill(padding, lowest).logsumexp(dim=1) for x in (logits, -logits)]

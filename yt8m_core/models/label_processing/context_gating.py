@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from yt8m_core.models.outputs import Scores, at_least_float32
+from yt8m_core.models.outputs import Scores, promote_to_float32
 
 
 class ContextGating(nn.Module):
@@ -27,6 +27,6 @@ class ContextGating(nn.Module):
         log p' = log σ(g) + log p, and 1-p' = (1-p) + p·σ(-g) likewise as logarithms: neither rounds to log 0.
         """
         p = scores.p.to(self.gate.weight.dtype)  # which may be of half precision
-        gates = at_least_float32(self.gate(p))  # [B, C]
+        gates = promote_to_float32(self.gate(p))  # [B, C]
         log_not_p = torch.logaddexp(scores.log_not_p, scores.log_p + F.logsigmoid(-gates))
         return Scores(scores.log_p + F.logsigmoid(gates), log_not_p, scores.embedding)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.labels.statistics import cooccurrence
-from yt8m_core.models.outputs import VARIANTS, Scores, at_least_float32
+from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 
 SPACES = ("prob", "logit", "expert_logit")
 NORMS = ("cond_row", "cond", "softmax", "centered", "none")
@@ -21,7 +21,7 @@ EPS = 1e-12
 class Correlation(nn.Module):
     """O_c = α O_h + β M_c O_h + γ M'_c O_h: M_c counts how labels go together, M'_c starts as M_c and is trained.
 
-    Both are 0 until ``observe`` has seen the training labels. The authors' code mixes the logits of each expert inside
+    Both are 0 until ``fit_label_prior`` has seen the training labels. The authors' code mixes the logits of each expert inside
     the mixture, E ← (1-γ) E + γ E M'_c: on the right, by the columns, of which "centered" has the conditionals.
     """
 
@@ -77,7 +77,7 @@ class Correlation(nn.Module):
         """The part of the last forward's scores that "prob" clamped, where no gradient passes; None if nothing may."""
 
     @torch.no_grad()
-    def observe(self, labels: csr_array) -> None:
+    def fit_label_prior(self, labels: csr_array) -> None:
         """Set both matrices from the training labels [N, C]."""
         matrices = [matrix for matrix in (self.fixed, self.trained) if matrix is not None]
         if matrices:
@@ -119,7 +119,7 @@ class Correlation(nn.Module):
         total = torch.zeros_like(scores)
         for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained)):
             if matrix is not None:
-                matrix = at_least_float32(matrix)
+                matrix = promote_to_float32(matrix)
                 rows = matrix.T if self.by_columns else matrix
                 total = total + weight * torch.einsum("ij,bj...->bi...", rows, scores)
         return total
@@ -140,7 +140,7 @@ class Correlation(nn.Module):
                 parts.append(torch.zeros_like(values))
             else:
                 rows = matrix.T if self.by_columns else matrix
-                parts.append(weight * at_least_float32(rows[label]) * values)
+                parts.append(weight * promote_to_float32(rows[label]) * values)
         return parts[0], parts[1]
 
 

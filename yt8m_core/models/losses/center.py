@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.outputs import VARIANTS, Scores, at_least_float32
+from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 
 
 class Center(nn.Module):
@@ -84,7 +84,7 @@ class Center(nn.Module):
         """Scores and targets [B, C] of 0 and 1 → L; its parts are itself, those of L_s, and L_c as center_distance."""
         total, parts = self.loss(scores, targets)
         with torch.autocast(targets.device.type, enabled=False):
-            embedding = at_least_float32(scores.embedding)  # [B, e]
+            embedding = promote_to_float32(scores.embedding)  # [B, e]
             targets = targets.to(embedding.dtype)
             if self.training and self.moves:
                 self.sums += targets.T @ embedding.detach()

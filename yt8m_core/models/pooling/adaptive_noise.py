@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.labels.statistics import counts
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import PooledOnce
 
 GAMMA_NORMS = ("none", "max")
@@ -66,7 +66,7 @@ class AdaptiveNoise(PooledOnce):
             self.summary_features = cast(PooledOnce, self.pooling).summary_features
         self.register_buffer("inverse_counts", torch.zeros(num_classes))  # [C], 1/S(y); without noise until observed
 
-    def observe(self, labels: csr_array) -> None:
+    def fit_label_prior(self, labels: csr_array) -> None:
         """Count the training labels [N, C]; a label that none has counts as one video."""
         inverse = 1 / torch.from_numpy(counts(labels)).clamp(min=1)
         self.inverse_counts.copy_(inverse / inverse.max() if self.gamma_norm == "max" else inverse)
@@ -100,7 +100,7 @@ class AdaptiveNoise(PooledOnce):
         if self.pools_once:
             return super().forward(frames, mask, labels)
         if self.training:
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             noise = torch.randn_like(frames) * mask[..., None]  # padding stays 0
             frames = frames + self.needed_gamma(labels, frames.dtype)[:, None, None] * noise
         return cast(Pooled, self.pooling(frames, mask, labels))

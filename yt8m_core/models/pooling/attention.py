@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 
 
 class Attention(nn.Module):
@@ -44,7 +44,7 @@ class Attention(nn.Module):
         """Frames [B, T, D] and mask [B, T] → vector [B, d] and attention [B, T], the mean of the heads'."""
         padding = ~mask[..., None]  # [B, T, 1]
         with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             scores: Tensor = self.queries(frames)  # [B, T, H]
             # The lowest finite number, not -inf: a video without frames would get 0/0. Its attention is 0 throughout.
             lowest = torch.finfo(scores.dtype).min

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.outputs import VARIANTS, Pooled, at_least_float32
+from yt8m_core.models.outputs import VARIANTS, Pooled, promote_to_float32
 from yt8m_core.models.pooling.sum import build_post
 
 AUTHORS_FRAMES = 300  # to which the authors' code pads every video
@@ -58,7 +58,7 @@ class CNN(nn.Module):
         frames = frames.masked_fill(~mask[..., None], 0.0)
         # Zeros behind the last frame: every window that touches a frame is there, in a short video too.
         frames = F.pad(frames, (0, 0, 0, self.kernel - 1))
-        answers = at_least_float32(self.conv(frames.transpose(1, 2))).relu()  # [B, d, T]
+        answers = promote_to_float32(self.conv(frames.transpose(1, 2))).relu()  # [B, d, T]
         lengths = mask.sum(dim=1, keepdim=True)  # [B, 1]
         last = (lengths - self.kernel).clamp(min=0)  # where the last window starts
         if self.sees_padding:
@@ -66,7 +66,7 @@ class CNN(nn.Module):
         within = torch.arange(T, device=mask.device) <= last  # [B, T]
         strongest = answers.masked_fill(~within[:, None], 0.0).amax(dim=2)  # [B, d]; after a ReLU nothing is below 0
         if self.sees_padding:  # the windows of nothing but padding
-            padding = at_least_float32(cast(Tensor, self.conv.bias)).relu()
+            padding = promote_to_float32(cast(Tensor, self.conv.bias)).relu()
             strongest = torch.where(
                 lengths <= AUTHORS_FRAMES - self.kernel, torch.maximum(strongest, padding), strongest
             )

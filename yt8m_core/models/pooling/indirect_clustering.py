@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from yt8m_core.errors import check_choice
-from yt8m_core.models.outputs import VARIANTS, Pooled, at_least_float32
+from yt8m_core.models.outputs import VARIANTS, Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import PooledOnce
 from yt8m_core.models.pooling.sum import build_post, sum_of_frames
 
@@ -62,7 +62,7 @@ class IndirectClustering(PooledOnce):
             return Pooled(total)
         # Unit frames score up to n = 300, where bfloat16 moves in steps of 1 to 2: no softmax survives that.
         with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             # Σ_i I_t·I_i = I_t·Σ_i I_i: O(T·D), without the T × T matrix of all pairs.
             lengths = mask.to(frames.dtype).sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]
             scores = self.scale / lengths**self.length_exponent * torch.einsum("btd,bd->bt", frames, total)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import PooledOnce
 
 
@@ -45,7 +45,7 @@ class LargestCluster(PooledOnce):
     def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → vector [B, D] and attention [B, T], alike on the cluster's frames."""
         with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             members = self.assign(frames.detach(), mask)  # [B, T, k]
             # k counts up by one a frame, and the earlier of two equal clusters is ahead by a fraction.
             earlier = torch.arange(self.clusters, 0, -1, device=frames.device) / (self.clusters + 1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.sum import build_post
 from yt8m_core.models.recurrent import LSTM, LayerNormLSTM
 
@@ -68,7 +68,7 @@ class LSTMPooling(nn.Module):
         """Frames [B, T, D] and mask [B, T] → vector [B, 2w, and D and w more]."""
         outputs, states = self.lstm(frames, mask)
         if self.use_input_sum:
-            real_frames = at_least_float32(frames).masked_fill(~mask[..., None], 0.0)
+            real_frames = promote_to_float32(frames).masked_fill(~mask[..., None], 0.0)
             states.append(self.input_post(real_frames.sum(dim=1)))  # no matrix product, which autocast would round
         if self.use_output_sum:
             states.append(self.output_post(outputs.sum(dim=1)))  # 0 on padding

@@ -7,7 +7,7 @@ Not a row of the paper's Table 1; its position encoding and adaptive noise come 
 import torch
 from torch import Tensor
 
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import PooledOnce
 
 
@@ -23,7 +23,7 @@ class Mean(PooledOnce):
     def summarize(self, frames: Tensor, mask: Tensor) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → their mean [B, D]."""
         with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             real = mask.to(frames.dtype)
             shares = real / real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, T]
             return Pooled(torch.einsum("bt,btd->bd", shares, frames))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
 from yt8m_core.models.normalization import l2_normalize
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 
 
 class NetVLAD(nn.Module):
@@ -51,14 +51,14 @@ class NetVLAD(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
         """Frames [B, T, D] and mask [B, T] → vector [B, d], without attention: a_t weighs clusters, not frames."""
         with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             shares = self.assign_norm(self.assign(frames)).softmax(dim=2)  # [B, T, K]
             shares = shares * mask[..., None]
             # Σ_t a_tk I_t - (Σ_t a_tk) c_k: the same without [B, T, K, D] differences.
             sums = torch.einsum("btk,btd->bkd", shares, frames)
             residuals = sums - shares.sum(dim=1)[..., None] * self.centers  # [B, K, D]
             V = l2_normalize(l2_normalize(residuals).flatten(1))  # [B, K·D]
-        x = self.project_norm(at_least_float32(self.project(V)))  # [B, d]
+        x = self.project_norm(promote_to_float32(self.project(V)))  # [B, d]
         if self.gate is not None:
-            x = at_least_float32(self.gate(x)).sigmoid() * x
+            x = promote_to_float32(self.gate(x)).sigmoid() * x
         return Pooled(x)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.outputs import VARIANTS, Pooled, at_least_float32
+from yt8m_core.models.outputs import VARIANTS, Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import PooledOnce
 from yt8m_core.models.pooling.sum import build_post, sum_of_frames
 
@@ -49,7 +49,7 @@ class PositionEncoding(PooledOnce):
         if not self.weighs:
             return Pooled(sum_of_frames(frames, mask))
         with torch.autocast(frames.device.type, enabled=False):
-            frames = at_least_float32(frames)
+            frames = promote_to_float32(frames)
             _, T, D = frames.shape
             real = mask.to(frames.dtype)
             lengths = real.sum(dim=1, keepdim=True).clamp(min=1)  # [B, 1]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import check_choice
 from yt8m_core.models.normalization import l2_normalize
-from yt8m_core.models.outputs import Pooled, at_least_float32
+from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import PooledOnce
 
 
@@ -57,5 +57,5 @@ class Sum(PooledOnce):
 def sum_of_frames(frames: Tensor, mask: Tensor) -> Tensor:
     """Σ_t I_t [B, D] over the real ones of frames [B, T, D], in float32 or better."""
     with torch.autocast(frames.device.type, enabled=False):
-        frames = at_least_float32(frames)
+        frames = promote_to_float32(frames)
         return torch.einsum("bt,btd->bd", mask.to(frames.dtype), frames)
