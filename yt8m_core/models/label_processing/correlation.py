@@ -21,8 +21,8 @@ EPS = 1e-12
 class Correlation(nn.Module):
     """O_c = α O_h + β M_c O_h + γ M'_c O_h: M_c counts how labels go together, M'_c starts as M_c and is trained.
 
-    Both are 0 until ``fit_label_prior`` has seen the training labels. The authors' code mixes the logits of each expert inside
-    the mixture, E ← (1-γ) E + γ E M'_c: on the right, by the columns, of which "centered" has the conditionals.
+    Both are 0 until ``fit_label_prior`` has seen the training labels. The authors' code mixes the logits of each expert
+    inside the mixture, E ← (1-γ) E + γ E M'_c: on the right, by the columns, of which "centered" has the conditionals.
     """
 
     def __init__(
