@@ -84,7 +84,7 @@ def test_video_is_chosen_by_buttons_and_by_typing_where_there_are_many(monkeypat
     at.button[2].click().run()
     assert at.selectbox(key="video").value == ids[5]
 
-    monkeypatch.setattr("parts.MOST_LISTED", 5)
+    monkeypatch.setattr("components.selectors.MOST_LISTED", 5)
     at = opened("attention", video=ids[4])
     assert at.text_input(key="video").value == ids[4]
     at.text_input(key="video").set_value("nothing").run()

@@ -284,7 +284,7 @@ def test_run_or_data_that_go_between_two_looks_of_one_page_are_told(
 def test_every_part_that_is_drawn_alone_tells_its_faults_itself() -> None:
     """In a fragment's own run nobody but the fragment is asked."""
     found = [file.name for file in APP if re.search(r"st\.fragment\b", file.read_text())]
-    assert found == ["parts.py", "welcome.py"]  # the latter's reads nothing
+    assert found == ["selectors.py", "page.py"]  # the latter's reads nothing
 
 
 # --- a workspace that takes nothing
@@ -341,7 +341,7 @@ def test_disk_that_fails_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
     def fails(*arguments: Any) -> Any:
         raise OSError(errno.EIO, "Input/output error", "/a/disk")
 
-    monkeypatch.setattr("state.labels", fails)
+    monkeypatch.setattr("cache.loaders.labels", fails)
     assert faults(opened("imbalance")) == "Input/output error: /a/disk."
 
 
@@ -353,7 +353,7 @@ def test_fault_of_one_session_leaves_the_other_as_it_was(monkeypatch: pytest.Mon
     one, other = opened("imbalance"), opened("predictions")
     before = charts(other)
     with monkeypatch.context() as patch:
-        patch.setattr("state.labels", lambda data: 1 / 0)
+        patch.setattr("cache.loaders.labels", lambda data: 1 / 0)
         one.run()
         assert one.exception
         assert charts(other.run()) == before

@@ -78,7 +78,7 @@ def test_hints_lead_to_what_they_tell_of(demo_home: Path) -> None:
 
 
 def test_strongest_pair_is_told_of_a_data_set_that_has_one(monkeypatch: Any) -> None:
-    monkeypatch.setattr("page.overview.hints.SUPPORT", 2)
+    monkeypatch.setattr("views.overview.suggestions.SUPPORT", 2)
     at = opened()
     (label,) = links(at)["correlation"]["label"]
     assert f"**{label.rsplit(' · ', 1)[0]}** and **" in words(at)

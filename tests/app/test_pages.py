@@ -369,7 +369,7 @@ def test_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
     def wrong(data: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("state.labels", wrong)
+    monkeypatch.setattr("cache.loaders.labels", wrong)
     assert opened("imbalance").exception[0].message == "a bug"
 
 

@@ -304,7 +304,7 @@ def test_features_are_not_checked_where_the_training_data_are_gone(
     assert "the features of YouTube-8M" in " ".join(box.value for box in (*at.error, *at.warning, *at.success)).replace(
         "\\", ""
     )
-    monkeypatch.setattr("answers.feature_check", lambda *arguments: None)
+    monkeypatch.setattr("cache.scores.feature_check", lambda *arguments: None)
     at = upload("mine.npy", npy(frames), run="mine")
     assert "is not checked" in words(at)
 

@@ -519,7 +519,7 @@ def test_build_when_it_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
 
 def test_build_when_it_is_killed_leaves_no_folder_and_can_be_repeated(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from yt8m_core.data import demo\n"
+        "import os, signal, sys; from pathlib import Path; from yt8m_core.demo import world as demo\n"
         "demo.build(Path(sys.argv[1]), demo.smoke(), lambda done, total: os.kill(os.getpid(), signal.SIGKILL))"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(tmp_path / "world")], env=os.environ, check=False)

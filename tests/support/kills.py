@@ -1,4 +1,4 @@
-"""Kill a short training at random moments, go on with it, and compare: python -m tests.kills --kills 100.
+"""Kill a short training at random moments, go on with it, and compare: python -m tests.support.kills --kills 100.
 
 Each training is killed once (SIGKILL, at a moment drawn evenly from the time that a training takes, its set-up and its
 last files included) and gone on with. It must end with the weights, the log and the predictions of the one that was

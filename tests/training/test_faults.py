@@ -126,7 +126,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_command_goes_on(
 @pytest.mark.fault
 def test_kills_at_random_moments_are_gone_on_with_to_the_same_weights() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.kills", "--kills", "4", "--seed", "7"], cwd=ROOT, text=True, capture_output=True
+        [sys.executable, "-m", "tests.support.kills", "--kills", "4", "--seed", "7"], cwd=ROOT, text=True, capture_output=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 kills, 0 ended otherwise" in done.stdout

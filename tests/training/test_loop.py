@@ -334,7 +334,7 @@ def test_gradient_is_clipped_as_torch_does(size: float) -> None:
     torch.testing.assert_close(ours.grad, theirs.grad, equal_nan=True)
 
 
-@pytest.mark.parametrize(("setup", "left"), [("learner.configure_training_process()", 0), ("", 2**20)])
+@pytest.mark.parametrize(("setup", "left"), [("step.configure_training_process()", 0), ("", 2**20)])
 def test_numbers_that_cost_a_cpu_a_hundredfold_are_0_on_all_threads_of_a_training_alone(setup: str, left: int) -> None:
     code = f"""
 import torch
