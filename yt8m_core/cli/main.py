@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import tyro
@@ -28,16 +29,25 @@ def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 850
         data: Data sets to show beside the demo world and those of the runs.
         port: Where to serve it.
     """
-    main = Path(__file__).parents[2] / "app" / "main.py"
-    if not main.is_file():
-        raise UserError(f"no {main}", advice="The app is part of the source checkout: install it with pip install -e .")
+    script = _app_script()
     chosen = {
         "YT8M_RUNS": os.pathsep.join(str(folder.absolute()) for folder in runs),
         "YT8M_DATA": os.pathsep.join(absolute(one) for one in data),
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(main), "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     # Our own program, without a shell: what a user wrote is one argument or one variable of it.
     raise SystemExit(subprocess.call(command, env={**os.environ, **chosen}))  # noqa: S603
+
+
+def _app_script() -> Path:
+    """Return the app's main script: ``yt8m_app/`` next to an installed package, ``app/`` in a source checkout."""
+    if find_spec("streamlit") is None:
+        raise UserError("Streamlit is not installed", advice="Install it: pip install 'yt8m[app]'.")
+    root = Path(__file__).parents[2]
+    for folder in ("yt8m_app", "app"):
+        if (script := root / folder / "main.py").is_file():
+            return script
+    raise UserError("app not found", where=str(root), expected="yt8m_app/main.py or app/main.py")
 
 
 def main() -> None:
