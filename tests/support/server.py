@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+STREAMLIT = (sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -18,15 +19,22 @@ FLAGS = (
 
 
 @contextmanager
-def served(environment: Mapping[str, str]) -> Iterator[str]:
-    """The app's address, while it runs with these variables over those that are set."""
+def served(
+    environment: Mapping[str, str], command: Sequence[str | Path] = STREAMLIT, folder: Path = ROOT
+) -> Iterator[str]:
+    """Serve the app and yield its address.
+
+    Args:
+        environment: Variables to set for the server, on top of those of this process.
+        command: What starts the server; the port is appended.
+        folder: Working directory of the server.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     server = subprocess.Popen(
-        command,
-        cwd=ROOT,
+        [*command, str(port)],
+        cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
