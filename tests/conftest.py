@@ -1,32 +1,49 @@
-"""What the tests share: a workspace of their own, the real records, and the flag under which nothing may be skipped."""
+"""Fixtures and settings that all tests share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-# How long an example takes says how busy the machine is, and nothing about the code. CI draws the same examples each
-# time, so that it judges the change; whoever works on the code draws new ones, and finds what nobody thought of.
-settings.register_profile("ours", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("ours")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; torch reads this when it is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No deadline: the time of an example depends on the load of the machine. CI repeats the same examples, so that a
+# failure there is due to the change; local runs draw new ones.
+settings.register_profile("yt8m", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("yt8m")
 
 ROOT = Path(__file__).parents[1]
-# .ci/run sets it: there, a missing data folder or browser is a failure and not a reason to skip.
+# Set by .ci/run, where a missing data folder or browser is a failure and no reason to skip.
 NOTHING_SKIPPED = os.environ.get("YT8M_NOTHING_SKIPPED") == "1"
 
 
-def absent(what: str) -> None:
-    """Skip the test for the want of something, or fail it where nothing may be skipped."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file in one worker, for its fixtures, and all browser tests in one, as two browsers are too slow."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            group = "browser" if item.get_closest_marker("browser") else item.nodeid.split("::")[0]
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip the test because something is not available, or fail it where nothing may be skipped."""
     if NOTHING_SKIPPED:
-        pytest.fail(what)
-    pytest.skip(what)
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def workspace_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Indexes, demo world and runs of the tests go to a folder of their own."""
+def test_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Send the indexes, demo world and runs of the tests to a temporary workspace."""
     folder = tmp_path_factory.mktemp("workspace")
     before = os.environ.get("YT8M_HOME")
     os.environ["YT8M_HOME"] = str(folder)
@@ -38,8 +55,8 @@ def workspace_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session", autouse=True)
-def arithmetic_of_the_tests() -> Iterator[None]:
-    """Commands and benchmarks that tests call in this process do not take the smallest numbers from the others."""
+def keep_denormals() -> Iterator[None]:
+    """Stop commands and benchmarks under test from flushing denormal numbers, which would last for all later tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.set_flush_denormal", lambda mode: True)
         yield
@@ -47,16 +64,33 @@ def arithmetic_of_the_tests() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real records."""
+    """Return the folder of real records."""
     folder = Path(os.environ.get("YT8M_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
-        absent(f"no real records in {folder}: set YT8M_REAL_DATA")
+        skip_or_fail(f"no real records in {folder}: set YT8M_REAL_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Start Chromium."""
+    from playwright.sync_api import expect, sync_playwright
+
+    from tests.support.server import FLAGS
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        skip_or_fail("no Chromium: install it with apt-get install chromium")
+    expect.set_options(timeout=60_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with the smallest demo world and its runs: what YT8M_HOME may name while YT8M_SCALE is smoke."""
+    """Return a workspace with the smallest demo world and its runs, for YT8M_HOME at YT8M_SCALE=smoke."""
     from yt8m_core.demo import runs as demo_runs
 
     home = tmp_path_factory.mktemp("demo")
@@ -69,7 +103,7 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def demo_app(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app finds the smallest demo world and its runs, and nothing else."""
+    """Let the app find the smallest demo world and its runs, and nothing else."""
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
     monkeypatch.setenv("YT8M_SCALE", "smoke")
     for name in ("YT8M_RUNS", "YT8M_DATA"):
@@ -77,18 +111,17 @@ def demo_app(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def found_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of learning rates that has every line, with the best GAP at 0.003; not the committed one."""
-    from yt8m_core.ablation import learning_rate_search
-    from yt8m_core.ablation import learning_rates as rates
-    from yt8m_core.ablation import recipe as setting
+def rates_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Replace the committed file of learning rates by one with every architecture and the best GAP at 0.003."""
+    from yt8m_core.ablation import learning_rate_search, learning_rates, recipe
 
-    monkeypatch.setattr(rates, "FILE", tmp_path / "rates.json")
-    gaps: rates.Gaps = dict(zip(map(str, (*rates.FIRST, 0.1)), (0.4, 0.5, 0.3, None, None), strict=True))
-    found: dict[str, dict[str, rates.Gaps]] = {}
+    monkeypatch.setattr(learning_rates, "RATES_FILE", tmp_path / "rates.json")
+    tried = map(str, (*learning_rates.FIRST_RATES, 0.1))
+    gaps: learning_rates.GapByRate = dict(zip(tried, (0.4, 0.5, 0.3, None, None), strict=True))
+    searches: dict[str, dict[str, learning_rates.GapByRate]] = {}
     for scale in ("demo", "sample"):
-        for table, row in learning_rate_search.every_line(scale):
-            found.setdefault(setting.search_setting(table, scale), {})[row.line] = gaps
-    for one, lines in found.items():
-        rates.write_rates(one, lines)
-    return rates.FILE
+        for table, row in learning_rate_search.searched_rows(scale):
+            searches.setdefault(recipe.search_setting(table, scale), {})[row.architecture] = gaps
+    for setting, lines in searches.items():
+        learning_rates.write_rates(setting, lines)
+    return learning_rates.RATES_FILE

@@ -145,7 +145,7 @@ def test_a_line_without_a_rate_says_what_to_run(found: rates.Found) -> None:
 
 @pytest.mark.parametrize("scale", ["demo", "sample"])
 def test_each_row_trains_at_the_rate_of_its_line_but_those_that_are_about_the_rate(
-    scale: str, found_rates: Path
+    scale: str, rates_file: Path
 ) -> None:
     lines = {**read_rates(search_setting("loss", scale))}
     lines[MOE_16.line] = gaps(0.1, 0.2, 0.3, None, None, rates=[*FIRST, 0.1])
@@ -160,7 +160,7 @@ def test_each_row_trains_at_the_rate_of_its_line_but_those_that_are_about_the_ra
     plain, normalized, *faster = (row.name for row in TABLES["rates"].rows)
     assert rate("rates", plain) == rate("rates", normalized) == setting.OWN_RATES["rates"]
     assert {rate("rates", row) for row in faster} == {25 * setting.OWN_RATES["rates"]}
-    found_rates.unlink()
+    rates_file.unlink()
     with pytest.raises(UserError, match="yt8m rates"):
         rate("loss", MOE_16.name)
 
@@ -183,7 +183,7 @@ def test_every_line_that_has_a_rate_of_its_own_is_searched_once_in_its_setting(s
     }
     assert wanted <= {*searched}
     assert len({one for one, _ in searched}) == (1 if scale == "demo" else 2)
-    assert all(row.times_rate == 1 for _, row in every_line(scale))
+    assert all(row.rate_multiplier == 1 for _, row in every_line(scale))
     if scale == "demo":
         lines = {line for _, line in searched}
         assert {row.line for dial in demo_sweeps.DIALS.values() for row in (dial.row, dial.against)} <= lines

@@ -231,7 +231,7 @@ def test_result_is_stale_when_an_experiment_a_member_a_claim_or_the_data_are_oth
     keep(ablation, tmp_path)
     result = read_result("tiny", "demo", tmp_path)
     assert result is not None
-    slower = dataclasses.replace(ROWS[0], times_rate=0.5)
+    slower = dataclasses.replace(ROWS[0], rate_multiplier=0.5)
     monkeypatch.setitem(TABLES, "tiny", dataclasses.replace(TABLE, rows=(slower, *ROWS[1:])))
     assert stale(result) == ["Row 'Mean' is another experiment.", "Row 'Both' is another experiment."]
     monkeypatch.setitem(TABLES, "tiny", dataclasses.replace(TABLE, rows=ROWS[::2], ledger=TABLE.ledger[:1]))
@@ -369,7 +369,7 @@ def test_paper_data_are_two_folders_of_shards(tmp_path: Path, monkeypatch: pytes
     assert source("pooling", "paper").data == Data(str(tmp_path / "train"), str(tmp_path / "validate"))
 
 
-@pytest.mark.usefixtures("found_rates")
+@pytest.mark.usefixtures("rates_file")
 def test_videos_without_frames_are_pooled_by_mean() -> None:
     loss = TABLES["loss"].rows[0]
     assert recipe("loss", "sample").experiment(loss, 0, Data("a", "b")).pooling == Slot("mean")
@@ -388,7 +388,7 @@ def test_a_sample_is_of_real_records(table: str, name: str, real_data: Path, mon
     assert found.identity == source(table, "sample").identity != source("pooling_variants", "demo").identity
 
 
-@pytest.mark.usefixtures("found_rates")
+@pytest.mark.usefixtures("rates_file")
 def test_members_of_an_ensemble_are_the_rows_that_the_tables_share() -> None:
     pooling, ensemble = recipe("pooling", "demo"), recipe("ensemble", "demo")
     shared = [row for row in TABLES["pooling"].rows if trained_module._is_a_member(row)]

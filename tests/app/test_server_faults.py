@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.app.test_browser import follow, opened, settle, smoke
-from tests.conftest import ROOT, absent
+from tests.conftest import ROOT, skip_or_fail
 from tests.support.pages import PAGES
 from tests.support.server import FLAGS, served
 
@@ -48,7 +48,7 @@ sys.addaudithook(hear)
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
-        absent("no Chromium: install it with apt-get install chromium")
+        skip_or_fail("no Chromium: install it with apt-get install chromium")
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
@@ -90,7 +90,7 @@ def listening(port: int) -> set[str]:
 @pytest.mark.fault
 def test_app_listens_on_this_machine_alone(demo_home: Path) -> None:
     if not Path("/proc/net/tcp").exists():
-        absent("no /proc/net/tcp to look at")
+        skip_or_fail("no /proc/net/tcp to look at")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -186,7 +186,7 @@ def test_session_that_computes_or_is_given_a_bad_file_stops_no_other(
     with served(environment) as address, opened(browser) as one, opened(browser) as other:
         one.goto(f"{address}/attention")
         settle(one, "Attention")
-        one.get_by_text("Test it on many videos").click()
+        one.get_by_text("Analyze the data set").click()
         while not held.exists():
             one.wait_for_timeout(100)
         other.goto(address)

@@ -155,16 +155,16 @@ def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
 
 
 def test_rates_prints_each_line_and_keeps_no_smoke_test(
-    found_rates: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rates_file: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
 
-    before = found_rates.read_bytes()
+    before = rates_file.read_bytes()
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
     row = TABLES["label_processing"].rows[0]
-    monkeypatch.setattr(learning_rate_search, "every_line", lambda scale, tables: [(table, row) for table in tables])
+    monkeypatch.setattr(learning_rate_search, "searched_rows", lambda scale, tables: [(table, row) for table in tables])
     yt8m(monkeypatch, "rates", "--tables", "label_processing", "--scale", "smoke")
     lines = capsys.readouterr().out.splitlines()
     assert "label_processing: concat → indirect_clustering → moe(experts=16)" in lines[0]
     assert "0.001: " in lines[1]
     assert lines[2].startswith("1 lines in")
-    assert found_rates.read_bytes() == before
+    assert rates_file.read_bytes() == before

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import gpu, pool_once
 from benchmarks.step import products
-from yt8m_core.demo.runs import experiments
+from yt8m_core.demo.runs import demo_experiments
 
 SIZE = gpu.Size(batch=4, frames=6, classes=5, narrower=64)
 
@@ -48,7 +48,7 @@ def test_limits_are_those_of_the_arithmetic() -> None:
 def test_gap_is_compared_between_precisions(demo_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
     monkeypatch.setenv("YT8M_SCALE", "smoke")
-    gaps = gpu.gaps_of_precisions(next(iter(experiments().values())), "cpu")
+    gaps = gpu.gaps_of_precisions(next(iter(demo_experiments().values())), "cpu")
     assert set(gaps) == {"float32", "bfloat16"}
     assert all(0 <= gap <= 1 for gap in gaps.values())
 

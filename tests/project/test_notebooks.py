@@ -73,7 +73,7 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.Notebo
     return made
 
 
-@pytest.mark.usefixtures("found_rates")
+@pytest.mark.usefixtures("rates_file")
 class TestStamp:
     def test_outputs_stand_while_nothing_but_prose_is_another(self, notebook: nbformat.NotebookNode) -> None:
         assert set(notebook.metadata["yt8m"]["experiments"]) == {"videos", "loss", "label_noise"}
@@ -89,14 +89,18 @@ class TestStamp:
         assert faults(notebook) == ["Its outputs were made at another scale."]
 
     def test_outputs_of_other_rates_tables_or_stored_results_do_not_stand(
-        self, notebook: nbformat.NotebookNode, found_rates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        notebook: nbformat.NotebookNode,
+        rates_file: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         others = ["Its outputs were made from other experiments or data."]
-        before = found_rates.read_text()
-        found_rates.write_text(before.replace('"0.01": 0.3', '"0.01": 0.9'))
-        assert found_rates.read_text() != before
+        before = rates_file.read_text()
+        rates_file.write_text(before.replace('"0.01": 0.3', '"0.01": 0.9'))
+        assert rates_file.read_text() != before
         assert faults(notebook) == others
-        found_rates.write_text(before)
+        rates_file.write_text(before)
         with monkeypatch.context() as patch:
             patch.setitem(TABLES, "loss", TABLES["label_processing"])
             assert faults(notebook) == others

@@ -1,6 +1,5 @@
-"""The project's promises about itself: who imports whom, where packages come from, what the README says."""
+"""Packaging files, README and Makefile agree with each other and with the code."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -8,51 +7,9 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted((ROOT / "yt8m_core").rglob("*.py"))
-SLOTS = ("pooling", "classification", "label_processing", "losses")
-
-
-def imports(file: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
-def test_core_knows_neither_app_nor_notebooks_and_each_heavy_library_has_its_home() -> None:
-    assert len(SOURCES) > 20
-    homes = {
-        "plotly": {"figures"},
-        "lightning_fabric": {"training"},
-        "tyro": {"cli"},
-        "requests": {"http.py"},
-    }
-    for file in SOURCES:
-        for name in imports(file):
-            top = name.split(".")[0]
-            assert top not in ("app", "nb", "streamlit", "benchmarks", "tests"), f"{file} imports {name}"
-            assert homes.get(top, {file.name}) & set(file.parts), f"{file} imports {name}"
-
-
-@pytest.mark.parametrize("slot", SLOTS)
-def test_slot_folders_know_neither_data_nor_training_nor_each_other(slot: str) -> None:
-    forbidden = (
-        "data",
-        "training",
-        "models.classifier",
-        "models.registry",
-        *(f"models.{other}" for other in SLOTS if other != slot),
-    )
-    for file in (ROOT / "yt8m_core" / "models" / slot).glob("*.py"):
-        for name in imports(file):
-            assert not name.startswith(tuple(f"yt8m_core.{part}" for part in forbidden)), f"{file} imports {name}"
 
 
 def test_app_starts_without_fabric() -> None:
@@ -93,7 +50,7 @@ def test_readme_names_only_files_and_commands_that_exist() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
         assert (ROOT / target).exists(), f"README links to {target}"
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`make ([a-z]+)`", readme):
+    for target in re.findall(r"`make ([a-z-]+)`", readme):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README names make {target}"
     from yt8m_core.cli import main as cli
 
@@ -115,5 +72,5 @@ def test_make_help_lists_every_target() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert {line.split()[0] for line in printed.splitlines()} == {
-        "help", "app", "test", "lint", "notebooks", "results", "lab", "bench", "gallery", "audit", "clean",
+        "help", "app", "test", "test-fast", "lint", "notebooks", "results", "lab", "bench", "gallery", "audit", "clean",
     }  # fmt: skip

@@ -11,10 +11,10 @@ from urllib.parse import urlparse
 from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
-from tests.conftest import ROOT, absent
-from tests.support.server import FLAGS, served
+from tests.conftest import ROOT, skip_or_fail
+from tests.support.server import served
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     command = [*pip, "--constraint", ROOT / "constraints.txt", f"{wheel}[app]"]
     installed = subprocess.run(command, text=True, capture_output=True)
     if "No matching distribution" in installed.stderr or "NewConnectionError" in installed.stderr:
-        absent("no package index to install from")
+        skip_or_fail("no package index to install from")
     assert installed.returncode == 0, installed.stderr
     yield folder
     shutil.rmtree(folder)
@@ -66,21 +66,16 @@ def test_wheel_has_the_app_its_data_files_and_the_license(wheel: Path) -> None:
 
 
 @pytest.mark.browser
-def test_demo_and_app_work_in_an_empty_environment(environment: Path, tmp_path: Path) -> None:
+def test_demo_and_app_work_in_an_empty_environment(environment: Path, browser: Browser, tmp_path: Path) -> None:
     from main import PAGES  # of app/
 
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        absent("no Chromium: install it with apt-get install chromium")
     variables = {"YT8M_HOME": str(tmp_path), "YT8M_SCALE": "smoke", "YT8M_RUNS": "", "YT8M_DATA": "", "PYTHONPATH": ""}
     yt8m = environment / "bin" / "yt8m"
     run(yt8m, "demo", cwd=tmp_path, env={**os.environ, **variables})
-    server = served(variables, command=(yt8m, "app", "--port"), folder=tmp_path)
-    with server as address, sync_playwright() as playwright:
+    with served(variables, command=(yt8m, "app", "--port"), folder=tmp_path) as address:
         # The configuration file in the wheel keeps the app on 127.0.0.1; by default it answers at all addresses.
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", urlparse(address).port or 0))
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
         page = browser.new_page()
         for about in PAGES:
             page.goto(f"{address}/{about['url_path']}")
@@ -90,4 +85,4 @@ def test_demo_and_app_work_in_an_empty_environment(environment: Path, tmp_path: 
             expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=PATIENCE_MS)
             for fault in ("stException", "stAlertContentError"):
                 expect(page.get_by_test_id(fault)).to_have_count(0)
-        browser.close()
+        page.close()
