@@ -1,4 +1,4 @@
-"""The page of label imbalance: four looks at the labels, and the card of one."""
+"""Tests of the imbalance page: its four views and the label card."""
 
 import json
 import shutil
@@ -32,15 +32,15 @@ LABEL = "Music · 2"
 RUNS = {"look": "two runs", "run_b": OTHER}
 
 
-def ask(key: str, number: float) -> Callable[[AppTest], Any]:
+def set_number(key: str, number: float) -> Callable[[AppTest], Any]:
     return lambda at: at.number_input(key=key).set_value(number)
 
 
-def pick(key: str) -> Callable[[AppTest], Any]:
+def select_first(key: str) -> Callable[[AppTest], Any]:
     return lambda at: at.multiselect(key=key).select(at.multiselect(key=key).options[0])
 
 
-# What moves a control, and what the link must say for it to be there.
+# Control key, action, and the query that shows the control.
 CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
     "data": ("data", select_last("data"), {}),
     "label": ("label", select_last("label"), {}),
@@ -48,34 +48,34 @@ CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
     "draw": ("draw", choose("draw", "cumulative share"), {}),
     "run": ("run", select_last("run"), {"look": "precision"}),
     "run, in a card": ("run", select_last("run"), {"label": LABEL}),
-    "at_least": ("at_least", ask("at_least", 2), {"look": "precision"}),
-    "topics": ("topics", pick("topics"), {"look": "precision"}),
+    "at_least": ("at_least", set_number("at_least", 2), {"look": "precision"}),
+    "topics": ("topics", select_first("topics"), {"look": "precision"}),
     "run_b": ("run_b", select_last("run_b"), {"look": "two runs"}),
-    "at_least, of two": ("at_least", ask("at_least", 2), RUNS),
-    "topics, of two": ("topics", pick("topics"), {**RUNS, "at_least": "1"}),
-    "strength": ("strength", ask("strength", 10), {"look": "adaptive noise"}),
+    "at_least, of two": ("at_least", set_number("at_least", 2), RUNS),
+    "topics, of two": ("topics", select_first("topics"), {**RUNS, "at_least": "1"}),
+    "strength": ("strength", set_number("strength", 10), {"look": "adaptive noise"}),
 }
 CONTROLS: Controls = {key: move for key, move, _ in CASES.values()}
 
 
 @pytest.fixture
 def _no_runs(demo_app: None, demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data of the demo world alone."""
+    """The data of the demo world without runs."""
     monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YT8M_DATA", str(demo_home / "smoke" / "validation"))
 
 
-def test_imbalance_in_words_and_every_label_in_the_table() -> None:
+def test_frequency_view_summarizes_and_lists_all_labels() -> None:
     at = opened("imbalance")
     (table,) = (element.value for element in at.dataframe)
     assert len(table) == 120
     assert table["rank"].tolist() == list(range(1, 121))
     top = table["count"][:6].sum() / table["count"].sum()
-    assert f"**5%** of the labels hold **{top:.0%}**" in words(at)
-    assert f"occur in no video here, {(table['count'] == 0).sum()} of 120" in words(at)
+    assert f"**5%** of labels account for **{top:.0%}**" in words(at)
+    assert f"{(table['count'] == 0).sum()} of 120 labels that occur in no video" in words(at)
 
 
-def test_precision_of_every_label_and_the_median_of_each_band() -> None:
+def test_precision_view_shows_labels_and_band_medians() -> None:
     at = opened("imbalance", look="precision", at_least="3")
     table = at.dataframe[-1].value
     assert len(table) == 120
@@ -87,13 +87,13 @@ def test_precision_of_every_label_and_the_median_of_each_band() -> None:
     assert f"Run **{ATTENDING}**" in words(at)
 
 
-def test_topics_leave_out_the_labels_of_others() -> None:
+def test_topics_filter_labels() -> None:
     at = opened("imbalance", look="precision", topics="Games")
     assert at.multiselect(key="topics").value == ["Games"]
     assert set(at.dataframe[-1].value["vertical"]) == {"Games"}
 
 
-def test_two_runs_are_compared_by_label_and_by_band() -> None:
+def test_runs_are_compared_by_label_and_by_band() -> None:
     at = opened("imbalance", at_least="2", **RUNS)
     table = at.dataframe[-1].value
     first, second = (
@@ -106,13 +106,13 @@ def test_two_runs_are_compared_by_label_and_by_band() -> None:
     assert table["gain"].is_monotonic_decreasing
     assert (table["positives"] >= 2).all()
     for band, gain in table.groupby("band")["gain"]:
-        told = f"**{band}**: {OTHER} finds {(gain > 0).sum()} of {len(gain)} labels better and {(gain < 0).sum()} worse"
-        assert told in words(at)
+        counts = f"better on {(gain > 0).sum()} of {len(gain)} labels and worse on {(gain < 0).sum()}"
+        assert f"**{band}**: {OTHER} is {counts}" in words(at)
         assert f"mean difference in AP {gain.mean():+.4f}" in words(at)
     assert len(charts(at)) == 2
 
 
-def test_second_run_is_asked_for_or_said_not_to_be_there(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_missing_second_run_is_explained(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
     assert "Choose a second run" in words(opened("imbalance", look="two runs"))
     shutil.copytree(demo_home / "smoke", tmp_path / "smoke")
     shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "runs" / OTHER)
@@ -123,13 +123,13 @@ def test_second_run_is_asked_for_or_said_not_to_be_there(demo_home: Path, tmp_pa
 
 
 @pytest.mark.parametrize("query", [{"look": "precision"}, RUNS])
-def test_too_much_asked_of_the_labels_is_told(query: dict[str, str]) -> None:
+def test_minimum_support_above_all_labels_is_explained(query: dict[str, str]) -> None:
     at = opened("imbalance", at_least="1000", **query)
-    assert "None of these labels is in 1,000 scored videos" in words(at)
+    assert "No selected label has 1,000 scored videos" in words(at)
     assert faults(at) == ""
 
 
-def test_noise_is_that_of_the_model_that_trains_with_it(demo_home: Path) -> None:
+def test_noise_matches_the_pooling(demo_home: Path) -> None:
     import torch
 
     from yt8m_core.data.dataset import open_videos
@@ -143,10 +143,10 @@ def test_noise_is_that_of_the_model_that_trains_with_it(demo_home: Path) -> None
     table = at.dataframe[-1].value.set_index("label").sort_index()
     assert table["alone"].tolist() == pytest.approx(pooling.gamma(torch.eye(120)).tolist())
     assert table["alone_length"].tolist() == pytest.approx((table["alone"] * 1152**0.5).tolist())
-    assert f"Counted: the training videos of {ATTENDING}" in words(at)
+    assert f"Counted on the training videos of {ATTENDING}" in words(at)
 
 
-def test_noise_of_a_run_that_was_trained_with_it_has_its_options(
+def test_noise_uses_the_options_of_the_run(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "noisy") / "config.json"
@@ -170,19 +170,19 @@ def test_noise_of_a_run_that_was_trained_with_it_has_its_options(
 def test_noise_without_a_run_counts_the_data_set() -> None:
     at = opened("imbalance", look="adaptive noise", label=LABEL)
     assert faults(at) == ""
-    assert "Counted: the videos of this data set" in words(at)
+    assert "Counted on the videos of this data set" in words(at)
     table = at.dataframe[-1].value
     assert table["alone"].tolist() == pytest.approx((1 / table["count"].clip(lower=1)).tolist())
 
 
-def test_noise_counts_the_data_set_where_the_training_videos_are_gone_or_have_other_labels(
+def test_noise_counts_the_data_set_without_matching_training_videos(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
     monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
     at = opened("imbalance", look="adaptive noise", data=f"{tmp_path.name}/vectors")
     assert faults(at) == ""
-    assert "knows other labels than this data set" in words(at)
+    assert "the run has other labels" in words(at)
     run = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "runs" / "moved")
     config = run / "config.json"
     config.write_text(config.read_text().replace("smoke/train", "smoke/gone"))
@@ -192,7 +192,7 @@ def test_noise_counts_the_data_set_where_the_training_videos_are_gone_or_have_ot
     assert "training videos cannot be read" in words(at)
 
 
-def test_card_tells_how_often_how_well_and_what_is_near() -> None:
+def test_card_shows_count_precision_and_correlated_labels() -> None:
     for query in ({}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}):
         at = opened("imbalance", label=LABEL, **query)
         assert faults(at) == ""
@@ -210,7 +210,7 @@ def links(at: AppTest) -> list[str]:
     return [link.proto.label for link in at.get("page_link")]
 
 
-def test_card_links_to_the_videos_that_the_run_gets_wrong(demo_home: Path) -> None:
+def test_card_links_to_misclassified_videos(demo_home: Path) -> None:
     at = opened("imbalance", label=LABEL)
     protos = [link.proto for link in at.get("page_link")]
     videos = [proto for proto in protos if proto.page == "predictions"]
@@ -221,14 +221,14 @@ def test_card_links_to_the_videos_that_the_run_gets_wrong(demo_home: Path) -> No
     assert "label=Music" in first.query_string
     video = first.query_string.split("video=")[1].split("&")[0]
     there = opened("predictions", video=video, label=LABEL).run()
-    assert f"**Music** is at rank {hardest[0]} of 120" in words(there)
-    assert ", and a true label." in words(there)
+    assert f"**Music**: rank {hardest[0]} of 120" in words(there)
+    assert "; true label." in words(there)
     (correlation,) = (proto for proto in protos if proto.page == "correlation")
     assert correlation.query_string.count("labels=") == len(at.dataframe[0].value) + 1
 
 
 @pytest.mark.usefixtures("_no_runs")
-def test_card_without_a_run_shows_counts_and_the_nearest_labels() -> None:
+def test_card_without_a_run_shows_counts_and_correlated_labels() -> None:
     at = opened("imbalance", label=LABEL)
     assert faults(at) == ""
     assert "**Music** is in" in words(at)
@@ -237,7 +237,7 @@ def test_card_without_a_run_shows_counts_and_the_nearest_labels() -> None:
     assert "no trained run yet" in words(opened("imbalance", look="precision", label=LABEL))
 
 
-def test_card_of_data_that_the_run_does_not_know_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_card_explains_data_that_do_not_fit_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
     monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
     data = f"{tmp_path.name}/vectors"
@@ -248,7 +248,7 @@ def test_card_of_data_that_the_run_does_not_know_says_so(tmp_path: Path, monkeyp
     assert "found video-level features" in faults(opened("imbalance", data=data, look="precision"))
 
 
-def test_card_of_a_label_without_a_video_says_that_nothing_is_measured() -> None:
+def test_card_of_a_label_without_videos_has_no_precision() -> None:
     table = opened("imbalance").dataframe[0].value
     unseen = table[table["count"] == 0].iloc[0]
     at = opened("imbalance", label=f"{unseen['name']} · {unseen['label']}", look="precision")
@@ -257,15 +257,15 @@ def test_card_of_a_label_without_a_video_says_that_nothing_is_measured() -> None
     assert "No scored video has it." in words(at)
 
 
-def test_scores_of_a_sample_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yt8m_core.inference.score_cache.CELLS", 120 * 20)
+def test_sampled_scores_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yt8m_core.inference.score_cache.MAX_SCORES", 120 * 20)
     st.cache_resource.clear()
     assert "random sample of 20 of 32 videos" in words(opened("imbalance", look="precision"))
     assert "random sample of 20 of 32 videos" in words(opened("imbalance", label=LABEL))
     st.cache_resource.clear()
 
 
-def test_click_on_a_point_or_a_row_makes_its_label_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_click_on_a_point_or_row_selects_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     from components import label_tables
     from yt8m_core.data.vocabulary import Vocabulary
 
@@ -273,7 +273,7 @@ def test_click_on_a_point_or_a_row_makes_its_label_the_current_one(monkeypatch: 
     state: dict[str, Any] = {"label": "Car · 0"}
     monkeypatch.setattr(label_tables.st, "session_state", state)
     click = label_tables.choose_clicked("chart", vocabulary)
-    for points in ([], [{"x": 1, "y": 2}]):  # the empty space, and the median's line
+    for points in ([], [{"x": 1, "y": 2}]):  # empty space, and the line of the median
         state["chart"] = {"selection": {"points": points}}
         click()
         assert state["label"] == "Car · 0"
@@ -294,5 +294,5 @@ def test_every_control_changes_what_is_shown(case: str) -> None:
 
 
 @pytest.mark.parametrize("query", [{}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}])
-def test_every_control_is_among_those_tested(query: dict[str, str]) -> None:
+def test_all_controls_are_tested(query: dict[str, str]) -> None:
     assert controls(opened(PAGE, **query)) - set(CONTROLS) <= set()

@@ -1,4 +1,4 @@
-"""The page of predictions, of a video of the data set or out of a file."""
+"""Tests of the predictions page, for videos of the data set and uploaded files."""
 
 import json
 import pickle
@@ -33,13 +33,13 @@ from tests.support.pages import (
     words,
 )
 from yt8m_core.analysis.per_label import true_ranks
-from yt8m_core.analysis.per_video import video_difficulty, video_list
+from yt8m_core.analysis.per_video import video_difficulty, video_outcomes
 from yt8m_core.analysis.thresholds import threshold_counts
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.vocabulary import read_vocabulary
-from yt8m_core.inference.evaluation import open_data_of
-from yt8m_core.inference.score_cache import Scored, scored_of
+from yt8m_core.inference.evaluation import open_run_data
+from yt8m_core.inference.score_cache import CachedScores, load_scores
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
@@ -54,7 +54,7 @@ CONTROLS: Controls = {
     "label": select_last("label"),
     "from": choose("from", "my file"),
     "order": choose("order", "hardest first"),
-    "only": choose("only", ["a miss"]),
+    "only": choose("only", ["false negative"]),
     "threshold": choose("threshold", 0.05),
     "over": choose("over", "this label"),
     "runs": choose("runs", [OTHER]),
@@ -70,18 +70,18 @@ def button(at: AppTest, label: str) -> Any:
     return found
 
 
-def scored(home: Path, run: str = ATTENDING) -> Scored:
+def scored(home: Path, run: str = ATTENDING) -> CachedScores:
     opened_run = Run.open(home / "runs" / run)
-    return scored_of(opened_run, open_data_of(opened_run, opened_run.experiment.data.validation))
+    return load_scores(opened_run, open_run_data(opened_run, opened_run.experiment.data.validation))
 
 
 def verdicts(at: AppTest) -> pd.DataFrame:
-    """The table of the video's labels."""
-    return next(table.value for table in at.dataframe if "verdict" in table.value)
+    """Return the table of the video's labels."""
+    return next(table.value for table in at.dataframe if "outcome" in table.value)
 
 
 def best_of(at: AppTest) -> pd.DataFrame:
-    """The table of verdicts, of the best 20 alone."""
+    """Return the top 20 rows of the table of outcomes."""
     table = verdicts(at)
     return table[table["rank"] <= 20]
 
@@ -92,11 +92,11 @@ def named(home: Path, label: int) -> str:
 
 
 def of_label(home: Path, label: int, **query: str | list[str]) -> AppTest:
-    """The page with a label chosen. AppTest gives a select box its value of another page at the second look only."""
+    """Open the page with a label selected. AppTest applies the value of a select box on the second run only."""
     return opened("predictions", label=named(home, label), **query).run()
 
 
-def test_predictions_say_what_was_found_and_what_was_missed(demo_home: Path) -> None:
+def test_top_labels_and_false_negatives_are_listed(demo_home: Path) -> None:
     _, _, labels = first_video(demo_home)
     at = opened("predictions", threshold="0.9")
     best = best_of(at)
@@ -104,24 +104,24 @@ def test_predictions_say_what_was_found_and_what_was_missed(demo_home: Path) -> 
     assert best["probability"].is_monotonic_decreasing
     assert best["rank"].tolist() == list(range(1, 21))
     found = int(best["true"].sum())
-    assert f"**{found} of {len(labels)}** true labels are among the best 20" in words(at)
+    assert f"**{found} of {len(labels)}** true labels are in the top 20" in words(at)
     table = at.dataframe[0].value
     assert set(table["label"][table["true"]]) == set(labels)
-    assert (table["verdict"] == "✗ miss").sum() == len(labels) - found
+    assert (table["outcome"] == "✗ false negative").sum() == len(labels) - found
 
 
-def test_verdicts_follow_the_threshold(demo_home: Path) -> None:
+def test_outcomes_follow_the_threshold(demo_home: Path) -> None:
     _, _, labels = first_video(demo_home)
     p = scored(demo_home).probabilities[0]
-    threshold = round(float(np.sort(p)[-3]) - 0.01, 2)  # three labels or more
+    threshold = round(float(np.sort(p)[-3]) - 0.01, 2)  # at least three labels
     table = opened("predictions", threshold=str(threshold)).dataframe[0].value
     above = set(np.flatnonzero(p >= np.float32(threshold)).tolist())
     assert len(above) >= 3
-    assert set(table["label"][table["verdict"] == "✓ hit"]) == above & set(labels)
-    assert set(table["label"][table["verdict"] == "✗ false alarm"]) == above - set(labels)
+    assert set(table["label"][table["outcome"] == "✓ true positive"]) == above & set(labels)
+    assert set(table["label"][table["outcome"] == "✗ false positive"]) == above - set(labels)
 
 
-def test_precision_recall_and_f1_are_counted_over_the_whole_data_set_or_for_a_label(demo_home: Path) -> None:
+def test_metrics_cover_all_labels_or_one(demo_home: Path) -> None:
     counts = threshold_counts(scored(demo_home))
     at = opened("predictions", threshold="0.03")
     for label in (None, 2):
@@ -132,17 +132,17 @@ def test_precision_recall_and_f1_are_counted_over_the_whole_data_set_or_for_a_la
         shown = {metric.label: metric.value for metric in at.metric}
         for name, value in (("Precision", here.precision), ("Recall", here.recall), ("F1", here.f1)):
             assert shown[name] == (f"{value:.3f}" if value == value else "–")
-        assert f"{here.predicted:,} predicted, {here.hits:,} of them true; {here.positives:,} are true" in words(at)
+        assert f"{here.predicted:,} predicted, {here.hits:,} of them true; {here.positives:,} true" in words(at)
 
 
-def test_threshold_with_the_best_f1_is_one_click_away(demo_home: Path) -> None:
+def test_button_sets_the_threshold_with_the_best_f1(demo_home: Path) -> None:
     curve = threshold_counts(scored(demo_home)).curve()
     at = opened("predictions")
     at.button(key="best threshold").click().run()
     assert at.slider(key="threshold").value == curve["threshold"][curve["f1"].idxmax()]
 
 
-def test_next_walks_from_the_hardest_video_to_the_easiest(demo_home: Path) -> None:
+def test_next_visits_videos_by_difficulty(demo_home: Path) -> None:
     table = video_difficulty(scored(demo_home))
     at = opened("predictions")
     choose("order", "hardest first")(at).run()
@@ -152,40 +152,41 @@ def test_next_walks_from_the_hardest_video_to_the_easiest(demo_home: Path) -> No
         seen.append(at.selectbox(key="video").value)
     ap = dict(zip((at_id(demo_home, video) for video in table["video"]), table["ap"], strict=True))
     assert [ap[video] for video in seen] == sorted(table["ap"])[:3]
-    assert "Video 3 of 32 chosen above" in words(at)
+    assert "Video 3 of 32 selected above" in words(at)
     choose("order", "easiest first")(at).run()
     assert ap[at.selectbox(key="video").value] == table["ap"].max()
-    button(at, "Previous").click().run()  # around the end
+    button(at, "Previous").click().run()  # wraps around
     assert ap[at.selectbox(key="video").value] == table["ap"].min()
 
 
-def test_videos_are_chosen_by_a_miss_a_false_alarm_or_a_label(demo_home: Path) -> None:
+def test_videos_are_filtered_by_outcome_or_label(demo_home: Path) -> None:
     kept = scored(demo_home)
-    listed = video_list(kept, true_ranks(kept), video_difficulty(kept), 0.03)
+    listed = video_outcomes(kept, true_ranks(kept), video_difficulty(kept), 0.03)
     label = int(kept.truth.indices[0])
     having = kept.truth[:, [label]].toarray().ravel() > 0
     for only, expected in (
-        (["a miss"], listed["misses"] > 0),
-        (["a false alarm"], listed["false_alarms"] > 0),
-        (["the chosen label"], having),
-        (["a miss", "the chosen label"], (listed["misses"] > 0) & having),
+        (["false negative"], listed["false_negatives"] > 0),
+        (["false positive"], listed["false_positives"] > 0),
+        (["selected label"], having),
+        (["false negative", "selected label"], (listed["false_negatives"] > 0) & having),
+        (["a miss", "the chosen label"], (listed["false_negatives"] > 0) & having),  # link of an older version
     ):
         at = of_label(demo_home, label, only=only, threshold="0.03")
         assert faults(at) == ""
         if not expected.any():
-            assert "No video has" in words(at)
+            assert "No video matches" in words(at)
         else:
-            assert f"the {expected.sum():,} videos" in words(at) or f"of {expected.sum():,} chosen above" in words(at)
+            assert f"the {expected.sum():,} videos" in words(at) or f"of {expected.sum():,} selected above" in words(at)
 
 
-def test_filters_that_leave_nothing_or_lack_their_label_say_so() -> None:
-    at = opened("predictions", only=["a false alarm"], threshold="1.0")
-    assert "No video has a false alarm. Previous and next go through all." in words(at)
+def test_filters_without_match_or_label_are_explained() -> None:
+    at = opened("predictions", only=["false positive"], threshold="1.0")
+    assert "No video matches: false positive. Previous and Next use all videos." in words(at)
     assert charts(at)
-    assert "No label is chosen yet" in words(opened("predictions", only=["the chosen label"]))
+    assert "No label is selected" in words(opened("predictions", only=["selected label"]))
 
 
-def test_list_of_videos_gives_the_video_that_is_clicked(demo_home: Path) -> None:
+def test_video_list_is_sorted(demo_home: Path) -> None:
     at = opened("predictions", order="hardest first")
     at.session_state["list"] = True
     at.run()
@@ -194,21 +195,21 @@ def test_list_of_videos_gives_the_video_that_is_clicked(demo_home: Path) -> None
     assert len(table) == 32
 
 
-def test_label_looked_up_says_whether_it_is_true(demo_home: Path) -> None:
+def test_selected_label_shows_whether_it_is_true(demo_home: Path) -> None:
     vocabulary = read_vocabulary(demo_home / "smoke" / "vocabulary.csv")
     video, _, true = first_video(demo_home)
     false = next(label for label in range(vocabulary.num_classes) if label not in true)
     at = opened("predictions")
     assert at.selectbox(key="video").value == video
-    for label, ending in ((true[0], ", and a true label."), (false, "; the data do not give it to this video.")):
+    for label, truth in ((true[0], "true label"), (false, "not a true label")):
         at.selectbox(key="label").select(f"{vocabulary.name(label)} · {label}").run()
         (sentence,) = [
-            line for line in words(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}** is at")
+            line for line in words(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}**: rank")
         ]
-        assert re.fullmatch(r".* is at rank \d+ of 120, probability 0\.\d{4}" + re.escape(ending), sentence)
+        assert re.fullmatch(rf".*: rank \d+ of 120, probability 0\.\d{{4}}; {truth}\.", sentence)
 
 
-def test_why_follows_the_label_through_the_slots(demo_home: Path) -> None:
+def test_explanation_follows_the_label_through_the_slots(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
     p = scored(demo_home).probabilities[0]
     at = of_label(demo_home, 4)
@@ -217,12 +218,12 @@ def test_why_follows_the_label_through_the_slots(demo_home: Path) -> None:
     assert values["1. Pooling"] == f"{len(frames)} → 1"
     everything = " ".join(charts(at))
     name = named(demo_home, 4).split(" · ")[0]
-    for title in (f"Seconds that speak for {name}", f"Experts of {name}", "true main scene"):
+    for title in (f"Contribution of each second to {name}", f"Experts of {name}", "true main scene"):
         assert title in everything
-    assert "not what is seen in that second" in words(at).replace("and not", "not")
+    assert "not what is visible in that second" in words(at)
 
 
-def test_why_tells_what_label_processing_added(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_explanation_shows_the_effect_of_label_processing(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
     before = Run.open(demo_home / "runs" / OTHER)
     experiment = replace(before.experiment, label_processing=Slot("correlation", {"beta": 0.3}))
     train(experiment, tmp_path / "mine")
@@ -230,13 +231,13 @@ def test_why_tells_what_label_processing_added(demo_home: Path, tmp_path: Path, 
     at = of_label(demo_home, 2, run="mine")
     assert faults(at) == ""
     values = {metric.label: float(metric.value) for metric in at.metric if metric.label[0] in "23"}
-    told = re.search(r"the other labels add \+(0\.\d{4}) to the probability", words(at))
-    assert told
-    assert values["3. correlation"] - values["2. mlp"] == pytest.approx(float(told[1]), abs=2e-4)
-    assert "Labels that moved" in " ".join(charts(at))
+    added = re.search(r"the other labels add \+(0\.\d{4}) to the probability", words(at))
+    assert added
+    assert values["3. correlation"] - values["2. mlp"] == pytest.approx(float(added[1]), abs=2e-4)
+    assert "Contribution of other labels to" in " ".join(charts(at))
 
 
-def test_runs_stand_side_by_side_and_their_mean_is_the_ensemble(demo_home: Path) -> None:
+def test_runs_are_compared_and_their_mean_is_the_ensemble(demo_home: Path) -> None:
     at = opened("predictions", runs=[OTHER])
     one, other = scored(demo_home).probabilities[0], scored(demo_home, OTHER).probabilities[0]
     table = next(table.value for table in at.dataframe if "mean" in table.value)
@@ -244,10 +245,10 @@ def test_runs_stand_side_by_side_and_their_mean_is_the_ensemble(demo_home: Path)
     assert len(table) == 20
     assert table["label"].tolist()[:5] == np.argsort(-mean, kind="stable")[:5].tolist()
     np.testing.assert_allclose(table["mean"], np.sort(mean)[::-1][:20], atol=1e-5)
-    apart = int(np.abs(one - other).argmax())
-    name = named(demo_home, apart).split(" · ")[0]
-    assert f"They differ most on **{name}**" in words(at)
-    assert f"Runs on video {at_id(demo_home, 0)}" in charts(at)[-1]
+    most_different = int(np.abs(one - other).argmax())
+    name = named(demo_home, most_different).split(" · ")[0]
+    assert f"Largest difference: **{name}**" in words(at)
+    assert f"Predictions of 2 runs for video {at_id(demo_home, 0)}" in charts(at)[-1]
 
 
 def upload(name: str, content: bytes, **query: str) -> AppTest:
@@ -256,7 +257,7 @@ def upload(name: str, content: bytes, **query: str) -> AppTest:
     return at
 
 
-def test_uploaded_video_of_the_data_set_is_predicted_as_there(demo_home: Path) -> None:
+def test_upload_of_a_data_set_video_has_the_same_predictions(demo_home: Path) -> None:
     video_id, frames, labels = first_video(demo_home)
     at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=labels, id=video_id))
     assert faults(at) == ""
@@ -275,22 +276,22 @@ def test_example_file_can_be_uploaded(demo_home: Path) -> None:
     assert verdicts(at).equals(verdicts(opened("predictions", video=at_id(demo_home, 2))))
 
 
-def test_features_are_checked_against_those_of_the_training(demo_home: Path) -> None:
+def test_features_are_compared_with_the_training_features(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
     at = upload("mine.npy", npy(frames))
     (verdict,) = at.success
     assert "These look like the features of the training data of run smoke" in verdict.value
-    assert "What was checked" in [expander.label for expander in at.expander]
-    at = upload("mine.npy", npy(frames.astype(np.float32)))  # bytes, where floats are dequantized values
+    assert "Feature checks" in [expander.label for expander in at.expander]
+    at = upload("mine.npy", npy(frames.astype(np.float32)))  # quantized bytes stored as floats
     (verdict,) = at.error
     assert "These do not look like the features" in verdict.value
-    figures = next(table.value for table in at.dataframe if "figure" in table.value)
-    assert {"rgb", "audio"} == set(figures["stream"])
-    assert "✗ wrong" in set(figures["grade"])
-    assert charts(at)  # the predictions are there all the same
+    checks = next(table.value for table in at.dataframe if "check" in table.value)
+    assert {"rgb", "audio"} == set(checks["stream"])
+    assert "✗ wrong" in set(checks["grade"])
+    assert charts(at)  # predictions are still shown
 
 
-def test_features_are_not_checked_where_the_training_data_are_gone(
+def test_features_are_not_checked_without_training_data(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, frames, _ = first_video(demo_home)
@@ -300,16 +301,16 @@ def test_features_are_not_checked_where_the_training_data_are_gone(
     (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     at = upload("mine.npy", npy(frames), run="mine")
-    # The streams are YouTube-8M's, whose features are known; those of the demo world are others.
+    # The streams are named as in YouTube-8M, so the built-in profile applies; demo features differ from it.
     assert "the features of YouTube-8M" in " ".join(box.value for box in (*at.error, *at.warning, *at.success)).replace(
         "\\", ""
     )
     monkeypatch.setattr("cache.scores.feature_check", lambda *arguments: None)
     at = upload("mine.npy", npy(frames), run="mine")
-    assert "is not checked" in words(at)
+    assert "are not checked" in words(at)
 
 
-def test_mediapipes_features_are_read(demo_home: Path) -> None:
+def test_mediapipe_features_are_read(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
     values = dequantize(torch.tensor(frames)).numpy()
     at = upload("features.pb", features_pb(values[:, :1024], values[:, 1024:]))
@@ -330,7 +331,7 @@ def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
     at = upload("mine.npy", npy(frames[:, :1024]))
     assert "has no 'audio'" in words(at)
-    assert "true labels of this video are not known" in words(at)
+    assert "true labels of this video are unknown" in words(at)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +347,7 @@ def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
         ("big.npy", bytes(21 << 20)),
     ],
 )
-def test_file_that_cannot_be_used_is_refused_in_a_sentence(name: str, content: bytes) -> None:
+def test_invalid_file_is_rejected_with_a_message(name: str, content: bytes) -> None:
     at = upload(name, content)
     assert faults(at).startswith(name)
     assert not charts(at)
@@ -357,19 +358,19 @@ def test_file_that_cannot_be_used_is_refused_in_a_sentence(name: str, content: b
 def test_real_video_is_predicted_by_a_run_with_other_labels(real_data: Path) -> None:
     at = upload("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
     assert faults(at) == ""
-    assert "different sets of labels: the run knows the 120 made-up labels of the demo world" in words(at)
-    assert "whose labels are 11, is no video of it" in words(at)
-    assert "true labels of this video are not known" in words(at)
+    assert "different label sets: the run has the 120 synthetic labels of the demo world" in words(at)
+    assert "with labels 11, is not a demo video" in words(at)
+    assert "true labels of this video are unknown" in words(at)
     assert "video SjJ3" in charts(at)[0]
     assert len(best_of(at)) == 20
 
 
-def test_labels_that_the_run_does_not_know_are_told_and_predictions_shown(demo_home: Path) -> None:
+def test_labels_unknown_to_the_run_are_reported(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
     at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=np.array([11, 3861])))
     assert faults(at) == ""
-    assert "different sets of labels: the file gives 11, 3861, and the run knows 0 to 119" in words(at)
-    assert "true labels of this video are not known" in words(at)
+    assert "different label sets: the file has 11, 3861, and the run has 0 to 119" in words(at)
+    assert "true labels of this video are unknown" in words(at)
     assert len(best_of(at)) == 20
 
 
@@ -378,5 +379,5 @@ def test_every_control_changes_what_is_shown(control: str) -> None:
     assert changes(PAGE, CONTROLS[control])
 
 
-def test_every_control_is_among_those_tested() -> None:
+def test_all_controls_are_tested() -> None:
     assert controls(opened(PAGE)) - set(CONTROLS) <= set()

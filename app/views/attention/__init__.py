@@ -1,1 +1,1 @@
-"""Parts of the page attention."""
+"""Sections of the attention page."""

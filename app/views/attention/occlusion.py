@@ -1,7 +1,7 @@
-"""Sections of the page of attention: what a run says of a video without some of its seconds, or with few alone."""
+"""Attention page: predictions from parts of a video (occlusion)."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,67 +9,89 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
+from components.columns import probability_column, true_column
 from components.selectors import download_csv, fragment
-from views.attention.video_context import Seen, number
+from views.attention.video_context import VideoContext
 from yt8m_core import figures
-from yt8m_core.explain import attention_metrics as measures
-from yt8m_core.figures.style import counted
+from yt8m_core.explain import attention_metrics as metrics
+from yt8m_core.figures.style import pluralize
+
+if TYPE_CHECKING:
+    from yt8m_core.explain.occlusion import TopFrameRemoval, WindowOcclusion
 
 WIDTHS = ("1 s", "2 s", "5 s", "10 s")
+PARTS_ALT = "Probabilities of a few labels from the whole video and from parts of it"
 
 
 @fragment
-def without_the_top(seen: Seen) -> None:
-    st.subheader("Does it matter where it looks?", anchor=False)
+def show_random_comparison(video: VideoContext) -> None:
+    """Compare the removal of the seconds of highest weight with the removal of random seconds."""
+    st.subheader("Occlusion: do the attended seconds matter?", anchor=False)
     st.markdown(
-        "Take away the seconds of the highest weight, or keep them alone, and let the run predict from what is left. "
-        "If attention finds what matters, taking those away hurts more than taking as many random seconds away."
+        "Remove the seconds of highest weight, or keep only these, and predict from the rest. If attention finds the "
+        "relevant seconds, removing them lowers the prediction more than removing as many random ones."
     )
     share = st.slider(
-        "Share of the seconds", 2, 90, 20, 2, "%d%%", key="share", bind="query-params", width=340,
-        help="How many of the seconds of the video are taken away, or kept alone.",
+        "Share of seconds", 2, 90, 20, 2, "%d%%", key="share", bind="query-params", width=340,
+        help="Share of the video's seconds that is removed, or kept alone.",
     )  # fmt: skip
-    count = min(max(1, round(share / 100 * seen.T)), seen.T - 1)
-    removal = attention.top_removed(seen.run, seen.data, seen.video, count)
-    seconds = counted(count, "second")
-    columns = {
-        "whole": (removal.whole, "the whole video"),
-        "without_top": (removal.without_top, f"without its top {seconds}"),
-        "top_alone": (removal.top_alone, f"its top {seconds} alone"),
-        "without_random": (removal.without_random.mean(axis=0), f"without {count} at random"),
-        "random_alone": (removal.random_alone.mean(axis=0), f"{count} at random alone"),
-    }
-    names = {column: called for column, (_, called) in columns.items()}
-    predictions = {column: p for column, (p, _) in columns.items()}
-    parts_of_video(seen, predictions, names, "top")
-    fall, random = removal.fall(seen.judged), removal.random_falls(seen.judged)
-    draws = len(random)
-    if fall > random.max():
-        verdict = f"More than in any of {draws} random draws: **the seconds that it looks at matter more than others.**"
-    elif fall < random.min():
-        verdict = f"Less than in any of {draws} random draws: **the seconds that it looks at matter less than others.**"
+    count = min(max(1, round(share / 100 * video.T)), video.T - 1)
+    removal = attention.top_removal(video.page, video.video, count)
+    seconds = pluralize(count, "second")
+    _show_parts(
+        video,
+        {
+            "whole": (removal.whole, "whole video"),
+            "without_top": (removal.without_top, f"without top {seconds}"),
+            "top_alone": (removal.top_alone, f"top {seconds} only"),
+            "without_random": (removal.without_random.mean(axis=0), f"without {count} random"),
+            "random_alone": (removal.random_alone.mean(axis=0), f"{count} random only"),
+        },
+        "top",
+    )
+    st.markdown(_removal_text(video, removal, seconds))
+
+
+def _removal_text(video: VideoContext, removal: "TopFrameRemoval", seconds: str) -> str:
+    """Compare the drop without the top seconds with the drops of the random draws."""
+    drop, random_drops = removal.drop(video.target_labels), removal.random_drops(video.target_labels)
+    draws = len(random_drops)
+    if drop > random_drops.max():
+        verdict = f"More than in all {draws} random draws: **the attended seconds matter more than others.**"
+    elif drop < random_drops.min():
+        verdict = f"Less than in all {draws} random draws: **the attended seconds matter less than others.**"
     else:
-        verdict = "Random draws do as much: **here, it makes no sure difference which seconds go.**"
-    st.markdown(
-        f"Without the {seconds} of the highest weight, the probability of {seen.judged_words} {falls(fall)} on "
-        f"average; without {count} random ones, it {falls(float(random.mean()))} (from {-random.max():+.3f} to "
-        f"{-random.min():+.3f} in {draws} draws). {verdict}"
+        verdict = "Within the range of the random draws: **no significant difference.**"
+    return (
+        f"Without the {seconds} of highest weight, the mean probability of {video.target_name} {_drop_text(drop)}; "
+        f"without as many random ones, it {_drop_text(float(random_drops.mean()))} (range of {draws} draws: "
+        f"{-random_drops.max():+.3f} to {-random_drops.min():+.3f}). {verdict}"
     )
 
 
-def falls(fall: float) -> str:
-    return f"falls by {fall:.3f}" if fall >= 0 else f"rises by {-fall:.3f}"
+def _drop_text(drop: float) -> str:
+    return f"falls by {drop:.3f}" if drop >= 0 else f"rises by {-drop:.3f}"
 
 
-def parts_of_video(seen: Seen, predictions: dict[str, NDArray[Any]], names: dict[str, str], key: str) -> None:
-    """The watched labels from the whole video and from parts of it, as a figure and a table."""
-    table = seen.table(predictions)
+def _show_parts(video: VideoContext, parts: dict[str, tuple[NDArray[Any], str]], key: str) -> None:
+    """Show the probabilities of the labels of interest.
+
+    Args:
+        video: The selected video.
+        parts: Prediction [C] and name of the whole video and of each part, by column.
+        key: Distinguishes the figures of the page.
+    """
+    predictions = {column: p for column, (p, _) in parts.items()}
+    names = {column: name for column, (_, name) in parts.items()}
+    table = video.label_table(predictions)
     left, right = st.columns(2, gap="large")
     with left:
         st.plotly_chart(
-            figures.parts(table, names, title=seen.title("Parts of"), scale=seen.scale),
+            figures.partial_predictions(
+                table, names, title=video.title("Predictions from parts of"), scale=video.page.scale
+            ),
             key=f"{key}_chart",
-            alt="Probabilities of a few labels from the whole video and from parts of it",
+            alt=PARTS_ALT,
         )
     with right:
         st.dataframe(
@@ -77,77 +99,94 @@ def parts_of_video(seen: Seen, predictions: dict[str, NDArray[Any]], names: dict
             hide_index=True,
             column_config={
                 "name": st.column_config.TextColumn("Label", pinned=True),
-                "true": st.column_config.CheckboxColumn("True", width=60),
-                **{column: number(called[0].upper() + called[1:]) for column, called in names.items()},
+                "true": true_column(),
+                **{column: probability_column(name[0].upper() + name[1:]) for column, name in names.items()},
             },
-            alt="Probabilities of a few labels from the whole video and from parts of it",
+            alt=PARTS_ALT,
         )
-        everything = seen.table(predictions, range(len(seen.prediction.probabilities)))
-        download_csv(everything, f"{key}-{seen.run.name}-{seen.id}", "Download all labels as CSV")
+        all_labels = video.label_table(predictions, range(len(video.prediction.probabilities)))
+        download_csv(all_labels, f"{key}-{video.page.run.name}-{video.id}", "Download all labels as CSV")
 
 
-def one_second(seen: Seen) -> None:
-    st.subheader("One second", anchor=False)
-    if st.session_state.get("second", 0) >= seen.T:  # the video before was longer
-        st.session_state["second"] = seen.T - 1
+def show_single_second(video: VideoContext) -> None:
+    """Show the weight of one second, and the predictions without it and from it alone."""
+    st.subheader("Single second", anchor=False)
+    if st.session_state.get("second", 0) >= video.T:  # the previous video was longer
+        st.session_state["second"] = video.T - 1
     second = st.number_input(
-        "Second", 0, seen.T - 1, key="second", bind="query-params", width=160,
-        help="Type it, or click a second of the weights above.",
+        "Second", 0, video.T - 1, key="second", bind="query-params", width=160,
+        help="Enter a second, or click one in the weight plot above.",
     )  # fmt: skip
-    weights = seen.prediction.attention
+    weights = video.prediction.attention
     if weights is not None:
-        place = int((weights > weights[second]).sum()) + 1
-        st.markdown(f"Second {second} has the weight {weights[second]:.4f}, place {place} of {seen.T}.")
-    without, alone = attention.one_second(seen.run, seen.data, seen.video, int(second))
-    predictions = {"whole": seen.prediction.probabilities, "without": without, "alone": alone}
-    names = {"whole": "the whole video", "without": f"without second {second}", "alone": f"second {second} alone"}
-    parts_of_video(seen, predictions, names, "second")
+        rank = int((weights > weights[second]).sum()) + 1
+        st.markdown(f"Weight of second {second}: {weights[second]:.4f}, rank {rank} of {video.T}.")
+    without, alone = attention.second_occlusion(video.page, video.video, int(second))
+    _show_parts(
+        video,
+        {
+            "whole": (video.prediction.probabilities, "whole video"),
+            "without": (without, f"without second {second}"),
+            "alone": (alone, f"second {second} only"),
+        },
+        "second",
+    )
 
 
 @fragment
-def each_left_out(seen: Seen) -> None:
-    st.subheader("How much each second matters", anchor=False)
+def show_window_occlusion(video: VideoContext) -> None:
+    """Show the drop in probability without each window of the video."""
+    st.subheader("Occlusion over time", anchor=False)
     st.markdown(
-        "Leave out a few seconds at a time, and see how the probability of "
-        f"{seen.judged_words} falls without them. Unlike the weights, this works for every pooling and includes what "
-        "the rest of the model makes of these seconds."
+        "Remove one window of seconds at a time and measure the drop in the mean probability of "
+        f"{video.target_name}. Unlike attention weights, this works for every pooling and covers the whole model."
     )
-    chosen = st.segmented_control(
-        "Leave out at a time", WIDTHS, default="5 s", key="width", bind="query-params", required=True,
-        help="Fewer seconds at a time show more detail, and take longer.",
+    option = st.segmented_control(
+        "Window", WIDTHS, default="5 s", key="width", bind="query-params", required=True,
+        help="Shorter windows show more detail and take longer.",
     )  # fmt: skip
-    width = int(chosen.removesuffix(" s"))
-    if width >= seen.T:
-        st.info("The video is not longer than that: leave out less at a time.", icon=":material/info:")
+    width = int(option.removesuffix(" s"))
+    if width >= video.T:
+        st.info("The video is not longer than the window. Choose a shorter window.", icon=":material/info:")
         return
-    left_out = attention.left_out(seen.run, seen.data, seen.video, width)
-    lost = left_out.falls(seen.judged)
-    table = pd.DataFrame({"start": left_out.starts, "end": np.minimum(left_out.starts + width, seen.T), "fall": lost})
+    occlusion = attention.window_occlusion(video.page, video.video, width)
+    table = _drop_table(video, occlusion)
     st.plotly_chart(
-        figures.left_out(
+        figures.window_occlusion(
             table["start"],
             table["end"],
-            table["fall"],
-            title=seen.title("Left out of"),
-            scale=seen.scale,
-            main_runs=seen.scene,
+            table["drop"],
+            title=video.title("Drop per window of"),
+            scale=video.page.scale,
+            main_scene=video.main_scene,
         ),
         key="left_out_chart",
-        alt="How much the probability falls without each part of the video",
+        alt="Drop in probability without each window of the video",
     )
-    weights = seen.prediction.attention
-    most = int(lost.argmax())
+    largest = table.iloc[int(table["drop"].argmax())]
     st.markdown(
-        f"The most is lost without seconds {left_out.starts[most]} to {table['end'].iloc[most] - 1}: without them, the "
-        f"probability of {seen.judged_words} {falls(float(lost[most]))} on average."
+        f"Largest drop: without seconds {largest['start']:.0f} to {largest['end'] - 1:.0f}, the mean probability of "
+        f"{video.target_name} {_drop_text(largest['drop'])}."
     )
-    if weights is not None:
-        table["weight"] = np.add.reduceat(weights, left_out.starts)
-        agree = measures.rank_correlation(table["weight"], table["fall"])
-        if not math.isnan(agree):
+    if "weight" in table:
+        correlation = metrics.rank_correlation(table["weight"], table["drop"])
+        if not math.isnan(correlation):
             st.markdown(
-                f"Weight and loss go together by **{agree:.2f}** in this video.",
-                help="Spearman's rank correlation: 1 where the parts with more weight are those that are missed more, "
-                "0 where one says nothing of the other, -1 where they are missed less.",
+                f"Rank correlation of attention weight and drop: **{correlation:.2f}**.",
+                help="Spearman's rank correlation over the windows: 1 if windows with more weight cause larger drops, "
+                "0 if the two are unrelated, −1 if they cause smaller drops.",
             )
-    download_csv(table, f"left-out-{seen.run.name}-{seen.id}")
+    download_csv(table, f"occlusion-{video.page.run.name}-{video.id}")
+
+
+def _drop_table(video: VideoContext, occlusion: "WindowOcclusion") -> pd.DataFrame:
+    """Return start, end (exclusive), drop and, with attention, weight of each window."""
+    table = pd.DataFrame(
+        {
+            "start": occlusion.starts,
+            "end": np.minimum(occlusion.starts + occlusion.width, video.T),
+            "drop": occlusion.drops(video.target_labels),
+        }
+    )
+    weights = video.prediction.attention
+    return table if weights is None else table.assign(weight=np.add.reduceat(weights, occlusion.starts))

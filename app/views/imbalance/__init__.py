@@ -1,1 +1,1 @@
-"""Parts of the page imbalance."""
+"""Sections of the imbalance page."""

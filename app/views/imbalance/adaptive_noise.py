@@ -1,22 +1,28 @@
-"""Of the page of label imbalance: how strong the noise is that the paper's adaptive noise gives each label."""
+"""Imbalance page: strength of adaptive noise (section 2.2.5 of the paper) for each label."""
+
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from cache import loaders as state
-from cache import scores as answers
+from cache import loaders, scores
+from cache.loaders import DataSet
 from components.label_tables import show_chart, show_table
-from components.selectors import plain, scale_words
+from components.selectors import plain
+from context import PageContext
 from yt8m_core import figures
 from yt8m_core.errors import UserError
-from yt8m_core.runs.run import Run
+
+if TYPE_CHECKING:
+    from yt8m_core.analysis.noise_strength import NoiseStrength
 
 
-def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: DeltaGenerator) -> None:
-    """γ of adaptive noise for each label, out of the counts that the run was trained on, or else of this data set."""
-    trained = run is not None and run.experiment.pooling.name == "adaptive_noise"
-    times = st.number_input(
-        "Strength",
+def show_adaptive_noise(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
+    """Show γ of adaptive noise for each label, from training counts or, without these, from the data set."""
+    run = page.run if page.has_run else None
+    is_trained = run is not None and run.experiment.pooling.name == "adaptive_noise"
+    factor = st.number_input(
+        "Scale of γ",
         0.01,
         None,
         1.0,
@@ -24,56 +30,58 @@ def show_noise(data: state.DataSet, label: int | None, run: Run | None, below: D
         key="strength",
         bind="query-params",
         width=200,
-        help=f"A factor of γ; with 1 the noise is that of {'the run' if trained else 'the paper'}. Option 'scale' of "
-        "adaptive_noise trains a run with another.",
+        help=f"Multiplies γ; 1 is the noise of {'the run' if is_trained else 'the paper'}. Option 'scale' of "
+        "adaptive_noise sets it for training.",
     )
-    training, whose = _training(data, run)
-    noise = answers.noise_strength(run, training, data, times)
-    table = state.labels(data).table.merge(noise.table, on="label")
-    vocabulary = state.labels(data).vocabulary
-    chart, words = st.columns([5, 3], gap="large")
-    with chart:
+    counted, counted_name = _counted_data(page)
+    noise = scores.noise_strength(run, counted, page.data, factor)
+    table = page.labels.table.merge(noise.table, on="label")
+    left, right = st.columns([5, 3], gap="large")
+    with left:
         show_chart(
-            figures.noise_strength(table, scale=scale_words(data, state.videos(data)), chosen=label),
-            vocabulary,
+            figures.noise_strength(table, scale=page.scale, selected=label),
+            page.labels.vocabulary,
             name="noise",
-            alt="Length of the noise for each label against its rank, both on log axes",
+            alt="Noise length against rank of each label, both on log axes",
         )
-    with words:
-        st.markdown(
-            "Adaptive noise adds random numbers to the frames while training, **more of it for rare labels**, so that "
-            "a model does not learn their few videos by heart. Its strength γ is 1 over the number of training videos "
-            f"with the label, and for a video the mean over its labels (equation 12). Counted: {whose}."
-        )
-        st.markdown(
-            f"Of {noise.videos:,} videos here, half get noise shorter than **{noise.median_length:.3g}** of a frame's "
-            f"length; **{noise.above_a_tenth:.1%}** get more than a tenth."
-        )
-        st.caption(
-            "A frame has length 1 and its noise about γ√D, where D is how many numbers a frame has. A video's other "
-            "labels count too: a rare label that comes with frequent ones gets less noise than its own γ (dots below "
-            "the bars), and a frequent label's videos get more where they have a rare one besides (dots above). γ "
-            "falls as the data grow: with ten times the videos it is about a tenth, and with the millions of "
-            "YouTube-8M next to nothing for most videos."
-        )
+    with right:
+        _show_summary(noise, counted_name)
     with below:
         show_table(
             table,
-            vocabulary,
+            page.labels.vocabulary,
             ["rank", "name", "count", "alone", "together", "alone_length", "together_length", "label"],
             name="labels-noise",
-            alt="Every label with the strength of its noise",
+            alt="All labels with their noise strength",
         )
 
 
-def _training(data: state.DataSet, run: Run | None) -> tuple[state.DataSet, str]:
-    """The data set whose labels are counted, and what it is called."""
-    if run is not None:
-        own = state.DataSet(run.experiment.data.train, run.experiment.data.vocabulary)
+def _show_summary(noise: "NoiseStrength", counted_name: str) -> None:
+    st.markdown(
+        "Adaptive noise adds Gaussian noise to the frames during training, **more for rare labels**, so that a model "
+        "does not overfit their few videos. The strength γ of a label is 1 / its number of training videos; γ of a "
+        f"video is the mean over its labels (equation 12). Counted on {counted_name}."
+    )
+    st.markdown(
+        f"Median noise length of {noise.videos:,} videos: **{noise.median_length:.3g}**, where a frame has length 1. "
+        f"**{noise.above_a_tenth:.1%}** of them get noise longer than 0.1."
+    )
+    st.caption(
+        "Noise length is γ√D for D features per frame. γ falls as the data grow: on the millions of videos of "
+        "YouTube-8M it is close to 0 for most.",
+        help="γ of a video averages over its labels. A rare label that occurs with frequent ones gets less noise than "
+        "its own γ (dots below the bars); a frequent label that occurs with rare ones gets more (dots above).",
+    )
+
+
+def _counted_data(page: PageContext) -> tuple[DataSet, str]:
+    """Return the data set whose labels are counted, and its description."""
+    if page.has_run:
+        training = loaders.training_data(page.run)
         try:
-            if state.labels(own).matrix.shape[1] == state.labels(data).matrix.shape[1]:
-                return own, f"the training videos of {plain(run.name)}"
-            st.caption("The run knows other labels than this data set, so this data set's own are counted.")
+            if loaders.labels(training).matrix.shape[1] == page.labels.matrix.shape[1]:
+                return training, f"the training videos of {plain(page.run.name)}"
+            st.caption("Labels are counted on this data set: the run has other labels.")
         except UserError as error:
-            st.caption(f"The run's training videos cannot be read, so this data set's are counted. {plain(str(error))}")
-    return data, "the videos of this data set"
+            st.caption(f"Labels are counted on this data set: the training videos cannot be read. {plain(str(error))}")
+    return page.data, "the videos of this data set"

@@ -1,4 +1,4 @@
-"""Of the page of label imbalance: how well a run finds each label, and what a second run gains where."""
+"""Imbalance page: average precision of each label, for one run and for two."""
 
 import html
 from typing import Any
@@ -7,166 +7,164 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from cache import loaders as state
-from cache import scores as answers
-from components.label_card import sample_words
-from components.label_tables import AP, show_chart, show_table
-from components.selectors import chosen_run, other_run, plain, provenance, scale_words, videos_for
+from cache import scores
+from components.columns import AP_HELP
+from components.label_card import sample_note
+from components.label_tables import show_chart, show_table
+from components.selectors import plain, require_run, require_run_videos, second_run_picker, show_provenance
+from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
-from yt8m_core.runs.run import Run
 
-ENOUGH = 5  # scored videos with a label, for its precision to say something
+MINIMUM_SUPPORT = 5  # default; average precision on fewer videos is mostly chance
 
 
-def show_precision(data: state.DataSet, label: int | None, below: DeltaGenerator) -> None:
-    """The average precision of each label against how often it occurs."""
-    run = _scored_run(data)
-    table = answers.measured_labels(run, data)
-    shown, minimum = _chosen_labels(table, "Those with fewer are drawn small and faint: chance decides much of it.")
-    vocabulary = state.labels(data).vocabulary
+def show_label_precision(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
+    """Show the average precision of each label against its frequency."""
+    _require_scores(page)
+    table = scores.label_table(page)
+    filtered, minimum = _filter_labels(table, "Labels with fewer are drawn small and faint: their AP is mostly chance.")
+    vocabulary = page.labels.vocabulary
     show_chart(
         figures.precision_by_label(
-            shown,
-            answers.precision_steps(run, data),
+            filtered,
+            scores.precision_by_frequency(page),
             minimum=minimum,
             verticals=_topics(table),
-            scale=scale_words(data, state.videos(data)),
-            chosen=label,
+            scale=page.scale,
+            selected=label,
         ),
         vocabulary,
         name="precision",
-        alt="Average precision of each label against how many videos have it, with the median of labels as frequent",
+        alt="Average precision of each label against its number of videos, with the median by frequency",
     )
     st.caption(
-        f"{AP} The line is the median of the labels about as frequent, of every topic: those in 1 video, in 2 to 3, in "
-        "4 to 7, and so on. A label far below it is hard for another reason than being rare. Click a point for its "
-        "card, below."
+        "The line is the median AP of labels of similar frequency (1 video, 2 to 3, 4 to 7, and so on), over all "
+        "topics. A label far below it is hard for a reason other than its frequency.",
+        help=AP_HELP,
     )
-    bands = per_label.precision_by_band(shown[shown["positives"] >= minimum])
+    bands = per_label.precision_by_band(filtered[filtered["positives"] >= minimum])
     if bands.empty:
-        _none_is_enough(minimum)
+        _show_no_labels(minimum)
     else:
         medians = [f"**{band.band}** {band.median:.3f} ({band.labels:,})" for band in bands.itertuples()]
         st.markdown(
-            f"Median AP of the labels shown that are in {minimum:,} scored videos or more (how many these are): "
-            f"{', '.join(medians)}."
+            f"Median AP of the labels with at least {minimum:,} scored videos (number of labels): {', '.join(medians)}."
         )
     with below:
         show_table(
-            shown,
+            filtered,
             vocabulary,
             ["rank", "name", "vertical", "count", "band", "positives", "ap", "label"],
             name="labels-precision",
-            alt="The labels shown, with their average precision",
+            alt="Selected labels with their average precision",
         )
 
 
-def show_two_runs(data: state.DataSet, label: int | None, below: DeltaGenerator) -> None:
-    """What a second run gains or loses on each label and each band."""
-    run = _scored_run(data)
-    other = other_run("Second run", run)
+def show_run_comparison(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
+    """Show the difference in average precision between two runs, by label and by band."""
+    _require_scores(page)
+    other = second_run_picker(page, "Second run")
     if other is None:
         st.info(
-            "Choose a second run above, to see which labels it finds better than the first, the one of the sidebar."
+            "Choose a second run above. The first run is the one in the sidebar."
             if "run_b" in st.session_state
-            else "There is no second run with the same labels yet. Train one, and it is offered here.",
+            else "There is no second run with the same labels. Train one to compare.",
             icon=":material/info:",
         )
         return
-    videos_for(other, data)
-    table = per_label.with_gain(answers.measured_labels(run, data), answers.label_precision(other, data))
-    shown, minimum = _chosen_labels(table, "Those with fewer are left out: chance decides much of their difference.")
-    enough = shown[shown["positives"] >= minimum].sort_values("gain", ascending=False)
-    bands = per_label.gain_by_band(enough)
+    require_run_videos(other)
+    table = per_label.add_gain(scores.label_table(page), scores.label_precision(other))
+    filtered, minimum = _filter_labels(table, "Labels with fewer are left out: their difference is mostly chance.")
+    supported = filtered[filtered["positives"] >= minimum].sort_values("gain", ascending=False)
+    bands = per_label.gain_by_band(supported)
     if bands.empty:
-        _none_is_enough(minimum)
+        _show_no_labels(minimum)
         return
-    scale = scale_words(data, state.videos(data))
-    vocabulary = state.labels(data).vocabulary
-    names = (html.escape(run.name), html.escape(other.name))
+    names = (html.escape(page.run.name), html.escape(other.run.name))
     left, right = st.columns([4, 5], gap="large")
     with left:
         st.plotly_chart(
-            figures.gain_by_band(bands, runs=names, scale=scale),
-            alt="Mean difference in average precision of the head, mid and tail labels, with intervals",
+            figures.gain_by_band(bands, runs=names, scale=page.scale),
+            alt="Mean difference in average precision of the head, mid and tail labels, with 95% CI",
         )
     with right:
         show_chart(
-            figures.gain_by_label(enough, runs=names, scale=scale, chosen=label),
-            vocabulary,
+            figures.gain_by_label(supported, runs=names, scale=page.scale, selected=label),
+            page.labels.vocabulary,
             name="gain",
-            alt="Difference in average precision of each label against how many videos have it",
+            alt="Difference in average precision of each label against its number of videos",
         )
-    told = {band["band"]: _gain_in_words(band, other) for band in bands.to_dict("records")}
-    nothing = f"no label shown here is in {minimum:,} scored videos or more."
-    st.markdown("\n".join(f"- **{band}**: {told.get(band, nothing)}" for band in (*per_label.BANDS, per_label.ALL)))
-    st.caption(
-        "The interval is over labels: it says how far the mean would go if the band were of other labels like these. "
-        "It does not hold what other videos, or another training of the same two models, would change: a small "
-        "difference may be luck even where its interval leaves out 0. AP: " + AP
-    )
+    _show_band_gains(bands, other.run.name, minimum)
     with below:
         show_table(
-            enough,
-            vocabulary,
+            supported,
+            page.labels.vocabulary,
             ["name", "vertical", "count", "band", "positives", "ap", "ap_b", "gain", "label"],
             name="labels-two-runs",
-            alt="Labels by the difference in average precision, what the second run gains most first",
+            alt="Labels by difference in average precision, the largest gains of the second run first",
         )
 
 
-def _gain_in_words(band: dict[Any, Any], other: Run) -> str:
-    interval = f" (95% interval {band['low']:+.4f} to {band['high']:+.4f})" if band["labels"] > 1 else ""
+def _show_band_gains(bands: pd.DataFrame, other: str, minimum: int) -> None:
+    """List the gains of the other run by band."""
+    gains = {band["band"]: _gain_text(band, other) for band in bands.to_dict("records")}
+    empty = f"no selected label has {minimum:,} scored videos or more."
+    st.markdown("\n".join(f"- **{band}**: {gains.get(band, empty)}" for band in (*per_label.BANDS, per_label.ALL)))
+    st.caption(
+        "The 95% CI covers the variation between labels of a band, not between videos or trainings. A small difference "
+        "may be chance even if its interval excludes 0.",
+        help=AP_HELP,
+    )
+
+
+def _gain_text(band: dict[Any, Any], other: str) -> str:
+    interval = f" [{band['low']:+.4f}, {band['high']:+.4f}] (95% CI)" if band["labels"] > 1 else ""
     return (
-        f"{plain(other.name)} finds {band['gained']:,} of {band['labels']:,} labels better and {band['lost']:,} worse; "
+        f"{plain(other)} is better on {band['gained']:,} of {band['labels']:,} labels and worse on {band['lost']:,}; "
         f"mean difference in AP {band['gain']:+.4f}{interval}."
     )
 
 
-def _scored_run(data: state.DataSet) -> Run:
-    """The run of the sidebar. Ends the page where there is none, or it does not fit the data."""
-    run = chosen_run()
-    provenance(run=run)
-    videos_for(run, data)
-    scored = answers.scored(run, data)
-    if scored.sampled:
-        st.caption(sample_words(scored))
-    return run
+def _require_scores(page: PageContext) -> None:
+    """Show the run and whether its scores are a sample. Ends the page without a run, or if it does not fit the data."""
+    show_provenance(page, run=require_run(page))
+    require_run_videos(page)
+    if page.scores.is_sample:
+        st.caption(sample_note(page.scores))
 
 
-def _chosen_labels(table: pd.DataFrame, rest: str) -> tuple[pd.DataFrame, int]:
-    """The labels of the chosen topics, and in how many scored videos one must be to count."""
-    topics = _topics(table)
+def _filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:
+    """Select topics and a minimum support. Returns the labels of the topics, and the minimum support."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         minimum = st.number_input(
-            "Labels with at least so many videos",
+            "Minimum support (videos)",
             1,
             None,
-            ENOUGH,
+            MINIMUM_SUPPORT,
             key="at_least",
             bind="query-params",
-            width=280,
-            help=f"Videos with the label that the run has scored. {rest}",
+            width=240,
+            help=f"Minimum number of scored videos with the label. {note}",
         )
-        chosen = st.multiselect(
+        topics = st.multiselect(
             "Topics",
-            topics,
+            _topics(table),
             key="topics",
             bind="query-params",
             placeholder="All",
             width=500,
-            help="The labels of these topics alone.",
+            help="Shows only labels of these topics.",
         )
-    return (table[table["vertical"].isin(chosen)] if chosen else table), int(minimum)
+    return (table[table["vertical"].isin(topics)] if topics else table), int(minimum)
 
 
 def _topics(table: pd.DataFrame) -> list[str]:
     return sorted(set(table["vertical"]))
 
 
-def _none_is_enough(minimum: int) -> None:
+def _show_no_labels(minimum: int) -> None:
     st.info(
-        f"None of these labels is in {minimum:,} scored videos or more. Ask for fewer, or choose other topics.",
+        f"No selected label has {minimum:,} scored videos or more. Lower the minimum support or choose other topics.",
         icon=":material/info:",
     )

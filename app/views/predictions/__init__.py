@@ -1,1 +1,1 @@
-"""Parts of the page predictions."""
+"""Sections of the predictions page."""

@@ -1,6 +1,7 @@
-"""Why a label of a video has its score: its way through the slots, the seconds that matter, and who else spoke."""
+"""Predictions page: explanation of one label's score by slot, second, expert and other labels."""
 
 import html
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,153 +9,157 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from cache import loaders as state
-from cache import scores as answers
+from cache import loaders, scores
 from components.selectors import download_csv, label_names, label_picker, plain
-from views.predictions.video_source import Shown
+from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
 from yt8m_core.runs.run import Run
 
 if TYPE_CHECKING:
-    from yt8m_core.explain.attribution import Why
+    from yt8m_core.explain.attribution import Attribution
 
-PARTNERS = 10  # other labels in the figure
-SPACES = {"prob": "probability", "logit": "log-odds", "expert_logit": "log-odds of the experts, by their gates"}
-ODDS = "Log-odds, log p/(1-p), are the probability stretched: 0 at one half, +2.2 at 0.9, -2.2 at 0.1."
+MAX_PARTNERS = 10  # other labels in the figure
+SPACES = {"prob": "probability", "logit": "log-odds", "expert_logit": "log-odds of the experts, weighted by gate"}
+LOG_ODDS = "Log-odds are log p/(1−p): 0 at p = 0.5, +2.2 at 0.9, −2.2 at 0.1."
 
 
-def label_and_why(run: Run, shown: Shown, ranking: pd.DataFrame) -> int:
-    """Choose a label, the best one at first, and show what made its score."""
-    st.subheader("Why this label?", anchor=False)
-    names = list(label_names(run.vocabulary))
-    before = st.session_state.get("label")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = label_picker("Label", run.vocabulary)
-        label = int(ranking["label"].iloc[0]) if chosen is None else chosen
-        link = {"label": names[label]}
-        st.page_link(
-            "views/imbalance/page.py", label="How frequent it is", icon=":material/bar_chart:", query_params=link
-        )
-        st.page_link(
-            "views/correlation/page.py", label="What it goes with", icon=":material/grid_on:", query_params=link
-        )
-        if state.attends(run) and shown.data is not None:
-            st.page_link("views/attention/page.py", label="Where the pooling looks", icon=":material/show_chart:")
-    if before != st.session_state.get("label") and shown.walked_by:
-        st.rerun()  # the list of videos was made with another label, before a link named this one
+def show_label_explanation(run: Run, video: SelectedVideo, ranking: pd.DataFrame) -> int:
+    """Select a label (default: the top one), and explain its score. Returns the label."""
+    st.subheader("Label explanation", anchor=False)
+    label, is_default = _select_label(run, video, int(ranking["label"].iloc[0]))
     row = ranking[ranking["label"] == label].iloc[0]
-    end = ", and a true label." if label in (shown.true_labels or ()) else "."
-    if shown.true_labels is not None and not end.startswith(","):
-        end = "; the data do not give it to this video."
-    best = " It is the best one; choose another here or above." if chosen is None else ""
+    truth = ""
+    if video.true_labels is not None:
+        truth = "; true label" if label in video.true_labels else "; not a true label"
+    note = " This is the top label; select another one here or above." if is_default else ""
     st.markdown(
-        f"**{plain(row['name'])}** is at rank {row['rank']:,} of {len(ranking):,}, probability "
-        f"{row['probability']:.4f}{end}{best}"
+        f"**{plain(row['name'])}**: rank {row['rank']:,} of {len(ranking):,}, probability {row['probability']:.4f}"
+        f"{truth}.{note}"
     )
-    why = answers.why(run, shown.digest, label, shown.frames)
-    _slots(run, shown, why)
-    drawn = _figures(run, shown, why, str(row["name"]))
-    for (title, figure, caption), place in zip(drawn, st.columns(max(1, len(drawn)), gap="large"), strict=False):
-        with place:
+    attribution = scores.attribution(run, video.digest, label, video.frames)
+    _show_slots(run, video, attribution)
+    sections = list(_figures(run, video, attribution, html.escape(str(row["name"]))))
+    for (title, figure, caption), column in zip(sections, st.columns(max(1, len(sections)), gap="large"), strict=False):
+        with column:
             st.plotly_chart(figure, key=title, alt=title)
             st.caption(caption)
-    if why.seconds is not None:
-        with st.container(horizontal=True):
-            table = pd.DataFrame({"second": np.arange(len(why.seconds)), "pull": why.seconds})
-            download_csv(table, f"seconds-{shown.video_id}-{label}", "Download the seconds as CSV")
-            if why.partners is not None:
-                _download_partners(run, shown, label, why.partners)
-    elif why.partners is not None:
-        _download_partners(run, shown, label, why.partners)
+    _show_downloads(run, video, attribution)
     return label
 
 
-def _download_partners(run: Run, shown: Shown, label: int, partners: pd.DataFrame) -> None:
-    download_csv(_named(run, partners), f"labels-{shown.video_id}-{label}", "Download what labels added as CSV")
+def _select_label(run: Run, video: SelectedVideo, top: int) -> tuple[int, bool]:
+    """Return the selected label, and whether it is the default."""
+    before = st.session_state.get("label")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        selected = label_picker("Label", run.vocabulary)
+        label = top if selected is None else selected
+        query = {"label": list(label_names(run.vocabulary))[label]}
+        st.page_link("views/imbalance/page.py", label="Frequency", icon=":material/bar_chart:", query_params=query)
+        st.page_link("views/correlation/page.py", label="Correlation", icon=":material/grid_on:", query_params=query)
+        if loaders.has_attention(run) and not video.is_upload:
+            st.page_link("views/attention/page.py", label="Attention", icon=":material/show_chart:")
+    if before != st.session_state.get("label") and video.filters:
+        st.rerun()  # the video list was built for another label, before a link set this one
+    return label, selected is None
 
 
-def _named(run: Run, partners: pd.DataFrame) -> pd.DataFrame:
-    return partners.assign(name=[run.vocabulary.name(label) for label in partners["label"].tolist()])
-
-
-def _slots(run: Run, shown: Shown, why: "Why") -> None:
-    """The score of the label after each slot."""
-    slots = run.experiment
-    seconds = len(shown.frames)
-    if run.facts.schema.level == "video":
-        pooled = "mean of the seconds, made by YouTube-8M"
-    elif slots.pooling.name == "none":
-        pooled = f"none: {seconds:,} seconds go on as they are"
-    else:
-        pooled = f"{slots.pooling.name.replace('_', ' ')} of {seconds:,} seconds"
-    processing = slots.label_processing.name
+def _show_slots(run: Run, video: SelectedVideo, attribution: "Attribution") -> None:
+    """Show the score of the label after each slot."""
+    seconds = len(video.frames)
+    processing = run.experiment.label_processing.name
+    change = attribution.processed - attribution.classified
     with st.container(horizontal=True):
-        st.metric("1. Pooling", f"{seconds:,} → 1" if seconds > 1 else "1", help=pooled, width="content")
+        st.metric("1. Pooling", f"{seconds:,} → 1" if seconds > 1 else "1", width="content")
         st.metric(
-            f"2. {slots.classification.name.replace('_', ' ')}",
-            f"{why.classified:.4f}",
-            help="The probability after classification.",
+            f"2. {run.experiment.classification.name.replace('_', ' ')}",
+            f"{attribution.classified:.4f}",
+            help="Probability after classification.",
             width="content",
         )
-        moved = why.processed - why.classified
         st.metric(
             f"3. {processing.replace('_', ' ')}",
-            f"{why.processed:.4f}",
-            None if processing == "identity" else f"{moved:+.4f}",
-            help="The probability after label processing; identity leaves it as it is.",
+            f"{attribution.processed:.4f}",
+            None if processing == "identity" else f"{change:+.4f}",
+            help="Probability after label processing; identity does not change it.",
             width="content",
         )
-    words = f"Pooling: {pooled}."
+    st.caption(plain(f"{_pooling_text(run, seconds)} {_processing_text(processing, attribution)}"))
+
+
+def _pooling_text(run: Run, seconds: int) -> str:
+    pooling = run.experiment.pooling.name
+    if run.facts.schema.level == "video":
+        return "Pooling: mean of the seconds, precomputed by YouTube-8M."
+    if pooling == "none":
+        return f"Pooling: none, {seconds:,} seconds are passed on unchanged."
+    return f"Pooling: {pooling.replace('_', ' ')} of {seconds:,} seconds."
+
+
+def _processing_text(processing: str, attribution: "Attribution") -> str:
     if processing == "identity":
-        words += " No label processing: what the classification says is the answer."
-    elif why.partners is not None:
-        added = float(why.partners["added"].sum())
-        words += (
-            f" Label processing starts from {why.kept:.4f}, its own score by α, and the other labels add {added:+.4f} "
-            f"to the {SPACES[why.space]}."
+        return "No label processing."
+    if attribution.label_contributions is not None:
+        own, added = attribution.own_contribution, float(attribution.label_contributions["added"].sum())
+        text = (
+            f"Label processing multiplies the label's own score by α, which gives {own:.4f}, and the other labels add "
+            f"{added:+.4f} to the {SPACES[attribution.space]}."
         )
-        if why.space == "prob" and not 0 <= why.kept + added <= 1:
-            words += f" That comes to {why.kept + added:.4f}, and is cut off at {why.processed:.0f}."
-    elif why.classified > 0:
-        words += f" The label processing leaves {why.processed / why.classified:.1%} of the probability."
-    st.caption(plain(words))
+        if attribution.space == "prob" and not 0 <= own + added <= 1:
+            text += f" The sum, {own + added:.4f}, is clipped to {attribution.processed:.0f}."
+        return text
+    if attribution.classified > 0:
+        return f"Label processing scales the probability to {attribution.processed / attribution.classified:.1%}."
+    return ""
 
 
-def _figures(run: Run, shown: Shown, why: "Why", name: str) -> list[tuple[str, go.Figure, str]]:
-    """What there is to see of a label's score: title, figure, and what it means."""
-    of = html.escape(name)
-    drawn = []
-    if why.seconds is not None:
-        scene = None if shown.data is None else state.main_scene(shown.data, shown.video_id, len(why.seconds))
-        drawn.append(
-            (
-                "Which seconds speak for the label",
-                figures.seconds(why.seconds, title=f"Seconds that speak for {of}", scale=shown.scale, main_runs=scene),
-                "What the log-odds of the label would lose if a second faded, judged from a small change. "
-                f"{ODDS} It shows what the score reacts to, and not what is seen in that second.",
-            )
+def _figures(
+    run: Run, video: SelectedVideo, attribution: "Attribution", name: str
+) -> Iterator[tuple[str, go.Figure, str]]:
+    """Return title, figure and caption of each explanation; ``name`` is the label's name as HTML."""
+    if attribution.second_contributions is not None:
+        yield (
+            "Contribution of each second",
+            figures.second_contributions(
+                attribution.second_contributions,
+                title=f"Contribution of each second to {name}",
+                scale=video.scale,
+                main_scene=video.main_scene,
+            ),
+            "Drop in the label's log-odds per share of a second that fades out (gradient). It shows what the score "
+            f"reacts to, not what is visible in that second. {LOG_ODDS}",
         )
-    if why.experts is not None:
-        drawn.append(
-            (
-                "What the experts of the label say",
-                figures.experts(why.experts, title=f"Experts of {of}", scale=shown.scale),
-                "Each label has experts of its own. The probability is the sum of gate · answer. “Always no” is a gate "
-                "without an expert: its share is a no.",
-            )
+    if attribution.experts is not None:
+        yield (
+            "Experts of the label",
+            figures.experts(attribution.experts, title=f"Experts of {name}", scale=video.scale),
+            "The probability is the sum of gate · answer over the label's experts. “Always no” is a gate without an "
+            "expert: its answer is 0.",
         )
-    if why.partners is not None and len(why.partners):
-        drawn.append(
-            (
-                "What other labels added",
-                figures.partners(
-                    _named(run, why.partners)[:PARTNERS],
-                    title=f"Labels that moved {of}",
-                    scale=shown.scale,
-                    unit=SPACES[why.space],
-                ),
-                "Label processing adds to each label a share of the scores of the labels that go with it: β by how "
-                "often they go together in the training labels, γ by a matrix that was trained from there.",
-            )
+    if attribution.label_contributions is not None and len(attribution.label_contributions):
+        yield (
+            "Contribution of other labels",
+            figures.label_contributions(
+                _add_names(run, attribution.label_contributions)[:MAX_PARTNERS],
+                title=f"Contribution of other labels to {name}",
+                scale=video.scale,
+                unit=SPACES[attribution.space],
+            ),
+            "Label processing adds a share of the scores of other labels: β by their co-occurrence in the training "
+            "labels, γ by a trained matrix.",
         )
-    return drawn
+
+
+def _show_downloads(run: Run, video: SelectedVideo, attribution: "Attribution") -> None:
+    suffix = f"{video.id}-{attribution.label}"
+    with st.container(horizontal=True):
+        if attribution.second_contributions is not None:
+            seconds = np.arange(len(attribution.second_contributions))
+            table = pd.DataFrame({"second": seconds, "contribution": attribution.second_contributions})
+            download_csv(table, f"seconds-{suffix}", "Download seconds as CSV")
+        if attribution.label_contributions is not None:
+            table = _add_names(run, attribution.label_contributions)
+            download_csv(table, f"labels-{suffix}", "Download label contributions as CSV")
+
+
+def _add_names(run: Run, partners: pd.DataFrame) -> pd.DataFrame:
+    return partners.assign(name=[run.vocabulary.name(label) for label in partners["label"].tolist()])

@@ -1,59 +1,67 @@
-"""Whether a file's features look like those that the run was trained on: without that, its predictions mean little."""
+"""Predictions page: check that uploaded features resemble the training features."""
+
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from cache import scores as answers
+from cache import scores
 from components.selectors import download_csv, plain
-from views.predictions.video_source import Shown
+from views.predictions.video_source import SelectedVideo
 from yt8m_core.runs.run import Run
 
-SIGNS = {"ok": "✓ ok", "odd": "! odd", "wrong": "✗ wrong"}
+if TYPE_CHECKING:
+    from yt8m_core.data.feature_check.check import FeatureCheck
+
+GRADES = {"ok": "✓ ok", "odd": "! odd", "wrong": "✗ wrong"}
 
 
-def feature_check(run: Run, shown: Shown) -> None:
-    """The verdict on a file's features in a sentence, and the figures behind it."""
-    checked = answers.feature_check(run, shown.digest, shown.frames)
-    if checked is None:
+def show_feature_check(run: Run, video: SelectedVideo) -> None:
+    """Show the verdict on an uploaded video's features, and the checks behind it."""
+    check = scores.feature_check(run, video.digest, video.frames)
+    if check is None:
         st.caption(
-            ":material/info: Whether the features look like those of the training is not checked: the run's training "
-            "data are gone, or too few to tell."
+            ":material/info: The features are not checked: the run's training data are missing or too small to compare "
+            "with."
         )
         return
-    box = {"ok": st.success, "odd": st.warning, "wrong": st.error}[checked.grade]
-    icon = {"ok": ":material/check:", "odd": ":material/warning:", "wrong": ":material/error:"}[checked.grade]
-    box(plain(checked.verdict), icon=icon)
-    table = pd.DataFrame(
-        {
-            "stream": finding.stream,
-            "figure": finding.name,
-            "grade": SIGNS[finding.grade],
-            "measured": finding.measured,
-            "from": finding.expected[0],
-            "to": finding.expected[1],
-            "meaning": finding.sentence,
-        }
-        for finding in checked.findings
-    )
-    with st.expander("What was checked", icon=":material/fact_check:", expanded=checked.grade != "ok"):
+    box = {"ok": st.success, "odd": st.warning, "wrong": st.error}[check.grade]
+    icon = {"ok": ":material/check:", "odd": ":material/warning:", "wrong": ":material/error:"}[check.grade]
+    box(plain(check.verdict), icon=icon)
+    with st.expander("Feature checks", icon=":material/fact_check:", expanded=check.grade != "ok"):
+        table = _check_table(check)
         st.dataframe(
             table,
             hide_index=True,
             placeholder="–",
             column_config={
                 "stream": st.column_config.TextColumn("Stream", pinned=True),
-                "figure": st.column_config.TextColumn("Figure"),
+                "check": st.column_config.TextColumn("Check"),
                 "grade": st.column_config.TextColumn("Grade"),
                 "measured": st.column_config.NumberColumn("Measured", format="%.3g"),
-                "from": st.column_config.NumberColumn("From", format="%.3g", help="The lowest value that is ok."),
-                "to": st.column_config.NumberColumn("To", format="%.3g", help="The highest value that is ok."),
-                "meaning": st.column_config.TextColumn("What it means", width="large"),
+                "from": st.column_config.NumberColumn("Min", format="%.3g", help="Lowest value graded ok."),
+                "to": st.column_config.NumberColumn("Max", format="%.3g", help="Highest value graded ok."),
+                "meaning": st.column_config.TextColumn("Meaning", width="large"),
             },
-            alt="Figures of the file's features beside the range of those of the training",
+            alt="Measurements of the uploaded features with the expected range of each",
         )
         st.caption(
-            "Each figure is held against what was measured on videos that the run was trained on, or on YouTube-8M's "
-            "own. That all are in their ranges does not prove that the features are the same, and no figure sees "
-            "whether the labels are right."
+            "Ranges are measured on the run's training videos or on YouTube-8M. Passing all checks does not prove that "
+            "the features are the same, and labels are not checked."
         )
-        download_csv(table, f"features-{shown.video_id}")
+        download_csv(table, f"features-{video.id}")
+
+
+def _check_table(check: "FeatureCheck") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "stream": finding.stream,
+            "check": finding.name,
+            "grade": GRADES[finding.grade],
+            "measured": finding.measured,
+            "from": finding.expected[0],
+            "to": finding.expected[1],
+            "meaning": finding.sentence,
+        }
+        for finding in check.findings
+    )

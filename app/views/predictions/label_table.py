@@ -1,192 +1,212 @@
-"""The answer of the page of predictions: the labels of a video, right or wrong at a threshold that may be moved."""
+"""Predictions page: labels of a video with their outcomes at a threshold, and metrics over the data set."""
 
 import html
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from cache import loaders as state
-from cache import scores as answers
-from components.selectors import choose, fragment, label_names, plain
-from views.predictions.video_source import THRESHOLD, WITH, Shown
+from cache import scores
+from components.selectors import fragment, label_names, plain, state_setter
+from context import PageContext
+from views.predictions.video_source import OUTCOME_COLUMNS, THRESHOLD, SelectedVideo
 from yt8m_core import figures
-from yt8m_core.analysis.outcomes import BEST, VERDICTS, verdicts
-from yt8m_core.analysis.per_video import own_precision
-from yt8m_core.runs.run import Run
+from yt8m_core.analysis.outcomes import OUTCOMES, TOP_K, label_outcomes
+from yt8m_core.analysis.per_video import video_average_precision
 
-SIGNS = {"hit": "✓ hit", "near hit": "✓ near hit", "miss": "✗ miss", "false alarm": "✗ false alarm", "": ""}
-TALLEST = 400  # pixels of the table, beside the bars; the rest is scrolled to
-MICRO = (
-    "Micro average: every label of every video is one question, and all count alike, so frequent labels decide. "
-    "A macro average, the mean over labels, would let rare labels count as much."
+if TYPE_CHECKING:
+    from yt8m_core.analysis.thresholds import ThresholdMetrics
+
+SIGNS = {
+    "true positive": "✓ true positive",
+    "in top 20": "✓ in top 20",
+    "false negative": "✗ false negative",
+    "false positive": "✗ false positive",
+    "": "",
+}
+TABLE_HEIGHT = 400  # pixels; the table scrolls
+ALL_LABELS, THIS_LABEL = "all labels", "this label"
+MICRO_AVERAGE = (
+    "Micro average: all (video, label) pairs count equally, so frequent labels dominate. A macro average, the mean "
+    "over labels, would weight rare labels as much."
 )
 
 
-def in_words(shown: Shown, ranking: pd.DataFrame) -> None:
-    """The answer in a sentence."""
-    if shown.true_labels is None:
-        st.caption("The true labels of this video are not known.")
+def show_summary(video: SelectedVideo, ranking: pd.DataFrame) -> None:
+    """Show how many true labels the run ranks at the top."""
+    if video.true_labels is None:
+        st.caption("The true labels of this video are unknown.")
         return
-    if not shown.true_labels:
-        st.markdown("The data give this video no label.")
+    if not video.true_labels:
+        st.markdown("This video has no true labels.")
         return
-    found = int(ranking["true"][:BEST].sum())
-    ap = own_precision(ranking)
+    found = int(ranking["true"][:TOP_K].sum())
     st.markdown(
-        f"**{found} of {len(shown.true_labels)}** true labels are among the best {BEST}; the average precision of this "
-        f"video's ranking is **{ap:.2f}**.",
-        help="Average precision: for each true label, the share of true labels among those down to its rank; then the "
-        "mean. 1 where all true labels stand before all others.",
+        f"**{found} of {len(video.true_labels)}** true labels are in the top {TOP_K}. Average precision of the video: "
+        f"**{video_average_precision(ranking):.2f}**.",
+        help="Average precision: the mean, over the true labels, of the precision at the rank of the label. 1 if all "
+        "true labels rank above all others.",
     )
 
 
 @fragment
-def answer(
-    run: Run, shown: Shown, ranking: pd.DataFrame, label: int, chosen: str | None, threshold: float | None
+def show_outcomes(
+    page: PageContext,
+    video: SelectedVideo,
+    ranking: pd.DataFrame,
+    label: int,
+    page_label: str | None,
+    page_threshold: float | None,
 ) -> None:
-    """Bars and table of the labels at a threshold, and what that comes to over the data set.
+    """Show the labels as bars and as a table of outcomes at a threshold, and metrics over the data set.
 
-    ``chosen`` and ``threshold`` are what the rest of the page was drawn with: where a click here changes them, and the
-    rest shows it, all is drawn again.
+    Args:
+        page: The page.
+        video: The selected video.
+        ranking: All labels with rank, probability and truth.
+        label: The explained label.
+        page_label: Option of the label that the rest of the page shows.
+        page_threshold: Threshold that the rest of the page uses. If one of both changes here, the page reruns.
     """
-    names = list(label_names(run.vocabulary))
-    picture, words = st.columns(2, gap="large")
-    with words:
-        slider = st.container(horizontal=True, vertical_alignment="bottom")
-        counted = st.container()
-    with slider:
-        at = st.slider(
-            "Threshold",
-            0.0,
-            1.0,
-            THRESHOLD,
-            0.01,
-            key="threshold",
-            bind="query-params",
-            help="A label is predicted where its probability is at or above the threshold.",
-            width=300,
-        )
-    table = verdicts(ranking, at)
-    with picture:
-        _bars(shown, ranking, at, names)
-    with words:
-        _table(table, names)
-    if st.session_state.get("label") != chosen or (set(shown.walked_by) & set(WITH[:2]) and at != threshold):
+    names = list(label_names(page.run.vocabulary))
+    left, right = st.columns(2, gap="large")
+    with right:
+        controls = st.container(horizontal=True, vertical_alignment="bottom")
+        metrics = st.container()
+    threshold = controls.slider(
+        "Threshold",
+        0.0,
+        1.0,
+        THRESHOLD,
+        0.01,
+        key="threshold",
+        bind="query-params",
+        help="A label is predicted if its probability is at or above the threshold.",
+        width=300,
+    )
+    with left:
+        _show_bars(video, ranking, threshold, names)
+    with right:
+        _show_table(label_outcomes(ranking, threshold), names)
+    filters_by_outcome = bool(set(video.filters) & set(OUTCOME_COLUMNS))
+    if st.session_state.get("label") != page_label or (filters_by_outcome and threshold != page_threshold):
         st.rerun()
-    if shown.data is not None and shown.labeled:
-        with counted:
-            _over_all(run, shown, shown.data, label, at, slider)
+    if not video.is_upload and page.run_videos.is_labeled.any():
+        with metrics:
+            _show_data_set_metrics(page, label, threshold, controls)
 
 
-def _bars(shown: Shown, ranking: pd.DataFrame, threshold: float, names: list[str]) -> None:
-    def take() -> None:
+def _show_bars(video: SelectedVideo, ranking: pd.DataFrame, threshold: float, names: list[str]) -> None:
+    def select_label() -> None:
         if points := st.session_state["bars"]["selection"]["points"]:
             st.session_state["label"] = names[points[0]["customdata"][1]]
 
-    best = ranking[:BEST]
+    top = ranking[:TOP_K]
     st.plotly_chart(
         figures.predictions(
-            best.rename(columns={"probability": "score"}),
-            title=f"Best labels of video {html.escape(shown.video_id)}",
-            scale=shown.scale,
+            top.rename(columns={"probability": "score"}),
+            title=f"Top labels of video {html.escape(video.id)}",
+            scale=video.scale,
             threshold=threshold,
         ),
         key="bars",
-        on_select=take,
+        on_select=select_label,
         selection_mode="points",
-        alt=f"Probabilities of the {len(best)} best labels; the dashed line is the threshold",
+        alt=f"Probabilities of the top {len(top)} labels; the dashed line is the threshold",
     )
 
 
-def _table(table: pd.DataFrame, names: list[str]) -> None:
-    known = bool(table["true"].notna().all())
-    if known:
-        counts = table["verdict"].value_counts()
-        tally = ", ".join(f"{counts.get(verdict, 0)} {sign}" for verdict, sign in SIGNS.items() if sign)
-        st.markdown(tally, help="\n".join(f"- {SIGNS[name]}: {VERDICTS[name]}" for name in SIGNS if name))
-    st.caption("Click a label to see why it has its score.")
-
-    def take() -> None:
+def _show_table(table: pd.DataFrame, names: list[str]) -> None:
+    def select_label() -> None:
         if cells := st.session_state["verdicts"]["selection"]["cells"]:
             st.session_state["label"] = names[int(table["label"].iloc[cells[0][0]])]
 
+    is_labeled = bool(table["true"].notna().all())
+    definitions = [f"{sign}: {OUTCOMES[outcome]}" for outcome, sign in SIGNS.items() if sign]
+    if is_labeled:
+        counts = table["outcome"].value_counts()
+        st.markdown(
+            ", ".join(f"{counts.get(outcome, 0)} {sign}" for outcome, sign in SIGNS.items() if sign),
+            help="\n".join(f"- {definition}" for definition in definitions),
+        )
+    st.caption("Click a label to explain its score.")
     st.dataframe(
-        table.assign(verdict=table["verdict"].map(SIGNS, na_action="ignore")),
+        table.assign(outcome=table["outcome"].map(SIGNS, na_action="ignore")),
         hide_index=True,
-        column_order=["name", "verdict" if known else "predicted", "rank", "probability"],
+        column_order=["name", "outcome" if is_labeled else "predicted", "rank", "probability"],
         column_config={
             "name": st.column_config.TextColumn("Label", width=150, pinned=True),
-            "verdict": st.column_config.TextColumn(
-                "Verdict", help="; ".join(f"{SIGNS[name]}: {VERDICTS[name]}" for name in SIGNS if name), width=100
-            ),
+            "outcome": st.column_config.TextColumn("Outcome", help="; ".join(definitions), width=120),
             "predicted": st.column_config.CheckboxColumn("Predicted", help="At or above the threshold.", width=80),
             "rank": st.column_config.NumberColumn("Rank", width=50, format="localized"),
             "probability": st.column_config.ProgressColumn(
                 "Probability",
-                help="How likely the model holds the label to be. Labels are judged one by one: no sum of 1.",
+                help="Labels are scored independently, so probabilities do not sum to 1.",
                 min_value=0,
                 max_value=1,
                 format="%.3f",
             ),
         },
-        height=TALLEST,
+        height=TABLE_HEIGHT,
         key="verdicts",
-        on_select=take,
+        on_select=select_label,
         selection_mode="single-cell",
-        alt=f"The labels that matter for this video with their verdicts: the best {BEST}, the predicted, the true ones",
+        alt=f"Outcomes of the labels of this video: the top {TOP_K}, the predicted and the true labels",
     )
 
 
-def _over_all(run: Run, shown: Shown, data: state.DataSet, label: int, threshold: float, slider: Any) -> None:
-    """Precision, recall and F1 of all videos."""
-    name = run.vocabulary.name(label)
-    of_all = "all labels"
-    over = st.segmented_control(
-        "Over the whole data set, for",
-        [of_all, "this label"],
+def _show_data_set_metrics(page: PageContext, label: int, threshold: float, controls: DeltaGenerator) -> None:
+    """Show precision, recall and F1 over the data set, at the threshold and as curves."""
+    option = st.segmented_control(
+        "Data set metrics",
+        [ALL_LABELS, THIS_LABEL],
         key="over",
         bind="query-params",
-        default=of_all,
+        default=ALL_LABELS,
         required=True,
-        help=f"{MICRO} This label: the one under “Why this label?”.",
+        help=f"{MICRO_AVERAGE} “This label” is the one selected under “Label explanation”.",
     )
-    counts, scored = answers.threshold_counts(run, data), answers.scored(run, data)
-    some = None if over == of_all else label
-    here, curve = counts.at(threshold, some), counts.curve(some)
-    with st.container(horizontal=True):
-        for title, value, meaning in (
-            ("Precision", here.precision, "Of what is predicted, the share that is true."),
-            ("Recall", here.recall, "Of what is true, the share that is predicted."),
-            ("F1", here.f1, "The harmonic mean of both: high only where both are."),
-        ):
-            st.metric(title, "–" if value != value else f"{value:.3f}", help=meaning, width="content")
-    videos = f"{len(scored.videos):,} videos"
-    if scored.sampled:
-        videos = f"a random sample of {len(scored.videos):,} of {scored.of:,} videos"
-    st.caption(
-        f"{plain(name) if some is not None else 'All labels together (micro average)'}, {videos}: {here.predicted:,} "
-        f"predicted, {here.hits:,} of them true; {here.positives:,} are true in all."
-    )
+    counts = scores.threshold_counts(page)
+    name = page.run.vocabulary.name(label)
+    if option == ALL_LABELS:
+        current, curve = counts.at(threshold), counts.curve()
+        scope, title = "All labels (micro average)", "All labels"
+    else:
+        current, curve = counts.at(threshold, label), counts.curve(label)
+        scope, title = plain(name), html.escape(name)
+    _show_metrics(page, current, scope)
     if curve["f1"].notna().any():
         best = float(curve["threshold"].iloc[int(np.nanargmax(curve["f1"].to_numpy()))])
-        with slider:
-            st.button(
-                f"Best F1: {best:.2f}",
-                on_click=choose("threshold", best),
-                icon=":material/target:",
-                key="best threshold",
-                help="Set the threshold with the best F1 on this data set. It is chosen on the very data that it is "
-                "judged by, so on others it will do a little worse.",
-            )
-    with st.expander("Precision, recall and F1 at every threshold", icon=":material/show_chart:"):
-        st.plotly_chart(
-            figures.threshold_curve(
-                curve,
-                threshold,
-                title=html.escape(name) if some is not None else "All labels together",
-                scale=shown.scale,
-            ),
-            alt="Precision, recall and F1 against the threshold; the line is the threshold that is set",
+        controls.button(
+            f"Best F1: {best:.2f}",
+            on_click=state_setter("threshold", best),
+            icon=":material/target:",
+            key="best threshold",
+            help="Sets the threshold with the best F1 on this data set. It is selected and evaluated on the same data, "
+            "so expect a slightly lower F1 on other data.",
         )
+    with st.expander("Threshold curves", icon=":material/show_chart:"):
+        st.plotly_chart(
+            figures.threshold_curve(curve, threshold, title=title, scale=page.scale),
+            alt="Precision, recall and F1 against the threshold; the vertical line is the selected threshold",
+        )
+
+
+def _show_metrics(page: PageContext, metrics: "ThresholdMetrics", scope: str) -> None:
+    with st.container(horizontal=True):
+        for title, value, meaning in (
+            ("Precision", metrics.precision, "Share of predicted labels that are true."),
+            ("Recall", metrics.recall, "Share of true labels that are predicted."),
+            ("F1", metrics.f1, "Harmonic mean of precision and recall."),
+        ):
+            st.metric(title, "–" if np.isnan(value) else f"{value:.3f}", help=meaning, width="content")
+    run_scores = page.scores
+    videos = f"{len(run_scores.videos):,} videos"
+    if run_scores.is_sample:
+        videos = f"a random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos"
+    st.caption(
+        f"{scope}, {videos}: {metrics.predicted:,} predicted, {metrics.hits:,} of them true; "
+        f"{metrics.positives:,} true in total."
+    )

@@ -1,35 +1,36 @@
-"""What a run says of a video, of the data set or out of a file of one's own: right or wrong, why, and what others say.
-
-Its parts are in ``page/predictions``.
-"""
+"""Predictions page: the labels that a run predicts for a video of the data set or of an uploaded file."""
 
 import streamlit as st
 
-from components.selectors import chosen_run, download_csv
-from views.predictions.explanation import label_and_why
-from views.predictions.feature_check import feature_check
-from views.predictions.label_table import answer, in_words
-from views.predictions.run_comparison import other_runs
-from views.predictions.video_source import of_data_set, of_file
+from components.selectors import download_csv, require_run
+from context import current_page
+from views.predictions.explanation import show_label_explanation
+from views.predictions.feature_check import show_feature_check
+from views.predictions.label_table import show_outcomes, show_summary
+from views.predictions.run_comparison import show_run_comparison
+from views.predictions.video_source import select_video, upload_video
 
-run = chosen_run()
-where = st.container()
+DATA_SET = "data set"
+
+page = current_page()
+run = require_run(page)
+provenance = st.container()
 source = st.segmented_control(
-    "Video from", ["data set", "my file"], key="from", bind="query-params", default="data set", required=True
+    "Video source", [DATA_SET, "my file"], key="from", bind="query-params", default=DATA_SET, required=True
 )
-shown = of_data_set(run, where) if source == "data set" else of_file(run, where)
-ranking = shown.prediction.ranking(run.vocabulary, shown.true_labels)
+video = select_video(page, provenance) if source == DATA_SET else upload_video(page, provenance)
+ranking = video.prediction.ranking(run.vocabulary, video.true_labels)
 
-if source != "data set":
-    feature_check(run, shown)
-in_words(shown, ranking)
-above = st.container()
-# What is quick first: the answer ends with counts over all videos, which are computed at the first look at a run.
-label = label_and_why(run, shown, ranking)
-with above:
-    answer(run, shown, ranking, label, st.session_state.get("label"), st.session_state.get("threshold"))
-st.subheader("What other runs say", anchor=False)
-other_runs(run, shown, ranking)
-st.subheader("Every label", anchor=False)
-st.caption("All labels with their rank and probability, before label processing (classified) and after it.")
-download_csv(ranking, f"{run.name}-{shown.video_id}", f"Download all {len(ranking):,} as CSV")
+if source != DATA_SET:
+    show_feature_check(run, video)
+show_summary(video, ranking)
+outcomes = st.container()
+# The explanation is fast and drawn first: the outcomes end with metrics that score all videos on first use.
+label = show_label_explanation(run, video, ranking)
+with outcomes:
+    show_outcomes(page, video, ranking, label, st.session_state.get("label"), st.session_state.get("threshold"))
+st.subheader("Other runs", anchor=False)
+show_run_comparison(page, video, ranking)
+st.subheader("All labels", anchor=False)
+st.caption("Rank and probability of every label, before label processing (classified) and after it.")
+download_csv(ranking, f"{run.name}-{video.id}", f"Download all {len(ranking):,} labels as CSV")

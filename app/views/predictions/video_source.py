@@ -1,4 +1,4 @@
-"""The video that the page of predictions shows: one of the data set, in an order of one's choice, or out of a file."""
+"""Predictions page: selection of a video from the data set or from an uploaded file."""
 
 import contextlib
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
-from cache import loaders as state
-from cache import scores as answers
+from cache import loaders, scores
+from cache.loaders import DataSet
 from components.selectors import (
-    chosen_data,
     download_csv,
     label_names,
     plain,
-    provenance,
-    scale_words,
+    require_run_videos,
+    show_provenance,
+    state_setter,
     video_picker,
-    videos_for,
 )
-from yt8m_core.analysis.outcomes import VERDICTS
-from yt8m_core.analysis.per_video import ORDERS, in_order
-from yt8m_core.data.dataset import Videos
-from yt8m_core.data.scale import SCALE_WORDS
+from context import PageContext
+from yt8m_core.analysis.outcomes import OUTCOMES
+from yt8m_core.analysis.per_video import SORT_ORDERS, sort_videos
+from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.data.upload import ENDINGS, MAX_BYTES, UploadedVideo
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
@@ -32,205 +32,242 @@ from yt8m_core.runs.run import Run
 if TYPE_CHECKING:
     from yt8m_core.inference.prediction import Prediction
 
-THRESHOLD = 0.5  # at first
-WITH = ("a miss", "a false alarm", "the chosen label")
+THRESHOLD = 0.5  # default
+OUTCOME_COLUMNS = {"false negative": "false_negatives", "false positive": "false_positives"}
+SELECTED_LABEL = "selected label"
+FILTERS = (*OUTCOME_COLUMNS, SELECTED_LABEL)
+# Filter values in links made by older versions.
+OLD_FILTERS = {"a miss": "false negative", "a false alarm": "false positive", "the chosen label": SELECTED_LABEL}
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The video of the page, and what the run says of it."""
+class SelectedVideo:
+    """The selected video, and the run's prediction for it.
 
-    video_id: str
+    Attributes:
+        id: Id of the video.
+        true_labels: The true labels, None if unknown.
+        frames: [T, D] as stored.
+        digest: Cache key of the frames.
+        prediction: Prediction of the run.
+        scale: The data behind the prediction, for figure subtitles.
+        position: Position in the data set; None for an uploaded video.
+        main_scene: The true main scene as intervals of frames, None if unknown.
+        filters: Active filters of Previous and Next, from ``FILTERS``.
+    """
+
+    id: str
     true_labels: tuple[int, ...] | None
     frames: NDArray[Any]
-    digest: str  # of the frames
+    digest: str
     prediction: "Prediction"
     scale: str
-    data: state.DataSet | None = None  # where it is of one
-    labeled: bool = False  # whether that one has any labels
-    video: int = 0  # its place there
-    walked_by: tuple[str, ...] = ()  # what its neighbors are chosen by, of ``WITH``
+    position: int | None = None
+    main_scene: list[tuple[int, int]] | None = None
+    filters: tuple[str, ...] = ()
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether the video is from an uploaded file."""
+        return self.position is None
 
 
-def of_data_set(run: Run, where: Any) -> Shown:
-    """A video of the data set."""
-    data = chosen_data()
-    videos = videos_for(run, data)
-    with where:
-        provenance(run=run, data=(data, videos))
-    labeled = bool(videos.labeled.any())
-    listed, only = _listed(run, data) if labeled else (None, ())
-    if listed is not None and listed.empty:
-        st.info(f"No video has {' and '.join(only)}. Previous and next go through all.", icon=":material/info:")
-        listed = None
-    if st.session_state.pop("first of the list", False) and listed is not None:
-        st.session_state["video"] = videos.id(int(listed["video"].iloc[0]))
-    video = video_picker(videos, None if listed is None else listed["video"].to_numpy(np.int64))
-    if listed is not None:
-        _show(videos, listed, video, answers.scored(run, data).sampled)
-    frames = videos.frames(video)
-    return Shown(
-        videos.id(video),
-        tuple(videos.labels(video).tolist()) if videos.labeled[video] else None,
+def select_video(page: PageContext, provenance: DeltaGenerator) -> SelectedVideo:
+    """Select a video of the data set."""
+    videos = require_run_videos(page)
+    with provenance:
+        show_provenance(page, run=page.run, videos=videos)
+    table, filters = _filter_videos(page) if videos.is_labeled.any() else (None, ())
+    if table is not None and table.empty:
+        st.info(f"No video matches: {', '.join(filters)}. Previous and Next use all videos.", icon=":material/info:")
+        table = None
+    if st.session_state.pop("go to first", False) and table is not None:
+        st.session_state["video"] = videos.id(int(table["video"].iloc[0]))
+    position = video_picker(videos, None if table is None else table["video"].to_numpy(np.int64))
+    if table is not None:
+        _show_list(page, table, position)
+    video_id, frames = videos.id(position), videos.frames(position)
+    return SelectedVideo(
+        video_id,
+        tuple(videos.labels(position).tolist()) if videos.is_labeled[position] else None,
         frames,
-        state.digest(frames.tobytes()),
-        state.prediction(run, data, video),
-        scale_words(data, videos),
-        data,
-        labeled,
-        video,
-        only,
+        loaders.content_digest(frames.tobytes()),
+        loaders.prediction(page, position),
+        page.scale,
+        position,
+        loaders.main_scene(page.data, video_id, len(frames)),
+        filters,
     )
 
 
-def _listed(run: Run, data: state.DataSet) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
-    """The videos that previous and next go through, None for all as they come, and what all of them have."""
-
-    def start_anew() -> None:
-        st.session_state["first of the list"] = True
-
+def _filter_videos(page: PageContext) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
+    """Return the videos that Previous and Next visit, None for all in data set order, and the active filters."""
+    _accept_old_filters()
+    go_to_first = state_setter("go to first", True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = st.segmented_control(
-            "In the order of",
-            ORDERS,
+            "Sort by",
+            SORT_ORDERS,
             key="order",
             bind="query-params",
-            default=ORDERS[0],
+            default=SORT_ORDERS[0],
             required=True,
-            on_change=start_anew,
-            help="Hard is a video whose true labels stand low in its ranking: by the average precision of the ranking.",
+            on_change=go_to_first,
+            help="Difficulty is the average precision of a video: hard videos rank their true labels low.",
         )
-        only = st.pills(
-            "Only videos with",
-            WITH,
+        filters = st.pills(
+            "Videos with",
+            FILTERS,
             selection_mode="multi",
             key="only",
             bind="query-params",
-            on_change=start_anew,
-            help=f"A miss: {VERDICTS['miss']}. A false alarm: {VERDICTS['false alarm']}. The chosen label: the one "
-            "under “Why this label?”, where the data give it to the video.",
+            on_change=go_to_first,
+            help="\n".join(
+                [
+                    *(f"- {outcome}: {OUTCOMES[outcome]}" for outcome in OUTCOME_COLUMNS),
+                    f"- {SELECTED_LABEL}: the label under “Label explanation” is true",
+                ]
+            ),
         )
-    label = label_names(run.vocabulary).get(st.session_state.get("label") or "")
-    if order == ORDERS[0] and not only:
+    if order == SORT_ORDERS[0] and not filters:
         return None, ()
-    listed = answers.video_list(run, data, st.session_state.get("threshold", THRESHOLD))
-    for name, column in (("a miss", "misses"), ("a false alarm", "false_alarms")):
-        if name in only:
-            listed = listed[listed[column] > 0]
-    if WITH[2] in only:
+    table = scores.video_outcomes(page, st.session_state.get("threshold", THRESHOLD))
+    for outcome, column in OUTCOME_COLUMNS.items():
+        if outcome in filters:
+            table = table[table[column] > 0]
+    if SELECTED_LABEL in filters:
+        label = label_names(page.run.vocabulary).get(st.session_state.get("label") or "")
         if label is None:
-            st.caption(":material/info: No label is chosen yet: choose one under “Why this label?”.")
+            st.caption(":material/info: No label is selected. Select one under “Label explanation”.")
         else:
-            listed = listed[answers.scored(run, data).truth[listed.index][:, [label]].toarray().ravel() > 0]
-    return in_order(listed, order), tuple(only)
+            table = table[page.scores.truth[table.index][:, [label]].toarray().ravel() > 0]
+    return sort_videos(table, order), tuple(filters)
 
 
-def _show(videos: Videos, listed: pd.DataFrame, video: int, sampled: bool) -> None:
-    """Where the video stands in the list, and the list."""
-    rows = np.flatnonzero(listed["video"] == video)
-    place = f"Video {rows[0] + 1:,} of {len(listed):,}" if len(rows) else f"Not among the {len(listed):,} videos"
-    note = f" Out of a random sample of the {len(videos):,} videos of the data set." if sampled else ""
-    st.caption(f"{place} chosen above.{note}")
-    with st.expander("See the list", icon=":material/list:", key="list", on_change="rerun") as opened:
-        if not opened.open:
+def _accept_old_filters() -> None:
+    """Translate the filters of a link made by an older version."""
+    values = st.query_params.get_all("only")
+    if "only" not in st.session_state and set(values) & set(OLD_FILTERS):
+        st.session_state["only"] = [OLD_FILTERS.get(value, value) for value in values]
+
+
+def _show_list(page: PageContext, table: pd.DataFrame, position: int) -> None:
+    """Show the rank of the video in the list, and the list."""
+    rows = np.flatnonzero(table["video"] == position)
+    rank = f"Video {rows[0] + 1:,} of {len(table):,}" if len(rows) else f"Not one of the {len(table):,} videos"
+    videos = page.run_videos
+    sample = ""
+    if page.scores.is_sample:
+        sample = f" These are from a random sample of the {len(videos):,} videos of the data set."
+    st.caption(f"{rank} selected above.{sample}")
+    with st.expander("Video list", icon=":material/list:", key="list", on_change="rerun") as expander:
+        if not expander.open:
             return
-        table = listed.assign(id=[videos.id(number) for number in listed["video"].tolist()])
+        table = table.assign(id=[videos.id(video) for video in table["video"].tolist()])
 
-        def take() -> None:
+        def open_video() -> None:
             if cells := st.session_state["videos listed"]["selection"]["cells"]:
                 st.session_state["video"] = table["id"].iloc[cells[0][0]]
 
-        st.caption("Click a video to see it.")
+        st.caption("Click a video to open it.")
         st.dataframe(
             table,
             hide_index=True,
-            column_order=["id", "ap", "labels", "worst_rank", "misses", "false_alarms"],
+            column_order=["id", "ap", "labels", "worst_rank", "false_negatives", "false_positives"],
             column_config={
                 "id": st.column_config.TextColumn("Video", pinned=True),
                 "ap": st.column_config.ProgressColumn(
-                    "Average precision", help="Of the video's own ranking: 1 where its labels stand before all others."
+                    "Average precision", help="1 if all true labels of the video rank above all others."
                 ),
                 "labels": st.column_config.NumberColumn("True labels"),
-                "worst_rank": st.column_config.NumberColumn("Last true label at rank", format="localized"),
-                "misses": st.column_config.NumberColumn("Misses", help=f"Labels {VERDICTS['miss']}."),
-                "false_alarms": st.column_config.NumberColumn("False alarms", help=f"{VERDICTS['false alarm']}."),
+                "worst_rank": st.column_config.NumberColumn("Lowest true rank", format="localized"),
+                "false_negatives": st.column_config.NumberColumn(
+                    "False negatives", help=f"Labels {OUTCOMES['false negative']}."
+                ),
+                "false_positives": st.column_config.NumberColumn(
+                    "False positives", help=f"Labels {OUTCOMES['false positive']}."
+                ),
             },
             key="videos listed",
-            on_select=take,
+            on_select=open_video,
             selection_mode="single-cell",
-            alt="The chosen videos with the average precision of each one's ranking, misses and false alarms",
+            alt="Selected videos with average precision, false negatives and false positives",
         )
         download_csv(table, "videos")
 
 
-def of_file(run: Run, where: Any) -> Shown:
-    """A video of one's own."""
-    with where:
-        provenance(run=run)
-    digest, number, mine = _read_file(run)
-    for note in mine.notes:
+def upload_video(page: PageContext, provenance: DeltaGenerator) -> SelectedVideo:
+    """Select a video of an uploaded file. Ends the page without a file."""
+    run = page.run
+    with provenance:
+        show_provenance(page, run=run)
+    digest, number, video = _read_upload(run)
+    for note in video.notes:
         st.caption(f":material/info: {plain(note)}")
-    return Shown(
-        mine.id,
-        _labels_that_fit(run, mine),
-        mine.frames,
+    return SelectedVideo(
+        video.id,
+        _usable_labels(run, video),
+        video.frames,
         f"{digest} {number}",
-        state.prediction_of_upload(run, digest, number, mine.frames),
-        f"your file, run of the {SCALE_WORDS.get(run.facts.scale, run.facts.scale)}",
+        loaders.upload_prediction(run, digest, number, video.frames),
+        f"your file, run of the {SCALE_NAMES.get(run.facts.scale, run.facts.scale)}",
     )
 
 
-def _read_file(run: Run) -> tuple[str, int, UploadedVideo]:
-    """The video of one's own: what its file is known by, and which of its videos it is. Ends the page without one."""
+def _read_upload(run: Run) -> tuple[str, int, UploadedVideo]:
+    """Return the digest of the uploaded file, and the position and content of the selected video in it."""
     per_second = "seconds, " if run.facts.schema.level == "frame" else ""
     streams = " and ".join(f"{name} [{per_second}{width}]" for name, width in run.facts.schema.streams)
     file = st.file_uploader(
-        f"An .npz with {plain(streams)}, an .npy with them side by side, a .tfrecord in YouTube-8M's format, or the "
-        "features.pb that MediaPipe's extractor writes",
+        "Feature file",
         [ending.removeprefix(".") for ending in ENDINGS],
         key="upload",
         max_upload_size=MAX_BYTES >> 20,
-        help="The file is read in memory and kept nowhere.",
+        help="The file is read in memory and not stored.",
+    )
+    st.caption(
+        f".npz with {plain(streams)}, .npy with the streams side by side, .tfrecord in YouTube-8M's format, or "
+        "features.pb written by MediaPipe."
     )
     if file is None:
-        with contextlib.suppress(UserError):  # the run's own data are gone: no example, then
-            example = state.example_file(state.videos_for(run, state.DataSet(run.experiment.data.validation)), 0)
+        with contextlib.suppress(UserError):  # no example without the run's own data
+            example = loaders.example_file(loaders.run_videos(run, DataSet(run.experiment.data.validation)), 0)
             st.download_button(
-                "Download an example file", example, "example.npz", icon=":material/download:", on_click="ignore"
+                "Download example file", example, "example.npz", icon=":material/download:", on_click="ignore"
             )
         st.stop()
     content = file.getvalue()
-    digest = state.digest(content)
-    found = state.uploaded(run, file.name, digest, content)
+    digest = loaders.content_digest(content)
+    videos = loaders.uploaded_videos(run, file.name, digest, content)
     number = 0
-    if len(found) > 1:
-        ids = [f"{number}. {video.id}" for number, video in enumerate(found, 1)]
-        number = ids.index(st.selectbox(f"Video of the {len(found):,} in the file", ids, key="video_of_file"))
-    return digest, number, found[number]
+    if len(videos) > 1:
+        ids = [f"{number}. {video.id}" for number, video in enumerate(videos, 1)]
+        number = ids.index(st.selectbox(f"Video ({len(videos):,} in the file)", ids, key="video_of_file"))
+    return digest, number, videos[number]
 
 
-def _labels_that_fit(run: Run, mine: UploadedVideo) -> tuple[int, ...] | None:
-    """The file's labels, where they can be the run's; says what is to be known of them."""
-    given = ", ".join(map(str, mine.labels or ()))
-    known = run.vocabulary.num_classes
-    if any(label >= known for label in mine.labels or ()):
+def _usable_labels(run: Run, video: UploadedVideo) -> tuple[int, ...] | None:
+    """Return the file's labels if they can be the run's labels, and show what is assumed about them."""
+    labels = ", ".join(map(str, video.labels or ()))
+    num_classes = run.vocabulary.num_classes
+    if any(label >= num_classes for label in video.labels or ()):
         st.warning(
-            f"The file and the run have different sets of labels: the file gives {given}, and the run knows 0 to "
-            f"{known - 1}. The predictions are in the run's labels; which are true is not known.",
+            f"The file and the run use different label sets: the file has {labels}, and the run has 0 to "
+            f"{num_classes - 1}. Predictions use the run's labels; the true ones are unknown.",
             icon=":material/warning:",
         )
         return None
-    if mine.labels and run.facts.scale == "demo" and not state.of_demo_world(run, mine.id):
+    if video.labels and run.facts.scale == "demo" and not loaders.is_demo_video(run, video.id):
         st.warning(
-            f"The file and the run have different sets of labels: the run knows the {known} made-up "
-            f"labels of the demo world, and the file, whose labels are {given}, is no video of it. The predictions are "
-            "in the run's labels; which are true is not known.",
+            f"The file and the run use different label sets: the run has the {num_classes} synthetic labels of the "
+            f"demo world, and the file, with labels {labels}, is not a demo video. Predictions use the run's labels; "
+            "the true ones are unknown.",
             icon=":material/warning:",
         )
         return None
-    if mine.labels:
+    if video.labels:
         st.caption(
-            f":material/info: The numbers of the file's labels, {given}, are taken as the run numbers its labels. If "
-            "the file has another set of labels, they mean something else."
+            f":material/info: The file's label numbers ({labels}) are read as the run's label numbers. If the file "
+            "uses another label set, they do not apply."
         )
-    return mine.labels
+    return video.labels
