@@ -1,5 +1,4 @@
-"""Building the demo world from a page: in a thread of its own, so that a reload or a second window neither ends it nor
-starts it twice."""
+"""Build the demo world in a background thread, so that a reload or a second window neither stops nor repeats it."""
 
 import threading
 
@@ -8,8 +7,8 @@ import streamlit as st
 from yt8m_core.demo import runs as demo_runs
 
 
-class DemoJob:
-    """The work, and how far it is."""
+class DemoBuild:
+    """The build and its progress."""
 
     def __init__(self) -> None:
         self.step, self.done, self.total, self.note = "loading PyTorch", 0, 1, ""
@@ -18,28 +17,29 @@ class DemoJob:
         self._thread: threading.Thread | None = None
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
+        """Whether the build is in progress."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin, unless it is under way; what an earlier try finished is kept."""
+        """Start the build unless it is running. What an earlier attempt completed is kept."""
         with self._lock:
-            if not self.running:
+            if not self.is_running:
                 self.error = None
-                self._thread = threading.Thread(target=self._work, name="demo world", daemon=True)
+                self._thread = threading.Thread(target=self._build, name="demo world", daemon=True)
                 self._thread.start()
 
-    def _work(self) -> None:
+    def _build(self) -> None:
         try:
-            demo_runs.prepare(self._tell)
-        except Exception as error:  # shown by the page, in whose thread it is raised again
+            demo_runs.prepare(self._report)
+        except Exception as error:  # the page raises it again in its own thread
             self.error = error
 
-    def _tell(self, what: str, done: int, total: int, note: str = "") -> None:
+    def _report(self, what: str, done: int, total: int, note: str = "") -> None:
         self.step, self.done, self.total, self.note = what, done, total, note
 
 
 @st.cache_resource(show_spinner=False)
-def demo_job() -> DemoJob:
-    """The one of this server."""
-    return DemoJob()
+def demo_build() -> DemoBuild:
+    """Return the one build of this server."""
+    return DemoBuild()

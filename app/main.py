@@ -1,4 +1,4 @@
-"""The app: `streamlit run app/main.py`. Looks into runs, and into what they learn from and say."""
+"""Entry point of the app: page setup, navigation and sidebar. Run with `yt8m app` or `streamlit run app/main.py`."""
 
 from pathlib import Path
 from typing import Any
@@ -6,19 +6,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from cache import loaders as state
-from components.selectors import fault, plain
+from cache.runs import find_workspace
+from components.selectors import plain, show_error
+from context import PageContext
 from yt8m_core.demo.runs import is_ready
 from yt8m_core.errors import UserError
 
-TOLD = 5  # faults in the sidebar
+MAX_ERRORS = 5  # listed in the sidebar; the rest go to a table
 PAGES: list[dict[str, Any]] = [
     {
         "page": "views/overview/page.py",
         "url_path": "overview",
         "title": "Overview",
         "icon": ":material/home:",
-        "help": "Which run and data are open, how good the run is, and what to look at next.",
+        "help": "The open run and data, the run's metrics, and what to look at next.",
         "default": True,
     },
     {
@@ -26,57 +27,58 @@ PAGES: list[dict[str, Any]] = [
         "url_path": "imbalance",
         "title": "Imbalance",
         "icon": ":material/bar_chart:",
-        "help": "How unequally the labels are spread: rank against count, head and tail, every label.",
+        "help": "Label frequencies: head and tail, and average precision per label.",
     },
     {
         "page": "views/correlation/page.py",
         "url_path": "correlation",
         "title": "Correlation",
         "icon": ":material/grid_on:",
-        "help": "Which labels go together: a matrix of chosen labels, and the strongest pairs.",
+        "help": "Label correlation: matrix, strongest pairs, and label processing.",
     },
     {
         "page": "views/attention/page.py",
         "url_path": "attention",
         "title": "Attention",
         "icon": ":material/show_chart:",
-        "help": "Which seconds of a video a model looks at.",
+        "help": "Attention weights over the seconds of a video.",
     },
     {
         "page": "views/predictions/page.py",
         "url_path": "predictions",
         "title": "Predictions",
         "icon": ":material/label:",
-        "help": "What a model says of a video of the data set, or of your own file.",
+        "help": "Predicted labels of a video of the data set or of your own file.",
     },
     {
         "page": "views/experiments/page.py",
         "url_path": "experiments",
         "title": "Experiments",
         "icon": ":material/science:",
-        "help": "All runs side by side, beside the paper's rows, and what an average of some comes to.",
+        "help": "Comparison of all runs with each other and the paper, and ensembles.",
     },
 ]
 
 
-def tell_faults(faults: dict[str, str]) -> None:
-    """What is wrong with the runs that are not shown: of the first few in words, and of many in a table."""
-    for key, sentence in [*faults.items()][:TOLD]:
-        st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(sentence)}")
-    if more := [*faults.items()][TOLD:]:
-        with st.expander(f"{len(more):,} more are not shown"):
+def show_run_errors(errors: dict[str, str]) -> None:
+    """Show why runs are not listed: the first few as captions, the rest in a table."""
+    items = list(errors.items())
+    for key, message in items[:MAX_ERRORS]:
+        st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(message)}")
+    if rest := items[MAX_ERRORS:]:
+        with st.expander(f"{len(rest):,} more are not shown"):
             st.dataframe(
-                pd.DataFrame(more, columns=["Run", "What is wrong"]),
+                pd.DataFrame(rest, columns=["Run", "Error"]),
                 hide_index=True,
-                alt="Runs that are not shown, and what is wrong with each",
+                alt="Runs that are not shown, with the error of each",
             )
 
 
 def main() -> None:
-    # An icon of our own: the browser would fetch a Material one from Google's server.
+    """Set up the page, list the workspace, and run the selected page."""
+    # A local icon: the browser would fetch a Material icon from Google's server.
     st.set_page_config(page_title="YouTube-8M inspector", page_icon=Path(__file__).with_name("icon.svg"), layout="wide")
-    runs, faults = state.find_all_runs()
-    data = state.find_all_data(runs.values())
+    workspace = find_workspace()
     welcome = st.Page(
         "views/welcome/page.py",
         title="Welcome",
@@ -85,15 +87,19 @@ def main() -> None:
         help="What this app shows, and the demo world to start with.",
         visibility="hidden" if is_ready() else "visible",
     )
-    page = st.navigation([*(st.Page(**about) for about in PAGES), welcome])
-    if not data and page != welcome:
+    page = st.navigation([*(st.Page(**options) for options in PAGES), welcome])
+    if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
+    run_key, data_key = "", ""
     with st.sidebar:
-        if runs:
-            st.selectbox("Run", list(runs), key="run", bind="query-params", help="A trained model.")
-        if data:
-            st.selectbox("Data set", list(data), key="data", bind="query-params", help="The videos to look at.")
-        tell_faults(faults)
+        if workspace.runs:
+            run_key = st.selectbox("Run", list(workspace.runs), key="run", bind="query-params", help="A trained model.")
+        if workspace.data_sets:
+            data_key = st.selectbox(
+                "Data set", list(workspace.data_sets), key="data", bind="query-params", help="The videos to look at."
+            )
+        show_run_errors(workspace.errors)
+    st.session_state["page"] = PageContext(workspace, run_key, data_key)
     st.title(page.title, anchor=False)
     page.run()
 
@@ -103,4 +109,4 @@ if __name__ == "__main__":
     try:
         main()
     except (UserError, OSError) as error:
-        fault(error)
+        show_error(error)

@@ -1,4 +1,4 @@
-"""What a run's attention says of a video, or of many, each computed once; as in ``state``, nobody may change it."""
+"""Cached attention and occlusion results of a run. Do not modify cached values."""
 
 from typing import TYPE_CHECKING
 
@@ -7,87 +7,85 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from cache import loaders as state
-from cache.loaders import BY_CONTENT, DataSet
+from cache import loaders
+from cache.loaders import HASH_FUNCS
 from yt8m_core.runs.run import Run
 
 if TYPE_CHECKING:
+    from context import PageContext
     from yt8m_core.explain.attention_metrics import Similarity
-    from yt8m_core.explain.occlusion import LeftOut, Removal
+    from yt8m_core.explain.occlusion import TopFrameRemoval, WindowOcclusion
     from yt8m_core.inference.prediction import Prediction
 
 
-@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY_CONTENT)
-def similarity(run: Run, data: DataSet, video: int) -> "Similarity":
-    """How alike the frames of a video are, as ``attention_metrics.similarity``."""
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=HASH_FUNCS)
+def similarity(page: "PageContext", video: int) -> "Similarity":
+    """Return the cosine similarity of the frames of a video, as ``attention_metrics.similarity``."""
     from yt8m_core.explain import attention_metrics, attention_study
 
-    frames = state.videos_for(run, data).frames(video)
-    return attention_metrics.similarity(attention_study.seen_frames(state.model(run), frames))
+    return attention_metrics.similarity(attention_study.prepared_frames(page.model, page.run_videos.frames(video)))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def clusters(run: Run, data: DataSet, video: int, k: int) -> NDArray[np.int64]:
-    """The cluster of each frame of a video, as ``attention_metrics.k_means``."""
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def clusters(page: "PageContext", video: int, k: int) -> NDArray[np.int64]:
+    """Return the cluster of each frame of a video, as ``attention_metrics.k_means``: [T]."""
     from yt8m_core.explain import attention_metrics, attention_study
 
-    frames = state.videos_for(run, data).frames(video)
-    return attention_metrics.k_means(attention_study.seen_frames(state.model(run), frames), k)
+    return attention_metrics.k_means(attention_study.prepared_frames(page.model, page.run_videos.frames(video)), k)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=HASH_FUNCS)
 def sharpness(run: Run) -> float | None:
-    """α of the run's pooling, None where it has none."""
+    """Return α of the run's pooling, or None where the pooling has none."""
     from yt8m_core.explain import attention_study
 
-    return attention_study.sharpness(state.model(run))
+    return attention_study.sharpness(loaders.model(run))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def sharpened(run: Run, data: DataSet, video: int, scale: float) -> "Prediction":
-    """What a run would say of a video with another α."""
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def sharpened_prediction(page: "PageContext", video: int, alpha: float) -> "Prediction":
+    """Predict a video with another α."""
     from yt8m_core.explain import attention_study
     from yt8m_core.inference.prediction import predict_video
 
-    model = attention_study.sharpened(state.model(run), scale)
-    return predict_video(model, state.videos_for(run, data).frames(video))
+    return predict_video(attention_study.with_sharpness(page.model, alpha), page.run_videos.frames(video))
 
 
-@st.cache_resource(max_entries=64, show_spinner="Predicting from parts of the video…", hash_funcs=BY_CONTENT)
-def top_removed(run: Run, data: DataSet, video: int, count: int) -> "Removal":
-    """A video without the frames of highest weight and with them alone, as ``occlusion.remove_top``."""
+@st.cache_resource(max_entries=64, show_spinner="Predicting parts of the video…", hash_funcs=HASH_FUNCS)
+def top_removal(page: "PageContext", video: int, count: int) -> "TopFrameRemoval":
+    """Predict a video without its top frames by weight, and from these alone, as ``occlusion.remove_top_frames``."""
     from yt8m_core.explain import occlusion
 
-    weights = state.prediction(run, data, video).weights
-    return occlusion.remove_top(state.model(run), state.videos_for(run, data).frames(video), weights, count)
+    weights = loaders.prediction(page, video).weights
+    return occlusion.remove_top_frames(page.model, page.run_videos.frames(video), weights, count)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Predicting without each part of the video…", hash_funcs=BY_CONTENT)
-def left_out(run: Run, data: DataSet, video: int, width: int) -> "LeftOut":
-    """A video without each of its windows, as ``occlusion.leave_out``."""
+@st.cache_resource(max_entries=64, show_spinner="Predicting without each part of the video…", hash_funcs=HASH_FUNCS)
+def window_occlusion(page: "PageContext", video: int, width: int) -> "WindowOcclusion":
+    """Predict a video without each of its windows, as ``occlusion.occlude_windows``."""
     from yt8m_core.explain import occlusion
 
-    return occlusion.leave_out(state.model(run), state.videos_for(run, data).frames(video), width)
+    return occlusion.occlude_windows(page.model, page.run_videos.frames(video), width)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def one_second(run: Run, data: DataSet, video: int, second: int) -> NDArray[np.float32]:
-    """What a run says of a video without one second, and of that second alone: [2, C]."""
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def second_occlusion(page: "PageContext", video: int, second: int) -> NDArray[np.float32]:
+    """Predict a video without one second, and from that second alone: [2, C]."""
     from yt8m_core.explain import occlusion
 
-    frames = state.videos_for(run, data).frames(video)
+    frames = page.run_videos.frames(video)
     others = np.delete(np.arange(len(frames)), second)
-    return occlusion.predict_parts(state.model(run), frames, [others, np.array([second])])
+    return occlusion.predict_parts(page.model, frames, [others, np.array([second])])
 
 
-@st.cache_resource(max_entries=8, show_spinner="Clustering the seconds of many videos…", hash_funcs=BY_CONTENT)
-def attention_study(run: Run, data: DataSet, k: int) -> pd.DataFrame:
-    """What the attention lies on in the videos of a data set, as ``attention_study.study``."""
+@st.cache_resource(max_entries=8, show_spinner="Clustering the seconds of many videos…", hash_funcs=HASH_FUNCS)
+def attention_study(page: "PageContext", k: int) -> pd.DataFrame:
+    """Measure where the attention lies in the videos of the data set, as ``attention_study.study_attention``."""
     from yt8m_core.explain import attention_study
 
-    return attention_study.study(
-        state.model(run),
-        state.videos_for(run, data),
+    return attention_study.study_attention(
+        page.model,
+        page.run_videos,
         k,
-        scene=lambda video_id, num_frames: state.main_scene(data, video_id, num_frames),
+        scene=lambda video_id, num_frames: loaders.main_scene(page.data, video_id, num_frames),
     )

@@ -1,13 +1,12 @@
-"""What there is to show, and its contents: loaded once, and kept for as long as the files stay the same.
+"""Cached loading of runs, data sets, models and predictions.
 
-Every cache is keyed by the sizes and times of the files behind it, so a run that is trained again and a shard that is
-replaced show at the next look. What is cached is shared by all pages and sessions: nobody may change it.
+Each cache key holds a stamp of the files behind the value, so a retrained run and a replaced shard show at the next
+rerun. A stamp is computed once per script run. Cached values are shared by all pages and sessions: do not modify them.
 """
 
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,252 +21,238 @@ from scipy.sparse import csr_array
 
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.index import find_shards
-from yt8m_core.data.scale import demo_world_of
+from yt8m_core.data.scale import find_demo_world
 from yt8m_core.data.schema import Streams
-from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, vocabulary_of
+from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, load_vocabulary
 from yt8m_core.demo import world as demo
-from yt8m_core.demo.runs import demo_folder, runs_folder
 from yt8m_core.errors import UserError
+from yt8m_core.labels import cooccurrence as label_pairs
 from yt8m_core.labels import statistics
-from yt8m_core.runs.run import Run, find_runs
-from yt8m_core.storage.atomic import as_text
+from yt8m_core.runs.run import Run
 
-# torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
+# torch takes seconds to import. Import what needs it inside functions: the first page works without.
 if TYPE_CHECKING:
+    from context import PageContext
     from yt8m_core.data.upload import UploadedVideo
     from yt8m_core.inference.prediction import Prediction
     from yt8m_core.models.classifier import VideoClassifier
 
-Stamp = tuple[tuple[str, int, int], ...]  # path, size and time of files
+MAX_FRAMES = 300  # of a data set that is opened without a run
+READING = "Reading the data set. The first time, every record is checked…"
 
 
-def stamp_of(files: Iterable[Path]) -> Stamp:
-    """Of the files that are there."""
-    found = []
+def file_stamp(files: Iterable[Path]) -> str:
+    """Return a digest of the paths, sizes and modification times of the files that exist."""
+    digest = hashlib.sha256()
     for file in files:
-        # It may not be there, or have just gone, or nothing can have its name.
+        # The file may be missing, or the path invalid.
         with contextlib.suppress(OSError, ValueError):
             stat = file.stat()
-            found.append((str(file), stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
+            digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
-def run_stamp(path: Path) -> Stamp:
-    """Of what makes a run folder what it is."""
-    return stamp_of(path / name for name in ("config.json", "vocabulary.csv", "metrics.json", "model.safetensors"))
+def run_stamp(path: Path) -> str:
+    """Return the stamp of a run folder."""
+    return file_stamp(path / name for name in ("config.json", "vocabulary.csv", "metrics.json", "model.safetensors"))
+
+
+@dataclass(frozen=True)
+class StampedRun(Run):
+    """A run with the stamp that its folder had when it was listed."""
+
+    stamp: str = ""
+
+    @property
+    def cache_key(self) -> tuple[str, ...]:
+        """What identifies the run in a cache."""
+        return str(self.path), self.stamp
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that may be opened."""
+    """A data set that can be opened."""
 
     path: str
-    vocabulary: str = ""  # the file that a run names for it
+    vocabulary: str = ""  # path of the vocabulary that a run names for it
     streams: Streams = ()
 
     @cached_property
-    def stamp(self) -> Stamp:
-        """Of its shards and its vocabulary; empty where there are no shards, of which ``videos`` tells."""
+    def stamp(self) -> str:
+        """Stamp of the shards and the vocabulary; empty where there are no shards, which ``videos`` reports."""
         try:
             shards = find_shards(self.path)
         except UserError:
-            return ()
+            return ""
         vocabulary = Path(self.vocabulary) if self.vocabulary else find_vocabulary(Path(self.path))
-        return stamp_of([*shards, *([vocabulary] if vocabulary else [])])
+        return file_stamp([*shards, *([vocabulary] if vocabulary else [])])
+
+    @property
+    def cache_key(self) -> tuple[Any, ...]:
+        """What identifies the data set in a cache."""
+        return self.path, self.vocabulary, self.streams, self.stamp
+
+    @cached_property
+    def truth_file(self) -> tuple[Path, str] | None:
+        """Folder and stamp of the ground truth of a demo data set; None for any other data set."""
+        world = find_demo_world(self.path)
+        return None if world is None else (world, file_stamp([world / "truth.parquet"]))
+
+
+def training_data(run: Run) -> DataSet:
+    """Return the training data of a run."""
+    data = run.experiment.data
+    return DataSet(data.train, data.vocabulary, data.streams)
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of a data set, and how often each occurs."""
+    """The labels of a data set and their counts."""
 
     vocabulary: Vocabulary
-    num_videos: int  # of those whose labels are known
-    matrix: csr_array
-    table: pd.DataFrame  # as from rank_frequency
+    num_videos: int  # labeled videos
+    matrix: csr_array  # [num_videos, C]
+    table: pd.DataFrame  # from ``rank_frequency``
 
 
-BY_CONTENT: dict[str | type[Any], Any] = {
-    Run: lambda run: (str(run.path), run_stamp(run.path)),
-    DataSet: lambda data: (data.path, data.vocabulary, data.streams, data.stamp),
+def _cache_key(value: "StampedRun | DataSet | PageContext") -> tuple[Any, ...]:
+    return value.cache_key
+
+
+HASH_FUNCS: dict[str | type[Any], Any] = {
+    StampedRun: _cache_key,
+    DataSet: _cache_key,
+    "context.PageContext": _cache_key,
 }
-READING = "Reading the data set. The first time, every record is checked…"
 
 
-def places() -> tuple[list[Path], list[Path]]:
-    """Where runs are looked for, and the data sets that are shown beside those of the runs."""
-
-    def named(variable: str) -> list[Path]:
-        return [Path(part).expanduser().absolute() for part in os.environ.get(variable, "").split(os.pathsep) if part]
-
-    world = demo_folder()
-    built = [world / "validation", world / "train"] if (world / "world.json").is_file() else []
-    return [runs_folder(), *named("YT8M_RUNS")], [*built, *named("YT8M_DATA")]
+@st.cache_resource(max_entries=4, show_spinner=READING, hash_funcs=HASH_FUNCS)
+def _open_videos(data: DataSet, streams: Streams, max_frames: int) -> Videos:
+    return open_videos(data.path, max_frames=max_frames, streams=streams or None)
 
 
-def run_folders() -> dict[str, Path]:
-    """The run folders by a short key."""
-    folders, _ = places()
-    found = (
-        path
-        for folder in folders
-        for path in ([folder] if os.path.isfile(folder / "config.json") else find_runs(folder))
-    )
-    return _by_key(found, parts=1)
-
-
-def find_all_runs() -> tuple[dict[str, Run], dict[str, str]]:
-    """The finished runs by a short key, and what is wrong with the others."""
-    runs: dict[str, Run] = {}
-    faults: dict[str, str] = {}
-    for key, path in run_folders().items():
-        run = _open_run(path, run_stamp(path))
-        if isinstance(run, Run):
-            runs[key] = run
-        else:
-            faults[key] = run
-    return runs, faults
-
-
-def find_all_data(runs: Iterable[Run]) -> dict[str, DataSet]:
-    """The data sets by a short key: the demo world's, the runs' own, and those of the environment."""
-    own = {
-        path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams)
-        for run in runs
-        for path in (run.experiment.data.validation, run.experiment.data.train)
-    }
-    _, named = places()
-    paths = _by_key([*named, *(Path(path) for path in own)], parts=2)
-    return {key: own.get(str(path), DataSet(str(path))) for key, path in paths.items()}
-
-
-def _by_key(paths: Iterable[Path], parts: int) -> dict[str, Path]:
-    """Paths by what links call them: their last parts, with a digest of the whole path where two share those."""
-    found: dict[str, Path] = {}
-    for path in dict.fromkeys(paths):
-        key = as_text("/".join(path.parts[-parts:]))
-        found[f"{key} {hashlib.sha256(bytes(path)).hexdigest()[:4]}" if key in found else key] = path
-    return found
-
-
-@st.cache_resource(max_entries=4096, show_spinner=False)
-def _open_run(path: Path, stamp: Stamp) -> Run | str:
-    """A finished and sound run, or what is wrong with it."""
-    try:
-        run = Run.open(path)
-        _ = run.metrics
-        named = run.vocabulary.num_classes
-    except UserError as error:
-        return str(error)
-    if named != run.facts.num_classes:
-        return f"{path / 'vocabulary.csv'}: names {named} labels, but the run scores {run.facts.num_classes}."
-    return run
-
-
-@st.cache_resource(max_entries=4, show_spinner=READING, hash_funcs=BY_CONTENT)
 def videos(data: DataSet) -> Videos:
-    """The videos of a data set."""
-    return open_videos(data.path, streams=data.streams or None)
+    """Open the videos of a data set."""
+    return _open_videos(data, data.streams, MAX_FRAMES)
 
 
-@st.cache_resource(max_entries=4, show_spinner=READING, hash_funcs=BY_CONTENT)
-def videos_for(run: Run, data: DataSet) -> Videos:
-    """The videos of a data set for a run. Raises UserError where they are not what the run knows."""
-    from yt8m_core.inference.evaluation import open_data_of
+def run_videos(run: Run, data: DataSet) -> Videos:
+    """Open the videos of a data set as a run reads them.
 
-    return open_data_of(run, data.path)
+    Raises:
+        UserError: Features or labels are not those of the run.
+    """
+    from yt8m_core.inference.evaluation import check_run_data
+
+    opened = _open_videos(data, run.experiment.data.streams, run.experiment.data.max_frames)
+    check_run_data(run, opened, data.path)
+    return opened
 
 
-@st.cache_resource(max_entries=4, show_spinner="Counting labels…", hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=4, show_spinner="Counting labels…", hash_funcs=HASH_FUNCS)
 def labels(data: DataSet) -> Labels:
-    """The labels of a data set. Raises UserError where no video has any."""
+    """Count the labels of a data set.
+
+    Raises:
+        UserError: No video has labels.
+    """
     opened = videos(data)
-    if not opened.labeled.any():
+    if not opened.is_labeled.any():
         raise UserError("no video has labels", where=data.path, advice="Choose a data set with labels.")
-    vocabulary = vocabulary_of(data.path, data.vocabulary or None, opened.label_values)
+    vocabulary = load_vocabulary(data.path, data.vocabulary or None, opened.label_values)
     opened.check_labels(vocabulary.num_classes)
     matrix = statistics.label_matrix(opened.label_values, opened.label_offsets, vocabulary.num_classes)
-    table = statistics.rank_frequency(statistics.counts(matrix), vocabulary.frame())
-    return Labels(vocabulary, int(opened.labeled.sum()), matrix, table)
+    table = statistics.rank_frequency(statistics.counts(matrix), vocabulary.to_frame())
+    return Labels(vocabulary, int(opened.is_labeled.sum()), matrix, table)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Counting pairs of labels…", hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=2, show_spinner="Counting label pairs…", hash_funcs=HASH_FUNCS)
 def cooccurrence(data: DataSet) -> csr_array:
-    """How many videos have both labels of each pair."""
-    return statistics.cooccurrence(labels(data).matrix)
+    """Count the videos of each pair of labels: [C, C]."""
+    return label_pairs.count_pairs(labels(data).matrix)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Ranking pairs of labels…", hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=4, show_spinner="Ranking label pairs…", hash_funcs=HASH_FUNCS)
 def strongest_pairs(data: DataSet, measure: str, minimum_support: int) -> pd.DataFrame:
-    """All pairs of labels in so many videos, strongest first."""
+    """Rank all pairs of labels with a minimum number of videos, strongest first."""
     pairs = cooccurrence(data)
-    return statistics.strongest_pairs(pairs, labels(data).num_videos, measure, minimum_support, limit=pairs.nnz)
+    return label_pairs.strongest_pairs(pairs, labels(data).num_videos, measure, minimum_support, limit=pairs.nnz)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model…", hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=2, show_spinner="Loading the model…", hash_funcs=HASH_FUNCS)
 def model(run: Run) -> "VideoClassifier":
-    """The trained model of a run."""
+    """Load the trained model of a run."""
     return run.load_model()
 
 
-@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_CONTENT)
-def attends(run: Run) -> bool:
-    """Whether the pooling of a run weighs the frames."""
-    from yt8m_core.inference.prediction import attends as pooling_attends
+@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=HASH_FUNCS)
+def has_attention(run: Run) -> bool:
+    """Return whether the pooling of a run weights the frames."""
+    from yt8m_core.inference.prediction import attends
 
-    return pooling_attends(run.experiment.pooling, run.facts.schema.width)
+    return attends(run.experiment.pooling, run.facts.schema.width)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def prediction(run: Run, data: DataSet, video: int) -> "Prediction":
-    """What a run says of a video of a data set."""
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def prediction(page: "PageContext", video: int) -> "Prediction":
+    """Predict the labels of one video of the data set."""
     from yt8m_core.inference.prediction import predict_video
 
-    return predict_video(model(run), videos_for(run, data).frames(video))
+    return predict_video(page.model, page.run_videos.frames(video))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _truth(world: Path, stamp: Stamp) -> pd.DataFrame:
+def _read_truth(world: Path, stamp: str) -> pd.DataFrame:
     return demo.read_truth(world)
 
 
-def of_demo_world(run: Run, video_id: str) -> bool:
-    """Whether a video is one of the demo world that a run was trained on."""
-    world = demo_world_of(run.experiment.data.train)
-    return world is not None and video_id in _truth(world, stamp_of([world / "truth.parquet"])).index
+def demo_truth(data: DataSet) -> pd.DataFrame | None:
+    """Return the ground truth of a demo data set by video id; None for any other data set."""
+    return None if data.truth_file is None else _read_truth(*data.truth_file)
+
+
+def is_demo_video(run: Run, video_id: str) -> bool:
+    """Return whether a video is one of the demo world that a run was trained on."""
+    truth = demo_truth(training_data(run))
+    return truth is not None and video_id in truth.index
 
 
 def main_scene(data: DataSet, video_id: str, num_frames: int) -> list[tuple[int, int]] | None:
-    """The true main scene of a video of the demo world, as runs of frames; None for any other video."""
-    world = demo_world_of(data.path)
-    if world is None:
+    """Return the true main scene of a demo video as intervals of frames; None for any other video."""
+    truth = demo_truth(data)
+    intervals = None if truth is None else truth["main_frames"].get(video_id)
+    if intervals is None:
         return None
-    runs = _truth(world, stamp_of([world / "truth.parquet"]))["main_frames"].get(video_id)
-    return None if runs is None else [(first, min(end, num_frames)) for first, end in runs if first < num_frames]
+    return [(first, min(end, num_frames)) for first, end in intervals if first < num_frames]
 
 
-def digest(content: bytes) -> str:
-    """A short name for some content, to keep by what was made from it."""
+def content_digest(content: bytes) -> str:
+    """Return a digest that identifies some content in a cache."""
     return hashlib.sha256(content).hexdigest()
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the file…", hash_funcs=BY_CONTENT)
-def uploaded(run: Run, name: str, digest: str, _content: bytes) -> "list[UploadedVideo]":
-    """The videos of an uploaded file, as a run takes them. Raises UserError for a file that cannot be used."""
+@st.cache_resource(max_entries=4, show_spinner="Reading the file…", hash_funcs=HASH_FUNCS)
+def uploaded_videos(run: Run, name: str, digest: str, _content: bytes) -> "list[UploadedVideo]":
+    """Read the videos of an uploaded file for a run.
+
+    Raises:
+        UserError: The file cannot be used.
+    """
     from yt8m_core.data.upload import read_upload
 
     return read_upload(name, _content, run.facts.schema, max_frames=run.experiment.data.max_frames)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def prediction_of_upload(run: Run, digest: str, number: int, _frames: NDArray[Any]) -> "Prediction":
-    """What a run says of a video of an uploaded file."""
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def upload_prediction(run: Run, digest: str, number: int, _frames: NDArray[Any]) -> "Prediction":
+    """Predict the labels of one video of an uploaded file."""
     from yt8m_core.inference.prediction import predict_video
 
     return predict_video(model(run), _frames)
 
 
 def example_file(videos: Videos, video: int) -> bytes:
-    """A video as an .npz that can be uploaded."""
+    """Return a video as an .npz file that can be uploaded."""
     names, widths = zip(*videos.schema.streams, strict=True)
     columns = np.split(videos.frames(video), np.cumsum(widths)[:-1], axis=1)
     arrays: dict[str, NDArray[Any]] = dict(zip(names, columns, strict=True))

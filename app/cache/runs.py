@@ -1,78 +1,170 @@
-"""All runs that were found, finished or not, side by side, and what is worth a look in one; needs no torch."""
+"""Runs and data sets of the workspace, listed once per script run; needs no torch."""
 
 import contextlib
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from cache import loaders as state
+from cache.loaders import HASH_FUNCS, DataSet, StampedRun, file_stamp, run_stamp
 from yt8m_core.analysis import top_k_errors
+from yt8m_core.demo.runs import demo_folder, runs_folder
 from yt8m_core.errors import UserError
-from yt8m_core.runs.run import Run
-from yt8m_core.runs.table import run_table as run_table_of
+from yt8m_core.runs import table
+from yt8m_core.runs.run import Run, find_runs
+from yt8m_core.storage.atomic import printable_name
 
 
-def unfinished_runs() -> dict[str, Run]:
-    """The runs whose training goes on or was stopped, by the same key as the finished ones."""
-    runs = {}
-    for key, path in state.run_folders().items():
-        if not os.path.lexists(path / "metrics.json") and (run := _begun_run(path, state.run_stamp(path))):
+@dataclass(frozen=True)
+class Workspace:
+    """The runs and data sets that were found, each by the key that links use."""
+
+    runs: dict[str, StampedRun]  # finished and valid
+    errors: dict[str, str]  # what is wrong with each other run
+    data_sets: dict[str, DataSet]
+    unfinished_folders: dict[str, tuple[Path, str]]  # path and stamp
+
+    @cached_property
+    def unfinished(self) -> dict[str, StampedRun]:
+        """Runs that are in training or were stopped; those that cannot be opened are in ``errors``."""
+        runs = {}
+        for key, (path, stamp) in self.unfinished_folders.items():
+            if (run := _open_unfinished_run(path, stamp)) is not None:
+                runs[key] = run
+        return runs
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """All runs, finished or not, as in ``yt8m_core.runs.table.run_table``."""
+        return _run_table((*self.runs.items(), *self.unfinished.items()))
+
+    @cached_property
+    def data_keys(self) -> dict[str, str]:
+        """The key of the data set at each path."""
+        return {data.path: key for key, data in self.data_sets.items()}
+
+
+def find_workspace() -> Workspace:
+    """List run folders and data sets, and open the runs."""
+    folders, data_paths = search_paths()
+    runs: dict[str, StampedRun] = {}
+    errors: dict[str, str] = {}
+    unfinished: dict[str, tuple[Path, str]] = {}
+    for key, path in _keys(_run_folders(folders), parts=1).items():
+        stamp = run_stamp(path)
+        run = _open_run(path, stamp)
+        if isinstance(run, StampedRun):
             runs[key] = run
-    return runs
+            continue
+        errors[key] = run
+        if not os.path.lexists(path / "metrics.json"):
+            unfinished[key] = path, stamp
+    return Workspace(runs, errors, _data_sets(data_paths, runs.values()), unfinished)
+
+
+def search_paths() -> tuple[list[Path], list[Path]]:
+    """Return the folders that are searched for runs, and the data sets that are listed besides those of the runs."""
+
+    def environment_paths(variable: str) -> list[Path]:
+        return [Path(part).expanduser().absolute() for part in os.environ.get(variable, "").split(os.pathsep) if part]
+
+    world = demo_folder()
+    demo_data = [world / "validation", world / "train"] if (world / "world.json").is_file() else []
+    return [runs_folder(), *environment_paths("YT8M_RUNS")], [*demo_data, *environment_paths("YT8M_DATA")]
+
+
+def _run_folders(folders: Iterable[Path]) -> Iterable[Path]:
+    for folder in folders:
+        yield from [folder] if os.path.isfile(folder / "config.json") else find_runs(folder)
+
+
+def _data_sets(named: Iterable[Path], runs: Iterable[Run]) -> dict[str, DataSet]:
+    run_data = {
+        path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams)
+        for run in runs
+        for path in (run.experiment.data.validation, run.experiment.data.train)
+    }
+    paths = _keys([*named, *(Path(path) for path in run_data)], parts=2)
+    return {key: run_data.get(str(path), DataSet(str(path))) for key, path in paths.items()}
+
+
+def _keys(paths: Iterable[Path], parts: int) -> dict[str, Path]:
+    """Key paths by their last parts, with a digest of the whole path where two share those."""
+    keyed: dict[str, Path] = {}
+    for path in dict.fromkeys(paths):
+        key = printable_name("/".join(path.parts[-parts:]))
+        keyed[f"{key} {hashlib.sha256(bytes(path)).hexdigest()[:4]}" if key in keyed else key] = path
+    return keyed
 
 
 @st.cache_resource(max_entries=4096, show_spinner=False)
-def _begun_run(path: Path, stamp: state.Stamp) -> Run | None:
-    """A run that is not finished; None for a folder with a fault, of which the sidebar tells."""
+def _open_run(path: Path, stamp: str) -> StampedRun | str:
+    """Open a finished run, or return what is wrong with it."""
+    try:
+        run = _stamped(Run.open(path), stamp)
+        _ = run.metrics
+        num_names = run.vocabulary.num_classes
+    except UserError as error:
+        return str(error)
+    if num_names != run.facts.num_classes:
+        return f"{path / 'vocabulary.csv'}: names {num_names} labels, but the run scores {run.facts.num_classes}."
+    return run
+
+
+@st.cache_resource(max_entries=4096, show_spinner=False)
+def _open_unfinished_run(path: Path, stamp: str) -> StampedRun | None:
     with contextlib.suppress(UserError):
-        return Run.open(path)
+        return _stamped(Run.open(path), stamp)
     return None
 
 
+def _stamped(run: Run, stamp: str) -> StampedRun:
+    return StampedRun(run.path, run.experiment, run.facts, stamp)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _run_table(runs: tuple[tuple[str, StampedRun], ...]) -> pd.DataFrame:
+    return table.run_table(dict(runs))
+
+
 def training_log(run: Run) -> pd.DataFrame:
-    """The training of a run as it went, and goes. Raises UserError where there is no log."""
-    return _training_log(run, state.stamp_of([run.path / "log.csv"]))
+    """Return the training log of a run, up to now where the run is in training.
+
+    Raises:
+        UserError: There is no log.
+    """
+    return _training_log(run, file_stamp([run.path / "log.csv"]))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=state.BY_CONTENT)
-def _training_log(run: Run, stamp: state.Stamp) -> pd.DataFrame:
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _training_log(run: Run, stamp: str) -> pd.DataFrame:
     return run.log
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=state.BY_CONTENT)
-def run_table(runs: tuple[tuple[str, Run], ...]) -> pd.DataFrame:
-    """Runs side by side, as ``run_table.run_table``."""
-    return run_table_of(dict(runs))
-
-
-def all_runs() -> pd.DataFrame:
-    """All runs that were found, finished or not, side by side."""
-    return run_table((*state.find_all_runs()[0].items(), *unfinished_runs().items()))
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the kept best labels of a run's validation videos say."""
+    """Results on the stored top 20 labels of a run's validation videos."""
 
-    hardest: top_k_errors.Missed | None
-    surest: top_k_errors.Mistake | None
+    hardest: top_k_errors.HardestVideo | None
+    false_positive: top_k_errors.FalsePositive | None  # the most confident one
     bands: pd.DataFrame
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading what the run predicted…", hash_funcs=state.BY_CONTENT)
+@st.cache_resource(max_entries=16, show_spinner="Reading the predictions of the run…", hash_funcs=HASH_FUNCS)
 def findings(run: Run) -> Findings:
-    """What to look at in a run. Raises UserError where its predictions are gone."""
+    """Find what is worth a look in a run.
+
+    Raises:
+        UserError: The stored predictions are missing.
+    """
     predictions = run.predictions
     return Findings(
         top_k_errors.hardest_video(predictions),
         top_k_errors.most_confident_false_positive(predictions),
-        top_k_errors.found_by_band(predictions, run.facts.num_classes),
+        top_k_errors.recall_by_band(predictions, run.facts.num_classes),
     )
-
-
-def data_names() -> dict[str, str]:
-    """What links call the data set at each path."""
-    return {data.path: key for key, data in state.find_all_data(state.find_all_runs()[0].values()).items()}

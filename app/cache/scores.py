@@ -1,7 +1,4 @@
-"""What a run's scores of a data set answer, each computed once: hard labels, hard videos, thresholds, other weights.
-
-As in ``state``, every cache is keyed by the files behind it, and nobody may change what is cached.
-"""
+"""Cached results computed from a run's scores of a data set. Do not modify cached values."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -12,220 +9,239 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from cache import loaders as state
-from cache.loaders import BY_CONTENT, DataSet
+from cache import loaders
+from cache.loaders import HASH_FUNCS, DataSet
 from yt8m_core.errors import UserError
-from yt8m_core.labels import clustering, statistics
+from yt8m_core.labels import clustering, cooccurrence
 from yt8m_core.runs.run import Run
 
-# torch takes seconds to import: what needs it is imported where a model is needed, and the first page does without.
+# torch takes seconds to import. Import what needs it inside functions: the first page works without.
 if TYPE_CHECKING:
-    from yt8m_core.analysis.ensembling import EnsembleAnswer
-    from yt8m_core.analysis.label_mixing import Mixtures
-    from yt8m_core.analysis.learned_correlation import OwnMatrices
+    from context import PageContext
+    from yt8m_core.analysis.ensembling import EnsembleResult
+    from yt8m_core.analysis.label_mixing import MixingTerms
+    from yt8m_core.analysis.learned_correlation import CorrelationMatrices
     from yt8m_core.analysis.noise_strength import NoiseStrength
     from yt8m_core.analysis.thresholds import ThresholdCounts
     from yt8m_core.data.feature_check.check import FeatureCheck
     from yt8m_core.data.feature_check.profile import FeatureProfile
-    from yt8m_core.explain.attribution import Why
-    from yt8m_core.inference.score_cache import Scored
+    from yt8m_core.explain.attribution import Attribution
+    from yt8m_core.inference.score_cache import CachedScores
 
 
-@st.cache_resource(max_entries=8, show_spinner="Scoring the videos, once for this run…", hash_funcs=BY_CONTENT)
-def scored(run: Run, data: DataSet) -> "Scored":
-    """A run's scores of all videos of a data set, or of a sample. Raises UserError where data and run do not fit."""
-    from yt8m_core.inference.score_cache import scored_of
+@st.cache_resource(max_entries=8, show_spinner="Scoring the videos, once per run…", hash_funcs=HASH_FUNCS)
+def run_scores(page: "PageContext") -> "CachedScores":
+    """Score all videos of the data set, or a sample.
 
-    return scored_of(run, state.videos_for(run, data))
+    Raises:
+        UserError: The data do not fit the run.
+    """
+    from yt8m_core.inference.score_cache import load_scores
+
+    return load_scores(page.run, page.run_videos)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=BY_CONTENT)
-def label_precision(run: Run, data: DataSet) -> pd.DataFrame:
-    """The average precision of each label, as ``per_label.label_precision``."""
+# --- labels and videos
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=HASH_FUNCS)
+def label_precision(page: "PageContext") -> pd.DataFrame:
+    """Return the average precision of each label, as ``per_label.label_precision``."""
     from yt8m_core.analysis import per_label
 
-    return per_label.label_precision(scored(run, data))
+    return per_label.label_precision(page.scores)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
-def true_ranks(run: Run, data: DataSet) -> pd.DataFrame:
-    """Where the true labels stand, as ``per_label.true_ranks``."""
+@st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=HASH_FUNCS)
+def label_table(page: "PageContext") -> pd.DataFrame:
+    """Return the label table of the data set with the run's positives and AP; NaN for labels without positives."""
+    return page.labels.table.merge(label_precision(page), on="label", how="left")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
+def precision_by_frequency(page: "PageContext") -> pd.DataFrame:
+    """Return the average precision by label frequency, as ``per_label.precision_by_frequency``."""
     from yt8m_core.analysis import per_label
 
-    return per_label.true_ranks(scored(run, data))
+    return per_label.precision_by_frequency(label_table(page))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
-def video_difficulty(run: Run, data: DataSet) -> pd.DataFrame:
-    """How hard each video is, as ``per_video.video_difficulty``."""
+@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=HASH_FUNCS)
+def true_ranks(page: "PageContext") -> pd.DataFrame:
+    """Return the rank of each true label in its video, as ``per_label.true_ranks``."""
+    from yt8m_core.analysis import per_label
+
+    return per_label.true_ranks(page.scores)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=HASH_FUNCS)
+def video_difficulty(page: "PageContext") -> pd.DataFrame:
+    """Return how hard each video is, as ``per_video.video_difficulty``."""
     from yt8m_core.analysis import per_video
 
-    return per_video.video_difficulty(scored(run, data))
+    return per_video.video_difficulty(page.scores)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Counting at every threshold…", hash_funcs=BY_CONTENT)
-def threshold_counts(run: Run, data: DataSet) -> "ThresholdCounts":
-    """Counts at every threshold, as ``thresholds.threshold_counts``."""
+@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=HASH_FUNCS)
+def video_outcomes(page: "PageContext", threshold: float) -> pd.DataFrame:
+    """Return the result of each video at a threshold, as ``per_video.video_outcomes``."""
+    from yt8m_core.analysis import per_video
+
+    return per_video.video_outcomes(page.scores, true_ranks(page), video_difficulty(page), threshold)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Counting at every threshold…", hash_funcs=HASH_FUNCS)
+def threshold_counts(page: "PageContext") -> "ThresholdCounts":
+    """Return counts at every threshold, as ``thresholds.threshold_counts``."""
     from yt8m_core.analysis import thresholds
 
-    return thresholds.threshold_counts(scored(run, data))
+    return thresholds.threshold_counts(page.scores)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Weighing the scores by how labels go together…", hash_funcs=BY_CONTENT)
-def mixtures(run: Run, data: DataSet) -> "Mixtures":
-    """What α, β and γ weigh, with M_c of the run's own training labels. Raises UserError where those are gone."""
-    from yt8m_core.analysis import label_mixing
-    from yt8m_core.models.label_processing.correlation import correlation_matrix
-
-    training = state.labels(DataSet(run.experiment.data.train, run.experiment.data.vocabulary))
-    matrix = correlation_matrix(training.matrix, "cond_row").numpy()
-    return label_mixing.mixtures(scored(run, data), matrix, trained_matrix(run))
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the model…", hash_funcs=BY_CONTENT)
-def trained_matrix(run: Run) -> NDArray[np.float32] | None:
-    """M'_c [C, C] of a run whose label processing trained one."""
-    trained = getattr(state.model(run).label_processing, "trained", None)
-    return None if trained is None else trained.numpy()
-
-
-@st.cache_resource(max_entries=16, show_spinner="Averaging the runs…", hash_funcs=BY_CONTENT)
-def average(
-    runs: tuple[tuple[str, Run], ...], data: DataSet, weights: tuple[float, ...] = (), kind: str = "probability"
-) -> "EnsembleAnswer":
-    """What an average of runs, each with its name, comes to. Raises UserError where they do not fit each other."""
-    from yt8m_core.analysis.ensembling import average_of
-
-    return average_of({name: scored(run, data) for name, run in runs}, weights, kind)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Measuring each label…", hash_funcs=BY_CONTENT)
-def measured_labels(run: Run, data: DataSet) -> pd.DataFrame:
-    """The labels of a data set as ``state.labels`` has them, with positives and ap of a run; NaN without positives."""
-    return state.labels(data).table.merge(label_precision(run, data), on="label", how="left")
-
-
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT)
-def precision_steps(run: Run, data: DataSet) -> pd.DataFrame:
-    """The average precision of labels about as frequent, as ``per_label.by_frequency``."""
-    from yt8m_core.analysis import per_label
-
-    return per_label.by_frequency(measured_labels(run, data))
-
-
-@st.cache_resource(max_entries=8, show_spinner="Working out the noise…", hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=8, show_spinner="Computing the noise…", hash_funcs=HASH_FUNCS)
 def noise_strength(run: Run | None, training: DataSet, data: DataSet, times: float) -> "NoiseStrength":
-    """γ of adaptive noise for each label, with the options of a run that was trained with it, else with the paper's."""
+    """Return γ of adaptive noise per label, with the options of a run trained with it, else with the paper's."""
     from yt8m_core.analysis import noise_strength
 
-    options = noise_strength.PAPER
+    options = noise_strength.PAPER_OPTIONS
     if run is not None and run.experiment.pooling.name == "adaptive_noise":
         options = run.experiment.pooling.options
     return noise_strength.noise_strength(
-        state.labels(training).matrix,
-        state.labels(data).matrix,
-        width=state.videos(data).schema.width,
+        loaders.labels(training).matrix,
+        loaders.labels(data).matrix,
+        width=loaders.videos(data).schema.width,
         options=options,
-        times=times,
+        factor=times,
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner="Putting alike labels next to each other…", hash_funcs=BY_CONTENT)
+# --- label correlation
+
+
+@st.cache_resource(max_entries=4, show_spinner="Clustering labels…", hash_funcs=HASH_FUNCS)
 def label_order(data: DataSet) -> clustering.LabelOrder:
-    """The labels of a data set in cluster order, as ``clustering.label_order``."""
-    return clustering.label_order(state.cooccurrence(data), state.labels(data).num_videos)
+    """Return the labels of a data set in cluster order, as ``clustering.label_order``."""
+    return clustering.label_order(loaders.cooccurrence(data), loaders.labels(data).num_videos)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the run's own matrix…", hash_funcs=BY_CONTENT)
-def own_matrices(run: Run) -> "OwnMatrices":
-    """M_c and M'_c of a run whose label processing weighs by them."""
-    from yt8m_core.analysis.learned_correlation import own_matrices
+@st.cache_resource(max_entries=16, show_spinner="Drawing all labels…", hash_funcs=HASH_FUNCS)
+def pooled_matrix(data: DataSet, measure: str, support: int, own: tuple[Run, str] | None = None) -> NDArray[np.float64]:
+    """Return the whole matrix in cluster order, pooled: of a measure, or of one kind of a run's own matrix."""
+    pairs = loaders.cooccurrence(data)
+    if own is None:
+        values = cooccurrence.measure(pairs, loaders.labels(data).num_videos, measure)
+        kept = clustering.filter_by_support(values, pairs, support)
+    else:
+        row, column = clustering.supported_pairs(pairs, support)
+        kept = csr_array((model_matrices(own[0]).at(own[1], row, column), (row, column)), pairs.shape)
+    return clustering.pool_matrix(kept, label_order(data).labels)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model…", hash_funcs=HASH_FUNCS)
+def trained_matrix(run: Run) -> NDArray[np.float32] | None:
+    """Return M'_c [C, C] of a run whose label processing trained one, else None."""
+    trained = getattr(loaders.model(run).label_processing, "trained", None)
+    return None if trained is None else trained.numpy()
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the matrices of the run…", hash_funcs=HASH_FUNCS)
+def model_matrices(run: Run) -> "CorrelationMatrices":
+    """Return M_c and M'_c of a run with label processing ``correlation``."""
+    from yt8m_core.analysis.learned_correlation import correlation_matrices
     from yt8m_core.models.label_processing.correlation import Correlation
 
-    processing = state.model(run).label_processing
+    processing = loaders.model(run).label_processing
     if not isinstance(processing, Correlation):
-        raise UserError(f"run '{run.name}' weighs scores by no matrix")
+        raise UserError(f"run '{run.name}' has no correlation matrix")
     training = None
-    with contextlib.suppress(UserError):  # where they are gone, what needs them is not offered
-        training = state.labels(DataSet(run.experiment.data.train, run.experiment.data.vocabulary)).matrix
-    return own_matrices(processing, training)
+    with contextlib.suppress(UserError):  # without them, the change by training is not offered
+        training = loaders.labels(loaders.training_data(run)).matrix
+    return correlation_matrices(processing, training)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Drawing all labels…", hash_funcs=BY_CONTENT)
-def overview(data: DataSet, measure: str, support: int, own: tuple[Run, str] | None = None) -> NDArray[np.float64]:
-    """The whole matrix in cluster order, pooled: of a measure, or of a run's own matrix of some kind."""
-    pairs = state.cooccurrence(data)
-    if own is None:
-        values = statistics.measure(pairs, state.labels(data).num_videos, measure)
-        kept = clustering.supported(values, pairs, support)
-    else:
-        row, column = clustering.pairs_with(pairs, support)
-        kept = csr_array((own_matrices(own[0]).at(own[1], row, column), (row, column)), pairs.shape)
-    return clustering.pooled(kept, label_order(data).labels)
+@st.cache_resource(max_entries=8, show_spinner="Comparing pairs with the scores…", hash_funcs=HASH_FUNCS)
+def pair_calibration(page: "PageContext", first: bytes, second: bytes) -> pd.DataFrame:
+    """Return observed and expected counts of pairs of labels, given as int64 bytes."""
+    from yt8m_core.analysis.pair_calibration import compare_with_truth
+
+    label_a, label_b = (np.frombuffer(side, np.int64) for side in (first, second))
+    return compare_with_truth(page.scores, label_a, label_b)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Comparing the pairs with the scores…", hash_funcs=BY_CONTENT)
-def against_truth(run: Run, data: DataSet, first: bytes, second: bytes) -> pd.DataFrame:
-    """How often pairs are together and how often the run expects it; the labels are int64 in bytes."""
-    from yt8m_core.analysis.pair_calibration import against_truth
+@st.cache_resource(max_entries=2, show_spinner="Applying label processing to the scores…", hash_funcs=HASH_FUNCS)
+def mixtures(page: "PageContext") -> "MixingTerms":
+    """Return the parts that α, β and γ weight, with M_c of the run's training labels.
 
-    one, other = (np.frombuffer(side, np.int64) for side in (first, second))
-    return against_truth(scored(run, data), one, other)
+    Raises:
+        UserError: The training labels are gone.
+    """
+    from yt8m_core.analysis import label_mixing
+    from yt8m_core.models.label_processing.correlation import correlation_matrix
 
-
-@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=BY_CONTENT)
-def mixture_gap(run: Run, data: DataSet, alpha: float, beta: float, gamma: float) -> float:
-    """GAP@20 of a run's scores with other weights of label processing."""
-    return mixtures(run, data).gap(alpha, beta, gamma)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Measuring each video…", hash_funcs=BY_CONTENT)
-def video_list(run: Run, data: DataSet, threshold: float) -> pd.DataFrame:
-    """How each video went at a threshold, as ``per_video.video_list``."""
-    from yt8m_core.analysis import per_video
-
-    return per_video.video_list(scored(run, data), true_ranks(run, data), video_difficulty(run, data), threshold)
+    training = loaders.labels(loaders.training_data(page.run))
+    matrix = correlation_matrix(training.matrix, "cond_row").numpy()
+    return label_mixing.mixing_terms(page.scores, matrix, trained_matrix(page.run))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
-def why(run: Run, digest: str, label: int, _frames: NDArray[Any]) -> "Why":
-    """Why a label of a video, known by the digest of its frames, has its score."""
-    from yt8m_core.explain.attribution import why
-
-    return why(state.model(run), _frames, label)
+@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs=HASH_FUNCS)
+def mixture_gap(page: "PageContext", alpha: float, beta: float, gamma: float) -> float:
+    """Return GAP@20 of the run's scores with other weights of label processing."""
+    return mixtures(page).gap(alpha, beta, gamma)
 
 
-def that_fit(
-    runs: tuple[tuple[str, Run], ...], data: DataSet
-) -> tuple[tuple[tuple[str, Run], ...], list[tuple[str, UserError]]]:
-    """The runs that can score a data set, and what is wrong with each of the others."""
-    fitting, faults = [], []
-    for name, run in runs:
+# --- ensembles, explanations, uploads
+
+Members = tuple[tuple[str, "PageContext"], ...]  # each run by its name
+
+
+def compatible_members(members: Members) -> tuple[Members, list[tuple[str, UserError]]]:
+    """Return the members that can score the data set, and the error of each other one."""
+    compatible, errors = [], []
+    for name, page in members:
         try:
-            scored(run, data)
-            fitting.append((name, run))
+            run_scores(page)
+            compatible.append((name, page))
         except UserError as error:
-            faults.append((name, error))
-    return tuple(fitting), faults
+            errors.append((name, error))
+    return tuple(compatible), errors
 
 
-@st.cache_resource(max_entries=4, show_spinner="Measuring the features of the training…", hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=16, show_spinner="Averaging the runs…", hash_funcs=HASH_FUNCS)
+def ensemble(members: Members, kind: str) -> "EnsembleResult":
+    """Average the scores of runs: probabilities or logits.
+
+    Raises:
+        UserError: The runs do not fit each other.
+    """
+    from yt8m_core.analysis.ensembling import average_runs
+
+    return average_runs({name: run_scores(page) for name, page in members}, kind=kind)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
+def attribution(run: Run, digest: str, label: int, _frames: NDArray[Any]) -> "Attribution":
+    """Explain the score of a label in a video, which the digest of its frames identifies."""
+    from yt8m_core.explain.attribution import attribute_label
+
+    return attribute_label(loaders.model(run), _frames, label)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Measuring the training features…", hash_funcs=HASH_FUNCS)
 def feature_profile(run: Run, training: DataSet) -> "FeatureProfile | None":
-    """What a run's training features look like; None where they are gone, or too few, and no others stand for them."""
-    from yt8m_core.data.feature_check.check import profile_for
-    from yt8m_core.data.feature_check.profile import built_in_profile
+    """Return the profile of a run's training features, or a built-in one where they are gone or too few, or None."""
+    from yt8m_core.data.feature_check.check import reference_profile
+    from yt8m_core.data.feature_check.profile import builtin_profile
 
     try:
-        return profile_for(state.videos_for(run, training), f"the training data of run {run.name}")
+        return reference_profile(loaders.run_videos(run, training), f"the training data of run {run.name}")
     except UserError:
-        return built_in_profile(run.facts.schema)
+        return builtin_profile(run.facts.schema)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)
 def feature_check(run: Run, digest: str, _frames: NDArray[Any]) -> "FeatureCheck | None":
-    """Whether a video, known by the digest of its file and its place there, looks like those of the training."""
+    """Compare the features of a video with those of the training; the digest identifies file and video."""
     from yt8m_core.data.feature_check.check import check_features
 
-    data = run.experiment.data
-    profile = feature_profile(run, DataSet(data.train, data.vocabulary, data.streams))
+    profile = feature_profile(run, loaders.training_data(run))
     return None if profile is None else check_features(_frames, run.facts.schema, profile)

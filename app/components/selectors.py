@@ -1,167 +1,149 @@
-"""Pieces that several pages show: the line of provenance, and the choice of a video and of a label."""
+"""Elements shared by several pages: errors, provenance, and the selection of a video, a label and a second run."""
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from cache import loaders as state
+from components.columns import GAP_HELP
+from context import PageContext
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.scale import SCALE_WORDS, scale_of
+from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import as_text
+from yt8m_core.storage.atomic import printable_name
 
 P = ParamSpec("P")
-T = TypeVar("T")
-GAP = (
-    "GAP@20, global average precision: the 20 best labels of every video, all in one list by their probability. 1 "
-    "where all true labels stand before all wrong ones, 0 where no true label is in it."
-)
-MOST_LISTED = 20_000  # ids that a browser is sent; of a larger data set, the id is typed
+MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
 
 
 def plain(text: str) -> str:
-    """Text as it is, in one line, without a meaning as Markdown."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", " ".join(as_text(text).split()))
+    """Return text in one line, with its Markdown characters escaped."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", " ".join(printable_name(text).split()))
 
 
-def fault(error: UserError | OSError) -> None:
-    """Tell what is wrong: with what the app was given, or with the machine that it runs on."""
-    sentence = str(error)
-    if isinstance(error, OSError):  # a disk that is full, a folder that may not be written
-        sentence = f"{error.strerror or error}: {error.filename or 'a file'}."
-    st.error(plain(sentence), icon=":material/error:")
+def show_error(error: UserError | OSError) -> None:
+    """Show what is wrong with the input, or with the machine that the app runs on."""
+    message = str(error)
+    if isinstance(error, OSError):  # e.g. a full disk or a read-only folder
+        message = f"{error.strerror or error}: {error.filename or 'a file'}."
+    st.error(plain(message), icon=":material/error:")
 
 
-def fragment(part: Callable[P, None]) -> Callable[P, None]:
-    """A part of a page whose controls draw it anew alone; what is wrong then is told in its place."""
+def fragment(section: Callable[P, None]) -> Callable[P, None]:
+    """Make a section of a page rerun alone, and show its errors in its place."""
 
     @st.fragment
-    @wraps(part)
+    @wraps(section)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            part(*args, **kwargs)
+            section(*args, **kwargs)
         except (UserError, OSError) as error:
-            fault(error)
+            show_error(error)
 
     return guarded
 
 
-def chosen_run() -> Run:
-    """The run of the sidebar. Ends the page where there is none."""
-    runs, _ = state.find_all_runs()
-    if not runs:
-        st.info("This page shows what a trained model does, and there is no trained run yet.", icon=":material/info:")
-        st.page_link(
-            "views/welcome/page.py", label="Build the demo world and its runs", icon=":material/rocket_launch:"
-        )
-        st.stop()
-    return _still_there("run", runs)
+def state_setter(key: str, value: object) -> Callable[[], None]:
+    """Return a callback that sets a value of the session state."""
 
-
-def chosen_data() -> state.DataSet:
-    """The data set of the sidebar."""
-    return _still_there("data", state.find_all_data(state.find_all_runs()[0].values()))
-
-
-def _still_there(key: str, found: Mapping[str, T]) -> T:
-    """What is chosen in the sidebar. Raises UserError where it went while the page was drawn."""
-    if (name := str(st.session_state.get(key))) not in found:
-        raise UserError(f"'{name}' is no longer there", advice="Choose another in the sidebar.")
-    return found[name]
-
-
-def choose(key: str, value: object) -> Callable[[], None]:
-    """What a button does that sets a choice."""
-
-    def set_it() -> None:
+    def set_state() -> None:
         st.session_state[key] = value
 
-    return set_it
+    return set_state
 
 
-def scale_words(data: state.DataSet, videos: Videos) -> str:
-    """What made the numbers of a data set."""
-    return SCALE_WORDS[scale_of(data.path, len(videos))]
+def require_run(page: PageContext) -> Run:
+    """Return the selected run. Without any run, offer the demo world and end the page."""
+    if not page.has_run:
+        st.info("This page needs a trained run, and there is none yet.", icon=":material/info:")
+        show_demo_link()
+        st.stop()
+    return page.run
 
 
-def split_words(path: str, run: Run | None) -> str:
-    """What a data set was to the run, or else to any run that was found."""
-    runs = [run] if run else list(state.find_all_runs()[0].values())
-    whose = "this run" if run else "a run"
-    if any(path == one.experiment.data.validation for one in runs):
-        return f" (the validation split of {whose})"
-    if any(path == one.experiment.data.train for one in runs):
-        return f" (the training split of {whose}" + (", which knows its labels)" if run else ")")
-    return ""
+def show_demo_link() -> None:
+    """Link to the page that builds the demo world."""
+    st.page_link("views/welcome/page.py", label="Build the demo world", icon=":material/rocket_launch:")
 
 
-def provenance(*, run: Run | None = None, data: tuple[state.DataSet, Videos] | None = None) -> None:
-    """Say where the numbers of the page come from."""
-    lines = []
-    if run:
-        score = run.metrics["validation"]
-        world = SCALE_WORDS.get(run.facts.scale, run.facts.scale)
-        lines.append(
-            f"Run **{plain(run.name)}**: {plain(str(run.experiment))}; trained on {run.facts.train_videos:,} videos "
-            f"({world}); GAP@20 on its validation data {score['gap']:.3f} "
-            f"(95% interval {score['gap_low']:.3f} to {score['gap_high']:.3f})."
-        )
-    if data:
-        source, videos = data
-        streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
-        lines.append(
-            f"Data set **{plain(st.session_state['data'])}**{split_words(source.path, run)}: {len(videos):,} videos, "
-            f"{videos.schema.level}-level features {plain(streams)}, **{scale_words(source, videos)}**."
-        )
-    st.caption("  \n".join(lines), help=GAP if run else None)
-
-
-def videos_for(run: Run, data: state.DataSet) -> Videos:
-    """The videos of the data set for the run. Where they do not fit, says so, offers what does, and ends the page."""
+def require_run_videos(page: PageContext) -> Videos:
+    """Return the videos of the data set for the run. Where they do not fit, offer what does and end the page."""
     try:
-        return state.videos_for(run, data)
+        return page.run_videos
     except UserError as error:
-        fault(error)
-    runs, _ = state.find_all_runs()
-    own = (run.experiment.data.validation, run.experiment.data.train)
-    for key, other in state.find_all_data(runs.values()).items():
-        if other.path in own and other.path != data.path:
+        show_error(error)
+    own = page.run.experiment.data
+    for key, data in page.workspace.data_sets.items():
+        if data.path in (own.validation, own.train) and data.path != page.data.path:
             st.button(
-                f"Use this run's own data set {plain(key)}", on_click=choose("data", key), icon=":material/database:"
+                f"Use data set {plain(key)} of this run",
+                on_click=state_setter("data", key),
+                icon=":material/database:",
             )
-    for key, candidate in runs.items():
-        if data.path in (candidate.experiment.data.validation, candidate.experiment.data.train):
+    for key, run in page.workspace.runs.items():
+        if page.data.path in (run.experiment.data.validation, run.experiment.data.train):
             st.button(
-                f"Use run {plain(key)}, made for this data",
-                on_click=choose("run", key),
+                f"Use run {plain(key)}, trained for this data set",
+                on_click=state_setter("run", key),
                 icon=":material/model_training:",
             )
     st.stop()
 
 
+def show_provenance(page: PageContext, *, run: Run | None = None, videos: Videos | None = None) -> None:
+    """Show which run and which videos of the data set the numbers of the page come from."""
+    lines = []
+    if run is not None:
+        score = run.metrics["validation"]
+        scale = SCALE_NAMES.get(run.facts.scale, run.facts.scale)
+        lines.append(
+            f"Run **{plain(run.name)}**: {plain(str(run.experiment))}; {run.facts.train_videos:,} training videos "
+            f"({scale}); validation GAP@20 {score['gap']:.3f} \\[{score['gap_low']:.3f}, {score['gap_high']:.3f}\\] "
+            "(95% CI)."
+        )
+    if videos is not None:
+        streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
+        lines.append(
+            f"Data set **{plain(page.data_key)}**{_split_note(page, run)}: {len(videos):,} videos, "
+            f"{videos.schema.level}-level features {plain(streams)}, **{page.scale}**."
+        )
+    st.caption("  \n".join(lines), help=GAP_HELP if run is not None else None)
+
+
+def _split_note(page: PageContext, run: Run | None) -> str:
+    """Say that the data set is a split of the run, or else of any listed run."""
+    runs = [run] if run is not None else list(page.workspace.runs.values())
+    owner = "this run" if run is not None else "a run"
+    if any(page.data.path == other.experiment.data.validation for other in runs):
+        return f" (validation split of {owner})"
+    if any(page.data.path == other.experiment.data.train for other in runs):
+        return f" (training split of {owner}" + (", so the run has seen its labels)" if run is not None else ")")
+    return ""
+
+
 def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
-    """Choose a video: by its id, the next one of ``order`` or of the data set, or any of them."""
+    """Select a video by its id, or step through ``order`` or the data set, or draw one at random."""
 
     def go(step: int | None) -> None:
-        here = videos.find(st.session_state["video"]) or 0
+        position = videos.find(st.session_state["video"]) or 0
         if order is not None:
-            found = np.flatnonzero(order == here)
-            here = int(found[0]) if len(found) else -1 if step == 1 else 0  # from elsewhere to the first, or the last
+            matches = np.flatnonzero(order == position)
+            # From a video outside the list, go to its first or last one.
+            position = int(matches[0]) if len(matches) else -1 if step == 1 else 0
         size = len(videos) if order is None else len(order)
-        there = random.randrange(size) if step is None else (here + step) % size  # noqa: S311 - no secret
-        st.session_state["video"] = videos.id(there if order is None else int(order[there]))
+        target = random.randrange(size) if step is None else (position + step) % size  # noqa: S311 - no secret
+        st.session_state["video"] = videos.id(target if order is None else int(order[target]))
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if len(videos) <= MOST_LISTED:
+        if len(videos) <= MAX_LISTED_IDS:
             video_id = st.selectbox("Video", videos.ids, key="video", bind="query-params", width=220)
         else:
             video_id = st.text_input("Video id", videos.id(0), key="video", bind="query-params", width=220)
@@ -169,19 +151,19 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
             st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(-1,), shortcut="P")
             st.button("Next", icon=":material/chevron_right:", on_click=go, args=(1,), shortcut="N")
             st.button("Random", icon=":material/casino:", on_click=go, args=(None,))
-    found = videos.find(video_id)
-    if found is None:
+    video = videos.find(video_id)
+    if video is None:
         raise UserError(f"no video '{video_id}' in this data set")
-    return found
+    return video
 
 
 def label_names(vocabulary: Vocabulary) -> dict[str, int]:
-    """What labels are called where they are chosen; the number tells two of one name apart."""
+    """Return the option of each label; its number tells apart labels of one name."""
     return {f"{vocabulary.name(label)} · {label}": label for label in range(vocabulary.num_classes)}
 
 
 def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
-    """Choose a label by its name, or none."""
+    """Select a label by its name, or none."""
     names = label_names(vocabulary)
     name = st.selectbox(
         text, list(names), index=None, key="label", bind="query-params", placeholder="Type a name", width=340
@@ -189,19 +171,17 @@ def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
     return None if name is None else names[name]
 
 
-def other_run(text: str, run: Run) -> Run | None:
-    """Choose a second run that scores the same labels, or none; it goes along from page to page like the first."""
-    others = {
-        key: other
-        for key, other in state.find_all_runs()[0].items()
-        if other.path != run.path and other.facts.num_classes == run.facts.num_classes
-    }
-    if not others:
+def second_run_picker(page: PageContext, text: str) -> PageContext | None:
+    """Select a second run with the same labels, or none, and return its context; all pages share the selection."""
+    keys = [
+        key
+        for key, run in page.workspace.runs.items()
+        if run.path != page.run.path and run.facts.num_classes == page.run.facts.num_classes
+    ]
+    if not keys:
         return None
-    key = st.selectbox(
-        text, list(others), index=None, key="run_b", bind="query-params", placeholder="No other run", width=340
-    )
-    return None if key is None else others[key]
+    key = st.selectbox(text, keys, index=None, key="run_b", bind="query-params", placeholder="No second run", width=340)
+    return None if key is None else page.with_run(key)
 
 
 def download_csv(table: pd.DataFrame, name: str, text: str = "Download as CSV") -> None:

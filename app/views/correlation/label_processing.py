@@ -1,4 +1,4 @@
-"""What a run makes of label correlation: pairs as it expects them, and GAP with other weights α, β and γ."""
+"""Label processing (section 2.4 of the paper): calibration of label pairs, and GAP with other weights α, β and γ."""
 
 import html
 from typing import Any
@@ -7,102 +7,99 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from cache import loaders as state
-from cache import scores as answers
-from components.selectors import GAP, chosen_run, download_csv, fault, fragment, plain, videos_for
+from cache import loaders, scores
+from components.columns import GAP_HELP
+from components.selectors import download_csv, fragment, plain, require_run, require_run_videos, show_error
+from context import PageContext
 from views.correlation.matrix import window_labels
-from views.correlation.pair_tables import Look, in_words, pairs_table
+from views.correlation.pair_tables import Selection, show_pair, show_pair_table
 from yt8m_core import figures
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 
-MOST_PAIRS = 2000  # strongest pairs that are compared with a run
+MAX_PAIRS = 2000  # strongest pairs compared with a run
 STRONGEST, WINDOW = "the strongest", "those of a window"
-WEIGHTS = {"alpha": ("α", 1.5), "beta": ("β", 0.5), "gamma": ("γ", 0.5)}  # key → sign, largest value
-PLAIN = (1.0, 0.0, 0.0)  # the scores as they are; the sliders stand there at first, whatever the run: links stay true
-BETAS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3)  # of the curve; those of Table 3, and some between
+WEIGHTS = {"alpha": ("α", 1.5), "beta": ("β", 0.5), "gamma": ("γ", 0.5)}  # key → symbol, maximum
+UNCHANGED = (1.0, 0.0, 0.0)  # initial weights, the same for every run so that links keep their meaning
+BETAS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3)  # of the curve: those of Table 3, and some between
 
 EXPECTED = (
-    "**Expected** is what the run's probabilities add up to: for each video the probability of A times that of B, "
-    "summed over the videos. It is the number of videos with both if every probability were right and the labels of a "
-    "video were independent once the run has seen it. A pair that stands below the dashed line is together more often "
-    "than that: the run is unsure of both in the same videos, or does not know that the one brings the other along. A "
-    "pair above it is predicted together, and is not."
+    "**Expected** is the sum over videos of P(A) · P(B), the number of videos with both labels if the probabilities "
+    "were right and the labels independent given the video. A pair below the dashed line occurs together more often "
+    "than the run expects, a pair above it less often."
 )
 
 
-def scored_run(look: Look) -> Run:
-    """The run of the sidebar, where it scores this data set. Says so and ends the page where it does not."""
-    run = chosen_run()
-    videos_for(run, look.data)
-    if (scored := answers.scored(run, look.data)).sampled:
-        st.caption(f"Of a random sample of {len(scored.videos):,} of the {scored.of:,} videos.")
-    return run
+def require_scores(page: PageContext) -> None:
+    """Compute the scores of the run. Where they are not available, say why and end the page."""
+    require_run(page)
+    require_run_videos(page)
+    if (run_scores := page.scores).is_sample:
+        st.caption(f"Random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos.")
 
 
 @fragment
-def show_truth(look: Look) -> None:
-    """Pairs of labels in the data against what the run expects of them."""
+def show_calibration(selection: Selection) -> None:
+    """Show observed against expected counts of label pairs."""
     try:
-        run = scored_run(look)
-        _show_truth(look, run)
+        require_scores(selection.page)
+        _show_calibration(selection)
     except UserError as error:
-        fault(error)
+        show_error(error)
 
 
-def _show_truth(look: Look, run: Run) -> None:
+def _show_calibration(selection: Selection) -> None:
     st.markdown(EXPECTED)
-    which = st.segmented_control(
+    source = st.segmented_control(
         "Pairs", [STRONGEST, WINDOW], key="pairs_of", bind="query-params", persist_state="session",
         default=STRONGEST, required=True,
-        help=f"The strongest: up to {MOST_PAIRS:,} by φ, in at least so many videos as chosen above, and with the "
-        "label above if there is one. Those of a window: every pair of its labels, together in the data or not.",
+        help=f"Strongest: up to {MAX_PAIRS:,} by φ, with the minimum support and the label selected above. Window: all "
+        "pairs of its labels.",
     )  # fmt: skip
-    if which == WINDOW:
-        chosen = window_labels(look)
-        first, second = (chosen[index] for index in np.triu_indices(len(chosen), 1))
+    if source == WINDOW:
+        labels = window_labels(selection)
+        first, second = (labels[index] for index in np.triu_indices(len(labels), 1))
     else:
-        table = state.strongest_pairs(look.data, "phi", look.support)
-        if look.label is not None:
-            table = table[(table["label_a"] == look.label) | (table["label_b"] == look.label)]
-        first, second = (table[f"label_{side}"].to_numpy(np.int64)[:MOST_PAIRS] for side in "ab")
+        table = selection.of_label(loaders.strongest_pairs(selection.page.data, "phi", selection.support))
+        first, second = (table[f"label_{side}"].to_numpy(np.int64)[:MAX_PAIRS] for side in "ab")
     if len(first) == 0:
-        st.info("No pair to compare. Lower the minimum above, or choose other labels.", icon=":material/info:")
+        st.info("No pair to compare. Lower the minimum support, or select other labels.", icon=":material/info:")
         return
-    table = answers.against_truth(run, look.data, first.tobytes(), second.tobytes())
+    table = scores.pair_calibration(selection.page, first.tobytes(), second.tobytes())
     left, right = st.columns([5, 2], gap="large")
     with left:
         event: Any = st.plotly_chart(
             figures.against_truth(
-                look.named(table), title=f"Labels together, and as {html.escape(run.name)} expects", scale=look.scale
+                selection.with_names(table),
+                title=f"Observed and expected pairs, {html.escape(selection.page.run.name)}",
+                scale=selection.page.scale,
             ),
             key="truth",
             on_select="rerun",
             selection_mode="points",
-            alt=f"{len(table)} pairs of labels: videos with both against the number that the run expects",
+            alt=f"{len(table)} pairs of labels: observed against expected number of videos with both",
         )
     with right:
-        st.subheader("A pair in words", anchor=False)
+        st.subheader("Selected pair", anchor=False)
         points = event["selection"]["points"]
         if points and "customdata" in points[0]:
-            in_words(look, *(int(points[0]["customdata"][side]) for side in (0, 1)))
+            show_pair(selection, *(int(points[0]["customdata"][side]) for side in (0, 1)))
         else:
-            st.caption("Click a pair in the picture.")
+            st.caption("Click a point of the figure.")
         st.markdown(
-            f"In all, **{table['observed'].sum():,}** times a pair is in a video, and the run expects "
-            f"**{table['expected'].sum():,.0f}**."
+            f"All pairs: **{table['observed'].sum():,}** observed, **{table['expected'].sum():,.0f}** expected."
         )
-    st.subheader("More often together than the run expects", anchor=False)
-    pairs_table(
-        look,
+    st.subheader("Underestimated pairs", anchor=False)
+    show_pair_table(
+        selection,
         table.sort_values("surprise", ascending=False, ignore_index=True),
         "underestimated_pairs",
         "Pairs of labels that the run underestimates most",
     )
-    st.subheader("Less often together than the run expects", anchor=False)
-    pairs_table(
-        look,
+    st.subheader("Overestimated pairs", anchor=False)
+    show_pair_table(
+        selection,
         table.sort_values("surprise", ascending=True, ignore_index=True),
         "overestimated_pairs",
         "Pairs of labels that the run overestimates most",
@@ -116,105 +113,114 @@ def set_weights(alpha: float, beta: float, gamma: float) -> None:
 
 
 @fragment
-def show_weights(look: Look) -> None:
-    """GAP of the run's scores with other α, β and γ."""
+def show_weights(selection: Selection) -> None:
+    """Show the GAP of the run's scores with other α, β and γ."""
     try:
-        run = scored_run(look)
-        _show_weights(look, run)
+        require_scores(selection.page)
+        _show_weights(selection.page)
     except UserError as error:
-        fault(error)
+        show_error(error)
 
 
-def _show_weights(look: Look, run: Run) -> None:
-    from yt8m_core.analysis.learned_correlation import own_weights, weighs
-
+def _show_weights(page: PageContext) -> None:
+    run = page.run
     st.markdown(
-        "Label processing (section 2.4 of the paper) adds to each label's score those of the labels that go with it: "
-        "**O = α · own score + β · M_c · scores + γ · M'_c · scores**. M_c is counted over the training labels; M'_c "
-        "starts as M_c and is trained. Here the weights are applied **after** the training, to scores that are kept: "
-        "the paper trains with them, so a run of its own may come out better."
+        "**O = α · own score + β · M_c · scores + γ · M'_c · scores** (section 2.4 of the paper). M_c is counted on "
+        "the training labels; M'_c starts as M_c and is trained. Here, the weights are applied **after** training; the "
+        "paper trains with them, so results may differ."
     )
-    own = own_weights(run.experiment.label_processing)
-    start = own or PLAIN
-    if own is None:
-        st.caption(
-            f"This run's label processing, {plain(str(run.experiment.label_processing))}, is another one: what is "
-            "weighed here are its scores before that."
-        )
-    elif not weighs(run.experiment.label_processing) or answers.trained_matrix(run) is None:
-        st.caption("This run has trained no M'_c: γ weighs M_c, as β does.")
+    own_weights = _own_weights(run)
+    reset_weights = own_weights or UNCHANGED
     chosen = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for (key, (sign, most)), value in zip(WEIGHTS.items(), PLAIN, strict=True):
+        for (key, (symbol, maximum)), value in zip(WEIGHTS.items(), UNCHANGED, strict=True):
             chosen.append(
                 st.slider(
-                    sign, 0.0, most, float(value), 0.01, key=key, bind="query-params", persist_state="session",
+                    symbol, 0.0, maximum, float(value), 0.01, key=key, bind="query-params", persist_state="session",
                     width=220,
                 )
             )  # fmt: skip
-        st.button("Reset", key="reset_weights", icon=":material/restart_alt:", on_click=set_weights, args=start,
-                  help=f"To {_triple(start)}, this run's own.")  # fmt: skip
-    alpha, beta, gamma = chosen
-    base = answers.mixture_gap(run, look.data, *start)
-    here = answers.mixture_gap(run, look.data, alpha, beta, gamma)
+        st.button(
+            "Reset",
+            key="reset_weights",
+            icon=":material/restart_alt:",
+            on_click=set_weights,
+            args=reset_weights,
+            help=f"Set the weights of this run, {_triple(reset_weights)}.",
+        )
+    own_gap = scores.mixture_gap(page, *reset_weights)
+    gap = scores.mixture_gap(page, *chosen)
     with st.container(horizontal=True):
         st.metric(
             f"GAP@20 at {_triple(chosen)}",
-            f"{here:.4f}",
-            f"{here - base:+.4f}" if f"{here:.4f}" != f"{base:.4f}" else None,
-            help=GAP,
+            f"{gap:.4f}",
+            f"{gap - own_gap:+.4f}" if f"{gap:.4f}" != f"{own_gap:.4f}" else None,
+            help=GAP_HELP,
             width=260,
         )
         st.metric(
-            f"The run's own, at {_triple(start)}" if own else "Without label processing",
-            f"{base:.4f}",
-            help="Of the same videos of the chosen data set.",
+            f"Weights of the run: {_triple(reset_weights)}" if own_weights else "No label processing",
+            f"{own_gap:.4f}",
+            help="Measured on the same videos.",
             width=260,
         )
     left, right = st.columns(2, gap="large")
     with left:
-        curve = pd.DataFrame(
-            {"beta": BETAS, "gap": [answers.mixture_gap(run, look.data, 1.0, value, 0.0) for value in BETAS]}
-        )
+        curve = pd.DataFrame({"beta": BETAS, "gap": [scores.mixture_gap(page, 1.0, beta, 0.0) for beta in BETAS]})
         st.plotly_chart(
             figures.gap_by_weight(
-                curve, here=(beta, here), base=answers.mixture_gap(run, look.data, *PLAIN), scale=look.scale
+                curve, here=(chosen[1], gap), base=scores.mixture_gap(page, *UNCHANGED), scale=page.scale
             ),
-            alt="GAP of the run's scores against β, with the chosen weights",
+            alt="GAP of the run's scores against β, with the selected weights",
         )
     with right:
-        show_table_3(look, run)
+        show_table_3(page)
 
 
-def show_table_3(look: Look, run: Run) -> None:
-    """The rows of the paper's Table 3: what they come to here, and a button that sets the weights."""
+def _own_weights(run: Run) -> tuple[float, float, float] | None:
+    """Return α, β and γ of the run, None for another label processing; say where γ has no matrix of its own."""
+    from yt8m_core.analysis.learned_correlation import correlation_weights, uses_correlation_matrix
+
+    weights = correlation_weights(run.experiment.label_processing)
+    if weights is None:
+        st.caption(
+            f"The label processing of this run is {plain(str(run.experiment.label_processing))}. The weights are "
+            "applied to its input scores."
+        )
+    elif not uses_correlation_matrix(run.experiment.label_processing) or scores.trained_matrix(run) is None:
+        st.caption("This run trained no M'_c: γ weights M_c, as β does.")
+    return weights
+
+
+def show_table_3(page: PageContext) -> None:
+    """Show the weights of the paper's Table 3 with their GAP on this run's scores, and buttons that set them."""
     rows = []
     for row in TABLES["label_processing"].rows:
         options = {"alpha": 1.0, "beta": 0.0, "gamma": 0.0, **row.label_processing.options}
         alpha, beta, gamma = (float(options[key]) for key in WEIGHTS)
-        here = answers.mixture_gap(run, look.data, alpha, beta, gamma)
-        rows.append({"alpha": alpha, "beta": beta, "gamma": gamma, "paper": row.gap, "here": here})
+        gap = scores.mixture_gap(page, alpha, beta, gamma)
+        rows.append({"alpha": alpha, "beta": beta, "gamma": gamma, "paper": row.gap, "here": gap})
     table = pd.DataFrame(rows)
     st.markdown("**Table 3 of the paper**")
     st.dataframe(
         table,
         hide_index=True,
         column_config={
-            **{key: st.column_config.NumberColumn(sign, format="%.2f") for key, (sign, _) in WEIGHTS.items()},
+            **{key: st.column_config.NumberColumn(symbol, format="%.2f") for key, (symbol, _) in WEIGHTS.items()},
             "paper": st.column_config.NumberColumn(
-                "Paper", format="%.3f", help="GAP@20 of models trained with these weights, on the paper's test videos."
+                "Paper's GAP", format="%.3f", help="Of models trained with these weights, on the paper's test set."
             ),
             "here": st.column_config.NumberColumn(
-                "Here", format="%.4f", help="GAP@20 of this run's scores with these weights, on the chosen data set."
+                "GAP", format="%.4f", help="Of this run's scores with these weights, on the selected data set."
             ),
         },
-        alt="Rows of Table 3 of the paper with its GAP and the GAP of this run's scores",
+        alt="Rows of Table 3 with the paper's GAP and the GAP of this run's scores",
     )
-    st.caption("Try one of them:")
+    st.caption("Set weights:")
     with st.container(horizontal=True):
         for number, weights in enumerate(table[list(WEIGHTS)].to_numpy(np.float64).tolist()):
             st.button(_triple(weights), key=f"table_3_{number}", on_click=set_weights, args=tuple(weights))
-    download_csv(table, f"{run.name} label processing")
+    download_csv(table, f"{page.run.name} label processing")
 
 
 def _triple(weights: Any) -> str:

@@ -1,4 +1,4 @@
-"""The matrix of the correlation page: all labels as one image, and a window of some whose cells can be clicked."""
+"""Correlation matrices: all labels as one image, and a window of some labels with clickable cells."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from cache import scores as answers
+from cache import scores
 from components.selectors import download_csv, fragment, label_names
-from views.correlation.pair_tables import Look, in_words
+from views.correlation.pair_tables import Selection, show_pair
 from yt8m_core import figures
-from yt8m_core.labels import clustering, statistics
+from yt8m_core.labels import clustering, cooccurrence
 
-SHOWN = 30  # labels in the window at first
+DEFAULT_SIZE = 30  # labels in the window
 FREQUENT, AROUND, CLUSTER, PLACE, CHOSEN = (
     "most frequent", "around a label", "a cluster", "a place in the order", "my choice",
 )  # fmt: skip
@@ -21,8 +21,8 @@ TABS = ("Window", "All labels", "Pairs", "Model against truth", "Other weights")
 TAB_KEY = "part"
 
 
-def window_labels(look: Look) -> NDArray[np.int64]:
-    """Choose the labels of the window, in cluster order or by φ. May be none."""
+def window_labels(selection: Selection) -> NDArray[np.int64]:
+    """Select the labels of the window. May return none."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Labels in the window",
@@ -33,178 +33,194 @@ def window_labels(look: Look) -> NDArray[np.int64]:
             default=FREQUENT,
             required=True,
             wrap=True,
-            help="Around a label: those that go with the label chosen above most, by φ. A cluster: labels that go "
-            "together more than with others. A place: a stretch of the order in which all labels are drawn.",
+            help="Around a label: the labels most correlated (φ) with the one selected above. Cluster: a group of "
+            "correlated labels. Cluster order: labels next to each other in the image of all labels.",
         )
         if kind in (FREQUENT, AROUND, PLACE):
             size = st.slider(
-                "How many", 5, figures.LARGEST_WINDOW, SHOWN, key="window_size", bind="query-params", width=220,
-                persist_state="session",
+                "Number of labels", 5, figures.LARGEST_WINDOW, DEFAULT_SIZE, key="window_size", bind="query-params",
+                width=220, persist_state="session",
             )  # fmt: skip
-    vocabulary = look.labels.vocabulary
     if kind == CHOSEN:
-        names = label_names(vocabulary)
-        listed = list(names)
-        picked = st.multiselect(
-            "Labels",
-            listed,
-            [listed[label] for label in look.labels.table["label"][:SHOWN]],
-            key="labels",
-            bind="query-params",
-            persist_state="session",
-            max_selections=figures.LARGEST_WINDOW,
-            help="The most frequent ones at first. Type a part of a name to find others.",
-            wrap=False,
-        )
-        return by_phi(look, np.array([names[name] for name in picked], np.int64))
+        return sort_by_phi(selection, custom_labels(selection))
     if kind == FREQUENT:
-        seen = look.labels.table[look.labels.table["count"] > 0]
-        return by_phi(look, seen["label"].to_numpy(np.int64)[:size])
+        table = selection.labels.table
+        return sort_by_phi(selection, table["label"][table["count"] > 0].to_numpy(np.int64)[:size])
     if kind == AROUND:
-        if look.label is None:
-            st.info(
-                "Choose a label at the top of the page, and those around it are shown here.", icon=":material/info:"
-            )
+        if selection.label is None:
+            st.info("Select a label at the top of the page.", icon=":material/info:")
             return np.empty(0, np.int64)
-        return by_phi(look, clustering.nearest(look.pairs, look.labels.num_videos, look.label, size))
-    order = answers.label_order(look.data)
+        nearest = clustering.nearest_by_phi(selection.pairs, selection.labels.num_videos, selection.label, size)
+        return sort_by_phi(selection, nearest)
+    order = scores.label_order(selection.page.data)
     if kind == CLUSTER:
-        if order.clusters.empty:
-            st.info("No labels go together in this data set, so there are no clusters.", icon=":material/info:")
-            return np.empty(0, np.int64)
-        listed = list(label_names(vocabulary))
-        sizes = {listed[label]: size for label, size in order.clusters[["label", "size"]].to_numpy(np.int64).tolist()}
-        name = st.selectbox(
-            f"Cluster, of {len(sizes):,}, the largest first",
-            list(sizes),
-            key="cluster",
-            bind="query-params",
-            persist_state="session",
-            width=340,
-            help="Named by its most frequent label.",
-        )
-        st.caption(f"{sizes[name]} labels.")
-        return order.cluster(listed.index(name))
+        return cluster_labels(selection, order)
     place = st.slider(
-        "Place in the order", 0, max(1, len(order.labels) - 1), key="place", bind="query-params",
+        "Position in cluster order", 0, max(1, len(order.labels) - 1), key="place", bind="query-params",
         persist_state="session", help="0 is the upper left of the image of all labels.",
     )  # fmt: skip
-    return order.around(place, size)
+    return order.window(place, size)
 
 
-def by_phi(look: Look, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Labels next to those they go with: by φ whatever is shown, so that they stay when the measure is switched."""
-    phi = statistics.measure(look.pairs, look.labels.num_videos, "phi", labels)
-    return labels[statistics.cluster_order(phi)]
+def custom_labels(selection: Selection) -> NDArray[np.int64]:
+    """Select any labels by name."""
+    names = label_names(selection.labels.vocabulary)
+    options = list(names)
+    selected = st.multiselect(
+        "Labels",
+        options,
+        [options[label] for label in selection.labels.table["label"][:DEFAULT_SIZE]],
+        key="labels",
+        bind="query-params",
+        persist_state="session",
+        max_selections=figures.LARGEST_WINDOW,
+        help="Starts with the most frequent labels. Type a part of a name to find others.",
+        wrap=False,
+    )
+    return np.array([names[name] for name in selected], np.int64)
+
+
+def cluster_labels(selection: Selection, order: clustering.LabelOrder) -> NDArray[np.int64]:
+    """Select a cluster by its most frequent label."""
+    if order.clusters.empty:
+        st.info("The labels of this data set form no clusters.", icon=":material/info:")
+        return np.empty(0, np.int64)
+    options = list(label_names(selection.labels.vocabulary))
+    sizes = {options[label]: size for label, size in order.clusters[["label", "size"]].to_numpy(np.int64).tolist()}
+    name = st.selectbox(
+        "Cluster",
+        list(sizes),
+        key="cluster",
+        bind="query-params",
+        persist_state="session",
+        width=340,
+        help="Named by its most frequent label; the largest first.",
+    )
+    st.caption(f"{sizes[name]} labels; one of {len(sizes):,} clusters.")
+    return order.cluster(options.index(name))
+
+
+def sort_by_phi(selection: Selection, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Place correlated labels next to each other: by φ for every measure, so the order stays when it changes."""
+    phi = cooccurrence.measure(selection.pairs, selection.labels.num_videos, "phi", labels)
+    return labels[cooccurrence.cluster_order(phi)]
 
 
 @fragment
-def show_window(look: Look) -> None:
-    """A window of labels; a click on a cell tells the pair in words."""
-    chosen = window_labels(look)
-    if len(chosen) == 0:
-        st.info("Choose labels to see their matrix.", icon=":material/info:")
+def show_window(selection: Selection) -> None:
+    """Show the matrix of some labels; a click on a cell describes the pair."""
+    labels = window_labels(selection)
+    if len(labels) == 0:
+        st.info("Select labels to see their matrix.", icon=":material/info:")
         return
-    values = look.window(chosen)
-    names = [look.name(label) for label in chosen.tolist()]
+    values = selection.window(labels)
+    names = [selection.name(label) for label in labels.tolist()]
+    measure = selection.measure_name
     left, right = st.columns([5, 2], gap="large")
-    with left, st.grid(1, min_column_width=660, wrap=False):  # a narrow screen scrolls: its names need their width
+    with left, st.grid(1, min_column_width=660, wrap=False):  # scroll on a narrow screen: the names need their width
         event: Any = st.plotly_chart(
-            figures.correlation(values, names, look.shown, scale=look.scale),
+            figures.correlation(values, names, measure, scale=selection.page.scale),
             key="matrix",
             on_select="rerun",
             selection_mode="points",
-            alt=f"Matrix of {len(chosen)} labels with the {look.shown} of each pair",
+            alt=f"Matrix of {len(labels)} labels with the {measure} of each pair",
         )
     with right:
-        st.subheader("A pair in words", anchor=False)
-        st.caption("Click a cell of the matrix. Labels that go together stand next to each other.")
+        st.subheader("Selected pair", anchor=False)
+        st.caption("Click a cell of the matrix.")
         points = event["selection"]["points"]
-        if points and max(points[0]["x"], points[0]["y"]) < len(chosen):
-            in_words(look, int(chosen[round(points[0]["y"])]), int(chosen[round(points[0]["x"])]))
-        st.caption(f"Pairs that fewer than {look.support:,} videos have are left empty.")
+        if points and max(points[0]["x"], points[0]["y"]) < len(labels):
+            show_pair(selection, int(labels[round(points[0]["y"])]), int(labels[round(points[0]["x"])]))
+        st.caption(f"Correlated labels are neighbors. Pairs in fewer than {selection.support:,} videos are empty.")
         row, column = np.indices(values.shape)
         download_csv(
             pd.DataFrame(
                 {
-                    "row_label": chosen[row.ravel()],
+                    "row_label": labels[row.ravel()],
                     "row": np.array(names, object)[row.ravel()],
-                    "column_label": chosen[column.ravel()],
+                    "column_label": labels[column.ravel()],
                     "column": np.array(names, object)[column.ravel()],
-                    look.shown: values.ravel(),
+                    measure: values.ravel(),
                 }
             ),
-            f"window {look.shown}",
-            "Download this window as CSV",
+            f"window {measure}",
+            "Download window as CSV",
         )
 
 
-def open_cluster(data_clusters: pd.DataFrame, names: list[str]) -> None:
-    """Open the cluster whose frame was clicked in the window."""
+def open_cluster(clusters: pd.DataFrame, names: list[str]) -> None:
+    """Open the clicked cluster in the window."""
     points = st.session_state["overview"]["selection"]["points"]
     number = points[0]["point_index"] if points else -1
-    if 0 <= number < len(data_clusters):
-        st.session_state["cluster"] = names[int(data_clusters["label"].iloc[number])]
+    if 0 <= number < len(clusters):
+        st.session_state["cluster"] = names[int(clusters["label"].iloc[number])]
         st.session_state["window"] = CLUSTER
         st.session_state[TAB_KEY] = TABS[0]
 
 
-def show_overview(look: Look) -> None:
-    """All labels that occur as one image; a click on a cluster opens it in the window."""
-    order = answers.label_order(look.data)
+def show_overview(selection: Selection) -> None:
+    """Show all labels that occur as one image; a click on a cluster opens it in the window."""
+    data = selection.page.data
+    order = scores.label_order(data)
     clusters = order.clusters
-    own = (look.own.run, look.own.kind) if look.own else None
-    cells = answers.overview(look.data, look.measure, look.support, own)
-    names = list(label_names(look.labels.vocabulary))
-    in_clusters, unseen = int(clusters["size"].sum()), look.labels.vocabulary.num_classes - len(order.labels)
+    own = (selection.model_matrix.run, selection.model_matrix.kind) if selection.model_matrix else None
+    cells = scores.pooled_matrix(data, selection.measure, selection.support, own)
+    names = list(label_names(selection.labels.vocabulary))
+    num_unseen = selection.labels.vocabulary.num_classes - len(order.labels)
     st.markdown(
-        f"**{len(order.labels):,} labels** that occur, so ordered that those which go together are neighbors: what "
-        f"belongs together shows as a block on the diagonal. **{len(clusters):,} clusters** hold {in_clusters:,} of "
-        "them; each is named by its most frequent label. Click a cluster to open it in the window."
+        f"**{len(order.labels):,} labels** in cluster order: groups of correlated labels are blocks on the diagonal. "
+        f"**{len(clusters):,} clusters** hold {int(clusters['size'].sum()):,} of them. Click a cluster to open it in "
+        "the window."
     )
     if not cells.any():
-        st.info("No pair of labels is in so many videos. Lower the minimum above.", icon=":material/info:")
-    named = clusters.assign(name=[look.name(label) for label in clusters["label"].tolist()])
+        st.info("No pair has the minimum support. Lower it above.", icon=":material/info:")
+    named = clusters.assign(name=[selection.name(label) for label in clusters["label"].tolist()])
     left, right = st.columns([3, 1], gap="large")
     with left, st.grid(1, min_column_width=660, wrap=False):
         st.plotly_chart(
             figures.overview(
                 cells,
-                look.shown,
+                selection.measure_name,
                 named,
                 num_labels=len(order.labels),
-                per_cell=clustering.block(len(order.labels)),
-                scale=look.scale,
+                per_cell=clustering.block_size(len(order.labels)),
+                scale=selection.page.scale,
             ),
             key="overview",
             on_select=lambda: open_cluster(clusters, names),
             selection_mode="points",
-            alt=f"All {len(order.labels)} labels in cluster order with the {look.shown} of each pair as an image",
+            alt=f"All {len(order.labels)} labels in cluster order with the {selection.measure_name} of each pair",
         )
     with right:
-        st.subheader("Clusters", anchor=False)
-        st.dataframe(
-            named,
-            hide_index=True,
-            column_order=["name", "size", "first"],
-            column_config={
-                "name": st.column_config.TextColumn("Most frequent label", pinned=True),
-                "size": st.column_config.NumberColumn("Labels", format="localized"),
-                "first": st.column_config.NumberColumn("Place", help="Its first place in the order.", format="%d"),
-            },
-            height=560,
-            alt="Clusters of labels, the largest first",
-        )
+        show_clusters(named)
         table = order.table()
         download_csv(
-            table.assign(name=[look.name(label) for label in table["label"].tolist()]),
+            table.assign(name=[selection.name(label) for label in table["label"].tolist()]),
             "label order",
-            "Download the order as CSV",
+            "Download order as CSV",
         )
+    unseen = f"{num_unseen:,} labels of the vocabulary occur in no video. " if num_unseen else ""
     st.caption(
-        f"Pairs in fewer than {look.support:,} videos are left out, and so is a label with itself. "
-        + (f"{unseen:,} labels of the vocabulary occur in no video here. " if unseen else "")
-        + "The order is that of average linkage on 1 − φ; a cluster is a branch whose halves have a mean φ of "
-        f"{clustering.ALIKE} or more. "
-        "Blue is above 0, orange below; the stronger, the fuller the color."
+        f"Blue is above 0, orange below. Pairs in fewer than {selection.support:,} videos and the diagonal are empty. "
+        f"{unseen}Order: average linkage on 1 − φ. Cluster: a branch whose halves have a mean φ of at least "
+        f"{clustering.MIN_MEAN_PHI}."
+    )
+
+
+def show_clusters(clusters: pd.DataFrame) -> None:
+    """List the clusters, the largest first."""
+    st.subheader("Clusters", anchor=False)
+    st.dataframe(
+        clusters,
+        hide_index=True,
+        column_order=["name", "size", "first"],
+        column_config={
+            "name": st.column_config.TextColumn("Most frequent label", pinned=True),
+            "size": st.column_config.NumberColumn("Labels", format="localized"),
+            "first": st.column_config.NumberColumn(
+                "Position", help="Position of its first label in cluster order.", format="%d"
+            ),
+        },
+        height=560,
+        alt="Clusters of labels, the largest first",
     )

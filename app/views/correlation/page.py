@@ -1,115 +1,112 @@
-"""Which labels go together (section 2.4 of the paper): in the data, in all of the labels, and in a run's scores."""
+"""Correlation: which labels occur together in the data and in a run's scores (section 2.4 of the paper)."""
 
 import streamlit as st
 
-from cache import loaders as state
-from cache import scores as answers
-from components.selectors import choose, chosen_data, label_picker, plain, provenance, scale_words
-from views.correlation.label_processing import show_truth, show_weights
+from cache import loaders, scores
+from components.selectors import label_picker, plain, show_demo_link, show_provenance, state_setter
+from context import PageContext, current_page
+from views.correlation.label_processing import show_calibration, show_weights
 from views.correlation.matrix import TAB_KEY, TABS, show_overview, show_window
-from views.correlation.pair_tables import OWN, Look, Own, show_pairs
-from yt8m_core.labels import statistics
-from yt8m_core.runs.run import Run
+from views.correlation.pair_tables import MODEL_MATRIX, ModelMatrix, Selection, show_pairs
+from yt8m_core.labels import cooccurrence
 
 
-def run_of_sidebar() -> Run | None:
-    """The run of the sidebar, if there is any."""
-    return state.find_all_runs()[0].get(st.session_state.get("run", ""))
+def select_model_matrix(page: PageContext, num_classes: int) -> ModelMatrix | None:
+    """Select a matrix of the run; where there is none, say why."""
+    from yt8m_core.analysis.learned_correlation import MATRIX_KINDS, uses_correlation_matrix
 
-
-def own_matrix(num_classes: int) -> Own | None:
-    """The run's own matrix, of the kind chosen; says why where there is none."""
-    from yt8m_core.analysis.learned_correlation import KINDS, weighs
-
-    run = run_of_sidebar()
-    if run is None:
-        st.info("A matrix of its own is what a trained model has, and there is no trained run yet.")
-        st.page_link(
-            "views/welcome/page.py", label="Build the demo world and its runs", icon=":material/rocket_launch:"
-        )
+    if not page.has_run:
+        st.info("This measure needs a trained run, and there is none yet.", icon=":material/info:")
+        show_demo_link()
         return None
-    if not weighs(run.experiment.label_processing):
+    run = page.run
+    if not uses_correlation_matrix(run.experiment.label_processing):
         st.info(
-            f"Run {plain(run.name)} has no matrix M_c of its own: its label processing, "
-            f"{plain(str(run.experiment.label_processing))}, adds nothing of one label to another. Choose a run with "
-            "label processing `correlation` and a β or γ above 0, or another measure.",
+            f"Run {plain(run.name)} has no matrix M_c: its label processing is "
+            f"{plain(str(run.experiment.label_processing))}. Choose a run with label processing `correlation` and "
+            "β or γ above 0, or another measure.",
             icon=":material/info:",
         )
         with st.container(horizontal=True):
-            for key, other in state.find_all_runs()[0].items():
-                if weighs(other.experiment.label_processing) and other.facts.num_classes == num_classes:
-                    st.button(f"Use run {plain(key)}", on_click=choose("run", key), icon=":material/model_training:")
+            for key, other in page.workspace.runs.items():
+                if (
+                    uses_correlation_matrix(other.experiment.label_processing)
+                    and other.facts.num_classes == num_classes
+                ):
+                    st.button(
+                        f"Use run {plain(key)}", on_click=state_setter("run", key), icon=":material/model_training:"
+                    )
         return None
     if run.facts.num_classes != num_classes:
         st.info(
-            f"Run {plain(run.name)} scores {run.facts.num_classes:,} labels, and this data set has {num_classes:,}: "
-            "its matrix is of other labels. Choose the run's own data set.",
+            f"Run {plain(run.name)} scores {run.facts.num_classes:,} labels, but this data set has {num_classes:,}. "
+            "Choose the run's own data set.",
             icon=":material/info:",
         )
         return None
-    matrices = answers.own_matrices(run)
+    matrices = scores.model_matrices(run)
     kind = st.segmented_control(
         "Matrix of the run", matrices.kinds, key="own_matrix", bind="query-params", persist_state="session",
         default=matrices.kinds[-1], required=True,
     )  # fmt: skip
+    meaning = MATRIX_KINDS[kind]
     st.caption(
-        f"{plain(KINDS[kind][0].upper() + KINDS[kind][1:])}. A row takes from a column: the row label's score gets the "
-        "column label's, times the cell (and times β or γ)."
+        f"{plain(meaning[0].upper() + meaning[1:])}. A cell is the weight, times β or γ, of the column's score in the "
+        "row's score."
     )
     if matrices.trained is not None and matrices.counted is None:
-        st.caption("What training changed is not shown: the labels that the run was trained with are gone.")
+        st.caption("The change by training is not available: the training labels of the run are gone.")
     if matrices.trained is None:
-        st.caption("The run has β alone, so nothing of its matrix was trained.")
-    return Own(run, matrices, kind)
+        st.caption("The run has γ = 0, so it trained no matrix.")
+    return ModelMatrix(run, matrices, kind)
 
 
-data = chosen_data()
-videos = state.videos(data)
-provenance(run=run_of_sidebar(), data=(data, videos))
-labels = state.labels(data)
+page = current_page()
+show_provenance(page, run=page.run if page.has_run else None, videos=page.videos)
+labels = page.labels
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    label = label_picker("A label to look at", labels.vocabulary)
+    label = label_picker("Label", labels.vocabulary)
     support = st.number_input(
-        "In at least so many videos",
+        "Minimum support (videos)",
         1,
         None,
         3,
         key="support",
         bind="query-params",
         width=240,
-        help="Pairs of labels that fewer videos have are left out: rare pairs have large values by chance.",
+        help="Pairs in fewer videos are left out: rare pairs have large values by chance.",
     )
 tabs = dict(zip(TABS, st.tabs(TABS, key=TAB_KEY, bind="query-params"), strict=True))
 
 
-def look() -> Look | None:
-    """Choose a measure; None where the model has none of its own."""
+def select_measure() -> Selection | None:
+    """Select a measure; None where the run has no matrix to show."""
     measure = st.segmented_control(
-        "Measure", [*statistics.MEASURES, OWN], key="measure", bind="query-params", persist_state="session",
+        "Measure", [*cooccurrence.MEASURES, MODEL_MATRIX], key="measure", bind="query-params", persist_state="session",
         default="conditional", required=True,
     )  # fmt: skip
-    own = None
-    if measure == OWN:
-        own = own_matrix(labels.vocabulary.num_classes)
-        if own is None:
+    model_matrix = None
+    if measure == MODEL_MATRIX:
+        model_matrix = select_model_matrix(page, labels.vocabulary.num_classes)
+        if model_matrix is None:
             return None
     else:
-        st.caption(f"{plain(statistics.MEASURES[measure])}.")
-    return looked(measure, own)
+        st.caption(f"{plain(cooccurrence.MEASURES[measure])}.")
+    return selection(measure, model_matrix)
 
 
-def looked(measure: str = "phi", own: Own | None = None) -> Look:
-    """At the chosen data."""
-    pairs = state.cooccurrence(data)
-    return Look(data, labels, pairs, measure, int(support), label, scale_words(data, videos), own)
+def selection(measure: str = "phi", model_matrix: ModelMatrix | None = None) -> Selection:
+    """Return what is selected on the page."""
+    pairs = loaders.cooccurrence(page.data)
+    return Selection(page, labels, pairs, measure, int(support), label, model_matrix)
 
 
 for tab, show in zip(TABS, (show_window, show_overview, show_pairs), strict=False):
     if tabs[tab].open:
         with tabs[tab]:
-            if (chosen := look()) is not None:
-                show(chosen)
-for tab, show in zip(TABS[3:], (show_truth, show_weights), strict=True):
+            if (selected := select_measure()) is not None:
+                show(selected)
+for tab, show in zip(TABS[3:], (show_calibration, show_weights), strict=True):
     if tabs[tab].open:
         with tabs[tab]:
-            show(looked())
+            show(selection())

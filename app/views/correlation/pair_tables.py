@@ -1,4 +1,4 @@
-"""What the parts of the correlation page share: what is looked at, a pair in words, and tables of pairs."""
+"""Label pairs: what the sections of the correlation page share, the selected pair, and tables of pairs."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,116 +9,125 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from cache import loaders as state
+from cache import loaders
+from cache.loaders import Labels
 from components.selectors import download_csv, fragment, plain
-from yt8m_core.labels import clustering, statistics
-from yt8m_core.labels.statistics import most_one_sided
+from context import PageContext
+from yt8m_core.labels import clustering, cooccurrence
+from yt8m_core.labels.cooccurrence import most_asymmetric_pairs
 from yt8m_core.runs.run import Run
 
 if TYPE_CHECKING:
-    from yt8m_core.analysis.learned_correlation import OwnMatrices
+    from yt8m_core.analysis.learned_correlation import CorrelationMatrices
 
-PAIRS = 200  # rows of a table at most
-OWN = "model's M_c"
+MAX_ROWS = 200  # of a table of pairs
+MODEL_MATRIX = "model's M_c"
 
 
 @dataclass(frozen=True)
-class Own:
-    """A run's own matrix in place of a measure."""
+class ModelMatrix:
+    """A matrix of the run, shown in place of a measure."""
 
     run: Run
-    matrices: "OwnMatrices"
+    matrices: "CorrelationMatrices"
     kind: str
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is looked at."""
+class Selection:
+    """What the controls of the page select."""
 
-    data: state.DataSet
-    labels: state.Labels
-    pairs: csr_array
+    page: PageContext
+    labels: Labels
+    pairs: csr_array  # videos of each pair, [C, C]
     measure: str
-    support: int
+    support: int  # minimum number of videos of a pair
     label: int | None
-    scale: str
-    own: Own | None
+    model_matrix: ModelMatrix | None
 
     @property
-    def shown(self) -> str:
-        """What the cells of a matrix are called."""
-        return f"M_c, {self.own.kind}" if self.own else self.measure
+    def measure_name(self) -> str:
+        """The name of the values in the matrix."""
+        return f"M_c, {self.model_matrix.kind}" if self.model_matrix else self.measure
 
     def name(self, label: int) -> str:
-        """What a label is called."""
+        """Return the name of a label."""
         return self.labels.vocabulary.name(label)
 
-    def window(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The matrix of chosen labels; NaN for pairs with too little support."""
+    def window(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the matrix of some labels [n, n], NaN for pairs below the minimum support."""
         values = (
-            self.own.matrices.at(self.own.kind, *np.ix_(chosen, chosen))
-            if self.own
-            else statistics.measure(self.pairs, self.labels.num_videos, self.measure, chosen)
+            self.model_matrix.matrices.at(self.model_matrix.kind, *np.ix_(labels, labels))
+            if self.model_matrix
+            else cooccurrence.measure(self.pairs, self.labels.num_videos, self.measure, labels)
         )
-        return clustering.supported_window(values, self.pairs, chosen, self.support)
+        return clustering.mask_unsupported(values, self.pairs, labels, self.support)
 
-    def named(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table of pairs with the labels' names."""
-        sides = pd.DataFrame(
+    def of_label(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the pairs of a table that have the selected label, or all without one."""
+        if self.label is None:
+            return table
+        return table[(table["label_a"] == self.label) | (table["label_b"] == self.label)]
+
+    def with_names(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Add the names of the labels to a table of pairs."""
+        names = pd.DataFrame(
             {side: [self.name(label) for label in table[f"label_{side}"].tolist()] for side in "ab"}, table.index
         )
-        return pd.concat([sides, table], axis=1)
+        return pd.concat([names, table], axis=1)
 
 
-def in_words(look: Look, first: int, second: int) -> None:
-    """Say how two labels go together."""
-    one, other = (f"**{plain(look.name(label))}**" for label in (first, second))
-    N = look.labels.num_videos
-    value = {name: statistics.measure(look.pairs, N, name, [first, second]) for name in statistics.MEASURES}
+def show_pair(selection: Selection, first: int, second: int) -> None:
+    """Describe how two labels occur together."""
+    a, b = (f"**{plain(selection.name(label))}**" for label in (first, second))
+    N = selection.labels.num_videos
+    value = {name: cooccurrence.measure(selection.pairs, N, name, [first, second]) for name in cooccurrence.MEASURES}
     count = value["count"].astype(int)
     if first == second or not count.diagonal().all():
-        for name, number in dict(zip((one, other), count.diagonal(), strict=True)).items():
+        for name, number in dict(zip((a, b), count.diagonal(), strict=True)).items():
             st.markdown(f"{name} is in {number:,} of {N:,} videos.")
         return
     st.markdown(
         f"{count[0, 1]:,} of {N:,} videos have both.\n"
-        f"- Of the {count[0, 0]:,} videos with {one}, {value['conditional'][0, 1]:.0%} have {other} too.\n"
-        f"- Of the {count[1, 1]:,} videos with {other}, {value['conditional'][1, 0]:.0%} have {one} too.\n"
-        f"- They are together {value['lift'][0, 1]:.2f} times as often as if each came by itself (lift).\n"
+        f"- Of the {count[0, 0]:,} videos with {a}, {value['conditional'][0, 1]:.0%} have {b} too.\n"
+        f"- Of the {count[1, 1]:,} videos with {b}, {value['conditional'][1, 0]:.0%} have {a} too.\n"
+        f"- Lift {value['lift'][0, 1]:.2f}: together {value['lift'][0, 1]:.2f} times as often as independent labels.\n"
         f"- φ {value['phi'][0, 1]:.2f}, Jaccard {value['jaccard'][0, 1]:.2f}."
     )
-    if look.own:
-        taken, back = look.own.matrices.at(look.own.kind, [first, second], [second, first]).tolist()
+    if own := selection.model_matrix:
+        b_to_a, a_to_b = own.matrices.at(own.kind, [first, second], [second, first]).tolist()
         st.markdown(
-            f"- In the model's matrix ({look.own.kind}), {one} takes {taken:+.4f} of the score of {other}, and "
-            f"{other} takes {back:+.4f} of the score of {one}."
+            f"- Model matrix ({own.kind}): {b_to_a:+.4f} of the score of {b} is added to {a}, and {a_to_b:+.4f} of the "
+            f"score of {a} to {b}."
         )
 
 
 COLUMNS: dict[str, Any] = {
-    "a": st.column_config.TextColumn("Label A", help="The rarer of the two.", pinned=True),
+    "a": st.column_config.TextColumn("Label A", help="The rarer label.", pinned=True),
     "b": st.column_config.TextColumn("Label B"),
-    "count": st.column_config.NumberColumn("Videos", help=statistics.MEASURES["count"], format="localized"),
+    "count": st.column_config.NumberColumn("Videos", help=cooccurrence.MEASURES["count"], format="localized"),
     "p_b_given_a": st.column_config.ProgressColumn("P(B | A)", help="Share of A's videos that have B too."),
     "p_a_given_b": st.column_config.ProgressColumn("P(A | B)", help="Share of B's videos that have A too."),
-    "lift": st.column_config.NumberColumn("Lift", help=statistics.MEASURES["lift"], format="%.2f"),
-    "phi": st.column_config.NumberColumn("φ", help=statistics.MEASURES["phi"], format="%.2f"),
-    "jaccard": st.column_config.NumberColumn("Jaccard", help=statistics.MEASURES["jaccard"], format="%.2f"),
-    "b_to_a": st.column_config.NumberColumn("M: A takes of B", help="Row A, column B of the matrix.", format="%.4f"),
-    "a_to_b": st.column_config.NumberColumn("M: B takes of A", help="Row B, column A of the matrix.", format="%.4f"),
-    "observed": st.column_config.NumberColumn("Videos", help="Those that have both.", format="localized"),
-    "expected": st.column_config.NumberColumn("Expected", help="By the run's scores, as told above.", format="%.1f"),
+    "lift": st.column_config.NumberColumn("Lift", help=cooccurrence.MEASURES["lift"], format="%.2f"),
+    "phi": st.column_config.NumberColumn("φ", help=cooccurrence.MEASURES["phi"], format="%.2f"),
+    "jaccard": st.column_config.NumberColumn("Jaccard", help=cooccurrence.MEASURES["jaccard"], format="%.2f"),
+    "b_to_a": st.column_config.NumberColumn("M[A, B]", help="Weight of B's score in the score of A.", format="%.4f"),
+    "a_to_b": st.column_config.NumberColumn("M[B, A]", help="Weight of A's score in the score of B.", format="%.4f"),
+    "observed": st.column_config.NumberColumn("Observed", help="Videos with both labels.", format="localized"),
+    "expected": st.column_config.NumberColumn(
+        "Expected", help="Sum over videos of the product of both probabilities.", format="%.1f"
+    ),
     "surprise": st.column_config.NumberColumn(
-        "Surprise",
-        help="How far videos and expectation are apart, about in standard deviations: beyond ±3 is more than chance.",
+        "Deviation",
+        help="Observed minus expected, in approximate standard deviations; beyond ±3 is more than chance.",
         format="%+.1f",
     ),
 }
 
 
-def pairs_table(look: Look, table: pd.DataFrame, key: str, alt: str) -> None:
-    """Show the first of some pairs, tell the one whose row is chosen in words, and offer all of them."""
-    named = look.named(table[:PAIRS])
+def show_pair_table(selection: Selection, table: pd.DataFrame, key: str, alt: str) -> None:
+    """Show the first pairs of a table, describe the selected one, and offer all as a file."""
+    named = selection.with_names(table[:MAX_ROWS])
     event: Any = st.dataframe(
         named,
         hide_index=True,
@@ -132,34 +141,36 @@ def pairs_table(look: Look, table: pd.DataFrame, key: str, alt: str) -> None:
     )
     rows = event["selection"]["rows"]
     if rows and rows[0] < len(named):
-        in_words(look, int(named["label_a"].iloc[rows[0]]), int(named["label_b"].iloc[rows[0]]))
+        show_pair(selection, int(named["label_a"].iloc[rows[0]]), int(named["label_b"].iloc[rows[0]]))
     else:
-        st.caption("Choose a row to read the pair in words.")
-    download_csv(look.named(table), key, f"Download all {len(table):,} pairs as CSV")
+        st.caption("Click a row to describe the pair.")
+    download_csv(selection.with_names(table), key, f"Download all {len(table):,} pairs as CSV")
 
 
 @fragment
-def show_pairs(look: Look) -> None:
-    """The strongest pairs, and the most one-sided ones."""
-    every = state.strongest_pairs(look.data, "count" if look.own else look.measure, look.support)
-    if look.label is not None:
-        every = every[(every["label_a"] == look.label) | (every["label_b"] == look.label)]
-    whose = f" with {plain(look.name(look.label))}" if look.label is not None else ""
-    if every.empty:
-        st.info(f"No pair of labels{whose} is in so many videos. Lower the minimum above.", icon=":material/info:")
+def show_pairs(selection: Selection) -> None:
+    """Show the strongest and the most one-sided pairs."""
+    own = selection.model_matrix
+    measure = "count" if own else selection.measure
+    pairs = selection.of_label(loaders.strongest_pairs(selection.page.data, measure, selection.support))
+    suffix = f" with {plain(selection.name(selection.label))}" if selection.label is not None else ""
+    if pairs.empty:
+        st.info(f"No pair{suffix} has the minimum support. Lower it above.", icon=":material/info:")
         return
-    st.subheader(f"The strongest pairs{whose}", anchor=False)
-    if look.own:
-        strongest = look.own.matrices.rank(look.own.kind, every)
-        st.caption(f"By the model's matrix ({look.own.kind}), the larger of both ways first, whatever its sign.")
+    st.subheader(f"Strongest pairs{suffix}", anchor=False)
+    if own:
+        strongest = own.matrices.rank(own.kind, pairs)
+        st.caption(f"Sorted by the larger absolute value of M[A, B] and M[B, A] ({own.kind}).")
     else:
-        strongest = every
-        by = "P(B | A)" if look.measure == "conditional" else statistics.MEASURES[look.measure]
-        st.caption(f"By {plain(by)}. A is the rarer label of the two.")
-    pairs_table(look, strongest, "strongest_pairs", f"Pairs of labels by {look.shown}, strongest first")
-    st.subheader(f"The most one-sided pairs{whose}", anchor=False)
-    st.caption(
-        "A implies B: nearly all videos with A have B too, P(B | A) near 1, and few of those with B have A. Often B is "
-        "the broader term, as a vehicle is of a car. Sorted by P(B | A) − P(A | B)."
+        strongest = pairs
+        name = "P(B | A)" if selection.measure == "conditional" else cooccurrence.MEASURES[selection.measure]
+        st.caption(f"Sorted by {plain(name)}. A is the rarer label.")
+    show_pair_table(
+        selection, strongest, "strongest_pairs", f"Pairs of labels by {selection.measure_name}, strongest first"
     )
-    pairs_table(look, most_one_sided(every), "one_sided_pairs", "Pairs of labels in which A implies B")
+    st.subheader(f"Most one-sided pairs{suffix}", anchor=False)
+    st.caption(
+        "A implies B: P(B | A) is near 1, and few videos with B have A. Often B is the broader term, as vehicle is of "
+        "car. Sorted by P(B | A) − P(A | B)."
+    )
+    show_pair_table(selection, most_asymmetric_pairs(pairs), "one_sided_pairs", "Pairs of labels where A implies B")

@@ -1,30 +1,32 @@
-"""An average of runs: what it comes to, beside its members, and how alike these are."""
+"""An ensemble of runs (section 3.3 of the paper): its GAP, its members, and how similar these are."""
 
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from cache import loaders as state
-from cache import scores as answers
-from components.selectors import GAP, download_csv, fault, plain
+from cache import scores
+from components.columns import GAP_HELP
+from components.selectors import download_csv, plain, show_error
+from context import PageContext
 from yt8m_core.errors import UserError
-from yt8m_core.runs.run import Run
 
-if TYPE_CHECKING:  # brings torch along, which a page that averages nothing does without
-    from yt8m_core.analysis.ensembling import EnsembleAnswer
+if TYPE_CHECKING:  # imports torch, which this page does not need without members
+    from yt8m_core.analysis.ensembling import EnsembleResult
 
 
-def average(runs: dict[str, Run], data: state.DataSet) -> None:
-    """Members of an average, what it comes to, and how they differ."""
-    st.subheader("An average of runs", anchor=False)
-    st.markdown(
-        "Several models that err in different places are better together than each alone. Choose the members; all "
-        "count alike."
-    )
+def show_ensemble(page: PageContext) -> None:
+    """Select members, and show the ensemble and how the members differ."""
+    st.subheader("Ensemble", anchor=False)
+    st.caption("The unweighted average of several runs is often better than each of them.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        members = st.multiselect(
-            "Members", list(runs), key="members", bind="query-params", placeholder="Choose at least two", width=600
+        keys = st.multiselect(
+            "Members",
+            list(page.workspace.runs),
+            key="members",
+            bind="query-params",
+            placeholder="Choose at least two",
+            width=600,
         )
         kind = st.segmented_control(
             "Average of",
@@ -33,84 +35,86 @@ def average(runs: dict[str, Run], data: state.DataSet) -> None:
             bind="query-params",
             default="probability",
             required=True,
-            help="The probabilities themselves, or their log odds, by which a very sure member counts more.",
+            help="Average probabilities, or log-odds, which gives confident members more weight.",
         )
-    if len(members) < 2:
-        st.info("Choose two runs or more to see what their average comes to.", icon=":material/info:")
+    if len(keys) < 2:
+        st.info("Choose at least two runs.", icon=":material/info:")
         return
-    fitting, faults = answers.that_fit(tuple((name, runs[name]) for name in members), data)
-    for name, error in faults:
-        st.warning(f"Run **{plain(name)}** is left out. {plain(str(error))}", icon=":material/warning:")
-    if len(fitting) < 2:
+    members, errors = scores.compatible_members(tuple((key, page.with_run(key)) for key in keys))
+    for key, error in errors:
+        st.warning(f"Run **{plain(key)}** is left out. {plain(str(error))}", icon=":material/warning:")
+    if len(members) < 2:
         st.info(
-            "Fewer than two of these runs can score this data set: choose other runs, or another data set in the "
+            "Fewer than two of these runs can score this data set. Choose other runs, or another data set in the "
             "sidebar.",
             icon=":material/info:",
         )
         return
     try:
-        answer = answers.average(fitting, data, kind=kind)
+        answer = scores.ensemble(members, kind)
     except UserError as error:
-        fault(error)
+        show_error(error)
         return
-    what_it_comes_to(answer, every=answers.scored(fitting[0][1], data).of)
+    show_gap(answer, num_videos=scores.run_scores(members[0][1]).num_videos)
     left, right = st.columns(2, gap="large")
     with left:
-        alone(answer.members)
+        show_members(answer.members)
     with right:
-        how_alike(answer.pairs)
-    st.caption(
-        "The less alike two members are, the more their average may gain; a weak member may cost more than it adds."
-    )
+        show_similarity(answer.pairs)
+    st.caption("Dissimilar members gain the most from averaging; a weak member can cost more than it adds.")
 
 
-def what_it_comes_to(answer: "EnsembleAnswer", *, every: int) -> None:
-    """The GAP of the average beside that of its best member; ``every``: the videos of the data set."""
+def show_gap(answer: "EnsembleResult", *, num_videos: int) -> None:
+    """Show the GAP of the ensemble and of its best member; ``num_videos`` is that of the whole data set."""
     best = answer.members.sort_values("gap").iloc[-1]
     with st.container(horizontal=True):
         st.metric(
-            "GAP@20 of the average", f"{answer.gap:.4f}", f"{answer.gap - best['gap']:+.4f}", help=GAP, border=True
+            "GAP@20 of the ensemble",
+            f"{answer.gap:.4f}",
+            f"{answer.gap - best['gap']:+.4f}",
+            help=GAP_HELP,
+            border=True,
         )
-        st.metric(f"Its best member, {plain(best['member'])}", f"{best['gap']:.4f}", border=True, height="stretch")
-    if answer.videos < every:
-        st.caption(f"Of a sample of {answer.videos:,} of the {every:,} videos.")
+        st.metric(f"Best member: {plain(best['member'])}", f"{best['gap']:.4f}", border=True, height="stretch")
+    if answer.videos < num_videos:
+        st.caption(f"Measured on a random sample of {answer.videos:,} of {num_videos:,} videos.")
 
 
-def alone(members: pd.DataFrame) -> None:
-    """What each member comes to without the others."""
+def show_members(members: pd.DataFrame) -> None:
+    """Show the GAP of each member."""
     st.dataframe(
         members.sort_values("gap", ascending=False),
         hide_index=True,
         column_config={
             "member": st.column_config.TextColumn("Member", pinned=True),
             "weight": None,
-            "gap": st.column_config.NumberColumn("GAP alone", format="%.4f", help=GAP),
+            "gap": st.column_config.NumberColumn("GAP", format="%.4f", help=GAP_HELP),
         },
-        alt="GAP of each member alone",
+        alt="GAP of each member",
     )
     download_csv(members, "members")
 
 
-def how_alike(pairs: pd.DataFrame) -> None:
-    """How much each two members agree."""
+def show_similarity(pairs: pd.DataFrame) -> None:
+    """Show how much each pair of members agrees."""
     st.dataframe(
         pairs,
         hide_index=True,
         column_config={
-            "member_a": st.column_config.TextColumn("Member"),
-            "member_b": st.column_config.TextColumn("and"),
+            "member_a": st.column_config.TextColumn("Member A"),
+            "member_b": st.column_config.TextColumn("Member B"),
             "overlap": st.column_config.NumberColumn(
-                "Same 20",
+                "Top-20 overlap",
                 format="percent",
-                help="Of the labels that either has among its 20 best of a video, how many both have.",
+                help="Of the labels in the top 20 of either member, the share in the top 20 of both.",
             ),
             "same_best": st.column_config.NumberColumn(
-                "Same best", format="percent", help="Videos of which both hold the same label most probable."
+                "Same top label", format="percent", help="Share of videos with the same most probable label."
             ),
             "correlation": st.column_config.NumberColumn(
-                "Correlation", format="%.2f", help="Of their scores: 1 where both always say the same."
+                "Correlation", format="%.2f", help="Correlation of the scores; 1 where both are equal."
             ),
         },
-        alt="How alike each pair of members is",
+        alt="Similarity of each pair of members",
     )
     download_csv(pairs, "pairs")

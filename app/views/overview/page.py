@@ -1,236 +1,234 @@
-"""Where one is: which run and which data are open, how good the run is, how it learned, and what to look at next."""
+"""Overview: the open run and data, the run's metrics, learning curves, architecture and paper rows."""
 
 import shlex
 
 import streamlit as st
 
-from cache import loaders as state
-from cache import runs as run_list
-from components.selectors import GAP, chosen_data, download_csv, fault, plain, provenance
-from views.overview.slot_descriptions import line_in_words
-from views.overview.suggestions import Hint, hints, pair_hint
+from cache import runs
+from components.columns import GAP_COLUMNS, GAP_HELP
+from components.selectors import download_csv, plain, show_demo_link, show_error, show_provenance
+from context import PageContext, current_page
+from views.overview.slot_descriptions import describe_slots
+from views.overview.suggestions import Suggestion, pair_suggestion, run_suggestions
 from yt8m_core import figures
-from yt8m_core.data.scale import SCALE_WORDS
+from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 from yt8m_core.runs.table import join_paper_rows, order
 
-MEASURES = {
-    "hit_at_1": ("Hit@1", "The share of videos whose most probable label is a true one."),
+METRICS = {
+    "hit_at_1": ("Hit@1", "Share of videos whose most probable label is a true one."),
     "perr": (
         "PERR",
-        "Precision at equal recall rate: of a video with n true labels the n most probable are taken, and the share of "
-        "true ones among them is averaged over the videos.",
+        "Precision at equal recall rate: for a video with n true labels, the precision of the top n labels, averaged "
+        "over the videos.",
     ),
     "map_present": (
         "mAP",
-        "Mean average precision: how well each label by itself ranks the videos, averaged over the labels that occur, "
-        "so that rare labels count as much as frequent ones. Of each video only the 20 best labels count, as in "
-        "Google's evaluation.",
+        "Mean average precision over the labels that occur, so rare labels count as much as frequent ones. As in "
+        "Google's evaluation, only the top 20 labels of each video count.",
     ),
 }
 TRAIN = "yt8m train --train {} --validation VALIDATION --run workspace/runs/first --pooling mean"
 
 
-def key_figures(run: Run) -> None:
-    """What the run came to on its own validation data."""
+def show_metrics(page: PageContext) -> None:
+    """Show the metrics of the run on its validation data."""
+    run = page.run
     score = run.metrics["validation"]
     with st.container(horizontal=True):
         st.metric(
             "GAP@20",
             f"{score['gap']:.3f}",
-            f"95 %: {score['gap_low']:.3f} to {score['gap_high']:.3f}",
+            f"95% CI [{score['gap_low']:.3f}, {score['gap_high']:.3f}]",
             delta_color="off",
             delta_arrow="off",
-            help=f"{GAP} The interval says how far the value would move with other videos of the same kind.",
+            help=f"{GAP_HELP} The 95% CI is a bootstrap over the videos.",
             border=True,
             height="stretch",
         )
-        for name, (title, meaning) in MEASURES.items():
+        for name, (title, meaning) in METRICS.items():
             if name in score:
                 st.metric(title, f"{score[name]:.3f}", help=meaning, border=True, height="stretch")
         if parameters := run.metrics.get("parameters"):
             st.metric(
                 "Parameters",
                 f"{parameters:,}",
-                help="Numbers that the training may move.",
+                help="Number of trainable parameters.",
                 border=True,
                 height="stretch",
             )
-        if speed := run.metrics.get("videos_per_second"):
+        if throughput := run.metrics.get("videos_per_second"):
             st.metric(
-                "Videos a second",
-                f"{speed:,.0f}",
-                help="How many videos a second the training took in, on the machine where it ran.",
+                "Throughput (videos/s)",
+                f"{throughput:,.0f}",
+                help="Training videos per second, on the machine that trained the run.",
                 border=True,
                 height="stretch",
             )
-    place = run_list.data_names().get(run.experiment.data.validation, run.experiment.data.validation)
+    validation = run.experiment.data.validation
     st.caption(
-        f"Measured at the end of the training on {run.facts.validation_videos:,} videos of {plain(place)}, which the "
-        f"run did not learn from ({SCALE_WORDS.get(run.facts.scale, plain(run.facts.scale))}). All but the last two go "
-        "from 0 to 1, and more is better."
+        f"Measured after training on {run.facts.validation_videos:,} validation videos of "
+        f"{plain(page.workspace.data_keys.get(validation, validation))} "
+        f"({SCALE_NAMES.get(run.facts.scale, plain(run.facts.scale))})."
     )
 
 
-def the_line(run: Run) -> None:
-    """The run's slots, in the order in which a video goes through them."""
-    st.subheader("What the run is made of", anchor=False)
+def show_architecture(run: Run) -> None:
+    """List the run's slots in the order of the data flow."""
+    st.subheader("Architecture", anchor=False)
     st.markdown(
         "\n".join(
-            f"{number}. **{plain(method)}** {does}. _{slot.replace('_', ' ').capitalize()}: {purpose}._"
-            for number, (slot, purpose, method, does) in enumerate(line_in_words(run.experiment), 1)
+            f"{number}. **{plain(method)}** {effect}. _{slot.replace('_', ' ').capitalize()}: {purpose}._"
+            for number, (slot, purpose, method, effect) in enumerate(describe_slots(run.experiment), 1)
         )
     )
     training = run.experiment.training
     st.caption(
-        f"Trained on {run.facts.train_videos:,} videos, {training.epochs} times each (epochs), at a learning rate of "
-        f"{training.learning_rate:g}, in batches of {training.batch_size}, with seed {run.experiment.seed}."
+        f"Training: {run.facts.train_videos:,} videos, {training.epochs} epochs, learning rate "
+        f"{training.learning_rate:g}, batch size {training.batch_size}, random seed {run.experiment.seed}."
     )
 
 
-def learned(run: Run) -> None:
-    """The learning curve, as far as it goes."""
+def show_learning_curves(run: Run) -> None:
+    """Show training loss and validation GAP, up to now where the run is in training."""
     try:
-        log = run_list.training_log(run)
+        log = runs.training_log(run)
     except UserError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
-    world = SCALE_WORDS.get(run.facts.scale, run.facts.scale)
     st.plotly_chart(
-        figures.learning_curve(log, scale=world),
+        figures.learning_curve(log, scale=SCALE_NAMES.get(run.facts.scale, run.facts.scale)),
         key=f"curve {run.path}",
-        alt=f"Training loss and validation GAP of run {run.name} against the training examples seen",
+        alt=f"Training loss and validation GAP of run {run.name} against training examples",
     )
     st.caption(
-        "Above, how wrong the model was on the videos that it was just learning from: it should fall. Below, GAP on "
-        "videos that it does not learn from, after each epoch. Where that falls while the loss still does, the run "
-        "learns its videos by heart."
+        "Top: training loss. Bottom: validation GAP after each epoch. Where GAP falls while the loss still falls, the "
+        "run overfits."
     )
-    download_csv(log, f"training-{run.name}", "Download the curves as CSV")
+    download_csv(log, f"training-{run.name}", "Download curves as CSV")
 
 
-def against_the_paper(name: str) -> None:
-    """The rows of the paper, and where the run stands among those that were run on the same videos."""
-    st.subheader("Beside the paper", anchor=False)
-    runs = run_list.all_runs()
-    mine = runs[runs["run"] == name].iloc[0]
-    tables = list(dict.fromkeys(table for table, _ in mine["rows"]))
-    if not tables:
-        st.markdown("The paper has no row with this line of slots.")
-        st.page_link(
-            "views/experiments/page.py", label="All runs, and the rows that they are", icon=":material/science:"
-        )
+def show_paper_rows(page: PageContext) -> None:
+    """Compare the run with the paper's rows and with other runs on the same videos."""
+    st.subheader("Comparison with the paper", anchor=False)
+    table = page.workspace.table
+    row = table[table["run"] == page.run_key].iloc[0]
+    keys = list(dict.fromkeys(key for key, _ in row["rows"]))
+    if not keys:
+        st.markdown("No row of the paper has this architecture.")
+        st.page_link("views/experiments/page.py", label="All runs and their paper rows", icon=":material/science:")
         return
-    titles = {TABLES[table].title: table for table in tables}
+    titles = {TABLES[key].title: key for key in keys}
     title = next(iter(titles))
     if len(titles) > 1:
-        title = st.selectbox("Table of the paper", list(titles), key="paper", bind="query-params", width=420)
-    table = titles[title]
-    beside = join_paper_rows(table, runs[runs["data"] == mine["data"]])
-    stands = order(beside, name)
+        title = st.selectbox("Paper table", list(titles), key="paper", bind="query-params", width=420)
+    joined = join_paper_rows(titles[title], table[table["data"] == row["data"]])
+    agreement = order(joined, page.run_key)
     st.markdown(
-        f"This run is **{plain(mine['paper_row'])}**, at layers of any width. Only the **order** of the rows can be "
-        "compared: the paper's GAP is of a test set whose labels were never made public, after training on millions of "
-        "videos."
+        f"This run matches **{plain(row['paper_row'])}**; layer widths may differ. The paper reports GAP on the 2017 "
+        "Kaggle test set, which is no longer available: compare the **order** of rows, not the values."
     )
-    if sum(stands):
+    if sum(agreement):
         st.markdown(
-            f"Beside {sum(stands)} runs of other rows, measured on the same videos, it stands as in the paper "
-            f"**{stands.as_paper}** times, the other way round **{stands.other_way}** times, and **{stands.open}** "
-            "times these videos cannot tell, as the intervals overlap."
+            f"Compared with {sum(agreement)} runs of other rows on the same videos, the order agrees with the paper "
+            f"**{agreement.as_paper}** times, disagrees **{agreement.other_way}** times, and is open "
+            f"**{agreement.open}** times because the 95% CIs overlap."
         )
     else:
-        st.caption("No run of another row was measured on the same videos yet: there is no order to compare.")
+        st.caption("No run of another row was measured on the same videos, so there is no order to compare.")
     st.dataframe(
-        beside.assign(this=beside["run"] == name),
+        joined.assign(this=joined["run"] == page.run_key),
         hide_index=True,
         placeholder="–",
         column_order=["row", "paper_gap", "run", "gap", "gap_low", "gap_high", "this"],
         column_config={
-            "row": st.column_config.TextColumn("Row of the paper", pinned=True),
-            "paper_gap": st.column_config.NumberColumn("Paper's GAP", format="%.3f", help="Of the paper's test set."),
-            "run": st.column_config.TextColumn("Run", help="Measured on the same videos as this one."),
-            "gap": st.column_config.NumberColumn("GAP", format="%.3f", help=GAP),
-            "gap_low": st.column_config.NumberColumn("from", format="%.3f", help="The 95 % interval begins."),
-            "gap_high": st.column_config.NumberColumn("to", format="%.3f", help="The 95 % interval ends."),
+            **GAP_COLUMNS,
+            "row": st.column_config.TextColumn("Paper row", pinned=True),
+            "run": st.column_config.TextColumn("Run", help="Measured on the same videos as this run."),
             "this": st.column_config.CheckboxColumn("This run"),
         },
-        alt=f"The rows of {title} with the paper's GAP and the runs of each",
+        alt=f"Rows of {title} with the paper's GAP and the matching runs",
     )
-    download_csv(beside, f"beside-the-paper-{table}")
+    download_csv(joined, f"paper-rows-{titles[title]}")
 
 
-def show_hints(found: list[Hint]) -> None:
-    """Links, each below its reason."""
-    st.subheader("What to look at next", anchor=False)
+def show_suggestions(suggestions: list[Suggestion]) -> None:
+    """Show each suggestion as a reason and a link."""
+    st.subheader("Suggestions", anchor=False)
     with st.grid(3, min_column_width=300):
-        for hint in found:
+        for suggestion in suggestions:
             with st.container(border=True, gap="small", height="stretch"):
-                st.markdown(hint.reason)
-                st.page_link(f"views/{hint.page}/page.py", label=hint.label, icon=hint.icon, query_params=hint.query)
+                st.markdown(suggestion.reason)
+                st.page_link(
+                    f"views/{suggestion.page}/page.py",
+                    label=suggestion.label,
+                    icon=suggestion.icon,
+                    query_params=suggestion.query,
+                )
 
 
-def open_data(data: state.DataSet, run: Run | None) -> bool:
-    """Tell which data are open; False where they cannot be."""
+def show_data(page: PageContext, run: Run | None) -> bool:
+    """Show which run and data are open. Return False where the data cannot be opened."""
     try:
-        provenance(run=run, data=(data, state.videos(data)))
+        show_provenance(page, run=run, videos=page.videos)
     except UserError as error:
-        provenance(run=run)
-        fault(error)
+        show_provenance(page, run=run)
+        show_error(error)
         return False
     return True
 
 
-def unfinished() -> None:
-    """Runs that are in training, or were stopped."""
-    if not (runs := run_list.unfinished_runs()):
+def show_unfinished(page: PageContext) -> None:
+    """Show the runs that are in training or were stopped."""
+    if not (unfinished := page.workspace.unfinished):
         return
-    st.subheader("Not finished", anchor=False)
-    name = next(iter(runs))
-    if len(runs) > 1:
-        name = st.selectbox("Unfinished run", list(runs), key="unfinished", bind="query-params", width=420)
-    run = runs[name]
+    st.subheader("Unfinished runs", anchor=False)
+    key = next(iter(unfinished))
+    if len(unfinished) > 1:
+        key = st.selectbox("Unfinished run", list(unfinished), key="unfinished", bind="query-params", width=420)
+    run = unfinished[key]
     st.markdown(
-        f"Run **{plain(name)}** is in training, or was stopped; {plain(str(run.experiment))}. It can be opened once it "
-        "is finished: the same command goes on where it stopped."
+        f"Run **{plain(key)}** is in training, or was stopped: {plain(str(run.experiment))}. To resume it, repeat its "
+        "command; it can be selected once it is finished."
     )
-    learned(run)
+    show_learning_curves(run)
 
 
-data = chosen_data()
-name: str = st.session_state.get("run", "")  # there is no such choice without a run
-run = state.find_all_runs()[0].get(name)
-data_open = open_data(data, run)
-links: list[Hint] = []
+page = current_page()
+run = page.run if page.has_run else None
+has_data = show_data(page, run)
+suggestions: list[Suggestion] = []
 if run is not None:
-    key_figures(run)
+    show_metrics(page)
     left, right = st.columns([5, 3], gap="large")
     with left:
-        st.subheader("How it learned", anchor=False)
-        learned(run)
+        st.subheader("Learning curves", anchor=False)
+        show_learning_curves(run)
     with right:
-        the_line(run)
+        show_architecture(run)
     try:
-        links += hints(run, name)
+        suggestions += run_suggestions(page)
     except UserError as error:
-        fault(error)
-    place = st.container()
+        show_error(error)
+    suggestions_place = st.container()
 else:
-    place = st.container()
+    suggestions_place = st.container()
     st.subheader("Train a run", anchor=False)
-    st.markdown("No trained run was found. This trains one on the data that are open; for VALIDATION put other videos.")
-    st.code(TRAIN.format(shlex.quote(data.path)), language="bash", wrap_lines=True)
-    st.page_link("views/welcome/page.py", label="Or build the demo world and its runs", icon=":material/rocket_launch:")
-if data_open:
+    st.markdown(
+        "There is no trained run. This command trains one on the open data; replace VALIDATION by other videos."
+    )
+    st.code(TRAIN.format(shlex.quote(page.data.path)), language="bash", wrap_lines=True)
+    show_demo_link()
+if has_data:
     try:
-        links += pair_hint(data)
+        suggestions += pair_suggestion(page)
     except UserError as error:
-        fault(error)
-if links:
-    with place:
-        show_hints(links)
+        show_error(error)
+if suggestions:
+    with suggestions_place:
+        show_suggestions(suggestions)
 if run is not None:
-    against_the_paper(name)
-unfinished()
+    show_paper_rows(page)
+show_unfinished(page)

@@ -1,57 +1,57 @@
-"""The line of slots in plain words: what each slot is for, and what each method does there."""
+"""What each slot is for, and what each of its methods does."""
 
 from yt8m_core.experiment import Experiment
 
-SLOT_WORDS = {
-    "fusion": "picture and sound become one vector a second",
-    "pooling": "all seconds of a video become one vector",
-    "classification": "the vector becomes a probability for each label",
-    "label_processing": "the probabilities are corrected by which labels go together",
-    "loss": "what the training makes small",
+SLOT_PURPOSES = {
+    "fusion": "combines visual and audio features per second",
+    "pooling": "reduces the seconds of a video to one vector",
+    "classification": "maps the vector to a probability per label",
+    "label_processing": "corrects the probabilities by label correlation",
+    "loss": "is minimized in training",
 }
-METHOD_WORDS = {
+METHOD_EFFECTS = {
     "fusion": {
-        "concat": "puts picture and sound side by side",
-        "compact_bilinear": "multiplies every feature of the picture with every one of the sound, squeezed",
+        "concat": "concatenates visual and audio features",
+        "compact_bilinear": "approximates the outer product of visual and audio features",
     },
     "pooling": {
-        "none": "is left out: the classification reads the seconds itself",
-        "mean": "takes the mean of all seconds",
-        "sum": "adds up all seconds",
-        "lstm": "reads the seconds in order and remembers what matters (a recurrent network)",
-        "cnn": "looks for patterns in neighboring seconds (a convolution)",
-        "position_encoding": "weighs the features of a second by where in the video it stands",
-        "indirect_clustering": "counts those seconds most that look like many others: the main scene",
-        "largest_cluster": "sorts the seconds into clusters and keeps the largest",
+        "none": "is skipped: the classification reads the seconds",
+        "mean": "averages the seconds",
+        "sum": "adds up the seconds",
+        "lstm": "reads the seconds in order with a recurrent network",
+        "cnn": "detects patterns in neighboring seconds with a convolution",
+        "position_encoding": "weights the features of a second by its position",
+        "indirect_clustering": "weights seconds by their similarity to all others, which favors the main scene",
+        "largest_cluster": "clusters the seconds and averages the largest cluster",
         "adaptive_noise": "adds noise in training, more for videos with rare labels",
-        "attention": "learns which seconds to weigh most",
-        "netvlad": "sorts the seconds by learned visual words and describes each",
+        "attention": "learns a weight per second",
+        "netvlad": "assigns seconds to learned clusters and describes each by its residuals",
     },
     "classification": {
-        "logistic": "asks one question a label (logistic regression)",
-        "moe": "lets several experts a label vote, weighed by a gate (mixture of experts)",
-        "mlp": "takes the vector through hidden layers that all labels share (a multi-layer perceptron)",
-        "two_layer_moe": "is a mixture of experts with a hidden layer before it",
-        "many_to_many": "scores every second by a recurrent network and takes the mean",
+        "logistic": "is a logistic regression per label",
+        "moe": "mixes the predictions of several experts per label, weighted by a gate",
+        "mlp": "is a multi-layer perceptron with hidden layers shared by all labels",
+        "two_layer_moe": "is a mixture of experts on a hidden layer",
+        "many_to_many": "scores every second with a recurrent network and averages the scores",
     },
     "label_processing": {
-        "identity": "changes nothing",
-        "correlation": "adds to each label what the labels that go with it say",
-        "context_gating": "learns which labels to turn down, given all others",
+        "identity": "leaves the probabilities unchanged",
+        "correlation": "adds to each label the weighted scores of correlated labels",
+        "context_gating": "learns a gate per label from the scores of all labels",
     },
     "loss": {
-        "cross_entropy": "is the cross entropy: the surer a mistake, the dearer",
-        "pseudo_huber": "is the pseudo-Huber loss, which a wrong label in the data moves less",
-        "center": "also pulls the videos of one label together",
+        "cross_entropy": "is the cross entropy: confident mistakes cost the most",
+        "pseudo_huber": "is the pseudo-Huber loss, which is less sensitive to wrong labels in the data",
+        "center": "also pulls videos of one label together",
     },
 }
 
 
-def line_in_words(experiment: Experiment) -> list[tuple[str, str, str, str]]:
-    """Each slot of an experiment: its name, what it is for, the method as it is written, and what that does."""
-    slots = {slot: getattr(experiment, slot) for slot in SLOT_WORDS}
+def describe_slots(experiment: Experiment) -> list[tuple[str, str, str, str]]:
+    """Return slot, purpose, method with options, and effect, for each slot in the order of the data flow."""
+    methods = {slot: getattr(experiment, slot) for slot in SLOT_PURPOSES}
     return [
-        (slot, SLOT_WORDS[slot], str(method), METHOD_WORDS[slot].get(method.name, "is a method of your own"))
-        for slot, method in slots.items()
+        (slot, SLOT_PURPOSES[slot], str(method), METHOD_EFFECTS[slot].get(method.name, "is a custom method"))
+        for slot, method in methods.items()
         if slot != "fusion" or method.name != "concat"
     ]

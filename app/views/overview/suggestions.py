@@ -1,20 +1,17 @@
-"""What is worth a look in a run and in a data set, each with its reason in numbers and a link."""
+"""Suggestions of what to look at in a run and a data set, each with a reason and a link."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import streamlit as st
-
-from cache import loaders as state
-from cache import runs as run_list
+from cache import loaders, runs
 from components.selectors import plain
-from yt8m_core.runs.run import Run
+from context import PageContext
 
-SUPPORT = 10  # videos that the strongest pair must be in at least; rarer ones are together by chance
+SUPPORT = 10  # videos of the strongest pair at least; rarer pairs are mostly chance
 
 
-class Hint(NamedTuple):
-    """Something to look at: why, and where."""
+class Suggestion(NamedTuple):
+    """A reason to look at something, and a link to it."""
 
     reason: str
     page: str
@@ -23,73 +20,73 @@ class Hint(NamedTuple):
     query: Mapping[str, str | list[str]]
 
 
-def hints(run: Run, name: str) -> Iterator[Hint]:
-    """What is worth a look, each with its reason."""
-    found = run_list.findings(run)
-    place = run_list.data_names().get(run.experiment.data.validation)
-    here = {"run": name, **({"data": place} if place else {})}
-    vocabulary = run.vocabulary
-    if video := found.hardest:
-        yield Hint(
-            f"Of the {video.labels} true labels of video **{plain(video.id)}** only {video.found} are among the run's "
-            "20 best: the most that it misses in any video.",
-            "predictions", "Its hardest video", ":material/label:", {**here, "video": video.id},
+def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
+    """Suggest what to look at in the run. Raises UserError where its stored predictions are missing."""
+    run = page.run
+    findings = runs.findings(run)
+    data_key = page.workspace.data_keys.get(run.experiment.data.validation)
+    query = {"run": page.run_key, **({"data": data_key} if data_key else {})}
+    if video := findings.hardest:
+        yield Suggestion(
+            f"Only {video.found} of the {video.labels} true labels of video **{plain(video.id)}** are in the top 20: "
+            "the most misses of any validation video.",
+            "predictions", "Hardest video", ":material/label:", {**query, "video": video.id},
         )  # fmt: skip
-    if wrong := found.surest:
-        label = vocabulary.name(wrong.label)
-        yield Hint(
-            f"It gives **{plain(label)}** {_percent(wrong.probability)} in video **{plain(wrong.id)}**, and the data "
-            "do not: its surest mistake, or a label that is missing.",
-            "predictions", "Its surest mistake", ":material/label:",
-            {**here, "video": wrong.id, "label": f"{label} · {wrong.label}"},
+    if mistake := findings.false_positive:
+        name = run.vocabulary.name(mistake.label)
+        yield Suggestion(
+            f"The most confident false positive: **{plain(name)}** with probability {_percent(mistake.probability)} "
+            f"in video **{plain(mistake.id)}**. The label may also be missing in the data.",
+            "predictions", "Top false positive", ":material/label:",
+            {**query, "video": mistake.id, "label": f"{name} · {mistake.label}"},
         )  # fmt: skip
-    if len(found.bands) > 1:
-        ranked = found.bands.sort_values("share")
+    if len(findings.bands) > 1:
+        ranked = findings.bands.sort_values("recall")
         worst, best = ranked.iloc[0], ranked.iloc[-1]
-        yield Hint(
-            f"Of all **{worst['band']}** labels given to videos it finds {worst['share']:.0%} among its 20 best, of "
-            f"**{best['band']}** labels {best['share']:.0%} (head labels are the frequent ones, tail labels the rare).",
-            "imbalance", "How unequal the labels are", ":material/bar_chart:", here,
+        yield Suggestion(
+            f"Recall in the top 20 is {worst['recall']:.0%} for **{worst['band']}** labels and {best['recall']:.0%} for "
+            f"**{best['band']}** labels (head: frequent, tail: rare).",
+            "imbalance", "Label imbalance", ":material/bar_chart:", query,
         )  # fmt: skip
-    if run.facts.schema.level == "frame" and run.experiment.pooling.name == "indirect_clustering" and found.hardest:
-        yield Hint(
-            "Its pooling weighs the seconds of a video: see which ones it took in its hardest video.",
-            "attention", "Where it looks", ":material/show_chart:", {**here, "video": found.hardest.id},
+    if run.facts.schema.level == "frame" and run.experiment.pooling.name == "indirect_clustering" and findings.hardest:
+        yield Suggestion(
+            "The pooling weights the seconds of a video: see the weights in the hardest video.",
+            "attention", "Attention weights", ":material/show_chart:", {**query, "video": findings.hardest.id},
         )  # fmt: skip
-    yield from _better_run(run, name)
+    yield from _ensemble_suggestion(page)
 
 
-def _better_run(run: Run, name: str) -> Iterator[Hint]:
-    runs = run_list.all_runs()
-    others = runs[runs["finished"] & (runs["data"] == run.experiment.data.validation) & (runs["run"] != name)]
+def _ensemble_suggestion(page: PageContext) -> Iterator[Suggestion]:
+    table = page.workspace.table
+    same_data = table["data"] == page.run.experiment.data.validation
+    others = table[table["finished"] & same_data & (table["run"] != page.run_key)]
     if others.empty:
         return
     best = others.sort_values("gap").iloc[-1]
-    gap = run.metrics["validation"]["gap"]
-    word = "better" if best["gap"] > gap else "the next best"
-    yield Hint(
-        f"Run **{plain(best['run'])}** is {word} on the same videos: GAP {best['gap']:.3f}. What would an average of "
-        "the two come to?",
-        "experiments", "Average the two", ":material/science:", {"run": name, "members": [name, best["run"]]},
+    word = "better" if best["gap"] > page.run.metrics["validation"]["gap"] else "next best"
+    yield Suggestion(
+        f"Run **{plain(best['run'])}** is {word} on the same videos: GAP {best['gap']:.3f}. Their average may be "
+        "better than both.",
+        "experiments", "Average both runs", ":material/science:",
+        {"run": page.run_key, "members": [page.run_key, best["run"]]},
     )  # fmt: skip
 
 
-def pair_hint(data: state.DataSet) -> Iterator[Hint]:
-    """The two labels of the data that most go together."""
-    pairs = state.strongest_pairs(data, "phi", SUPPORT)
+def pair_suggestion(page: PageContext) -> Iterator[Suggestion]:
+    """Suggest the most correlated pair of labels of the data set. Raises UserError where no video has labels."""
+    pairs = loaders.strongest_pairs(page.data, "phi", SUPPORT)
     if pairs.empty:
         return
-    labels, first = state.labels(data), pairs.iloc[0]
-    one, other = (labels.vocabulary.name(int(first[side])) for side in ("label_a", "label_b"))
-    count = int(first["count"])
-    yield Hint(
-        f"**{plain(one)}** and **{plain(other)}** go together most in this data set: {count:,} videos have "
-        f"both (φ {first['phi']:.2f}, where 1 is always).",
-        "correlation", "Labels that go together", ":material/grid_on:",
-        {"data": st.session_state["data"], "label": f"{one} · {int(first['label_a'])}", "part": "Pairs"},
+    pair = pairs.iloc[0]
+    name_a, name_b = (page.labels.vocabulary.name(int(pair[side])) for side in ("label_a", "label_b"))
+    yield Suggestion(
+        f"**{plain(name_a)}** and **{plain(name_b)}** are the most correlated labels: {int(pair['count']):,} videos "
+        f"have both (φ {pair['phi']:.2f}).",
+        "correlation", "Correlated labels", ":material/grid_on:",
+        {"data": page.data_key, "label": f"{name_a} · {int(pair['label_a'])}", "part": "Pairs"},
     )  # fmt: skip
 
 
 def _percent(probability: float) -> str:
-    """A probability that is never said to be certain."""
+    """Format a probability, never as certain."""
     return "over 99.9%" if probability > 0.999 else f"{probability:.1%}"
