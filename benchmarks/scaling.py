@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from benchmarks.measure import row
-from yt8m_core.labels.statistics import cluster_order, cooccurrence, label_matrix, strongest_pairs
-from yt8m_core.metrics.average_precision import Best, gap_sum
+from yt8m_core.labels.cooccurrence import cluster_order, count_pairs, strongest_pairs
+from yt8m_core.labels.statistics import label_matrix
+from yt8m_core.metrics.average_precision import TopLabelsBatch, gap_numerator
 from yt8m_core.metrics.top_k import TopLabels
 
 CLASSES = 4716
@@ -85,22 +86,22 @@ def _bootstrap(draws: int) -> Callable[[int, int], Callable[[], object]]:
 
 
 def _gap_anew(videos: int, labels: int) -> Callable[[], object]:
-    best = accumulated(drawn_batches(1024, labels), videos).best()
+    best = accumulated(drawn_batches(1024, labels), videos).top_labels()
 
     def run() -> None:
         drawn = torch.from_numpy(np.random.default_rng(0).integers(videos, size=videos))
-        gap_sum([Best(*(rows[drawn] for rows in best))])
+        gap_numerator([TopLabelsBatch(*(rows[drawn] for rows in best))])
 
     return run
 
 
 def _cooccurrence(videos: int, labels: int) -> Callable[[], object]:
     matrix = label_matrix(*drawn_labels(videos, labels), labels)
-    return lambda: cooccurrence(matrix)
+    return lambda: count_pairs(matrix)
 
 
 def _strongest_pairs(videos: int, labels: int) -> Callable[[], object]:
-    pairs = cooccurrence(label_matrix(*drawn_labels(videos, labels), labels))
+    pairs = count_pairs(label_matrix(*drawn_labels(videos, labels), labels))
     return lambda: strongest_pairs(pairs, videos, "phi", minimum_support=2, limit=100)
 
 

@@ -65,7 +65,7 @@ def test_experiment_names_the_entry_when_it_is_wrong(change: dict[str, object], 
     [("epochs", 0), ("batch_size", 0), ("decay_examples", 0), ("learning_rate", float("nan")), ("l2", -1.0)],
 )
 def test_training_refuses_a_setting_that_nothing_can_be_learned_with(setting: str, value: float) -> None:
-    with pytest.raises(UserError, match=f"training, {setting}: found {value}; expected a number from"):
+    with pytest.raises(UserError, match=f"training, {setting}: found {value}; expected a number (from|of at least)"):
         Training(**{setting: value})
 
 

@@ -1,11 +1,11 @@
-"""The one exception that speaks to a person, and those of its kinds that somebody tells from the others."""
+"""User-facing error: printed without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A fault that its reader can mend; the CLI and the app print it as it is, without a traceback.
+    """An error that the user can fix. The CLI and the app print its message without a traceback.
 
     The message says what was found, where (file, record, field), what was expected, and what to do.
 
@@ -19,16 +19,25 @@ class UserError(Exception):
         super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
 
 
-class Diverged(UserError):
-    """A training whose loss is no longer finite; another learning rate may do."""
+class TrainingDivergedError(UserError):
+    """The training loss is no longer finite. Another learning rate may help."""
 
 
-class Stopped(UserError):
-    """A training that was asked to stop: it has left a checkpoint, and goes on with the same command."""
+class TrainingStoppedError(UserError):
+    """The training was asked to stop. It saved a checkpoint; the same command resumes it."""
 
 
-def check_choice(what: str, name: object, known: Iterable[str], *, where: str = "") -> None:
-    """Refuse a name that is not among those known, with the nearest one that is.
+def check_choice(kind: str, name: object, known: Iterable[str], *, where: str = "") -> None:
+    """Check that a name is among the known names.
+
+    Args:
+        kind: What the name refers to, such as "pooling".
+        name: The name to check.
+        known: All valid names.
+        where: Where the name was found, for the error message.
+
+    Raises:
+        UserError: The name is unknown; the message suggests the closest known name.
 
     >>> check_choice("pooling", "maen", ["mean", "lstm"])
     Traceback (most recent call last):
@@ -37,6 +46,6 @@ def check_choice(what: str, name: object, known: Iterable[str], *, where: str = 
     known = list(known)
     if name in known:
         return
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"Did you mean '{near[0]}'? " if near else ""
-    raise UserError(f"unknown {what} '{name}'", where=where, advice=f"{hint}Known: {', '.join(known) or 'none'}.")
+    matches = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"Did you mean '{matches[0]}'? " if matches else ""
+    raise UserError(f"unknown {kind} '{name}'", where=where, advice=f"{hint}Known: {', '.join(known) or 'none'}.")

@@ -11,29 +11,30 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_array
 
-from yt8m_core.analysis.ensembling import average_of
-from yt8m_core.analysis.label_mixing import mixtures
+from yt8m_core.analysis.ensembling import average_runs
+from yt8m_core.analysis.label_mixing import mixing_terms
 from yt8m_core.analysis.per_label import label_precision, true_ranks
 from yt8m_core.analysis.per_video import video_difficulty
-from yt8m_core.analysis.thresholds import THRESHOLDS, expected_together, threshold_counts
+from yt8m_core.analysis.thresholds import THRESHOLDS, expected_cooccurrence, threshold_counts
 from yt8m_core.errors import UserError
 from yt8m_core.inference import score_cache as module
-from yt8m_core.inference.evaluation import open_data_of
+from yt8m_core.inference.evaluation import open_run_data
 from yt8m_core.inference.prediction import predict_video
-from yt8m_core.inference.score_cache import Scored, chosen_videos, scored_of
+from yt8m_core.inference.score_cache import CachedScores, sample_videos, load_scores
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.metrics.top_k import gap_of, global_average_precision
+from yt8m_core.metrics.sparse import sparse_gap
+from yt8m_core.metrics.top_k import global_average_precision
 from yt8m_core.models.label_processing.correlation import Correlation
 from yt8m_core.runs.run import Run
 
 
-def scored(probabilities: np.ndarray, truth: np.ndarray) -> Scored:
+def scored(probabilities: np.ndarray, truth: np.ndarray) -> CachedScores:
     p = np.asarray(probabilities, np.float32)
-    return Scored("a", np.arange(len(p)), len(p), p, p, csr_array(truth.astype(np.int32)))
+    return CachedScores("a", np.arange(len(p)), len(p), p, p, csr_array(truth.astype(np.int32)))
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Scored, np.ndarray]:
+def cases(draw: st.DrawFn) -> tuple[CachedScores, np.ndarray]:
     shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 5)))
     # Few values, so that scores tie and stand exactly at a threshold.
     p = draw(arrays.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.07, 0.29, 0.5, 0.57, 0.995, 1.0])))
@@ -48,19 +49,19 @@ def run(demo_home: Path) -> Run:
 
 class TestScored:
     def test_run_without_its_weights_is_told(self, run: Run, tmp_path: Path) -> None:
-        videos = open_data_of(run, run.experiment.data.validation)
+        videos = open_run_data(run, run.experiment.data.validation)
         with pytest.raises(UserError, match="has no trained weights"):
-            scored_of(replace(run, path=tmp_path), videos)
+            load_scores(replace(run, path=tmp_path), videos)
 
     def test_scores_are_those_of_the_model_and_are_found_again(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
-        videos = open_data_of(run, run.experiment.data.validation)
+        videos = open_run_data(run, run.experiment.data.validation)
         told: list[tuple[int, int]] = []
-        first = scored_of(run, videos, progress=lambda what, done, total, note="": told.append((done, total)))
+        first = load_scores(run, videos, progress=lambda what, done, total, note="": told.append((done, total)))
         assert told[-1] == (32, 32)
-        assert not first.sampled
+        assert not first.is_sample
         model = run.load_model()
         for video in (0, 7, 31):
             expected = predict_video(model, videos.frames(video)).probabilities
@@ -68,56 +69,58 @@ class TestScored:
             assert row is not None
             np.testing.assert_allclose(first.probabilities[row], expected, rtol=1e-4, atol=1e-6)
             assert first.truth[[row]].indices.tolist() == videos.labels(video).tolist()
-        assert gap_of(first.probabilities, first.truth) == pytest.approx(run.metrics["validation"]["gap"], abs=1e-9)
+        assert sparse_gap(first.probabilities, first.truth) == pytest.approx(run.metrics["validation"]["gap"], abs=1e-9)
         assert first.classified.shape == first.probabilities.shape
         monkeypatch.setattr(Run, "load_model", lambda self: pytest.fail("computed again"))
-        assert np.array_equal(scored_of(run, videos).probabilities, first.probabilities)
+        assert np.array_equal(load_scores(run, videos).probabilities, first.probabilities)
 
     def test_damaged_or_unfinished_file_is_made_again(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
-        videos = open_data_of(run, run.experiment.data.validation)
-        before = np.array(scored_of(run, videos).probabilities)
+        videos = open_run_data(run, run.experiment.data.validation)
+        before = np.array(load_scores(run, videos).probabilities)
         (file,) = (tmp_path / "scored").iterdir()
         file.write_bytes(file.read_bytes()[:1000])
-        assert np.array_equal(scored_of(run, videos).probabilities, before)
+        assert np.array_equal(load_scores(run, videos).probabilities, before)
 
     def test_large_data_are_sampled_always_alike_and_the_oldest_files_go(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
-        monkeypatch.setattr(module, "CELLS", run.facts.num_classes * 10)
-        monkeypatch.setattr(module, "KEPT", run.facts.num_classes * 10 * 4 + 1000)
+        monkeypatch.setattr(module, "MAX_SCORES", run.facts.num_classes * 10)
+        cache = replace(module.CACHE, max_bytes=run.facts.num_classes * 10 * 4 + 1000)
+        monkeypatch.setattr(module, "CACHE", cache)
         for split in (run.experiment.data.train, run.experiment.data.validation):
-            videos = open_data_of(run, split)
-            sample = scored_of(run, videos)
-            assert sample.sampled
+            videos = open_run_data(run, split)
+            sample = load_scores(run, videos)
+            assert sample.is_sample
             assert sample.videos.tolist() == sorted(set(sample.videos.tolist()))
             assert len(sample.videos) == 10
             assert len(list((tmp_path / "scored").iterdir())) == 1
             left_out = next(video for video in range(len(videos)) if video not in sample.videos)
             assert sample.row(left_out) is None
             assert sample.row(int(sample.videos[3])) == 3
-            np.testing.assert_array_equal(scored_of(run, videos).videos, sample.videos)
+            np.testing.assert_array_equal(load_scores(run, videos).videos, sample.videos)
+            del sample  # a file in use is not evicted
 
     def test_videos_without_labels_are_left_out(self) -> None:
         labeled = np.array([False, True, True, False, True])
-        assert chosen_videos(labeled, 9).tolist() == [1, 2, 4]
-        assert set(chosen_videos(labeled, 2).tolist()) < {1, 2, 4}
+        assert sample_videos(labeled, 9).tolist() == [1, 2, 4]
+        assert set(sample_videos(labeled, 2).tolist()) < {1, 2, 4}
 
     @given(cases())
-    def test_gap_is_that_of_a_dense_truth(self, case: tuple[Scored, np.ndarray]) -> None:
+    def test_gap_is_that_of_a_dense_truth(self, case: tuple[CachedScores, np.ndarray]) -> None:
         some, truth = case
         if truth.any():
             expected = global_average_precision(some.probabilities, truth)
-            assert gap_of(some.probabilities, some.truth) == pytest.approx(expected, abs=1e-12)
+            assert sparse_gap(some.probabilities, some.truth) == pytest.approx(expected, abs=1e-12)
 
 
 class TestDiagnosis:
     @given(cases())
     def test_precision_of_a_label_is_its_expected_value_over_all_orders_of_ties(
-        self, case: tuple[Scored, np.ndarray]
+        self, case: tuple[CachedScores, np.ndarray]
     ) -> None:
         some, truth = case
         table = label_precision(some)
@@ -132,7 +135,7 @@ class TestDiagnosis:
             assert table["ap"][label] == pytest.approx(expected, abs=1e-12)
 
     @given(cases())
-    def test_ranks_and_difficulty_are_those_of_a_sorted_list(self, case: tuple[Scored, np.ndarray]) -> None:
+    def test_ranks_and_difficulty_are_those_of_a_sorted_list(self, case: tuple[CachedScores, np.ndarray]) -> None:
         some, truth = case
         ranks, videos = true_ranks(some), video_difficulty(some)
         assert len(ranks) == truth.sum()
@@ -149,7 +152,7 @@ class TestDiagnosis:
             assert videos["ap"][row] == pytest.approx(np.mean([n / place for n, place in enumerate(places, 1)]))
 
     @given(cases(), st.sampled_from(THRESHOLDS.tolist()))
-    def test_counts_at_a_threshold(self, case: tuple[Scored, np.ndarray], threshold: float) -> None:
+    def test_counts_at_a_threshold(self, case: tuple[CachedScores, np.ndarray], threshold: float) -> None:
         some, truth = case
         counts = threshold_counts(some)
         above = some.probabilities >= np.float32(threshold)
@@ -166,7 +169,7 @@ class TestDiagnosis:
 
     def test_expected_pairs(self) -> None:
         p = np.random.default_rng(0).random((9, 4))
-        together = expected_together(scored(p, p > 0.5), np.array([2, 0]))
+        together = expected_cooccurrence(scored(p, p > 0.5), np.array([2, 0]))
         for i, a in enumerate((2, 0)):
             for j, b in enumerate((2, 0)):
                 expected = sum(p[v, a] * (p[v, b] if a != b else 1) for v in range(9))
@@ -192,28 +195,28 @@ class TestWhatIf:
         trained = np.eye(30, dtype=np.float32)
         if slot.trained is not None:
             slot.trained.data = torch.from_numpy(trained)
-        what_if = mixtures(some, every.fixed.numpy(), trained)
+        what_if = mixing_terms(some, every.fixed.numpy(), trained)
         p = torch.from_numpy(some.probabilities)
         with torch.no_grad():
             expected = slot(Scores.from_logits(torch.logit(p.double(), 1e-9).float(), p)).p.numpy()
         np.testing.assert_allclose(what_if.scores(*weights), expected, atol=1e-5)
-        assert what_if.gap(*weights) == pytest.approx(gap_of(what_if.scores(*weights), some.truth))
+        assert what_if.gap(*weights) == pytest.approx(sparse_gap(what_if.scores(*weights), some.truth))
 
     def test_average_and_how_alike_its_members_are(self) -> None:
         random = np.random.default_rng(2)
         truth = random.random((50, 25)) < 0.1
         one, other = (scored(random.random((50, 25)), truth) for _ in range(2))
-        answer = average_of({"one": one, "other": other}, [3, 1])
+        answer = average_runs({"one": one, "other": other}, [3, 1])
         mean = 0.75 * one.probabilities + 0.25 * other.probabilities
-        assert answer.gap == pytest.approx(gap_of(mean, one.truth), abs=1e-6)
-        assert answer.members["gap"].tolist() == [gap_of(part.probabilities, one.truth) for part in (one, other)]
+        assert answer.gap == pytest.approx(sparse_gap(mean, one.truth), abs=1e-6)
+        assert answer.members["gap"].tolist() == [sparse_gap(part.probabilities, one.truth) for part in (one, other)]
         assert answer.pairs[["member_a", "member_b"]].to_numpy().tolist() == [["one", "other"]]
         assert answer.videos == 50
-        assert average_of({"one": one}).gap == pytest.approx(answer.members["gap"][0])
+        assert average_runs({"one": one}).gap == pytest.approx(answer.members["gap"][0])
 
     def test_members_that_do_not_fit_are_told(self) -> None:
         one = scored(np.full((2, 3), 0.5), np.eye(2, 3))
         with pytest.raises(UserError, match="other videos or labels of run 'b'"):
-            average_of({"a": one, "b": scored(np.full((2, 4), 0.5), np.eye(2, 4))})
+            average_runs({"a": one, "b": scored(np.full((2, 4), 0.5), np.eye(2, 4))})
         with pytest.raises(UserError, match="no member"):
-            average_of({})
+            average_runs({})

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
 from yt8m_core.metrics import bootstrap, top_k
-from yt8m_core.metrics.average_precision import falling, reciprocals
+from yt8m_core.metrics.average_precision import descending_keys, reciprocal_sum
 from yt8m_core.metrics.top_k import TopLabels, global_average_precision
 
 Matrices = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -239,7 +239,7 @@ def test_gap_is_zero_when_no_positive_is_among_the_best() -> None:
         (np.zeros((2, 3)), np.array([[0, 1, 0], [0, 0, 2]]), 20, "2 as the target of video 1, label 2"),
         (np.zeros((1, 2)), np.array([[0.5, 1.0]]), 20, "0.5 as the target of video 0, label 0"),
         (np.zeros((1, 2)), np.array([[np.nan, 1.0]]), 20, "nan as the target"),
-        (np.zeros((2, 3)), np.zeros((2, 3)), 20, "2 videos without a label"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), 20, "2 videos without labels"),
         (np.zeros((2, 3)), np.ones((2, 3)), 0, "k=0"),
     ],
 )
@@ -400,9 +400,9 @@ def test_best_labels_are_sorted_by_score_then_label_when_scores_tie() -> None:
         (torch.zeros(2, 3), torch.zeros(1, 3), r"targets \(1, 3\)"),
         (torch.full((2, 3), torch.nan), torch.zeros(2, 3), "video 0, label 0 is NaN"),
         (torch.zeros(2, 3), torch.full((2, 3), 0.5), "0.5 as the target"),
-        (torch.zeros(2, 3), (torch.tensor([2]), torch.tensor([0])), r"true video outside 0\.\.1"),
-        (torch.zeros(2, 3), (torch.tensor([0]), torch.tensor([-1])), r"true label outside 0\.\.2"),
-        (torch.zeros(2, 3), (torch.tensor([0, 1]), torch.tensor([1])), "one label a pair"),
+        (torch.zeros(2, 3), (torch.tensor([2]), torch.tensor([0])), r"a video outside 0\.\.1"),
+        (torch.zeros(2, 3), (torch.tensor([0]), torch.tensor([-1])), r"a label outside 0\.\.2"),
+        (torch.zeros(2, 3), (torch.tensor([0, 1]), torch.tensor([1])), "one label per pair"),
     ],
 )
 def test_update_says_what_is_wrong_when_the_batch_is(scores: Any, targets: Any, message: str) -> None:
@@ -417,9 +417,9 @@ def test_compute_refuses_when_there_is_nothing_to_measure() -> None:
     with pytest.raises(UserError, match="no video"):
         metric.compute()
     metric.update(torch.zeros(2, 3), torch.zeros(2, 3))
-    with pytest.raises(UserError, match="2 videos without a label"):
+    with pytest.raises(UserError, match="2 videos without labels"):
         metric.compute()
-    with pytest.raises(UserError, match="2 videos without a label"):
+    with pytest.raises(UserError, match="2 videos without labels"):
         metric.bootstrap(0)
     with pytest.raises(UserError, match="num_classes=0"):
         TopLabels(0)
@@ -442,12 +442,12 @@ def test_metrics_stay_when_batches_are_joined(monkeypatch: pytest.MonkeyPatch) -
     assert [len(rows) for rows in metric.scores] == [24, 24, 24, 16, 2]  # of batches 1-12, 13-24, 25-36, 37-44, 45
     assert [len(rows) for rows in metric.perr] == [24, 24, 24, 16, 2]
     assert metric.compute() == pytest.approx(expected, abs=1e-14)
-    assert torch.equal(metric.best().labels, state(scores, labels).best().labels)
+    assert torch.equal(metric.top_labels().labels, state(scores, labels).top_labels().labels)
 
 
 def test_a_zero_ties_with_a_negative_zero_and_infinities_rank_at_the_ends() -> None:
     scores = torch.tensor([torch.inf, 2.0, 1e-45, 0.0, -0.0, -1e-45, -2.0, -torch.inf])
-    keys = falling(scores).tolist()
+    keys = descending_keys(scores).tolist()
     assert keys[3] == keys[4]
     assert sorted(set(keys)) == keys[:4] + keys[5:]
 
@@ -456,7 +456,7 @@ def test_a_zero_ties_with_a_negative_zero_and_infinities_rank_at_the_ends() -> N
 def test_a_sum_of_reciprocals_is_exact_when_it_is_short_or_long(n0: int) -> None:
     for n in (0, 1, 2, 3, 30, 64, 199, 5000):  # a sum over a middle, from the table, and by logarithms
         expected = math.fsum(1 / (n0 + j) for j in range(1, n + 1))
-        found = float(reciprocals(np.array([float(n0)]), np.array([float(n)]))[0])
+        found = float(reciprocal_sum(np.array([float(n0)]), np.array([float(n)]))[0])
         assert found == pytest.approx(expected, rel=2e-15)
 
 
@@ -510,7 +510,7 @@ def test_bootstrap_counts_exactly_when_a_gap_holds_more_than_float32_counts(monk
     scores, labels = np.array([[0.9], [0.8], [0.5]], np.float32), np.array([[0], [0], [1]])
     copies = np.array([[2**24], [1], [1]], np.float32)  # misses, and the hit below them
     monkeypatch.setattr(bootstrap, "EXACT", 1)
-    found = bootstrap.Resampling([state(scores, labels).best()]).gap_sums(copies)[0]
+    found = bootstrap.GapResampler([state(scores, labels).top_labels()]).gap_numerators(copies)[0]
     assert found == 1 / (2**24 + 2) != 1 / (2**24 + 1)
 
 

@@ -24,7 +24,7 @@ import yt8m_core.storage.atomic as files
 from tests.support.tiny import tiny_experiment
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import atomic_write, exclusive_lock, new_array
+from yt8m_core.storage.atomic import atomic_write, exclusive_lock, create_array
 from yt8m_core.training.checkpoint import Position
 from yt8m_core.training.log import RunLog
 from yt8m_core.training.loop import train
@@ -41,13 +41,13 @@ import yt8m_core.inference.evaluation as evaluation
 import yt8m_core.training.loop as training
 training.LOG_STEPS, training.CHECKPOINT_STEPS, evaluation.BATCH_SIZE = 1, 2, 16
 told = 0
-def Bars():
+def console_progress():
     def progress(what, done, total, note=""):
         global told
         told += 1
         {hook}
     return progress
-commands.Bars = Bars
+commands.console_progress = console_progress
 sys.argv = ["yt8m", "train", "--run", {folder!r}, "--experiment", {experiment!r}]
 cli.main()
 """
@@ -242,7 +242,7 @@ def test_second_training_in_a_folder_is_refused_while_the_first_is_at_work(
         assert first.poll() is None
         time.sleep(0.05)
     second = begin(tmp_path / "run", experiment)
-    assert "another training is at work there" in said(second)
+    assert "another training is running in this folder" in said(second)
     assert second.returncode == 1
     first.kill()
     first.wait()
@@ -284,7 +284,7 @@ def test_file_that_a_killed_process_left_goes_when_it_is_old(tmp_path: Path, mon
     with atomic_write(tmp_path / "a") as unfinished:
         unfinished.touch()
     assert sorted(file.name for file in tmp_path.iterdir()) == [young.name, other.name, "a"]
-    assert files.ABANDONED >= 3600  # a slow writer is no dead one
+    assert files.STALE_AFTER >= 3600  # a slow writer is no dead one
 
 
 @pytest.mark.fault
@@ -293,7 +293,7 @@ def test_array_without_room_on_the_disk_is_an_error_and_no_crash(tmp_path: Path)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            new_array(tmp_path / "a.npy", "float32", (1 << 16,))
+            create_array(tmp_path / "a.npy", "float32", (1 << 16,))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -301,7 +301,7 @@ def test_array_without_room_on_the_disk_is_an_error_and_no_crash(tmp_path: Path)
 @pytest.mark.fault
 def test_array_is_an_error_on_a_disk_that_would_take_it_as_a_hole_alone(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
-        new_array(small_disk / "a.npy", "float32", (1 << 20,))
+        create_array(small_disk / "a.npy", "float32", (1 << 20,))
 
 
 class TestRunOfAStranger:

@@ -1,12 +1,12 @@
-"""How sure a difference of two rows is, from each run's stored predictions: over videos and over seeds.
+"""Confidence intervals for GAP and for paired differences of GAP, over validation videos and random seeds.
 
-Videos are resampled, seeds are not. A bootstrap draws data sets of the same size from the validation videos, with
-replacement, and the same draws serve every row and every seed, so that differences are paired by video. What three
-seeds leave open cannot be had by drawing from the three: no draw goes beyond the best and the worst of them, and in
-simulations the percentiles of a bootstrap over both held the truth in 70 to 89 % of cases where seeds matter as much
-as videos or more. So the seeds' variance comes from their spread, and Student's t makes up for how few they are (92 to
-94 % in the same simulations). Differences are taken seed by seed, since runs of one seed share the order of their
-videos and, where their slots agree, their first weights.
+Videos are resampled, seeds are not. The bootstrap draws data sets of the same size from the validation videos with
+replacement and uses the same draws for every row and seed, so differences are paired by video. Resampling three seeds
+cannot represent the spread between seeds: no draw exceeds the best or worst of the three, and in simulations percentile
+intervals of a bootstrap over both covered the truth in only 70 to 89 % of cases when seeds vary as much as videos or
+more. The variance over seeds is therefore estimated from their spread, and Student's t accounts for the small number
+(92 to 94 % coverage in the same simulations). Differences are taken seed by seed because runs with the same seed share
+the order of videos and, where their slots agree, the initial weights.
 """
 
 import math
@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from yt8m_core.errors import UserError
-from yt8m_core.metrics.average_precision import Best, Floats, Integers
-from yt8m_core.metrics.bootstrap import DRAWS, Resampling
+from yt8m_core.metrics.average_precision import Floats, Integers, TopLabelsBatch
+from yt8m_core.metrics.bootstrap import DRAWS, GapResampler
 
-REPLICATES = 400  # draws; they only tell a standard error, which they do within 4 %
+REPLICATES = 400  # bootstrap draws; they estimate a standard error to within 4 %
 
 
 class Estimate(NamedTuple):
-    """A value and the two ends of its 95 % interval."""
+    """A value and the bounds of its 95% confidence interval."""
 
     value: float
     low: float
@@ -36,101 +36,100 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The GAP of one row, for each of its S seeds."""
+class RowGaps:
+    """GAP of one row for each of its S seeds."""
 
     gaps: Floats  # [S]
     resampled: Floats  # [R, S], on R resampled sets of videos, the same for all rows
 
     def gap(self) -> Estimate:
-        """The mean over seeds, with its interval over seeds and videos."""
-        value, low, high = interval(self.gaps, self.resampled)
+        """Return the mean over seeds with its interval over seeds and videos."""
+        value, low, high = confidence_interval(self.gaps, self.resampled)
         return Estimate(value, max(low, 0), min(high, 1))
 
-    def less(self, other: "Measured") -> Estimate:
-        """The difference to another row, paired by video and by seed.
+    def minus(self, other: "RowGaps") -> Estimate:
+        """Return the difference to another row, paired by video and seed.
 
-        Raises UserError for another number of seeds or draws.
+        Raises UserError if the numbers of seeds or draws differ.
         """
         if self.resampled.shape != other.resampled.shape:
-            raise UserError(f"{self.resampled.shape} draws and seeds", expected=f"{other.resampled.shape}")
-        return interval(self.gaps - other.gaps, self.resampled - other.resampled)
+            raise UserError(f"draws and seeds {self.resampled.shape}", expected=f"{other.resampled.shape}")
+        return confidence_interval(self.gaps - other.gaps, self.resampled - other.resampled)
 
 
-def interval(values: Floats, resampled: Floats) -> Estimate:
-    """The mean of S values with its 95 % interval: of videos and seeds together.
+def confidence_interval(values: Floats, resampled: Floats) -> Estimate:
+    """Return the mean of S values with its 95% confidence interval over videos and seeds.
 
-    The variance is that of the mean over resampled sets of videos, plus that of the values over S; the quantile is
-    Student's, with the degrees of freedom by Welch and Satterthwaite (those of the videos count as endless). What a
-    seed does with some videos and another not is in both parts, which makes intervals a little too wide. With one seed
-    the interval is over videos alone.
+    The variance is that of the mean over resampled sets of videos, plus the variance of the values divided by S. The
+    quantile is Student's t with Welch-Satterthwaite degrees of freedom (infinite for videos). Interactions of seeds and
+    videos are in both terms, which makes intervals slightly too wide. With one seed the interval covers videos only.
 
     Args:
-        values: [S], one a seed.
+        values: [S], one per seed.
         resampled: [R, S], the same on R resampled sets of videos.
     """
     seeds = len(values)
-    of_videos = float(resampled.mean(axis=1).var(ddof=1))
-    of_seeds = float(values.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    share = of_seeds / (of_videos + of_seeds) if of_seeds else 0.0
-    freedom = max(seeds - 1, 1) / max(share, 1e-9) ** 2  # without a share of seeds 1e18, which is normal
-    half = float(student.ppf(0.975, freedom)) * math.sqrt(of_videos + of_seeds)
+    video_variance = float(resampled.mean(axis=1).var(ddof=1))
+    seed_variance = float(values.var(ddof=1)) / seeds if seeds > 1 else 0.0
+    seed_share = seed_variance / (video_variance + seed_variance) if seed_variance else 0.0
+    freedom = max(seeds - 1, 1) / max(seed_share, 1e-9) ** 2  # 1e18 without seed variance: the normal distribution
+    half_width = float(student.ppf(0.975, freedom)) * math.sqrt(video_variance + seed_variance)
     mean = float(values.mean())
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half_width, mean + half_width)
 
 
-def measure(
+def bootstrap_gaps(
     predictions: Mapping[str, Sequence[pd.DataFrame]], *, replicates: int = REPLICATES, seed: int = 0
-) -> dict[str, Measured]:
-    """GAP@20 of the runs of several rows, on their videos and on resampled ones, the same for all.
+) -> dict[str, RowGaps]:
+    """Compute GAP@20 for the runs of several rows, on all videos and on resampled videos, the same for all rows.
 
-    A run's entries are sorted once for all draws: a video drawn n times counts n times.
+    The entries of a run are sorted once for all draws: a video that is drawn n times counts n times.
 
     Args:
-        predictions: for each row, that of each seed: id, labels, scores, true_labels, of the same videos in the same
-            order. Of labels that tie at a video's last place the stored ones count.
+        predictions: For each row, one frame per seed: id, labels, scores, true_labels, for the same videos in the same
+            order. If labels tie at a video's last rank, the stored ones count.
         replicates: R.
-        seed: of the draws.
+        seed: Random seed of the draws.
 
     Raises:
-        UserError: runs of other videos, or videos without any label.
+        UserError: The runs have different videos, or no video has a label.
     """
-    every = [frame for frames in predictions.values() for frame in frames]
-    first = every[0]
-    for frame in every[1:]:
+    frames = [frame for row_frames in predictions.values() for frame in row_frames]
+    first = frames[0]
+    for frame in frames[1:]:
         if not frame["id"].equals(first["id"]):
-            raise UserError("predictions of other videos", expected="the same videos for every run")
+            raise UserError("predictions for different videos", expected="the same videos for every run")
     copies, positives = _draws(first["true_labels"].map(len).to_numpy(), replicates, seed)
-    measured = {}
-    for row, frames in predictions.items():
-        sums = np.empty((replicates + 1, len(frames)))
-        for number, frame in enumerate(frames):
-            resampling = Resampling([_stored(frame)])
-            for draws in range(0, replicates + 1, DRAWS):
-                some = slice(draws, draws + DRAWS)
-                sums[some, number] = resampling.gap_sums(copies[:, some])
+    row_gaps = {}
+    for row, row_frames in predictions.items():
+        sums = np.empty((replicates + 1, len(row_frames)))
+        for number, frame in enumerate(row_frames):
+            resampling = GapResampler([_best_labels(frame)])
+            for start in range(0, replicates + 1, DRAWS):
+                draws = slice(start, start + DRAWS)
+                sums[draws, number] = resampling.gap_numerators(copies[:, draws])
         gaps = sums / positives[:, None]
-        measured[row] = Measured(gaps[0], gaps[1:])
-    return measured
+        row_gaps[row] = RowGaps(gaps[0], gaps[1:])
+    return row_gaps
 
 
 def _draws(num_labels: Integers, replicates: int, seed: int) -> tuple[NDArray[np.float32], Integers]:
-    """How often each video is drawn [N, R + 1], every video once in the first, and the labels of each draw [R + 1]."""
+    """Return how often each video is drawn [N, R + 1] (first column: once each), and labels per draw [R + 1]."""
     if not num_labels.any():
-        raise UserError(f"{len(num_labels)} videos without a label", advice="GAP divides by the number of labels.")
+        raise UserError(f"{len(num_labels)} videos without labels", advice="GAP divides by the number of labels.")
     videos, random = len(num_labels), np.random.default_rng(seed)
     copies = np.ones((videos, replicates + 1), np.int64)
     for draw in range(1, replicates + 1):
         copies[:, draw] = 0
-        while not num_labels @ copies[:, draw]:  # a draw without any label has no GAP: draw again
+        while not num_labels @ copies[:, draw]:  # GAP of a draw without labels is undefined: draw again
             copies[:, draw] = np.bincount(random.integers(videos, size=videos), minlength=videos)
     return copies.astype(np.float32), num_labels @ copies
 
 
-def _stored(frame: pd.DataFrame) -> Best:
-    """What a run has stored, as the metrics want it."""
+def _best_labels(frame: pd.DataFrame) -> TopLabelsBatch:
+    """Return the stored predictions of a run in the form that the metrics take."""
     labels = np.stack(frame["labels"].to_list())
     hits = np.stack([np.isin(best, true) for best, true in zip(labels, frame["true_labels"], strict=True)])
-    none = torch.zeros(len(frame), dtype=torch.int32)
+    zeros = torch.zeros(len(frame), dtype=torch.int32)
     scores = torch.from_numpy(np.stack(frame["scores"].to_list()))
-    return Best(scores, torch.from_numpy(labels), torch.from_numpy(hits), none, none)
+    return TopLabelsBatch(scores, torch.from_numpy(labels), torch.from_numpy(hits), zeros, zeros)

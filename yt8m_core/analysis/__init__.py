@@ -1,1 +1,1 @@
-"""Answers about labels and videos, from labels and cached scores; no model runs here."""
+"""Analyses of labels and videos, computed from labels and cached scores without running a model."""

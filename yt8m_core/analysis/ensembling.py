@@ -1,4 +1,4 @@
-"""What an average of runs comes to, from cached scores."""
+"""Average the cached scores of several runs, and measure how similar the members are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from yt8m_core.analysis.label_mixing import answered_rows
+from yt8m_core.analysis.label_mixing import sample_rows
 from yt8m_core.errors import UserError
 from yt8m_core.inference.ensemble import Diversity, average
-from yt8m_core.inference.score_cache import Scored
-from yt8m_core.metrics.top_k import gap_of
+from yt8m_core.inference.score_cache import CachedScores
+from yt8m_core.metrics.sparse import sparse_gap
 
 
 @dataclass(frozen=True)
-class EnsembleAnswer:
-    """What an average of runs comes to.
+class EnsembleResult:
+    """Evaluation of an average of runs.
 
     Attributes:
         gap: GAP@20 of the average.
         members: member, weight, gap of each run alone, on the same videos.
-        pairs: member_a, member_b and what ``ensemble.Diversity`` measures.
-        videos: how many were looked at.
+        pairs: member_a, member_b, and the measures of ``ensemble.Diversity``.
+        videos: Number of videos evaluated.
     """
 
     gap: float
@@ -32,13 +32,13 @@ class EnsembleAnswer:
     videos: int
 
 
-def average_of(
-    members: Mapping[str, Scored], weights: Sequence[float] = (), kind: str = "probability"
-) -> EnsembleAnswer:
-    """Average runs that scored the same videos; without weights all count alike.
+def average_runs(
+    members: Mapping[str, CachedScores], weights: Sequence[float] = (), kind: str = "probability"
+) -> EnsembleResult:
+    """Average runs that scored the same videos, with equal weights unless ``weights`` is given.
 
     Raises:
-        UserError: there is no member, they have other labels or videos, or as ``ensemble.average`` does.
+        UserError: There is no member, the members differ in labels or videos, or ``ensemble.average`` fails.
     """
     if not members:
         raise UserError("no member", advice="Choose at least one run.")
@@ -46,18 +46,18 @@ def average_of(
     for name, other in members.items():
         if other.probabilities.shape != first.probabilities.shape or not np.array_equal(other.videos, first.videos):
             raise UserError(f"other videos or labels of run '{name}'", expected=f"those of '{next(iter(members))}'")
-    some = answered_rows(first)
+    rows = sample_rows(first)
     shares = list(weights) or [1.0] * len(members)
-    scores = [torch.from_numpy(np.array(member.probabilities[some])) for member in members.values()]
-    truth = first.truth[some]
-    gaps = [gap_of(p.numpy(), truth) for p in scores]
+    scores = [torch.from_numpy(np.array(member.probabilities[rows])) for member in members.values()]
+    truth = first.truth[rows]
+    gaps = [sparse_gap(p.numpy(), truth) for p in scores]
     pairs = []
-    for (one, p), (another, q) in combinations(zip(members, scores, strict=True), 2):
+    for (name_a, p), (name_b, q) in combinations(zip(members, scores, strict=True), 2):
         diversity = Diversity()
         diversity.update(p, q)
-        pairs.append({"member_a": one, "member_b": another, **diversity.compute()})
-    return EnsembleAnswer(
-        gap_of(average(scores, shares, kind).numpy(), truth),
+        pairs.append({"member_a": name_a, "member_b": name_b, **diversity.compute()})
+    return EnsembleResult(
+        sparse_gap(average(scores, shares, kind).numpy(), truth),
         pd.DataFrame({"member": list(members), "weight": shares, "gap": gaps}),
         pd.DataFrame(pairs, columns=["member_a", "member_b", "overlap", "same_best", "correlation"]),
         truth.shape[0],

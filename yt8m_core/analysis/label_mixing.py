@@ -1,4 +1,4 @@
-"""What would another label processing, or an average of runs, come to? Answered from kept scores, without a model."""
+"""Recompute GAP for other label processing weights α, β, γ from cached scores, without running the model."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from yt8m_core.inference.score_cache import Scored
-from yt8m_core.metrics.top_k import Probabilities, gap_of
+from yt8m_core.inference.score_cache import CachedScores
+from yt8m_core.metrics.sparse import Probabilities, sparse_gap
 
-CELLS = 1 << 24  # scores that one answer looks at, so that it takes well under a second
+CELLS = 1 << 24  # maximum number of scores evaluated at once, so that an evaluation takes well under a second
 
 
 @dataclass(frozen=True)
-class Mixtures:
-    """The terms of O_c = α O_h + β M_c O_h + γ M'_c O_h (equation 20), each computed once for all α, β and γ.
+class MixingTerms:
+    """Terms of O_c = α O_h + β M_c O_h + γ M'_c O_h (equation 20), computed once for all α, β, and γ.
 
     Attributes:
         own: O_h [N, C], the scores before label processing.
-        others: M_c O_h [N, C], those of the labels that go with each.
-        trained: M'_c O_h [N, C], or ``others`` where the run has trained no matrix: M'_c starts as M_c.
-        truth: [N, C], sparse.
+        others: M_c O_h [N, C], the scores of correlated labels.
+        trained: M'_c O_h [N, C]. Equals ``others`` if the run did not train a matrix, because M'_c starts as M_c.
+        truth: Label matrix, sparse [N, C].
     """
 
     own: Probabilities
@@ -30,7 +30,7 @@ class Mixtures:
     truth: csr_array
 
     def scores(self, alpha: float, beta: float, gamma: float) -> Probabilities:
-        """O_c, clamped to 0 to 1 as ``Correlation`` does in the space "prob"."""
+        """Return O_c [N, C], clamped to 0..1 as ``Correlation`` does in the space "prob"."""
         mixed = alpha * self.own
         for weight, term in ((beta, self.others), (gamma, self.trained)):
             if weight:
@@ -38,25 +38,27 @@ class Mixtures:
         return np.clip(mixed, 0, 1, out=mixed)
 
     def gap(self, alpha: float, beta: float, gamma: float) -> float:
-        """GAP@20 of these videos with other weights."""
-        return gap_of(self.scores(alpha, beta, gamma), self.truth)
+        """Return GAP@20 for the given weights."""
+        return sparse_gap(self.scores(alpha, beta, gamma), self.truth)
 
 
-def mixtures(scored: Scored, matrix: NDArray[np.float32], trained: NDArray[np.float32] | None = None) -> Mixtures:
-    """Weigh a run's scores through M_c [C, C] and, where it has one, its trained M'_c."""
-    some = answered_rows(scored)
-    own = np.array(scored.classified[some])
-    others = _through(own, matrix)
-    return Mixtures(own, others, others if trained is None else _through(own, trained), scored.truth[some])
+def mixing_terms(
+    scored: CachedScores, matrix: NDArray[np.float32], trained: NDArray[np.float32] | None = None
+) -> MixingTerms:
+    """Multiply a run's scores by M_c [C, C] and, if given, by its trained M'_c [C, C]."""
+    rows = sample_rows(scored)
+    own = np.array(scored.classified[rows])
+    others = _multiply(own, matrix)
+    return MixingTerms(own, others, others if trained is None else _multiply(own, trained), scored.truth[rows])
 
 
-def _through(scores: Probabilities, matrix: NDArray[np.float32]) -> Probabilities:
-    mixed: Probabilities = (torch.from_numpy(scores) @ torch.from_numpy(matrix).T).numpy()
-    return mixed
+def _multiply(scores: Probabilities, matrix: NDArray[np.float32]) -> Probabilities:
+    product: Probabilities = (torch.from_numpy(scores) @ torch.from_numpy(matrix).T).numpy()
+    return product
 
 
-def answered_rows(scored: Scored) -> NDArray[np.int64]:
-    """The rows that an answer looks at: all, or evenly spaced ones."""
+def sample_rows(scored: CachedScores) -> NDArray[np.int64]:
+    """Return the rows to evaluate: all of them, or evenly spaced ones if there are more than ``CELLS`` scores."""
     N, C = scored.probabilities.shape
-    most = max(1, CELLS // C)
-    return np.arange(N) if most >= N else np.linspace(0, N - 1, most).astype(np.int64)
+    max_rows = max(1, CELLS // C)
+    return np.arange(N) if max_rows >= N else np.linspace(0, N - 1, max_rows).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What adaptive noise (section 2.2.5) would do to each label: γ, taken from the pooling itself."""
+"""Strength γ of adaptive noise for each label (section 2.2.5), computed by the pooling itself."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,21 +11,28 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array
 
 from yt8m_core.errors import UserError
-from yt8m_core.inference.score_cache import CELLS, chosen_videos
+from yt8m_core.inference.score_cache import MAX_SCORES, sample_videos
 from yt8m_core.models.pooling.adaptive_noise import AdaptiveNoise
 from yt8m_core.models.registry import build
 
 CHUNK = 1 << 22
-PAPER: Mapping[str, Any] = MappingProxyType({})
+PAPER_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class NoiseStrength(NamedTuple):
-    """γ by label, and how long the noise is in the videos looked at; a frame's length is 1, noise's γ√D."""
+    """Noise strength γ by label, and noise norms γ√D over the evaluated videos; a frame has norm 1.
 
-    table: pd.DataFrame  # label; γ: alone, together; lengths: alone_length, together_length
-    videos: int  # those looked at, all labeled ones or a sample
-    median_length: float  # of the noise in these videos
-    above_a_tenth: float  # share of these videos whose noise is longer than a tenth of a frame
+    Attributes:
+        table: label; γ in alone and together; noise norms in alone_length and together_length.
+        videos: Number of evaluated videos: all labeled videos, or a sample.
+        median_length: Median norm of the noise over these videos.
+        above_a_tenth: Share of these videos whose noise norm exceeds 0.1.
+    """
+
+    table: pd.DataFrame
+    videos: int
+    median_length: float
+    above_a_tenth: float
 
 
 def noise_strength(
@@ -33,23 +40,23 @@ def noise_strength(
     labels: csr_array,
     *,
     width: int,
-    options: Mapping[str, Any] = PAPER,
-    times: float = 1.0,
+    options: Mapping[str, Any] = PAPER_OPTIONS,
+    factor: float = 1.0,
 ) -> NoiseStrength:
-    """γ of adaptive noise (equation 12) for each label: of a video with it alone, and of the videos that have it.
+    """Compute γ of adaptive noise (equation 12) for each label.
 
-    ``alone`` is, in the paper, 1/S(y) of the label; ``together`` the median γ of the videos with it, whose other labels
-    count too, NaN where no video looked at has the label.
+    ``alone`` is γ of a video that has only this label, in the paper 1/S(y). ``together`` is the median γ of the videos
+    with this label, including the effect of their other labels; NaN if no evaluated video has the label.
 
     Args:
-        training: [M, C] the labels of the training videos, whose counts S(y) decide.
-        labels: [N, C] those of the videos to look at. Of a large data set a sample is taken.
-        width: D, the numbers of a frame.
-        options: Those of ``AdaptiveNoise`` that a run was trained with; what pools the noisy frames changes no γ.
-        times: A further factor of γ.
+        training: Label matrix of the training videos [M, C], from which the counts S(y) are taken.
+        labels: Label matrix of the videos to evaluate [N, C]. A large data set is sampled.
+        width: D, the number of features of a frame.
+        options: Options of ``AdaptiveNoise``. The inner pooling does not affect γ.
+        factor: Additional factor of γ.
 
     Raises:
-        UserError: An option that the pooling refuses, or no video with a label.
+        UserError: The pooling rejects an option, or no video has a label.
 
     >>> rows = csr_array(np.array([[1, 0], [1, 1], [1, 0], [1, 0]]))
     >>> noise_strength(rows, rows, width=4).table.iloc[1].to_dict()
@@ -58,16 +65,16 @@ def noise_strength(
     C = training.shape[1]
     if labels.nnz == 0:
         raise UserError("no video has labels", advice="Choose a data set with labels.")
-    chosen = {name: value for name, value in options.items() if name != "pooling"}
-    pooling = cast(AdaptiveNoise, build("pooling", "adaptive_noise", chosen, in_features=1, num_classes=C))
+    noise_options = {name: value for name, value in options.items() if name != "pooling"}
+    pooling = cast(AdaptiveNoise, build("pooling", "adaptive_noise", noise_options, in_features=1, num_classes=C))
     pooling.fit_label_prior(training)
-    pooling.scale *= times
-    some = labels[chosen_videos(np.diff(labels.indptr) > 0, max(1, CELLS // C))]
-    gamma = _gamma(pooling, some)
-    each = pd.Series(np.repeat(gamma, np.diff(some.indptr)))  # a row a pair (video, label)
-    together = each.groupby(some.indices).median().reindex(range(C)).to_numpy()
+    pooling.scale *= factor
+    sample = labels[sample_videos(np.diff(labels.indptr) > 0, max(1, MAX_SCORES // C))]
+    gamma = _gamma(pooling, sample)
+    pair_gamma = pd.Series(np.repeat(gamma, np.diff(sample.indptr)))  # one row per (video, label) pair
+    together = pair_gamma.groupby(sample.indices).median().reindex(range(C)).to_numpy()
     alone = _gamma(pooling, csr_array(eye_array(C, dtype=np.int32)))
-    length = width**0.5  # of D numbers of N(0, 1), as good as always
+    length = width**0.5  # norm of D samples of N(0, 1), up to negligible variation
     table = pd.DataFrame(
         {
             "label": np.arange(C),
@@ -82,7 +89,7 @@ def noise_strength(
 
 
 def _gamma(pooling: AdaptiveNoise, labels: csr_array) -> NDArray[np.float64]:
-    """γ [N] of videos with labels [N, C]."""
+    """Compute γ [N] of videos with the label matrix [N, C]."""
     step = max(1, CHUNK // labels.shape[1])
     parts = [
         pooling.gamma(torch.from_numpy(labels[first : first + step].toarray()).float())

@@ -1,4 +1,4 @@
-"""What runs got right and wrong in one video, and in which order videos are looked at."""
+"""Outcome of each label of a video at a threshold, and the predictions of several runs for one video."""
 
 from collections.abc import Mapping
 
@@ -6,71 +6,76 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-BEST = 20  # labels of a video that GAP looks at
+TOP_K = 20  # number of labels per video that GAP evaluates
 
-VERDICTS = {
-    "hit": "true, and at or above the threshold",
-    "near hit": f"true and among the best {BEST}, but below the threshold",
-    "miss": f"true, but below the threshold and not among the best {BEST}",
-    "false alarm": "at or above the threshold, but not true",
-    "": f"among the best {BEST}, below the threshold and not true",
+OUTCOMES = {
+    "true positive": "a true label at or above the threshold",
+    "in top 20": f"a true label below the threshold, but among the top {TOP_K}",
+    "false negative": f"a true label below the threshold and not among the top {TOP_K}",
+    "false positive": "a label at or above the threshold that is not true",
+    "": f"among the top {TOP_K}, below the threshold, and not true",
 }
-"""What each verdict on a label says."""
+"""Outcomes of a label and their definitions."""
 
 
-def verdicts(ranking: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The labels of a video that matter, best first, with their verdicts.
+def label_outcomes(ranking: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Return the relevant labels of a video in rank order, with their outcomes.
 
     Args:
-        ranking: as ``Prediction.ranking`` gives it.
-        threshold: in hundredths, as all that counts at a threshold has them.
+        ranking: Result of ``Prediction.ranking``.
+        threshold: Threshold, rounded to hundredths.
 
     Returns:
-        The rows of the best 20, of the labels at or above the threshold and of the true ones, and in ``predicted``
-        whether a label is at or above it; ``verdict`` is a name in ``VERDICTS``, NA where the truth is not known.
+        The rows of ``ranking`` that are in the top 20, at or above the threshold, or true, with two more columns:
+        predicted (at or above the threshold) and outcome (a key of ``OUTCOMES``; NA if the true labels are unknown).
 
     >>> ranking = pd.DataFrame({"rank": [1, 2, 30], "probability": [0.9, 0.6, 0.1], "true": [True, False, True]})
-    >>> verdicts(ranking, 0.5)["verdict"].tolist()
-    ['hit', 'false alarm', 'miss']
+    >>> label_outcomes(ranking, 0.5)["outcome"].tolist()
+    ['true positive', 'false positive', 'false negative']
     """
-    predicted = ranking["probability"].to_numpy(np.float32) >= edge(threshold)
-    best = ranking["rank"].to_numpy() <= BEST
+    predicted = ranking["probability"].to_numpy(np.float32) >= float32_threshold(threshold)
+    in_top_k = ranking["rank"].to_numpy() <= TOP_K
     known = ranking["true"].notna().to_numpy()
     true = ranking["true"].fillna(False).to_numpy(bool)
-    verdict = np.select(
-        [true & predicted, true & best, true, predicted], ["hit", "near hit", "miss", "false alarm"], default=""
+    outcome = np.select(
+        [true & predicted, true & in_top_k, true, predicted],
+        ["true positive", "in top 20", "false negative", "false positive"],
+        default="",
     )
-    words = pd.Series(verdict, ranking.index, dtype="string").where(known)
-    table = ranking.assign(predicted=predicted, verdict=words)
-    matters: NDArray[np.bool_] = best | predicted | true
-    return table.loc[matters].reset_index(drop=True)
+    column = pd.Series(outcome, ranking.index, dtype="string").where(known)
+    table = ranking.assign(predicted=predicted, outcome=column)
+    relevant: NDArray[np.bool_] = in_top_k | predicted | true
+    return table.loc[relevant].reset_index(drop=True)
 
 
-def side_by_side(members: Mapping[str, NDArray[np.float32]], first: pd.DataFrame) -> pd.DataFrame:
-    """What several runs say of one video, and their mean, the ensemble of the paper's section 3.3; largest mean first.
+def compare_runs(members: Mapping[str, NDArray[np.float32]], ranking: pd.DataFrame) -> pd.DataFrame:
+    """Compare the probabilities of several runs for one video, sorted by their mean.
+
+    The mean is the ensemble of section 3.3 of the paper.
 
     Args:
-        members: the probabilities [C] of runs of the same labels, each by its name.
-        first: the ranking of one of them, for names and truth.
+        members: Probabilities [C] by run name. All runs have the same labels.
+        ranking: Ranking of one of the runs, which provides names and true labels.
 
     Returns:
-        rank (by the mean), label, name, true, mean, spread (largest less smallest probability), and each member's
-        probability under "p " and its name.
+        rank (by the mean), label, name, true, mean, spread (largest minus smallest probability), and one column
+        "p <name>" per run with its probability.
     """
-    each = np.stack(list(members.values()))  # [members, C]
-    mean = each.mean(axis=0)
+    probabilities = np.stack(list(members.values()))  # [members, C]
+    mean = probabilities.mean(axis=0)
     order = np.lexsort((np.arange(len(mean)), -mean))
-    about = first.set_index("label").loc[order, ["name", "true"]].reset_index()
-    about.insert(0, "rank", np.arange(1, len(order) + 1))
-    about["mean"] = mean[order]
-    about["spread"] = np.ptp(each, axis=0)[order]
-    return pd.concat([about, pd.DataFrame(each.T[order], columns=[f"p {name}" for name in members])], axis=1)
+    table = ranking.set_index("label").loc[order, ["name", "true"]].reset_index()
+    table.insert(0, "rank", np.arange(1, len(order) + 1))
+    table["mean"] = mean[order]
+    table["spread"] = np.ptp(probabilities, axis=0)[order]
+    by_run = pd.DataFrame(probabilities.T[order], columns=[f"p {name}" for name in members])
+    return pd.concat([table, by_run], axis=1)
 
 
-def edge(threshold: float) -> np.float32:
-    """A threshold as ``diagnosis.threshold_counts`` compares it with float32 probabilities.
+def float32_threshold(threshold: float) -> np.float32:
+    """Round a threshold to hundredths in float32, as ``thresholds.threshold_counts`` compares it.
 
-    >>> bool(np.float32(0.07) >= edge(0.07000000000000001))
+    >>> bool(np.float32(0.07) >= float32_threshold(0.07000000000000001))
     True
     """
     return np.float32(round(threshold, 2))

@@ -1,4 +1,4 @@
-"""Pairs of labels: which of them imply one another one way alone, and which a run expects too often or too seldom."""
+"""Calibration of label pairs: observed co-occurrence against the co-occurrence that a run predicts."""
 
 from typing import TYPE_CHECKING
 
@@ -7,43 +7,43 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-# It needs torch, which takes seconds to import; the pairs alone do not.
+# Only for type checking: score_cache imports torch, which takes seconds.
 if TYPE_CHECKING:
-    from yt8m_core.inference.score_cache import Scored
+    from yt8m_core.inference.score_cache import CachedScores
 
-CHUNK = 1 << 22  # products of two scores that are held at once
-LEAST = 1e-12  # expected videos that still have a logarithm
+CHUNK = 1 << 22  # maximum number of score products held in memory at once
+MIN_EXPECTED = 1e-12  # lower bound of the expected count, so that its logarithm is finite
 
 
-def against_truth(scored: "Scored", first: NDArray[np.int64], second: NDArray[np.int64]) -> pd.DataFrame:
-    """How many videos have both labels of some pairs, and how many the run expects to.
+def compare_with_truth(scored: "CachedScores", first: NDArray[np.int64], second: NDArray[np.int64]) -> pd.DataFrame:
+    """Compare the number of videos with both labels of a pair with the number that a run predicts.
 
-    Expected is Σ_v p_va p_vb, as in ``diagnosis.expected_together``: the mean number if each score were the probability
-    of its label, and the labels of one video independent given its scores.
+    The expected number is Σ_v p_va p_vb, as in ``thresholds.expected_cooccurrence``. It is the mean count if each score
+    is the probability of its label and the labels of a video are independent given its scores.
 
     Args:
-        scored: of N videos.
-        first: [P] label ids.
-        second: [P] the other label of each pair.
+        scored: Scores of N videos.
+        first: Label ids [P].
+        second: The other label of each pair [P].
 
     Returns:
-        label_a, label_b, observed, expected, surprise: how far the two are apart, about in standard deviations of a
-        rare event's number, above 0 where the labels are together more often than the run expects. It is the signed
-        root of the Poisson deviance 2 (o log(o / e) - (o - e)), which stays sensible where hardly any is expected.
+        label_a, label_b, observed, expected, and surprise, the signed root of the Poisson deviance
+        2 (o log(o / e) - (o - e)). It is roughly the difference in standard deviations and remains meaningful for very
+        small expected counts. Positive if the labels co-occur more often than the run predicts.
     """
     truth = scored.truth.astype(np.float64).tocsc()
-    columns, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+    columns, position = np.unique(np.concatenate([first, second]), return_inverse=True)
     p = np.array(scored.probabilities[:, columns], np.float32)
-    one, other = place[: len(first)], place[len(first) :]
+    column_a, column_b = position[: len(first)], position[len(first) :]
     observed, expected = np.zeros(len(first)), np.zeros(len(first))
     step = max(1, CHUNK // max(1, len(p)))
-    for at in range(0, len(first), step):
-        some = slice(at, at + step)
-        expected[some] = (p[:, one[some]] * p[:, other[some]]).sum(axis=0, dtype=np.float64)
-        observed[some] = truth[:, first[some]].multiply(truth[:, second[some]]).sum(axis=0)
-    least = np.maximum(expected, LEAST)
-    deviance = 2 * (xlogy(observed, observed / least) - (observed - least))
-    surprise = np.sign(observed - least) * np.sqrt(np.maximum(deviance, 0))
+    for start in range(0, len(first), step):
+        chunk = slice(start, start + step)
+        expected[chunk] = (p[:, column_a[chunk]] * p[:, column_b[chunk]]).sum(axis=0, dtype=np.float64)
+        observed[chunk] = truth[:, first[chunk]].multiply(truth[:, second[chunk]]).sum(axis=0)
+    bounded = np.maximum(expected, MIN_EXPECTED)
+    deviance = 2 * (xlogy(observed, observed / bounded) - (observed - bounded))
+    surprise = np.sign(observed - bounded) * np.sqrt(np.maximum(deviance, 0))
     return pd.DataFrame(
         {
             "label_a": first,

@@ -1,51 +1,47 @@
-"""One label, and the labels as frequent as it: how well a run finds them, and which videos and labels are near.
-
-Needs no torch: a page that only counts imports this at no cost.
-"""
+"""Average precision by label, frequency, and band; the videos and labels most relevant to one label."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.sparse import csr_array
 from scipy.stats import t as student
 
-from yt8m_core.labels.statistics import strongest_pairs
-from yt8m_core.metrics.average_precision import Best, class_sums
+from yt8m_core.labels.cooccurrence import strongest_pairs
 
+# Only for type checking: score_cache imports torch, which takes seconds. Pages that only count labels do without it.
 if TYPE_CHECKING:
-    from yt8m_core.inference.score_cache import Scored
+    from yt8m_core.inference.score_cache import CachedScores
 
-CHUNK = 1 << 22  # scores that are held at once
+CHUNK = 1 << 22  # maximum number of scores held in memory at once
 BANDS = ("head", "mid", "tail")
 ALL = "all"
 
 
-def by_frequency(table: pd.DataFrame) -> pd.DataFrame:
-    """The average precision of labels that are about equally frequent: 1 video, 2 to 3, 4 to 7, and so on.
+def precision_by_frequency(table: pd.DataFrame) -> pd.DataFrame:
+    """Summarize average precision by frequency bin: labels in 1 video, in 2 to 3, in 4 to 7, and so on.
 
     Args:
-        table: One row a label: count, ap. Rows without an ap are left out.
+        table: One row per label: count, ap. Rows without an ap are ignored.
 
     Returns:
-        least and most videos of each step that has a label, middle (their geometric mean), labels, and of their ap the
-        low and high quartile and the median.
+        One row per non-empty bin: min_count and max_count (videos per label), center (their geometric mean), labels
+        (number of labels), and the lower quartile, median, and upper quartile of ap: low, median, high.
 
-    >>> steps = by_frequency(pd.DataFrame({"count": [2, 3, 3, 9, 0], "ap": [0.25, 0.5, 0.75, 1, np.nan]}))
-    >>> steps.drop(columns="middle").to_numpy().tolist()
+    >>> bins = precision_by_frequency(pd.DataFrame({"count": [2, 3, 3, 9, 0], "ap": [0.25, 0.5, 0.75, 1, np.nan]}))
+    >>> bins.drop(columns="center").to_numpy().tolist()
     [[2.0, 3.0, 3.0, 0.375, 0.5, 0.625], [8.0, 15.0, 1.0, 1.0, 1.0, 1.0]]
     """
     measured = table[table["ap"].notna() & (table["count"] > 0)]
-    step = np.frexp(measured["count"].to_numpy(np.float64))[1] - 1  # exactly the floor of log2
-    groups = measured.groupby(step)["ap"]
-    least = 1 << groups.size().index.to_numpy(np.int64)
-    most = 2 * least - 1
+    exponent = np.frexp(measured["count"].to_numpy(np.float64))[1] - 1  # exact floor of log2
+    groups = measured.groupby(exponent)["ap"]
+    min_count = 1 << groups.size().index.to_numpy(np.int64)
+    max_count = 2 * min_count - 1
     return pd.DataFrame(
         {
-            "least": least,
-            "most": most,
-            "middle": np.sqrt(least * most),
+            "min_count": min_count,
+            "max_count": max_count,
+            "center": np.sqrt(min_count * max_count),
             "labels": groups.size().to_numpy(),
             "low": groups.quantile(0.25).to_numpy(),
             "median": groups.median().to_numpy(),
@@ -55,10 +51,10 @@ def by_frequency(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def precision_by_band(table: pd.DataFrame) -> pd.DataFrame:
-    """The average precision of the labels of each band: band, labels, median, mean; bands without a label left out.
+    """Summarize average precision by band: band, labels, median, mean. Bands without labels are omitted.
 
     Args:
-        table: One row a label: band, ap. Rows without an ap are left out.
+        table: One row per label: band, ap. Rows without an ap are ignored.
 
     >>> table = pd.DataFrame({"band": ["head", "tail", "tail"], "ap": [0.75, 0.25, 0.5]})
     >>> precision_by_band(table).to_numpy().tolist()
@@ -72,25 +68,25 @@ def precision_by_band(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def with_gain(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """A table of labels with ap, and of a second run's: ap_b and gain, the second's ap less the first's."""
+def add_gain(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Add the average precision of a second run (ap_b) and its difference from the first (gain = ap_b - ap)."""
     joined = table.merge(other[["label", "ap"]].rename(columns={"ap": "ap_b"}), on="label", how="left")
     return joined.assign(gain=joined["ap_b"] - joined["ap"])
 
 
 def gain_by_band(table: pd.DataFrame) -> pd.DataFrame:
-    """What a band of labels gains in average precision, head, mid, tail and all of them together.
+    """Compute the mean gain in average precision of each band (head, mid, tail) and of all labels.
 
-    The interval is the mean's over labels: as if the band's were drawn from many like them. Student's t, since a head
-    may be of five labels, with which a bootstrap's interval is too narrow. It holds neither other videos nor another
-    training of the same two models. A band of one label has none (NaN).
+    The 95% confidence interval of the mean treats the labels of a band as a random sample. It uses Student's t, because
+    the head may have only five labels, for which a bootstrap interval is too narrow. It accounts neither for the
+    sampling of videos nor for retraining the two models.
 
     Args:
-        table: One row a label: band, gain. Rows without a gain are left out.
+        table: One row per label: band, gain. Rows without a gain are ignored.
 
     Returns:
-        band, labels, gained and lost (labels whose gain is above and below 0), gain (the mean), low, high; a band
-        without labels is left out.
+        band, labels (number of labels), gained and lost (number of labels with a gain above and below 0), gain (mean),
+        low and high (95% CI; NaN for a single label). Bands without labels are omitted.
 
     >>> table = pd.DataFrame({"band": ["head", "head", "tail"], "gain": [0.1, 0.3, -0.1]})
     >>> gain_by_band(table)[["band", "labels", "gained", "gain"]].round(3).to_numpy().tolist()
@@ -110,23 +106,23 @@ def gain_by_band(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["band", "labels", "gained", "lost", "gain", "low", "high"])
 
 
-def nearest_labels(
+def most_correlated_labels(
     cooccurrence: csr_array, num_videos: int, label: int, *, minimum_support: int = 1, limit: int = 10
 ) -> pd.DataFrame:
-    """The labels that go with a label most, by φ (``label_statistics.MEASURES``), strongest first.
+    """Return the labels most correlated with a label (φ, see ``cooccurrence.MEASURES``), strongest first.
 
     Args:
-        cooccurrence: [C, C] counts.
+        cooccurrence: Pair counts [C, C].
         num_videos: N.
         label: The label.
-        minimum_support: Videos that must have both; rare pairs are strong by chance.
-        limit: Rows at most.
+        minimum_support: Minimum number of videos with both labels. Rare pairs have large values by chance.
+        limit: Maximum number of rows.
 
     Returns:
-        label, count (videos with both), share (of the given label's videos, those with this one too), phi.
+        label, count (videos with both labels), share (of the given label's videos that also have this one), phi.
 
     >>> pairs = csr_array(np.array([[3, 2, 1], [2, 2, 0], [1, 0, 4]]))
-    >>> nearest_labels(pairs, 8, 0)[["label", "count", "share"]].round(2).to_numpy().tolist()
+    >>> most_correlated_labels(pairs, 8, 0)[["label", "count", "share"]].round(2).to_numpy().tolist()
     [[1.0, 2.0, 0.67], [2.0, 1.0, 0.33]]
     """
     single = cooccurrence.diagonal()
@@ -134,7 +130,7 @@ def nearest_labels(
     others = row.col[row.col != label]
     both = row.data[row.col != label]
     size, present = len(single), np.flatnonzero(single)
-    # The pairs of this label alone, above the diagonal, which holds the counts of all.
+    # Upper triangle with the pairs of this label only; the diagonal holds the counts of all labels.
     star = csr_array(
         (
             np.concatenate([both, single[present]]),
@@ -153,19 +149,19 @@ def nearest_labels(
 
 
 def hardest_videos(ranks: pd.DataFrame, label: int, limit: int = 5) -> pd.DataFrame:
-    """The videos that have a label and whose ranking puts it last: row, rank, probability, worst first.
+    """Return the videos that have a label but rank it lowest: row, rank, probability; lowest rank first.
 
     Args:
-        ranks: As from ``diagnosis.true_ranks``.
+        ranks: Result of ``true_ranks``.
         label: The label.
-        limit: Rows at most.
+        limit: Maximum number of rows.
     """
-    mine = ranks[ranks["label"] == label].sort_values(["rank", "probability", "row"], ascending=[False, True, True])
-    return mine[["row", "rank", "probability"]][:limit].reset_index(drop=True)
+    rows = ranks[ranks["label"] == label].sort_values(["rank", "probability", "row"], ascending=[False, True, True])
+    return rows[["row", "rank", "probability"]][:limit].reset_index(drop=True)
 
 
-def top_false_positives(scored: "Scored", label: int, limit: int = 5) -> pd.DataFrame:
-    """The videos without a label that a run gives it with most confidence: row, probability, surest first."""
+def top_false_positives(scored: "CachedScores", label: int, limit: int = 5) -> pd.DataFrame:
+    """Return the most confident false positives of a label: row, probability; most probable first."""
     probability = np.array(scored.probabilities[:, label], np.float64)
     truth = scored.truth.tocsc()
     probability[truth.indices[truth.indptr[label] : truth.indptr[label + 1]]] = -1
@@ -174,11 +170,18 @@ def top_false_positives(scored: "Scored", label: int, limit: int = 5) -> pd.Data
     return pd.DataFrame({"row": rows, "probability": probability[rows]})
 
 
-def label_precision(scored: Scored) -> pd.DataFrame:
-    """The average precision of each label over all videos: label, positives, ap (NaN for a label without a video).
+def label_precision(scored: "CachedScores") -> pd.DataFrame:
+    """Compute the average precision of each label over all videos.
 
-    Ties count as their expected value over all orders.
+    Tied scores contribute the expected value over all their orders.
+
+    Returns:
+        label, positives (number of videos with the label), ap (NaN without positives).
     """
+    import torch
+
+    from yt8m_core.metrics.average_precision import TopLabelsBatch, class_ap_numerators
+
     N, C = scored.probabilities.shape
     positives = np.bincount(scored.truth.indices, minlength=C)
     step = max(1, CHUNK // C)
@@ -188,26 +191,29 @@ def label_precision(scored: Scored) -> pd.DataFrame:
         p = torch.from_numpy(np.array(scored.probabilities[first : first + step]))
         hits = torch.from_numpy(scored.truth[first : first + step].toarray().astype(bool))
         none = torch.zeros(len(p), dtype=torch.int32)
-        parts.append(Best(p, labels.expand(len(p), C), hits, none, none))
-    sums = class_sums(parts, C)
+        parts.append(TopLabelsBatch(p, labels.expand(len(p), C), hits, none, none))
+    sums = class_ap_numerators(parts, C)
     ap = np.where(positives > 0, sums / np.maximum(positives, 1), np.nan)
     return pd.DataFrame({"label": np.arange(C), "positives": positives, "ap": ap})
 
 
-def true_ranks(scored: Scored) -> pd.DataFrame:
-    """The place of each true label in its video's ranking: row, label, rank (from 1), probability.
+def true_ranks(scored: "CachedScores") -> pd.DataFrame:
+    """Return the rank of each true label in its video's ranking.
 
-    Equal scores rank by label, as ``Prediction.ranking`` does. ``row`` is the video's in ``scored``.
+    Tied scores are ranked by label id, as in ``Prediction.ranking``.
+
+    Returns:
+        row (of the video in ``scored``), label, rank (from 1), probability.
     """
     rows = np.repeat(np.arange(len(scored.videos)), np.diff(scored.truth.indptr))
     labels = scored.truth.indices.astype(np.int64)
     rank = np.empty(len(rows), np.int64)
     probability = np.empty(len(rows), np.float32)
     for first in range(0, len(rows), 1024):
-        some = slice(first, first + 1024)
-        p = scored.probabilities[rows[some]]  # [pairs, C]
-        mine = np.take_along_axis(p, labels[some, None], axis=1)
-        before = np.arange(p.shape[1]) < labels[some, None]
-        rank[some] = 1 + (p > mine).sum(axis=1) + ((p == mine) & before).sum(axis=1)
-        probability[some] = mine[:, 0]
+        chunk = slice(first, first + 1024)
+        p = scored.probabilities[rows[chunk]]  # [pairs, C]
+        own = np.take_along_axis(p, labels[chunk, None], axis=1)
+        before = np.arange(p.shape[1]) < labels[chunk, None]
+        rank[chunk] = 1 + (p > own).sum(axis=1) + ((p == own) & before).sum(axis=1)
+        probability[chunk] = own[:, 0]
     return pd.DataFrame({"row": rows, "label": labels, "rank": rank, "probability": probability})

@@ -1,44 +1,51 @@
-"""How hard each video is, and the order in which videos are listed."""
+"""Ranking quality of each video, and the order in which videos are listed."""
 
 import numpy as np
 import pandas as pd
 
-from yt8m_core.analysis.outcomes import BEST, edge
+from yt8m_core.analysis.outcomes import TOP_K, float32_threshold
 from yt8m_core.analysis.per_label import true_ranks
 from yt8m_core.errors import check_choice
-from yt8m_core.inference.score_cache import Scored
+from yt8m_core.inference.score_cache import CachedScores
 
-CHUNK = 1 << 22  # scores that are held at once
-ORDERS = ("data set", "hardest first", "easiest first")
+CHUNK = 1 << 22  # maximum number of scores held in memory at once
+SORT_ORDERS = ("data set", "hardest first", "easiest first")
 
 
-def own_precision(ranking: pd.DataFrame) -> float:
-    """The average precision of one video's ranking, as in ``diagnosis.video_difficulty``; NaN without a true label.
+def video_average_precision(ranking: pd.DataFrame) -> float:
+    """Return the average precision of one video's ranking; NaN if it has no true label.
 
-    >>> own_precision(pd.DataFrame({"rank": [1, 2, 3, 4], "true": [True, False, False, True]}))
+    >>> video_average_precision(pd.DataFrame({"rank": [1, 2, 3, 4], "true": [True, False, False, True]}))
     0.75
     """
     ranks = ranking.loc[ranking["true"].fillna(False).to_numpy(bool), "rank"].to_numpy()
     return float((np.arange(1, len(ranks) + 1) / ranks).mean()) if len(ranks) else float("nan")
 
 
-def in_order(listed: pd.DataFrame, order: str) -> pd.DataFrame:
-    """The rows of ``diagnosis.video_list`` as in the data set, or by the average precision of the videos' rankings.
+def sort_videos(videos: pd.DataFrame, order: str) -> pd.DataFrame:
+    """Sort the rows of ``video_outcomes`` by an order of ``SORT_ORDERS``.
 
-    Of two alike the one whose last true label stands farther down is the harder. Raises UserError for another order.
+    Videos are ranked by average precision; ties by the rank of their last true label, where a larger rank is harder.
+
+    Raises:
+        UserError: Unknown order.
     """
-    check_choice("order", order, ORDERS)
+    check_choice("order", order, SORT_ORDERS)
     if order == "data set":
-        return listed
-    first = order == "hardest first"
-    return listed.sort_values(["ap", "worst_rank", "video"], ascending=[first, not first, True], kind="stable")
+        return videos
+    hardest_first = order == "hardest first"
+    return videos.sort_values(
+        ["ap", "worst_rank", "video"], ascending=[hardest_first, not hardest_first, True], kind="stable"
+    )
 
 
-def video_difficulty(scored: Scored) -> pd.DataFrame:
-    """How well each video's ranking finds its labels, a row of ``scored`` each: video, ap, worst_rank, labels.
+def video_difficulty(scored: CachedScores) -> pd.DataFrame:
+    """Measure how well the ranking of each video finds its true labels.
 
-    ``ap`` is the average precision of the video's own ranking, 1 where its labels stand before all others; NaN for a
-    video without a label. ``worst_rank`` is the place of the true label that stands last.
+    Returns:
+        One row per row of ``scored``: video, ap (average precision of the video's ranking, 1 if its true labels are
+        ranked above all others; NaN without true labels), worst_rank (rank of the last true label), labels (number of
+        true labels).
     """
     ranks = true_ranks(scored).sort_values(["row", "rank"])
     nth = ranks.groupby("row").cumcount() + 1
@@ -53,18 +60,28 @@ def video_difficulty(scored: Scored) -> pd.DataFrame:
     return by_row.reset_index(drop=True).assign(video=scored.videos)[["video", "ap", "worst_rank", "labels"]]
 
 
-def video_list(scored: Scored, ranks: pd.DataFrame, difficulty: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """How each scored video went: what ``video_difficulty`` says of it, and misses and false alarms.
+def video_outcomes(
+    scored: CachedScores, ranks: pd.DataFrame, difficulty: pd.DataFrame, threshold: float
+) -> pd.DataFrame:
+    """Add the number of false negatives and false positives to the table of video difficulty.
 
-    ``misses`` and ``false_alarms`` count the labels that ``verdicts`` calls so; ``ranks`` is of ``true_ranks``.
+    Args:
+        scored: Scores of the videos.
+        ranks: Result of ``true_ranks``.
+        difficulty: Result of ``video_difficulty``.
+        threshold: Threshold, rounded to hundredths.
+
+    Returns:
+        ``difficulty`` with false_negatives and false_positives, counted as ``outcomes.OUTCOMES`` defines them: a true
+        label among the top 20 is not a false negative.
     """
     N, C = scored.probabilities.shape
-    least = edge(threshold)
+    minimum = float32_threshold(threshold)
     predicted = np.empty(N, np.int64)
     step = max(1, CHUNK // C)
     for first in range(0, N, step):
-        predicted[first : first + step] = (scored.probabilities[first : first + step] >= least).sum(axis=1)
-    above = ranks["probability"].to_numpy() >= least
-    hits = np.bincount(ranks["row"][above], minlength=N)
-    misses = np.bincount(ranks["row"][~above & (ranks["rank"] > BEST).to_numpy()], minlength=N)
-    return difficulty.assign(misses=misses, false_alarms=predicted - hits)
+        predicted[first : first + step] = (scored.probabilities[first : first + step] >= minimum).sum(axis=1)
+    above = ranks["probability"].to_numpy() >= minimum
+    true_positives = np.bincount(ranks["row"][above], minlength=N)
+    false_negatives = np.bincount(ranks["row"][~above & (ranks["rank"] > TOP_K).to_numpy()], minlength=N)
+    return difficulty.assign(false_negatives=false_negatives, false_positives=predicted - true_positives)

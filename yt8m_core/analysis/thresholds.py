@@ -1,7 +1,7 @@
-"""What a run's scores come to, label by label, video by video, and at any threshold (section 3.1).
+"""Precision, recall, and F1 at any threshold, and expected co-occurrence (section 3.1).
 
-Unlike ``metrics``, which keeps each video's 20 best labels, everything here looks at all C labels of a video, as
-``scored`` keeps them.
+Unlike ``metrics``, which evaluates the top 20 labels of each video, this module uses the scores of all C labels from
+the score cache.
 """
 
 from typing import NamedTuple
@@ -10,65 +10,71 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from yt8m_core.inference.score_cache import Scored
+from yt8m_core.inference.score_cache import CachedScores
 
 THRESHOLDS = np.linspace(0, 1, 101)
-"""The thresholds of ``ThresholdCounts``: 0.00, 0.01, …, 1.00."""
-CHUNK = 1 << 22
+"""Thresholds of ``ThresholdCounts``: 0.00, 0.01, …, 1.00."""
+CHUNK = 1 << 22  # maximum number of scores held in memory at once
 
 
-class AtThreshold(NamedTuple):
-    """What the labels whose probability is at least a threshold come to, over all videos."""
+class ThresholdMetrics(NamedTuple):
+    """Counts and metrics at one threshold, over all videos."""
 
     threshold: float
-    predicted: int  # (video, label) pairs at or above it
-    hits: int  # the true ones of them
-    positives: int  # all true pairs
+    predicted: int  # number of (video, label) pairs at or above the threshold
+    hits: int  # number of true pairs among them (true positives)
+    positives: int  # number of true pairs
 
     @property
     def precision(self) -> float:
-        """The share of what is predicted that is true; NaN where nothing is predicted."""
+        """Share of the predicted pairs that are true; NaN if none is predicted."""
         return self.hits / self.predicted if self.predicted else float("nan")
 
     @property
     def recall(self) -> float:
-        """The share of what is true that is predicted; NaN without a true label."""
+        """Share of the true pairs that are predicted; NaN if there is no true pair."""
         return self.hits / self.positives if self.positives else float("nan")
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of both, 2 hits / (predicted + positives); NaN where there is neither."""
-        both = self.predicted + self.positives
-        return 2 * self.hits / both if both else float("nan")
+        """Harmonic mean of precision and recall, 2 hits / (predicted + positives); NaN if both counts are 0."""
+        total = self.predicted + self.positives
+        return 2 * self.hits / total if total else float("nan")
 
 
 class ThresholdCounts(NamedTuple):
-    """Of each label, how many videos have it at or above each of ``THRESHOLDS``, and how many of those truly."""
+    """Counts of each label at each of ``THRESHOLDS``.
 
-    predicted: NDArray[np.int64]  # [101, C]
-    hits: NDArray[np.int64]  # [101, C]
-    positives: NDArray[np.int64]  # [C]
+    Attributes:
+        predicted: Number of videos with a score at or above the threshold [101, C].
+        hits: Number of those videos that have the label (true positives) [101, C].
+        positives: Number of videos that have the label [C].
+    """
 
-    def at(self, threshold: float, label: int | None = None) -> AtThreshold:
-        """All labels together (micro average), or one; the threshold is rounded to hundredths."""
+    predicted: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    positives: NDArray[np.int64]
+
+    def at(self, threshold: float, label: int | None = None) -> ThresholdMetrics:
+        """Return the metrics of all labels (micro average) or of one; the threshold is rounded to hundredths."""
         row = round(threshold * (len(THRESHOLDS) - 1))
         columns = slice(None) if label is None else slice(label, label + 1)
         sums = (int(counts[..., columns].sum()) for counts in (self.predicted[row], self.hits[row], self.positives))
-        return AtThreshold(float(THRESHOLDS[row]), *sums)
+        return ThresholdMetrics(float(THRESHOLDS[row]), *sums)
 
     def curve(self, label: int | None = None) -> pd.DataFrame:
-        """The same at every threshold: threshold, predicted, hits, precision, recall, f1."""
-        every = [self.at(float(threshold), label) for threshold in THRESHOLDS]
+        """Return threshold, predicted, hits, precision, recall, f1 at every threshold."""
+        rows = [self.at(float(threshold), label) for threshold in THRESHOLDS]
         return pd.DataFrame(
             {
-                name: [getattr(one, name) for one in every]
+                name: [getattr(row, name) for row in rows]
                 for name in ("threshold", "predicted", "hits", "precision", "recall", "f1")
             }
         )
 
 
-def threshold_counts(scored: Scored) -> ThresholdCounts:
-    """Count once for all thresholds and labels."""
+def threshold_counts(scored: CachedScores) -> ThresholdCounts:
+    """Count predictions and true positives for all thresholds and labels in one pass over the scores."""
     N, C = scored.probabilities.shape
     bins = len(THRESHOLDS)
     predicted, hits = np.zeros((bins, C), np.int64), np.zeros((bins, C), np.int64)
@@ -76,11 +82,11 @@ def threshold_counts(scored: Scored) -> ThresholdCounts:
     step = max(1, CHUNK // C)
     for first in range(0, N, step):
         p = np.asarray(scored.probabilities[first : first + step])
-        # Truncated, then corrected by one: a hundredth in float32 may lie on either side of its edge.
-        at = np.minimum((p * (bins - 1)).astype(np.int32), bins - 1)
-        at += (at < bins - 1) & (p >= edges[np.minimum(at + 1, bins - 1)])
-        at -= p < edges[at]
-        keys = at * C + np.arange(C, dtype=np.int32)
+        # Truncate, then correct by one: a hundredth in float32 may lie on either side of its edge.
+        index = np.minimum((p * (bins - 1)).astype(np.int32), bins - 1)
+        index += (index < bins - 1) & (p >= edges[np.minimum(index + 1, bins - 1)])
+        index -= p < edges[index]
+        keys = index * C + np.arange(C, dtype=np.int32)
         predicted += np.bincount(keys.ravel(), minlength=bins * C).reshape(bins, C)
         truth = scored.truth[first : first + step].tocoo()
         hits += np.bincount(keys[truth.row, truth.col], minlength=bins * C).reshape(bins, C)
@@ -88,10 +94,13 @@ def threshold_counts(scored: Scored) -> ThresholdCounts:
     return ThresholdCounts(predicted, hits, np.bincount(scored.truth.indices, minlength=C))
 
 
-def expected_together(scored: Scored, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many videos the run expects to have both of two labels, [L, L]: Σ_v p_va p_vb; the diagonal is Σ_v p_va.
+def expected_cooccurrence(scored: CachedScores, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the number of videos that a run expects to have both of two labels.
 
-    Labels of one video are taken as independent given the video, which is what scores of single labels say.
+    Assumes that the labels of a video are independent given the video, as per-label scores imply.
+
+    Returns:
+        Σ_v p_va p_vb, [L, L]; the diagonal is Σ_v p_va.
     """
     p = np.asarray(scored.probabilities[:, labels], np.float64)
     both = p.T @ p

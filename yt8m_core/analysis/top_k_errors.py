@@ -1,4 +1,4 @@
-"""What the 20 best labels of each validation video say, as a run keeps them: read at once, without a model or torch."""
+"""Errors in the stored top-20 predictions of a run's validation videos; requires neither the model nor torch."""
 
 from typing import Any, NamedTuple
 
@@ -9,78 +9,81 @@ from numpy.typing import NDArray
 from yt8m_core.labels.statistics import bands
 
 
-class Missed(NamedTuple):
-    """The video that a run does worst on."""
+class HardestVideo(NamedTuple):
+    """Video with the most true labels missing from the top 20."""
 
     id: str
-    labels: int  # how many are true
-    found: int  # of them, among the best
+    labels: int  # number of true labels
+    found: int  # number of true labels in the top 20
 
 
-class Mistake(NamedTuple):
-    """A label that a run is sure of and the data do not give."""
+class FalsePositive(NamedTuple):
+    """Predicted label that is not a true label of its video."""
 
     id: str
     label: int
     probability: float
 
 
-def hardest_video(predictions: pd.DataFrame) -> Missed | None:
-    """The video of which most true labels are not among the best, the first of several; None where none is missed.
+def hardest_video(predictions: pd.DataFrame) -> HardestVideo | None:
+    """Return the video with the most true labels missing from the top 20, or None if no label is missing.
+
+    The first video wins ties.
 
     Args:
-        predictions: as ``Run.predictions``.
+        predictions: As ``Run.predictions``.
 
     >>> two = pd.DataFrame({"id": ["a", "b"], "labels": [[1, 2], [3, 4]], "true_labels": [[1], [2, 3]]})
     >>> hardest_video(two)
-    Missed(id='b', labels=2, found=1)
+    HardestVideo(id='b', labels=2, found=1)
     """
     rows, _, found = _true_pairs(predictions)
-    labels, hits = (np.bincount(some, minlength=len(predictions)) for some in (rows, rows[found]))
+    labels, hits = (np.bincount(index, minlength=len(predictions)) for index in (rows, rows[found]))
     if not (labels - hits).any():
         return None
     worst = int(np.argmax(labels - hits))
-    return Missed(str(predictions["id"].iloc[worst]), int(labels[worst]), int(hits[worst]))
+    return HardestVideo(str(predictions["id"].iloc[worst]), int(labels[worst]), int(hits[worst]))
 
 
-def found_by_band(predictions: pd.DataFrame, num_classes: int) -> pd.DataFrame:
-    """Of the labels that the data give to videos, how many are among the best: band, labels, given, found, share.
+def recall_by_band(predictions: pd.DataFrame, num_classes: int) -> pd.DataFrame:
+    """Compute recall@20 by frequency band, micro-averaged over the labels of the band.
 
-    The bands are those of ``label_statistics.bands``, of the labels in these videos; a band without a label is left
-    out. ``share`` is the recall at 20 of all labels of a band together.
+    Returns:
+        band (see ``statistics.bands``, counted over these videos), labels (number of labels), positives (number of true
+        (video, label) pairs), found (number of those in the top 20), recall. Bands without labels are omitted.
     """
     _, label, found = _true_pairs(predictions)
-    given = np.bincount(label, minlength=num_classes)
-    if not given.sum():
-        return pd.DataFrame({"band": [], "labels": [], "given": [], "found": [], "share": []})
+    positives = np.bincount(label, minlength=num_classes)
+    if not positives.sum():
+        return pd.DataFrame({"band": [], "labels": [], "positives": [], "found": [], "recall": []})
     hits = np.bincount(label[found], minlength=num_classes)
-    table = pd.DataFrame({"band": bands(given), "labels": given > 0, "given": given, "found": hits})
+    table = pd.DataFrame({"band": bands(positives), "labels": positives > 0, "positives": positives, "found": hits})
     sums = table.groupby("band", as_index=False).sum().set_index("band")
-    sums = sums.reindex([band for band in ("head", "mid", "tail") if band in sums.index and sums["given"][band]])
-    return sums.assign(share=sums["found"] / sums["given"]).reset_index()
+    sums = sums.reindex([band for band in ("head", "mid", "tail") if band in sums.index and sums["positives"][band]])
+    return sums.assign(recall=sums["found"] / sums["positives"]).reset_index()
 
 
-def most_confident_false_positive(predictions: pd.DataFrame) -> Mistake | None:
-    """The most probable of all labels that are not true, the first of several; None where all are.
+def most_confident_false_positive(predictions: pd.DataFrame) -> FalsePositive | None:
+    """Return the most probable false positive, or None if there is none. The first one wins ties.
 
     >>> one = pd.DataFrame({"id": ["a"], "labels": [[1, 2]], "scores": [[0.9, 0.4]], "true_labels": [[1]]})
     >>> most_confident_false_positive(one)
-    Mistake(id='a', label=2, probability=0.4)
+    FalsePositive(id='a', label=2, probability=0.4)
     """
     rows, labels = _pairs(predictions["labels"])
     scores = _flat(predictions["scores"], np.float64)
     true = np.isin(_keys(rows, labels), _keys(*_pairs(predictions["true_labels"])))
-    # A video without labels may have any: nothing that is said of it is known to be wrong.
+    # The labels of an unlabeled video are unknown, so none of its predictions is known to be wrong.
     known = predictions["true_labels"].map(len).to_numpy()[rows] > 0
     wrong = np.where(~true & known, scores, -1)
     if not (wrong >= 0).any():
         return None
-    surest = int(np.argmax(wrong))
-    return Mistake(str(predictions["id"].iloc[rows[surest]]), int(labels[surest]), float(scores[surest]))
+    best = int(np.argmax(wrong))
+    return FalsePositive(str(predictions["id"].iloc[rows[best]]), int(labels[best]), float(scores[best]))
 
 
 def _true_pairs(predictions: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Each true label of each video: the row of the video, the label, and whether it is among the best."""
+    """Return the video row, the label, and whether it is in the top 20, of each true label of each video."""
     rows, labels = _pairs(predictions["true_labels"])
     return rows, labels, np.isin(_keys(rows, labels), _keys(*_pairs(predictions["labels"])))
 
@@ -90,7 +93,7 @@ def _pairs(lists: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _keys(rows: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for a row and a label."""
+    """Encode (row, label) pairs as single integers."""
     return (rows << 32) + labels
 
 

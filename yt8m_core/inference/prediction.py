@@ -17,7 +17,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.metrics.average_precision import best_labels
+from yt8m_core.metrics.average_precision import top_labels
 from yt8m_core.models.classifier import NO_POOLING, VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.models.slot import Slot
@@ -46,7 +46,7 @@ class Prediction:
     ) -> pd.DataFrame:
         """All labels, best first: rank, label, name, vertical, probability, classified, true (NA where not known)."""
         order = np.lexsort((np.arange(len(self.probabilities)), -self.probabilities))
-        table = vocabulary.frame().loc[order, ["label", "name", "vertical"]].reset_index(drop=True)
+        table = vocabulary.to_frame().loc[order, ["label", "name", "vertical"]].reset_index(drop=True)
         table.insert(0, "rank", np.arange(1, len(order) + 1))
         table["probability"] = self.probabilities[order]
         table["classified"] = self.classified[order]
@@ -63,10 +63,10 @@ def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
     with torch.inference_mode():
         batch = torch.from_numpy(np.ascontiguousarray(frames))[None]  # [1, T, D]
         scores, trace = model(batch, torch.tensor([len(frames)]))
-    check_finite(scores.p, trace.classified.p)
+    check_finite(scores.p, trace.raw_scores.p)
     return Prediction(
         scores.p[0].float().numpy(),
-        trace.classified.p[0].float().numpy(),
+        trace.raw_scores.p[0].float().numpy(),
         None if trace.attention is None else trace.attention[0].float().numpy(),
     )
 
@@ -87,7 +87,7 @@ def attends(pooling: Slot, width: int) -> bool:
         return False
     with torch.device("meta"):  # no memory and no time for weights that nobody looks at
         method = build("pooling", pooling.name, pooling.options, in_features=width, num_classes=1)
-    return bool(getattr(method, "attends", False))
+    return bool(getattr(method, "has_attention", False))
 
 
 def write_predictions(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
@@ -113,7 +113,7 @@ def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output
     with output.open("w", encoding="utf-8", newline="\n") as file:
         file.write("VideoId,LabelConfidencePairs\n")
         for batch, p in scored:
-            best = best_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(PAIRS, p.shape[1]))
+            best = top_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(PAIRS, p.shape[1]))
             for video, labels, scores in zip(batch.videos, best.labels.tolist(), best.scores.tolist(), strict=True):
                 pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
                 file.write(f"{videos.id(int(video))},{pairs}\n")

@@ -1,8 +1,8 @@
-"""GAP of resampled videos: all draws of the bootstrap from one sort.
+"""Bootstrap of GAP: all draws share one sort.
 
-A draw gives each video a number of copies, which tie with each other, so the order of the entries is that of the whole
-set and only the sizes of the tie groups and of the gaps between them change. R draws walk through the entries together:
-each entry reads one row [R] of the copies, and ``torch.embedding_bag`` sums the rows between two ends.
+A draw gives each video a number of copies, which tie with each other. So the order of the entries is that of the full
+data set; only the sizes of the tie groups and of the gaps between them change. R draws process the entries together:
+each entry reads one row [R] of the copies, and ``torch.embedding_bag`` sums the rows of each range of entries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,88 +13,96 @@ from numpy.typing import NDArray
 from torch.nn.functional import embedding_bag
 
 from yt8m_core.metrics.average_precision import (
-    Best,
-    Cuts,
     Floats,
     Integers,
-    cuts,
-    entries,
-    falling,
-    joined,
-    rank,
-    sure_hits,
+    TieBoundaries,
+    TopLabelsBatch,
+    certain_hits,
+    concatenate_into,
+    count_entries,
+    descending_keys,
+    group_ties,
+    tie_boundaries,
     tie_sums,
 )
 
 DRAWS = 16
-"""Draws that walk together: a row of copies is one cache line."""
+"""Draws processed together: a row of copies fills one cache line."""
 BLOCK = 1 << 12
-"""Tie groups in one step: [BLOCK, DRAWS] float64 stays in a processor's own cache."""
+"""Tie groups per step: [BLOCK, DRAWS] float64 fits into the cache of a CPU core."""
 EXACT = 1 << 20
-"""Entries whose copies are summed in float32, which holds whole numbers up to 2^24."""
+"""Maximum number of entries whose copies are summed in float32, which is exact for integers up to 2^24."""
 
 
-class Resampling:
-    """The precision sums of draws from N videos."""
+class GapResampler:
+    """GAP numerators of data sets drawn from N videos with replacement."""
 
-    def __init__(self, parts: Sequence[Best]) -> None:
+    def __init__(self, batches: Sequence[TopLabelsBatch]) -> None:
         hits = []
 
         def keys() -> Iterator[Integers]:
-            videos = 0
-            for best in parts:
-                video = np.arange(videos, videos + len(best.scores), dtype=np.uint64)[:, None]
-                key = falling(best.scores).astype(np.uint64) << 32 | video
-                hits.append(key[sure_hits(best)])
-                videos += len(video)
+            num_videos = 0
+            for batch in batches:
+                video = np.arange(num_videos, num_videos + len(batch.scores), dtype=np.uint64)[:, None]
+                key = descending_keys(batch.scores).astype(np.uint64) << 32 | video
+                hits.append(key[certain_hits(batch)])
+                num_videos += len(video)
                 yield key
 
-        self.entries = joined(keys(), np.empty(entries(parts), np.uint64))  # keys; the video is the lower half
+        # Keys hold the score in the upper half and the video in the lower half.
+        self.entries = concatenate_into(np.empty(count_entries(batches), np.uint64), keys())
         self.hits = np.concatenate(hits)
-        found = cuts(parts)
-        self.cuts = Cuts(*(field[np.argsort(found.level, kind="stable")] for field in found))
-        self.groups = rank(self.entries, self.hits, self.cuts, shift=32)
+        boundaries = tie_boundaries(batches)
+        self.boundaries = TieBoundaries(*(field[np.argsort(boundaries.level, kind="stable")] for field in boundaries))
+        self.groups = group_ties(self.entries, self.hits, self.boundaries, shift=32)
 
-    def gap_sums(self, copies: NDArray[np.float32]) -> Floats:
-        """The expected Σ_i precision(i) · hit(i) of R draws [R], from how often each has each video [N, R]."""
-        start, end, sure = self.groups.start, self.groups.end, self.groups.sure
-        seen, hits, sums = (np.zeros(copies.shape[1]) for _ in range(3))  # so far
+    def gap_numerators(self, copies: NDArray[np.float32]) -> Floats:
+        """Compute the expected Σ_i precision(i) · hit(i) of R draws.
+
+        Args:
+            copies: [N, R], how often each draw contains each video.
+
+        Returns:
+            One sum per draw, [R].
+        """
+        start, end, certain = self.groups.start, self.groups.end, self.groups.certain
+        num_entries, num_hits, sums = (np.zeros(copies.shape[1]) for _ in range(3))  # [R], totals so far
         last_end = last_hit = 0
         for first in range(0, len(start), BLOCK):
-            some = slice(first, first + BLOCK)
-            ends = np.empty(2 * len(start[some]) + 1, np.int64)
-            ends[0], ends[1::2], ends[2::2] = last_end, start[some], end[some]
-            size = _drawn(self.entries, ends, copies)  # of gaps and groups in turn
-            hit_ends = last_hit + np.append(0, np.cumsum(sure[some]))
-            p = _drawn(self.hits, hit_ends, copies)
+            block = slice(first, first + BLOCK)
+            ends = np.empty(2 * len(start[block]) + 1, np.int64)
+            ends[0], ends[1::2], ends[2::2] = last_end, start[block], end[block]
+            size = _sum_copies(self.entries, ends, copies)  # gaps and groups alternate
+            hit_ends = last_hit + np.append(0, np.cumsum(certain[block]))
+            p = _sum_copies(self.hits, hit_ends, copies)
             variance: Floats = np.zeros(1)
-            if len(self.cuts.video):
+            if len(self.boundaries.video):
                 variance = np.zeros_like(p)
                 low, high = np.searchsorted(self.groups.group, [first, first + BLOCK])
-                group, weight = self.groups.group[low:high] - first, copies[self.cuts.video[low:high]]
-                np.add.at(p, group, self.cuts.mean[low:high, None] * weight)
-                np.add.at(variance, group, self.cuts.variance[low:high, None] * weight)
+                group, weight = self.groups.group[low:high] - first, copies[self.boundaries.video[low:high]]
+                np.add.at(p, group, self.boundaries.mean[low:high, None] * weight)
+                np.add.at(variance, group, self.boundaries.variance[low:high, None] * weight)
             n = size[1::2]
-            place, hit = seen + _summed(size[0::2] + n), hits + _summed(p)
-            sums += tie_sums(n, place - n, p, variance, hit - p).sum(axis=0)
-            seen, hits, last_end, last_hit = place[-1], hit[-1], ends[-1], hit_ends[-1]
+            rank, hit = num_entries + _cumulative_sum(size[0::2] + n), num_hits + _cumulative_sum(p)
+            sums += tie_sums(n, rank - n, p, variance, hit - p).sum(axis=0)
+            num_entries, num_hits, last_end, last_hit = rank[-1], hit[-1], ends[-1], hit_ends[-1]
         return sums
 
 
-def _summed(rows: Floats) -> Floats:
-    summed: Floats = torch.from_numpy(rows).cumsum(dim=0).numpy()  # numpy takes three times as long
-    return summed
+def _cumulative_sum(rows: Floats) -> Floats:
+    sums: Floats = torch.from_numpy(rows).cumsum(dim=0).numpy()  # three times as fast as numpy
+    return sums
 
 
-def _drawn(keys: Integers, ends: Integers, copies: NDArray[np.float32]) -> Floats:
-    """Copies [len(ends) - 1, R] of the videos of the entries between each two ends."""
-    videos = keys[ends[0] : ends[-1]].astype(np.uint32).view(np.int32)  # the lower half
+def _sum_copies(keys: Integers, ends: Integers, copies: NDArray[np.float32]) -> Floats:
+    """Sum the copies of the videos of all entries between consecutive ends: [len(ends) - 1, R]."""
+    videos = keys[ends[0] : ends[-1]].astype(np.uint32).view(np.int32)  # the lower half of the keys
     offsets = torch.from_numpy((ends - ends[0]).astype(np.int32))
-    sums = embedding_bag(
+    float32_sums = embedding_bag(
         torch.from_numpy(videos), torch.from_numpy(copies), offsets, mode="sum", include_last_offset=True
     )
-    drawn: Floats = sums.numpy().astype(np.float64)
+    sums: Floats = float32_sums.numpy().astype(np.float64)
     for i in np.flatnonzero(np.diff(ends) > EXACT):
-        part = videos[ends[i] - ends[0] : ends[i + 1] - ends[0]]
-        drawn[i] = np.bincount(part, minlength=len(copies)).astype(np.float64) @ copies
-    return drawn
+        long_range = videos[ends[i] - ends[0] : ends[i + 1] - ends[0]]
+        sums[i] = np.bincount(long_range, minlength=len(copies)).astype(np.float64) @ copies
+    return sums

@@ -1,1 +1,1 @@
-"""Files that appear whole or not at all, typed JSON, and tensor files."""
+"""Atomic writes, typed JSON and tensor files."""

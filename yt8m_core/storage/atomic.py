@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and a folder has one writer at a time."""
+"""Atomic writes, an exclusive folder lock, and checked file access."""
 
 import os
 import shutil
@@ -15,37 +15,43 @@ from filelock import FileLock, Timeout
 
 from yt8m_core.errors import UserError
 
-ABANDONED = 3600  # seconds since its last byte, after which an unfinished file is that of a process that was killed
+STALE_AFTER = 3600  # seconds since the last write, after which a temporary file belongs to a killed process
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` (for a file or a folder) that takes its name when the block ends well.
+    """Yield a temporary path next to ``path`` and rename it to ``path`` when the block succeeds.
 
-    When the block raises, what it wrote is removed and what ``path`` held before is still there. What a process left
-    that was killed while it wrote to ``path`` goes with the next one that writes to it.
+    Works for a file or a folder. If the block raises, the temporary path is removed and the previous content of
+    ``path`` stays. Stale temporary files of killed processes are removed by the next write to ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _forget_abandoned(path)
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    _remove_stale(path)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
-        yield unfinished
-        if unfinished.is_file():
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())  # the bytes before the name, also where the power fails
-        if unfinished.is_dir() and path.is_dir():  # a folder, unlike a file, is not replaced by renaming
+        yield temporary
+        if temporary.is_file():
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # the data must reach the disk before the new name does
+        if temporary.is_dir() and path.is_dir():  # a rename replaces a file, but not a folder
             shutil.rmtree(path)
-        os.replace(unfinished, path)
+        os.replace(temporary, path)
     finally:
-        _remove(unfinished)
+        _remove(temporary)
 
 
 @contextmanager
-def exclusive_lock(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for this process: made where it is not, and gone again where nothing came to be in it.
+def exclusive_lock(folder: Path, task: str) -> Iterator[None]:
+    """Lock a folder for this process.
 
-    Raises UserError where another process holds it, of this machine or of one that shares the disk; ``what`` says what
-    that is doing there. The hold ends with the process, however that ends.
+    The folder is created if missing, and removed afterwards if it is empty. The lock ends with the process.
+
+    Args:
+        folder: The folder to lock.
+        task: What the lock holder does, such as "training", for the error message.
+
+    Raises:
+        UserError: Another process holds the lock, on this machine or on one that shares the disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
@@ -53,44 +59,49 @@ def exclusive_lock(folder: Path, what: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"another {what} is at work there", where=str(folder), advice="Wait for it, or stop it."
+            f"another {task} is running in this folder", where=str(folder), advice="Wait until it ends, or stop it."
         ) from None
     try:
-        for left in folder.glob(".*.????????.tmp"):  # of a process that was killed while it held the folder
-            _remove(left)
+        for temporary in folder.glob(".*.????????.tmp"):  # left by a killed lock holder
+            _remove(temporary)
         yield
     finally:
         with suppress(OSError):
-            (folder / ".lock").unlink()  # while it is held: who finds a lock on no file asks again
-            folder.rmdir()  # which a folder with something in it does not take
+            (folder / ".lock").unlink()  # before the release: a waiting process that locks a deleted file retries
+            folder.rmdir()  # fails unless the folder is empty
         lock.release()
 
 
-def check_size(file: Path, most: int) -> None:
-    """Refuse a file of more than so many bytes, before it is read into memory. Raises UserError, and OSError.
+def check_size(file: Path, max_bytes: int) -> None:
+    """Check that a file is small enough to read into memory.
 
-    So is what is no file at all: a pipe would be waited for, and /dev/zero never ends.
+    Raises:
+        UserError: The file is larger than ``max_bytes``, or is a device or a pipe, which may never end.
+        OSError: The file cannot be accessed.
     """
-    found = file.stat()
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # of a folder, the system tells
+    status = file.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # opening a folder raises OSError later
         raise UserError("a device or a pipe", where=str(file), expected="a file")
-    if found.st_size > most:
-        raise UserError(f"{found.st_size:,} bytes", where=str(file), expected=f"at most {most:,}")
+    if status.st_size > max_bytes:
+        raise UserError(f"{status.st_size:,} bytes", where=str(file), expected=f"at most {max_bytes:,}")
 
 
-def as_text(name: str) -> str:
-    """The name of a file as it can be shown and stored: bytes in it that are not UTF-8 stand as question marks.
+def printable_name(name: str) -> str:
+    """Return a file name that can be printed and stored: bytes that are not UTF-8 become question marks.
 
-    >>> as_text("run\\udcff")
+    >>> printable_name("run\\udcff")
     'run?'
     """
     return name.encode(errors="replace").decode()
 
 
-def new_array(file: Path, dtype: Any, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
-    """A ``.npy`` to be filled, mapped into memory, whose room on the disk is taken at once.
+def create_array(file: Path, dtype: Any, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
+    """Create a memory-mapped ``.npy`` file and allocate its disk space.
 
-    A mapped file without room would kill the process at the first page that finds none. Raises OSError instead.
+    Without the allocation, a full disk would kill the process on a later write to a mapped page.
+
+    Raises:
+        OSError: The disk is full.
     """
     array: np.memmap[Any, Any] = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
@@ -99,11 +110,11 @@ def new_array(file: Path, dtype: Any, shape: tuple[int, ...]) -> "np.memmap[Any,
     return array
 
 
-def _forget_abandoned(path: Path) -> None:
-    for left in path.parent.glob(f".{path.name}.????????.tmp"):
+def _remove_stale(path: Path) -> None:
+    for temporary in path.parent.glob(f".{path.name}.????????.tmp"):
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                _remove(left)
+            if time.time() - temporary.stat().st_mtime > STALE_AFTER:
+                _remove(temporary)
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tensors in a file: safetensors, which hold no code, written whole or not at all."""
+"""Atomic writes of tensors to safetensors files, which cannot contain code."""
 
 import shutil
 from collections.abc import Mapping
@@ -12,22 +12,31 @@ from torch import Tensor
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write
 
-TENSOR_TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}  # of weights, by their name in a file
+TENSOR_TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}  # dtypes of weights → safetensors names
 
 
 def write_tensors(
     file: Path, tensors: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None, mode_of: Path | None = None
 ) -> None:
-    """Write tensors by name, with the permissions of another file: safetensors writes for the owner's eyes alone.
+    """Write named tensors to a file.
 
-    Raises UserError where the disk does not take them; what the file held before is then still there.
+    Args:
+        file: The file to write.
+        tensors: Tensors by name.
+        metadata: Strings for the header of the file.
+        mode_of: A file whose permissions to copy; safetensors makes files readable by their owner only.
+
+    Raises:
+        UserError: The disk is full. The previous content of the file stays.
     """
     try:
-        with atomic_write(file) as unfinished:
-            save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, unfinished, metadata)
+        with atomic_write(file) as temporary:
+            save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
             if mode_of is not None:
-                shutil.copymode(mode_of, unfinished)
+                shutil.copymode(mode_of, temporary)
     except SafetensorError as error:
         raise UserError(
-            f"cannot be written ({error})", where=str(file), advice="Make room; then the same command goes on."
+            f"cannot be written ({error})",
+            where=str(file),
+            advice="Free disk space, then run the same command again to resume.",
         ) from None

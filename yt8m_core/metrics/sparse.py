@@ -1,0 +1,36 @@
+"""GAP of a score matrix whose ground truth is a sparse label matrix."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from yt8m_core.metrics.average_precision import gap_numerator, top_labels
+
+Probabilities = NDArray[np.float32]
+CHUNK = 1 << 22
+"""Scores per step."""
+
+
+def sparse_gap(probabilities: Probabilities, truth: csr_array, k: int = 20) -> float:
+    """Compute GAP@k as ``global_average_precision`` does, without a dense copy of the labels.
+
+    Args:
+        probabilities: Scores [N, C].
+        truth: Labels [N, C], 0/1, with at least one positive.
+        k: Number of labels kept per video.
+    """
+    batches = [
+        top_labels(torch.from_numpy(scores), torch.from_numpy(labels.astype(bool)), k)
+        for scores, labels in _chunks(probabilities, truth)
+    ]
+    return gap_numerator(batches) / int(truth.sum())
+
+
+def _chunks(scores: Probabilities, truth: csr_array) -> Iterator[tuple[Probabilities, NDArray[np.int32]]]:
+    step = max(1, CHUNK // scores.shape[1])
+    for first in range(0, len(scores), step):
+        rows = slice(first, first + step)
+        yield np.array(scores[rows]), truth[rows].toarray()  # a copy, because torch needs writable memory
