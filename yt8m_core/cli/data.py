@@ -7,7 +7,7 @@ import tyro
 
 from yt8m_core.cli.arguments import DataArgument, gap_of, streams_of
 from yt8m_core.errors import UserError
-from yt8m_core.progress import Bars
+from yt8m_core.progress import console_progress
 
 if TYPE_CHECKING:
     from yt8m_core.data.dataset import Videos
@@ -19,7 +19,7 @@ def demo() -> None:
     """Build the demo world and train its runs, as far as they are not there yet."""
     from yt8m_core.demo.runs import demo_folder, prepare
 
-    for run in prepare(Bars()):
+    for run in prepare(console_progress()):
         print(f"{run.path}: {gap_of(run.metrics['validation'])} (demo world)")
     print(f"The demo world is in {demo_folder()}. See it: yt8m app")
 
@@ -40,15 +40,15 @@ def download(
         mirror: The nearest of us, eu, asia; or http://… where a copy of data.yt8m.org and vocabulary.csv are.
         fraction: The X-th of Y parts of the shards, the same ones as those of shard=X,Y in Google's script.
     """
-    from yt8m_core.data.download.plan import Partition, read_fraction
-    from yt8m_core.data.download.shards import Download, Source
+    from yt8m_core.data.download.plan import Partition, parse_fraction
+    from yt8m_core.data.download.shards import Download, Servers
 
-    bars = Bars()
+    bars = console_progress()
     opened = Download.open(
         Partition.parse(partition),
         output,
-        fraction=read_fraction(fraction),
-        source=Source.named(mirror),
+        fraction=parse_fraction(fraction),
+        servers=Servers.from_mirror(mirror),
         progress=bars,
     )
     print(opened)
@@ -71,10 +71,10 @@ def index(data: DataArgument, streams: tuple[str, ...] = (), skip_bad: bool = Fa
     from yt8m_core.inference.evaluation import describe
 
     videos = _videos(data, streams, skip_bad)
-    labeled = int(videos.labeled.sum())
+    labeled = int(videos.is_labeled.sum())
     frames = f", {videos.num_frames.mean():.1f} frames a video" if videos.schema.level == "frame" else ""
     print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe(videos.schema)}{frames}")
-    sound = f"{len(videos.bad):,} bad records left out" if videos.bad else "all records sound"
+    sound = f"{len(videos.bad_records):,} bad records left out" if videos.bad_records else "all records sound"
     print(f"{labeled:,} with labels, {len(videos.label_values) / max(labeled, 1):.2f} labels a video, {sound}")
 
 
@@ -96,21 +96,21 @@ def labels(
         streams: Feature streams of your own as name:width.
         skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
     """
-    from yt8m_core.data.vocabulary import vocabulary_of
-    from yt8m_core.labels import statistics
+    from yt8m_core.data.vocabulary import load_vocabulary
+    from yt8m_core.labels import cooccurrence, statistics
 
     videos = _videos(data, streams, skip_bad)
-    names = vocabulary_of(data, vocabulary, videos.label_values)
+    names = load_vocabulary(data, vocabulary, videos.label_values)
     videos.check_labels(names.num_classes)
     matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
     counts = statistics.counts(matrix)
-    table = statistics.rank_frequency(counts, names.frame())
+    table = statistics.rank_frequency(counts, names.to_frame())
     print(f"{len(videos):,} videos, {int((counts > 0).sum()):,} of {names.num_classes:,} labels occur")
     for name, value in statistics.imbalance(counts).items():
         print(f"  {name.replace('_', ' ')}: {value:.4g}")
     print(table.head(20).to_string(index=False))
-    strongest = statistics.strongest_pairs(
-        statistics.cooccurrence(matrix), len(videos), "phi", minimum_support=minimum_support, limit=pairs
+    strongest = cooccurrence.strongest_pairs(
+        cooccurrence.count_pairs(matrix), len(videos), "phi", minimum_support=minimum_support, limit=pairs
     )
     for side in "ab":
         strongest.insert(0 if side == "a" else 1, side, [names.name(label) for label in strongest[f"label_{side}"]])
@@ -120,14 +120,13 @@ def labels(
 
 def _videos(data: str, streams: tuple[str, ...], skip_bad: bool) -> "Videos":
     from yt8m_core.data.dataset import open_videos
-    from yt8m_core.data.tfrecord.bad_records import warn_of_bad
+    from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 
-    bars = Bars()
     videos = open_videos(
         data,
         streams=streams_of(streams),
         skip_bad=skip_bad,
-        progress=lambda done, total: bars(f"indexing {data}", done, total),
+        progress=console_progress(),
     )
-    warn_of_bad(videos.bad)
+    warn_bad_records(videos.bad_records)
     return videos

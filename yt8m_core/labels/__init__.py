@@ -1,1 +1,1 @@
-"""Label statistics of a data set: counts, imbalance, co-occurrence and label clusters."""
+"""Label statistics of a data set: counts, imbalance, co-occurrence, and label clusters."""

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.labels.statistics import cooccurrence
+from yt8m_core.labels.cooccurrence import count_pairs
 from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 
 SPACES = ("prob", "logit", "expert_logit")
@@ -97,7 +97,7 @@ class Correlation(nn.Module):
         with torch.autocast(scores.log_p.device.type, enabled=False):
             if self.space == "logit":
                 logits = scores.log_p - scores.log_not_p
-                return Scores.from_logits(self.alpha * logits + self.others(logits), scores.embedding)
+                return Scores.from_logits(self.alpha * logits + self.correlation_terms(logits), scores.embedding)
             if self.space == "expert_logit":
                 if scores.mixture is None:
                     raise UserError(
@@ -107,8 +107,8 @@ class Correlation(nn.Module):
                         advice="Spaces 'prob' and 'logit' go with every classification.",
                     )
                 log_gates, experts = scores.mixture
-                return Scores.from_mixture(log_gates, self.alpha * experts + self.others(experts), scores.embedding)
-            p, others = scores.p, self.others(scores.p)
+                return Scores.from_mixture(log_gates, self.alpha * experts + self.correlation_terms(experts), scores.embedding)
+            p, others = scores.p, self.correlation_terms(scores.p)
             yes = self.alpha * p + others
             no = (1 - self.alpha) + self.alpha * scores.log_not_p.exp() - others  # 1 - yes, with the digits of 1 - p
             self.clamped = ((yes < 0) | (no < 0)).detach().float().mean()
@@ -124,7 +124,7 @@ class Correlation(nn.Module):
                 total = total + weight * torch.einsum("ij,bj...->bi...", rows, scores)
         return total
 
-    def added_to(self, label: int, scores: Scores) -> tuple[Tensor, Tensor]:
+    def label_contributions(self, label: int, scores: Scores) -> tuple[Tensor, Tensor]:
         """What each label adds to one: β M[c, j] O_j and γ M'[c, j] O_j, each [B, C]; their sums are ``others`` of it.
 
         In the space "expert_logit" an expert's share counts by its gate.
@@ -154,7 +154,7 @@ def correlation_matrix(labels: csr_array, norm: str) -> Tensor:
 
     Where the norm divides by a sum, what belongs to a label without a video, or without company, is 0.
     """
-    matrix = torch.from_numpy(cooccurrence(labels).astype(np.float32).toarray())  # counts N_ij up to 2^24 are exact
+    matrix = torch.from_numpy(count_pairs(labels).astype(np.float32).toarray())  # counts N_ij up to 2^24 are exact
     if norm == "none":
         return matrix
     if norm == "softmax":
