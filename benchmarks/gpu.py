@@ -23,9 +23,9 @@ from lightning_fabric import Fabric
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.__main__ import machine
-from yt8m_core.data.loader import Batch, Share
+from yt8m_core.data.loader import Batch, MicroBatch
 from yt8m_core.data.schema import Schema
-from yt8m_core.demo.runs import experiments, prepare
+from yt8m_core.demo.runs import demo_experiments, prepare
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.registry import build
@@ -101,7 +101,7 @@ def rows_of_the_paper() -> Iterator[tuple[str, Row]]:
 
 def limits(model: VideoClassifier, size: Size, rates: Rates) -> dict[str, float]:
     """The least seconds of a step by what bounds it: what no implementation of the same step can do without."""
-    once = getattr(model.pooling, "pools_once", False)
+    once = getattr(model.pooling, "is_cacheable", False)
     per_frame = list((model.pooling or model.classification).parameters())
     per_video = list(model.classification.parameters()) if model.pooling is not None else []
     frames = size.batch * size.frames
@@ -120,7 +120,7 @@ def limits(model: VideoClassifier, size: Size, rates: Rates) -> dict[str, float]
 def model_of(row: Row, size: Size) -> VideoClassifier:
     """A row's model, always with the same weights."""
     torch.manual_seed(0)
-    experiment = row.experiment(Data("", ""), Training(), narrower=size.narrower)
+    experiment = row.experiment(Data("", ""), Training(), width_divisor=size.narrower)
     return build_model(experiment, Facts(Schema("frame", STREAMS), size.classes, "paper", 1, 1))
 
 
@@ -143,7 +143,7 @@ def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:
     frames = torch.from_numpy(codes)
     lengths = torch.full((size.batch,), size.frames)
     model = cast(Any, learner.parts.model)
-    if getattr(model.pooling, "pools_once", False):
+    if getattr(model.pooling, "is_cacheable", False):
         with torch.no_grad():
             frames = model.summarize(frames[:8].to(device), lengths[:8].to(device)).vector.repeat(
                 -(-size.batch // 8), 1
@@ -162,7 +162,7 @@ def measure(name: str, row: Row, precision: str, device: torch.device, size: Siz
 
     def run(count: int) -> None:
         for batch in on_device(batches(learner, size, count), learner.fabric.device):
-            learner.step([(Share(batch.videos, 1.0), batch)], 6e-4, last=0)
+            learner.step([(MicroBatch(batch.videos, 1.0), batch)], 6e-4, last=0)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
@@ -224,7 +224,7 @@ def main() -> None:
         speeds = f"{row['videos_per_second']:12,.0f} of {row['limit']:12,.0f} videos/s ({row['share_of_limit']:.0%})"
         print(f"{row['row']:45} {row['precision']:9} {speeds}, bound by {row['bound_by']}; {row['most_time_in']}")
     prepare()
-    for run, experiment in experiments().items():
+    for run, experiment in demo_experiments().items():
         gaps = gaps_of_precisions(experiment, device.type)
         print(f"{run}: " + ", ".join(f"GAP@20 {gap:.4f} in {precision}" for precision, gap in gaps.items()))
     print(f"on {name}")

@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.measure import row
-from yt8m_core.ablation.recipe import search_recipe, source
+from yt8m_core.ablation.recipe import search_recipe, table_source
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.training.loop import train
 from yt8m_core.training.step import configure_training_process
@@ -27,7 +27,7 @@ def the_papers() -> list[Row]:
 
 def seconds_of_table(pool_once: str, folder: Path, scale: str = "demo") -> float:
     """The time of one training of each row, from an index and no summaries."""
-    how, videos = search_recipe(TABLE, scale, RATE), source(TABLE, scale)
+    how, videos = search_recipe(TABLE, scale, RATE), table_source(TABLE, scale)
     videos.prepare()
     started = time.perf_counter()
     for number, one in enumerate(the_papers()):
@@ -41,7 +41,7 @@ def rows(scale: str = "demo") -> list[dict[str, Any]]:
     """One row: trainings a second, from what is pooled once and on the frames, with memory as `yt8m train` keeps it."""
     configure_training_process()
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder, patch.dict("os.environ", YT8M_HOME=folder):
-        source(TABLE, scale).prepare()
+        table_source(TABLE, scale).prepare()
         on_frames = seconds_of_table("no", Path(folder), scale)  # first, so that it pays for reading the shards
         once = seconds_of_table("float32", Path(folder), scale)
     count = len(the_papers())

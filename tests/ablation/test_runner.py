@@ -1,4 +1,4 @@
-"""Tables are trained as far as they are not, found again wherever they lie, compared, judged and kept."""
+"""Training, comparing, checking and storing the tables of the paper."""
 
 import dataclasses
 import shutil
@@ -10,12 +10,22 @@ import pandas as pd
 import pytest
 
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
-from yt8m_core.ablation import ablate, comparison, judge, keep, ledger_of, read_result, stale, turn
-from yt8m_core.ablation import results as results_module
-from yt8m_core.ablation import runner as trained_module
-from yt8m_core.ablation.claims import CANNOT_TELL, FAILS, HOLDS, verdict
-from yt8m_core.ablation.demo_sweeps import DIALS, SMALL
-from yt8m_core.ablation.recipe import WORDS, Recipe, Source, chosen_scale, recipe, shard_source, source
+from yt8m_core.ablation import (
+    ablate,
+    all_claims,
+    check_claims,
+    compare_rows,
+    outdated,
+    read_result,
+    results,
+    run_sweep,
+    runner,
+    save_result,
+)
+from yt8m_core.ablation.claims import CONTRADICTED, INCONCLUSIVE, SUPPORTED, claim_verdict, format_difference
+from yt8m_core.ablation.compare import BASELINE
+from yt8m_core.ablation.demo_sweeps import SMALL_WORLD, SWEEPS
+from yt8m_core.ablation.recipe import SCALES, Recipe, Source, chosen_scale, shard_source, table_recipe, table_source
 from yt8m_core.ablation.runner import Ablation, train_missing
 from yt8m_core.ablation.significance import Estimate
 from yt8m_core.demo import world as demo
@@ -23,7 +33,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Claim, Row, Table
-from yt8m_core.paper_tables.claims import LITTLE
+from yt8m_core.paper_tables.claims import SMALL_DIFFERENCE
 from yt8m_core.progress import silent
 from yt8m_core.runs.run import Run
 from yt8m_core.workspace import workspace
@@ -32,7 +42,7 @@ NAMES = tuple(TABLES)
 TRAINING = Training(epochs=2, batch_size=16, learning_rate=0.02)
 ROWS = (
     Row("Mean", 0.7, Slot("mean"), Slot("moe")),
-    Row("Sum", None, Slot("sum"), Slot("moe"), against="Clustering"),
+    Row("Sum", None, Slot("sum"), Slot("moe"), reference="Clustering"),
     Row("Clustering", 0.8, Slot("indirect_clustering"), Slot("moe")),
 )
 TABLE = Table(
@@ -40,9 +50,9 @@ TABLE = Table(
     "Clustering wins.",
     "Mean",
     ROWS,
-    ledger=(
+    claims=(
         Claim("Clustering wins.", "nowhere", (("Clustering", "Mean"), ("Clustering", "Sum"))),
-        Claim("A mean is a mean.", "nowhere", (("Mean", "Mean"),), says="alike"),
+        Claim("A mean equals itself.", "nowhere", (("Mean", "Mean"),), expects="similar"),
     ),
     ensembles={"Both": ("Mean", "Clustering")},
     frames=True,
@@ -53,19 +63,19 @@ TABLE = Table(
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Source:
     root = tmp_path_factory.mktemp("tiny")
     tiny_experiment(root)
-    found = shard_source("tiny", str(root / "train"), str(root / "validation"))
-    return dataclasses.replace(found, data=dataclasses.replace(found.data, streams=STREAMS))
+    source = shard_source("tiny", str(root / "train"), str(root / "validation"))
+    return dataclasses.replace(source, data=dataclasses.replace(source.data, streams=STREAMS))
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, tiny: Source) -> Iterator[Path]:
-    """A workspace in which ``ablate("tiny", scale="demo")`` is a table of three rows and an ensemble on tiny videos."""
+    """Return a workspace where ``ablate("tiny", scale="demo")`` has three rows and an ensemble on tiny videos."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("YT8M_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setitem(TABLES, "tiny", TABLE)
-        for module in (trained_module, results_module):
-            patch.setattr(module, "recipe", lambda table, scale: Recipe(TRAINING, 1, (0, 1)))
-            patch.setattr(module, "source", lambda table, scale: tiny)
+        for module in (runner, results):
+            patch.setattr(module, "table_recipe", lambda table, scale: Recipe(TRAINING, 1, (0, 1)))
+            patch.setattr(module, "table_source", lambda table, scale: tiny)
         yield workspace()
 
 
@@ -74,27 +84,27 @@ def ablation(home: Path) -> Ablation:
     return ablate("tiny", scale="demo", progress=silent)
 
 
-def stamps(home: Path) -> dict[str, int]:
+def modification_times(home: Path) -> dict[str, int]:
     return {str(file): file.stat().st_mtime_ns for file in (home / "ablations").rglob("*")}
 
 
-def test_every_row_and_ensemble_has_a_run_for_each_seed_and_the_second_call_trains_none(
+def test_each_row_and_ensemble_has_one_run_per_seed_and_a_second_call_trains_nothing(
     home: Path, ablation: Ablation
 ) -> None:
     assert list(ablation.runs) == ["Mean", "Sum", "Clustering", "Both"]
     assert [len(runs) for runs in ablation.runs.values()] == [2, 2, 2, 2]
-    before, told = stamps(home), []
-    again = ablate("tiny", scale="demo", progress=lambda what, *_: told.append(what))
-    assert stamps(home) == before
-    assert told == []
+    before, tasks = modification_times(home), []
+    again = ablate("tiny", scale="demo", progress=lambda what, *_: tasks.append(what))
+    assert modification_times(home) == before
+    assert tasks == []
     assert again.runs == ablation.runs
 
 
-def test_weights_are_left_where_an_ensemble_needs_them_alone(ablation: Ablation) -> None:
-    def weighs(row: str) -> list[bool]:
+def test_only_ensemble_members_keep_weights(ablation: Ablation) -> None:
+    def has_weights(row: str) -> list[bool]:
         return [(run.path / "model.safetensors").is_file() for run in ablation.runs[row]]
 
-    assert {row: weighs(row) for row in ablation.runs} == {
+    assert {row: has_weights(row) for row in ablation.runs} == {
         "Mean": [True, True],
         "Sum": [False, False],
         "Clustering": [True, True],
@@ -103,7 +113,7 @@ def test_weights_are_left_where_an_ensemble_needs_them_alone(ablation: Ablation)
     assert not any((run.path / "tensorboard").exists() for runs in ablation.runs.values() for run in runs)
 
 
-def test_an_ensemble_is_the_mean_of_its_members_probabilities(tiny: Source, ablation: Ablation) -> None:
+def test_ensemble_is_the_mean_of_member_probabilities(tiny: Source, ablation: Ablation) -> None:
     from yt8m_core.inference.ensemble import Ensemble
 
     members = [ablation.runs[row][1].path for row in ("Mean", "Clustering")]
@@ -114,9 +124,7 @@ def test_an_ensemble_is_the_mean_of_its_members_probabilities(tiny: Source, abla
     assert stored.metrics["parameters"] == sum(sizes)
 
 
-def test_diversity_is_the_mean_over_seeds_of_how_alike_each_pair_of_members_is(
-    tiny: Source, ablation: Ablation
-) -> None:
+def test_diversity_is_the_mean_agreement_of_members_over_seeds(tiny: Source, ablation: Ablation) -> None:
     from yt8m_core.inference.ensemble import Ensemble
 
     expected = []
@@ -126,22 +134,22 @@ def test_diversity_is_the_mean_over_seeds_of_how_alike_each_pair_of_members_is(
         compared = ensemble.compare()
         list(ensemble.score(compared))
         expected.append(compared.diversity()[["overlap", "same_best", "correlation"]].to_numpy()[0])
-    found = ablation.diversity()
-    assert found.iloc[:, :3].to_numpy().tolist() == [["Both", "Mean", "Clustering"]]
-    np.testing.assert_allclose(found.iloc[0, 3:].astype(float), np.mean(expected, axis=0))
+    diversity = ablation.diversity()
+    assert diversity.iloc[:, :3].to_numpy().tolist() == [["Both", "Mean", "Clustering"]]
+    np.testing.assert_allclose(diversity.iloc[0, 3:].astype(float), np.mean(expected, axis=0))
 
 
-def test_comparison_says_what_the_runs_came_to(ablation: Ablation) -> None:
-    table = comparison(ablation).set_index("row")
+def test_compare_rows_reports_the_metrics_of_the_runs(ablation: Ablation) -> None:
+    table = compare_rows(ablation).set_index("row")
     for row, runs in ablation.runs.items():
-        # Tied scores apart, what is computed from the stored predictions is what the training measured.
+        # Except for tied scores, metrics from stored predictions equal those of the training.
         for column, metric in (("gap", "gap"), ("hit_at_1", "hit_at_1"), ("perr", "perr"), ("map", "map_present")):
             expected = np.mean([run.metrics["validation"][metric] for run in runs])
             assert table.loc[row, column] == pytest.approx(expected, abs=1e-6), (row, column)
-    assert table.loc["Mean", ["difference", "difference_low", "difference_high", "reading"]].tolist() == [
-        0, 0, 0, "the baseline",
+    assert table.loc["Mean", ["difference", "difference_low", "difference_high", "verdict"]].tolist() == [
+        0, 0, 0, BASELINE,
     ]  # fmt: skip
-    assert table["against"].tolist() == ["Mean", "Clustering", "Mean", "Mean"]
+    assert table["reference"].tolist() == ["Mean", "Clustering", "Mean", "Mean"]
     assert table.loc["Sum", "difference"] == pytest.approx(table.loc["Sum", "gap"] - table.loc["Clustering", "gap"])
     assert table["paper_gap"].isna().tolist() == [False, True, False, True]
     assert set(table["seeds"]) == {2}
@@ -151,116 +159,127 @@ def test_comparison_says_what_the_runs_came_to(ablation: Ablation) -> None:
     assert (table["videos_per_second"] > 0).tolist() == [True, True, True, False]
 
 
-def test_a_row_whose_other_was_not_trained_has_no_difference_and_its_claim_cannot_be_told(home: Path) -> None:
-    some = ablate("tiny", scale="demo", rows=["Sum"], progress=silent)
-    assert comparison(some)[["difference", "reading"]].isna().all(axis=None)
-    assert judge(some)["verdict"].tolist() == [CANNOT_TELL] * 2
+def test_row_without_trained_reference_has_no_difference_and_its_claims_are_inconclusive(home: Path) -> None:
+    partial = ablate("tiny", scale="demo", rows=["Sum"], progress=silent)
+    assert compare_rows(partial)[["difference", "verdict"]].isna().all(axis=None)
+    assert check_claims(partial)["verdict"].tolist() == [INCONCLUSIVE] * 2
     with pytest.raises(UserError, match=r"unknown row 'Summ'\. Did you mean 'Sum'"):
         ablate("tiny", scale="demo", rows=["Summ"])
     with pytest.raises(UserError, match=r"unknown table 'poling'\. Did you mean 'pooling'"):
         ablate("poling")
 
 
-def test_claims_are_judged_with_their_evidence(ablation: Ablation) -> None:
-    claims = judge(ablation)
-    assert claims["verdict"].iloc[1] == HOLDS
-    difference = ablation.measured["Clustering"].less(ablation.measured["Mean"])
-    assert claims["evidence"].iloc[1] == "Mean − Mean: 0, for both predict the same"
-    assert f"Clustering − Mean: {difference.value:+.4f} ({difference.low:+.4f} to" in claims["evidence"].iloc[0]
+def test_claims_have_verdicts_and_evidence(ablation: Ablation) -> None:
+    claims = check_claims(ablation)
+    assert claims["verdict"].iloc[1] == SUPPORTED
+    difference = ablation.row_gaps["Clustering"].minus(ablation.row_gaps["Mean"])
+    assert claims["evidence"].iloc[1] == ["Mean vs. Mean: 0 (identical predictions)"]
+    first, second = claims["evidence"].iloc[0]
+    assert first == f"Clustering vs. Mean: {format_difference(difference)}"
+    assert second.startswith("Clustering vs. Sum: ")
 
 
-SURE, UNSURE, AGAINST = Estimate(0.2, 0.1, 0.3), Estimate(0.1, -0.1, 0.3), Estimate(-0.2, -0.3, -0.1)
-TINY = LITTLE / 10
+POSITIVE, OPEN, NEGATIVE = Estimate(0.2, 0.1, 0.3), Estimate(0.1, -0.1, 0.3), Estimate(-0.2, -0.3, -0.1)
+TINY = SMALL_DIFFERENCE / 10
 
 
 @pytest.mark.parametrize(
-    ("says", "differences", "expected"),
+    ("expects", "differences", "expected"),
     [
-        ("better", [SURE, SURE], HOLDS),
-        ("better", [SURE, UNSURE], CANNOT_TELL),
-        ("better", [SURE, UNSURE, AGAINST], FAILS),
-        ("worse", [AGAINST], HOLDS),
-        ("worse", [SURE], FAILS),
-        ("worse", [UNSURE], CANNOT_TELL),
-        ("better", [Estimate(0, 0, 0)], CANNOT_TELL),
-        ("alike", [Estimate(0, 0, 0)], HOLDS),
-        ("alike", [Estimate(TINY, TINY / 2, 2 * TINY)], HOLDS),
-        ("alike", [SURE], FAILS),
-        ("alike", [AGAINST], FAILS),
-        ("alike", [UNSURE], CANNOT_TELL),
-        ("alike", [Estimate(LITTLE, LITTLE / 2, 2 * LITTLE)], CANNOT_TELL),
+        ("better", [POSITIVE, POSITIVE], SUPPORTED),
+        ("better", [POSITIVE, OPEN], INCONCLUSIVE),
+        ("better", [POSITIVE, OPEN, NEGATIVE], CONTRADICTED),
+        ("worse", [NEGATIVE], SUPPORTED),
+        ("worse", [POSITIVE], CONTRADICTED),
+        ("worse", [OPEN], INCONCLUSIVE),
+        ("better", [Estimate(0, 0, 0)], INCONCLUSIVE),
+        ("similar", [Estimate(0, 0, 0)], SUPPORTED),
+        ("similar", [Estimate(TINY, TINY / 2, 2 * TINY)], SUPPORTED),
+        ("similar", [POSITIVE], CONTRADICTED),
+        ("similar", [NEGATIVE], CONTRADICTED),
+        ("similar", [OPEN], INCONCLUSIVE),
+        ("similar", [Estimate(SMALL_DIFFERENCE, SMALL_DIFFERENCE / 2, 2 * SMALL_DIFFERENCE)], INCONCLUSIVE),
     ],
 )
-def test_verdict_follows_the_intervals(says: str, differences: list[Estimate], expected: str) -> None:
-    assert verdict(says, differences) == expected
+def test_claim_verdict_follows_the_intervals(expects: str, differences: list[Estimate], expected: str) -> None:
+    assert claim_verdict(expects, differences) == expected
 
 
-def test_claim_says_nothing_else() -> None:
-    with pytest.raises(UserError, match="unknown word 'best'"):
-        Claim("a", "b", (), says="best")
+def test_claim_rejects_other_expectations() -> None:
+    with pytest.raises(UserError, match="unknown expectation 'best'"):
+        Claim("a", "b", (), expects="best")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_claim_is_about_rows_of_its_table_and_each_row_is_compared_with_one(name: str) -> None:
+def test_claims_and_references_name_rows_of_their_table(name: str) -> None:
     table = TABLES[name]
-    assert table.ledger
-    assert {row for claim in table.ledger for pair in claim.pairs for row in pair} <= set(table.names)
-    assert {table.against(row) for row in table.names} <= set(table.names)
-    assert table.against(table.baseline) == table.baseline
+    assert table.claims
+    assert {row for claim in table.claims for pair in claim.pairs for row in pair} <= set(table.names)
+    assert {table.reference(row) for row in table.names} <= set(table.names)
+    assert table.reference(table.baseline) == table.baseline
     assert {member for members in table.ensembles.values() for member in members} <= {row.name for row in table.rows}
 
 
-def test_result_is_read_as_it_was_written_and_names_its_command(ablation: Ablation, tmp_path: Path) -> None:
+def test_result_survives_writing_and_reading(ablation: Ablation, tmp_path: Path) -> None:
     assert read_result("tiny", "demo", tmp_path) is None
-    assert ledger_of("demo", tmp_path).empty
-    kept = keep(ablation, tmp_path)
+    assert all_claims("demo", tmp_path).empty
+    saved = save_result(ablation, tmp_path)
     assert (tmp_path / "demo" / "tiny.json").is_file()
     result = read_result("tiny", "demo", tmp_path)
     assert result is not None
-    assert {**vars(result), "rows": 0, "claims": 0} == {**vars(kept), "rows": 0, "claims": 0}
+    assert {**vars(result), "rows": 0, "claims": 0} == {**vars(saved), "rows": 0, "claims": 0}
     assert result.command == "yt8m ablate tiny --scale demo"
-    pd.testing.assert_frame_equal(result.rows, comparison(ablation), check_dtype=False)
-    pd.testing.assert_frame_equal(result.claims, judge(ablation), check_dtype=False)
-    pd.testing.assert_frame_equal(ledger_of("demo", tmp_path), result.claims)
-    assert stale(result) == []
+    pd.testing.assert_frame_equal(result.rows, compare_rows(ablation), check_dtype=False)
+    pd.testing.assert_frame_equal(result.claims, check_claims(ablation), check_dtype=False)
+    pd.testing.assert_frame_equal(all_claims("demo", tmp_path), result.claims)
+    assert outdated(result) == []
 
 
-def test_result_is_stale_when_an_experiment_a_member_a_claim_or_the_data_are_others(
+def test_result_is_outdated_if_an_experiment_a_member_a_claim_or_the_data_changed(
     ablation: Ablation, tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(ablation, tmp_path)
+    save_result(ablation, tmp_path)
     result = read_result("tiny", "demo", tmp_path)
     assert result is not None
     slower = dataclasses.replace(ROWS[0], rate_multiplier=0.5)
     monkeypatch.setitem(TABLES, "tiny", dataclasses.replace(TABLE, rows=(slower, *ROWS[1:])))
-    assert stale(result) == ["Row 'Mean' is another experiment.", "Row 'Both' is another experiment."]
-    monkeypatch.setitem(TABLES, "tiny", dataclasses.replace(TABLE, rows=ROWS[::2], ledger=TABLE.ledger[:1]))
-    assert stale(result) == ["Row 'Sum' is no longer there.", "The claims are others."]
+    assert outdated(result) == ["Row 'Mean' is another experiment.", "Row 'Both' is another experiment."]
+    monkeypatch.setitem(TABLES, "tiny", dataclasses.replace(TABLE, rows=ROWS[::2], claims=TABLE.claims[:1]))
+    assert outdated(result) == ["Row 'Sum' no longer exists.", "The claims changed."]
     monkeypatch.setitem(TABLES, "tiny", TABLE)
-    monkeypatch.setattr(results_module, "source", lambda *_: dataclasses.replace(tiny, identity="other"))
-    assert stale(result) == ["The videos are others."]
+    monkeypatch.setattr(results, "table_source", lambda *_: dataclasses.replace(tiny, identity="other"))
+    assert outdated(result) == ["The videos changed."]
 
-    def gone(*_: str) -> Source:
+    def missing_data(*_: str) -> Source:
         raise UserError("no data here")
 
-    monkeypatch.setattr(results_module, "source", gone)
-    assert stale(result) == []
+    monkeypatch.setattr(results, "table_source", missing_data)
+    assert outdated(result) == []
     monkeypatch.delitem(TABLES, "tiny")
-    assert stale(result) == ["There is no table 'tiny' any more."]
+    assert outdated(result) == ["Table 'tiny' no longer exists."]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "rows": 3, "claims": []}'])
-def test_a_file_that_is_no_result_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": 1}', '{"format": 2}', '{"format": 2, "rows": 3, "claims": []}']
+)
+def test_invalid_result_file_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "pooling.json").write_text(text)
-    with pytest.raises(UserError, match=r"pooling\.json: no result .* Make it again: yt8m ablate pooling"):
+    with pytest.raises(UserError, match=r"pooling\.json: not a result file .* Make it again: yt8m ablate pooling"):
         read_result("pooling", "demo", tmp_path)
 
 
-def test_neither_a_smoke_test_nor_a_part_of_a_table_is_kept(ablation: Ablation, tmp_path: Path) -> None:
-    assert keep(dataclasses.replace(ablation, scale="smoke"), tmp_path).scale == "smoke"
+def test_result_file_of_an_older_format_is_rejected(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "pooling.json").write_text('{"format": 1, "rows": [], "claims": []}')
+    with pytest.raises(UserError, match=r"not a result file \(format 1, expected 2\)"):
+        read_result("pooling", "demo", tmp_path)
+
+
+def test_smoke_tests_and_partial_tables_are_not_stored(ablation: Ablation, tmp_path: Path) -> None:
+    assert save_result(dataclasses.replace(ablation, scale="smoke"), tmp_path).scale == "smoke"
     with pytest.raises(UserError, match="no row 'Sum'; expected all rows"):
-        keep(dataclasses.replace(ablation, runs={"Mean": ablation.runs["Mean"]}), tmp_path)
+        save_result(dataclasses.replace(ablation, runs={"Mean": ablation.runs["Mean"]}), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -271,44 +290,42 @@ def experiments(tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return {"first": first, "second": dataclasses.replace(first, seed=1)}
 
 
-def test_an_interrupted_call_is_gone_on_with(experiments: dict[str, Experiment], tiny: Source) -> None:
-    def stop_in_the_second(what: str, done: int, total: int, note: str = "") -> None:
+def test_interrupted_training_resumes(experiments: dict[str, Experiment], tiny: Source) -> None:
+    def interrupt_second_run(what: str, done: int, total: int, note: str = "") -> None:
         if note.startswith("second, epoch 2"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_missing(experiments, tiny, progress=stop_in_the_second)
-    told: list[str] = []
-    trained = train_missing(experiments, tiny, progress=lambda what, done, total, note="": told.append(note))
-    assert {note.split(",")[0] for note in told if note} == {"second"}
-    assert not any("epoch 1 of 2" in note for note in told)  # that one was learned before the interruption
+        train_missing(experiments, tiny, progress=interrupt_second_run)
+    notes: list[str] = []
+    trained = train_missing(experiments, tiny, progress=lambda what, done, total, note="": notes.append(note))
+    assert {note.split(",")[0] for note in notes if note} == {"second"}
+    assert not any("epoch 1 of 2" in note for note in notes)  # finished before the interruption
     assert all(run.metrics["validation"]["num_videos"] == 40 for run in trained.values())
 
 
-def test_what_another_process_trains_meanwhile_is_not_trained_again(
-    experiments: dict[str, Experiment], tiny: Source
-) -> None:
+def test_run_trained_by_another_process_is_not_trained_again(experiments: dict[str, Experiment], tiny: Source) -> None:
     second = {"second": experiments["second"]}
-    told: list[str] = []
+    notes: list[str] = []
 
-    def train_the_second_elsewhere(what: str, done: int, total: int, note: str = "") -> None:
-        told.append(note.split(",")[0])
+    def train_second_run_elsewhere(what: str, done: int, total: int, note: str = "") -> None:
+        notes.append(note.split(",")[0])
         if note.startswith("first, epoch 2"):
             train_missing(second, tiny, progress=silent)
 
-    trained = train_missing(experiments, tiny, progress=train_the_second_elsewhere)
-    assert {*filter(None, told)} == {"first"}
+    trained = train_missing(experiments, tiny, progress=train_second_run_elsewhere)
+    assert {*filter(None, notes)} == {"first"}
     assert trained["second"].metrics["validation"]["num_videos"] == 40
 
 
-def test_the_same_videos_in_another_place_are_the_same_and_other_videos_are_not(
+def test_digest_depends_on_the_videos_and_not_on_their_location(
     experiments: dict[str, Experiment], tiny: Source, tmp_path: Path
 ) -> None:
     for split in ("train", "validation"):
         shutil.copytree(getattr(tiny.data, split), tmp_path / split)
     moved = shard_source("moved", str(tmp_path / "train"), str(tmp_path / "validation"))
-    there = dataclasses.replace(experiments["first"], data=dataclasses.replace(moved.data, streams=STREAMS))
-    assert moved.digest(there) == tiny.digest(experiments["first"])
+    moved_experiment = dataclasses.replace(experiments["first"], data=dataclasses.replace(moved.data, streams=STREAMS))
+    assert moved.digest(moved_experiment) == tiny.digest(experiments["first"])
     assert tiny.digest(experiments["first"]) != tiny.digest(experiments["second"])
     write_tiny(tmp_path / "train", 30, seed=3)
     assert shard_source("more", moved.data.train, moved.data.validation).identity != moved.identity
@@ -316,7 +333,7 @@ def test_the_same_videos_in_another_place_are_the_same_and_other_videos_are_not(
         shard_source("none", str(tmp_path), str(tmp_path))
 
 
-def test_a_run_begun_elsewhere_is_begun_again(experiments: dict[str, Experiment], tiny: Source) -> None:
+def test_unreadable_run_folder_is_trained_again(experiments: dict[str, Experiment], tiny: Source) -> None:
     folder = workspace() / "ablations" / tiny.digest(experiments["first"])
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{")
@@ -324,18 +341,18 @@ def test_a_run_begun_elsewhere_is_begun_again(experiments: dict[str, Experiment]
     assert Run.open(trained["first"].path).experiment == experiments["first"]
 
 
-def test_weights_that_are_wanted_later_are_trained_again(experiments: dict[str, Experiment], tiny: Source) -> None:
+def test_run_is_trained_again_if_its_weights_are_needed(experiments: dict[str, Experiment], tiny: Source) -> None:
     first = {"first": experiments["first"]}
     before = train_missing(first, tiny, progress=silent)["first"]
     gap = before.metrics["validation"]["gap"]
-    after = train_missing(first, tiny, keep={"first"}, progress=silent)["first"]
+    after = train_missing(first, tiny, keep_weights={"first"}, progress=silent)["first"]
     assert after == before
     assert (after.path / "model.safetensors").is_file()
     assert after.metrics["validation"]["gap"] == gap
     assert Run.open(after.path).load_model().classification.num_classes == CLASSES
 
 
-def test_scale_is_the_given_one_or_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scale_is_the_argument_or_the_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("YT8M_SCALE", raising=False)
     assert chosen_scale() == "demo"
     monkeypatch.setenv("YT8M_SCALE", "sample")
@@ -346,73 +363,74 @@ def test_scale_is_the_given_one_or_that_of_the_environment(monkeypatch: pytest.M
         chosen_scale()
 
 
-@pytest.mark.parametrize("scale", WORDS)
+@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("table", NAMES)
-def test_every_table_has_a_recipe_at_every_scale_with_three_seeds_where_it_can(table: str, scale: str) -> None:
-    how = recipe(table, scale)
-    assert len(how.seeds) == (3 if scale == "demo" or (scale == "sample" and TABLES[table].frames) else 1)
+def test_every_table_has_a_recipe_at_every_scale(table: str, scale: str) -> None:
+    recipe = table_recipe(table, scale)
+    assert len(recipe.seeds) == (3 if scale == "demo" or (scale == "sample" and TABLES[table].frames) else 1)
     if scale == "paper":
-        assert (how.training, how.narrower) == (Training(), 1)
+        assert (recipe.training, recipe.width_divisor) == (Training(), 1)
 
 
 @pytest.mark.parametrize(("scale", "variable"), [("sample", "YT8M_REAL_DATA"), ("paper", "YT8M_PAPER_DATA")])
-def test_real_data_that_nobody_named_are_asked_for(scale: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_variable_is_an_error(scale: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(variable, raising=False)
     with pytest.raises(UserError, match=f"{variable} is not set"):
-        source("loss", scale)
+        table_source("loss", scale)
 
 
-def test_paper_data_are_two_folders_of_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paper_data_have_two_folders_of_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_PAPER_DATA", str(tmp_path))
     for split in ("train", "validate"):
         write_tiny(tmp_path / split, 6, seed=1)
-    assert source("pooling", "paper").data == Data(str(tmp_path / "train"), str(tmp_path / "validate"))
+    assert table_source("pooling", "paper").data == Data(str(tmp_path / "train"), str(tmp_path / "validate"))
 
 
 @pytest.mark.usefixtures("rates_file")
-def test_videos_without_frames_are_pooled_by_mean() -> None:
+def test_video_level_data_use_mean_pooling() -> None:
     loss = TABLES["loss"].rows[0]
-    assert recipe("loss", "sample").experiment(loss, 0, Data("a", "b")).pooling == Slot("mean")
-    frames_themselves = TABLES["classification"].row("Many-to-Many")
-    assert recipe("classification", "sample").experiment(frames_themselves, 0, Data("a", "b")).pooling == Slot("none")
+    assert table_recipe("loss", "sample").experiment(loss, 0, Data("a", "b")).pooling == Slot("mean")
+    many_to_many = TABLES["classification"].row("Many-to-Many")
+    assert table_recipe("classification", "sample").experiment(many_to_many, 0, Data("a", "b")).pooling == Slot("none")
     lstm = TABLES["pooling"].rows[0]
-    assert recipe("pooling", "sample").experiment(lstm, 0, Data("a", "b")).pooling.name == "lstm"
+    assert table_recipe("pooling", "sample").experiment(lstm, 0, Data("a", "b")).pooling.name == "lstm"
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("table", "name"), [("rates", "AudioSet, frames"), ("loss", "YouTube-8M 2018, video level")])
-def test_a_sample_is_of_real_records(table: str, name: str, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample_uses_real_records(table: str, name: str, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_REAL_DATA", str(real_data))
-    found = source(table, "sample")
-    assert found.name == name
-    assert found.identity == source(table, "sample").identity != source("pooling_variants", "demo").identity
+    source = table_source(table, "sample")
+    assert source.name == name
+    assert source.identity == table_source(table, "sample").identity
+    assert source.identity != table_source("pooling_variants", "demo").identity
 
 
 @pytest.mark.usefixtures("rates_file")
-def test_members_of_an_ensemble_are_the_rows_that_the_tables_share() -> None:
-    pooling, ensemble = recipe("pooling", "demo"), recipe("ensemble", "demo")
-    shared = [row for row in TABLES["pooling"].rows if trained_module._is_a_member(row)]
+def test_ensemble_members_are_shared_between_tables() -> None:
+    pooling, ensemble = table_recipe("pooling", "demo"), table_recipe("ensemble", "demo")
+    shared = [row for row in TABLES["pooling"].rows if runner._is_member(row)]
     assert [row.name for row in shared] == ["LSTM-M", "LSTM-M-O", "LSTM-M-O-LN", "CNN-256"]
     for row in shared:
         assert pooling.digest(row) == ensemble.digest(TABLES["ensemble"].row(row.name))
 
 
-@pytest.mark.parametrize("name", DIALS)
-def test_dial_turns_one_cause_of_the_demo_world_within_its_range(name: str) -> None:
-    dial = DIALS[name]
-    worlds = [dataclasses.replace(SMALL, **{name: setting}) for setting in dial.settings]
+@pytest.mark.parametrize("name", SWEEPS)
+def test_sweep_values_include_the_range_around_the_default(name: str) -> None:
+    sweep = SWEEPS[name]
+    worlds = [dataclasses.replace(SMALL_WORLD, **{name: value}) for value in sweep.values]
     assert len(set(worlds)) == len(worlds) >= 3
-    assert dial.settings[0] <= getattr(demo.World(), name) <= dial.settings[-1]
+    assert sweep.values[0] <= getattr(demo.World(), name) <= sweep.values[-1]
 
 
-def test_turning_a_dial_leaves_gains_and_no_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_returns_gains_and_removes_its_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_HOME", str(tmp_path))
-    gains = turn("main_share", scale="smoke", progress=silent)
-    assert gains["setting"].tolist() == [0.15, 0.75]
-    np.testing.assert_allclose(gains["gain"], gains["gap"] - gains["gap_against"], atol=1e-12)
+    gains = run_sweep("main_share", scale="smoke", progress=silent)
+    assert gains["value"].tolist() == [0.15, 0.75]
+    np.testing.assert_allclose(gains["gain"], gains["gap"] - gains["reference_gap"], atol=1e-12)
     assert set(gains["scale"]) == {"smoke test, no result"}
-    assert list((tmp_path / "dials").iterdir()) == []
-    monkeypatch.setattr(demo, "build", None)  # what stands needs no world
-    pd.testing.assert_frame_equal(turn("main_share", scale="smoke", progress=silent), gains)
-    with pytest.raises(UserError, match="unknown dial 'noise'"):
-        turn("noise")
+    assert list((tmp_path / "sweeps").iterdir()) == []
+    monkeypatch.setattr(demo, "build", None)  # stored runs need no world
+    pd.testing.assert_frame_equal(run_sweep("main_share", scale="smoke", progress=silent), gains)
+    with pytest.raises(UserError, match="unknown sweep 'noise'"):
+        run_sweep("noise")

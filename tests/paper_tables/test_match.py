@@ -1,4 +1,4 @@
-"""Which row of the paper an experiment is."""
+"""Matching experiments to rows of the paper."""
 
 from dataclasses import replace
 
@@ -8,55 +8,55 @@ from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models import registry
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES
-from yt8m_core.paper_tables.match import DEFAULTS, SLOTS, rows_of
+from yt8m_core.paper_tables.match import DEFAULTS, SLOTS, matching_rows
 from yt8m_core.paper_tables.table import Row
 
 DATA = Data("", "")
-EVERY_ROW = [(key, row) for key, table in TABLES.items() for row in table.rows if row.times_rate == 1]
+ALL_ROWS = [(key, row) for key, table in TABLES.items() for row in table.rows if row.rate_multiplier == 1]
 
 
-def names(experiment: Experiment, level: str = "frame", narrower: bool = False) -> set[tuple[str, str]]:
-    found = rows_of(experiment, TABLES, level=level, narrower=narrower)
-    return {(match.table, match.row.name) for match in found}
+def names(experiment: Experiment, level: str = "frame", ignore_widths: bool = False) -> set[tuple[str, str]]:
+    matches = matching_rows(experiment, TABLES, level=level, ignore_widths=ignore_widths)
+    return {(match.table, match.row.name) for match in matches}
 
 
-def test_defaults_are_those_of_the_registry() -> None:
-    used = {(slot, getattr(row, slot).name) for _, row in EVERY_ROW for slot in SLOTS} - {("pooling", "none")}
+def test_defaults_equal_those_of_the_registry() -> None:
+    used = {(slot, getattr(row, slot).name) for _, row in ALL_ROWS for slot in SLOTS} - {("pooling", "none")}
     assert {name for _, name in used} | {"none"} == set(DEFAULTS)
     for slot, name in used:
         assert registry.options(slot, name) == DEFAULTS[name]
 
 
-@pytest.mark.parametrize(("table", "row"), EVERY_ROW)
-def test_row_of_the_paper_is_itself_at_any_width(table: str, row: Row) -> None:
-    whole, narrow = (row.experiment(DATA, Training(), narrower=times) for times in (1, 16))
-    found = [match for match in rows_of(whole, TABLES) if match.table == table]
-    assert row.name in {match.row.name for match in found}
-    assert {match.row.line for match in found} == {row.line}
-    assert (table, row.name) in names(narrow, narrower=True)
+@pytest.mark.parametrize(("table", "row"), ALL_ROWS)
+def test_each_row_matches_itself_at_any_width(table: str, row: Row) -> None:
+    full, narrow = (row.experiment(DATA, Training(), width_divisor=divisor) for divisor in (1, 16))
+    matches = [match for match in matching_rows(full, TABLES) if match.table == table]
+    assert row.name in {match.row.name for match in matches}
+    assert {match.row.architecture for match in matches} == {row.architecture}
+    assert (table, row.name) in names(narrow, ignore_widths=True)
 
 
-def test_options_that_are_left_out_or_written_are_the_same() -> None:
+def test_omitted_options_equal_their_defaults() -> None:
     short = Experiment(DATA, Slot("indirect_clustering"), Slot("moe"))
     long = Experiment(DATA, Slot("indirect_clustering", {"scale": 1.0}), Slot("moe", {"experts": 2, "dummy": True}))
     assert names(short) == names(long)
     assert ("pooling", "Indirect Clustering") in names(short)
 
 
-def test_rows_that_differ_in_their_widths_alone_are_all_meant_unless_one_is_exact() -> None:
-    def cnn(channels: int, narrower: bool = False) -> set[str]:
+def test_rows_that_differ_only_in_width_all_match_unless_one_is_exact() -> None:
+    def cnn(channels: int, ignore_widths: bool = False) -> set[str]:
         experiment = Experiment(DATA, Slot("cnn", {"channels": channels}), Slot("moe"))
-        return {row for table, row in names(experiment, narrower=narrower) if table == "pooling"}
+        return {row for table, row in names(experiment, ignore_widths=ignore_widths) if table == "pooling"}
 
     assert cnn(64) == {"CNN-64"}
-    assert cnn(16) == cnn(64, narrower=True) == {"CNN-64", "CNN-256", "CNN-1024"}
+    assert cnn(16) == cnn(64, ignore_widths=True) == {"CNN-64", "CNN-256", "CNN-1024"}
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"classification": Slot("moe", {"experts": 3})},
-        {"classification": Slot("mlp", {"hidden": [8, 8]})},  # two layers are not the paper's three
+        {"classification": Slot("mlp", {"hidden": [8, 8]})},  # the paper has three layers
         {"classification": Slot("moe", {"embedding": 7})},
         {"loss": Slot("pseudo_huber", {"delta": 0.7})},
         {"label_processing": Slot("context_gating")},
@@ -64,13 +64,13 @@ def test_rows_that_differ_in_their_widths_alone_are_all_meant_unless_one_is_exac
         {"pooling": Slot("mean")},
     ],
 )
-def test_other_slots_are_no_row(change: dict[str, Slot]) -> None:
+def test_other_slots_match_no_row(change: dict[str, Slot]) -> None:
     experiment = Experiment(DATA, Slot("indirect_clustering"), Slot("moe"))
     assert names(experiment)
     assert names(replace(experiment, **change)) == set()
 
 
-def test_mean_counts_as_indirect_clustering_where_a_video_is_one_vector() -> None:
+def test_mean_counts_as_indirect_clustering_on_video_level_data() -> None:
     mean, clustering = (Experiment(DATA, Slot(name), Slot("mlp")) for name in ("mean", "indirect_clustering"))
     assert names(mean) == set()
     assert names(mean, "video") == names(clustering) == names(clustering, "video") != set()

@@ -1,4 +1,4 @@
-"""Every row of the paper's tables builds at the paper's widths and trains at narrow ones, on real records too."""
+"""Rows of the paper: parameter counts at the paper's widths, and training at narrow widths and on real records."""
 
 import math
 from dataclasses import replace
@@ -21,8 +21,8 @@ SMOKE = Training(epochs=1, batch_size=16)
 C, D = 4716, 1152
 
 
-def assert_it_learned(run: Run) -> None:
-    """As far as a few steps can show: weights that moved from where they started, and numbers that are some."""
+def assert_learns(run: Run) -> None:
+    """Check what a few steps can show: finite losses, non-zero gradients and a valid GAP."""
     assert run.log["loss"].dropna().map(math.isfinite).all()
     assert run.log["gradient"].dropna().gt(0).all()
     assert 0 <= run.metrics["validation"]["gap"] < 1
@@ -33,7 +33,7 @@ def moe(d: int, experts: int) -> int:
 
 
 LSTM, MLP = 4 * D * (2 * D + 2), 4096 * (D + 4096 + 4096)
-MILLIONS = {  # of parameters, as SPEC sections 2 and 3 give them
+PARAMETERS = {  # computed by hand from sections 2 and 3 of the paper
     "LSTM": LSTM + moe(2 * D, 2),
     "LSTM-M-O": LSTM + moe(4 * D, 2),
     "CNN-1024": 5 * D * 1024 + 1024 + moe(1024, 2),
@@ -50,23 +50,23 @@ MILLIONS = {  # of parameters, as SPEC sections 2 and 3 give them
 
 
 @pytest.mark.parametrize(("table", "row"), ROWS, ids=IDS)
-def test_row_builds_at_the_papers_widths(table: str, row: Row) -> None:
+def test_row_builds_at_the_widths_of_the_paper(table: str, row: Row) -> None:
     with torch.device("meta"):
         model = build_model(row.experiment(Data("a", "b"), Training()), PAPER)
     parameters = sum(weight.numel() for weight in model.parameters())
-    assert parameters == MILLIONS.get(row.name, parameters)
+    assert parameters == PARAMETERS.get(row.name, parameters)
 
 
-def test_sizes_are_those_of_the_spec() -> None:
+def test_parameter_counts_agree_with_rounded_values() -> None:
     assert moe(D, 2) == pytest.approx(27e6, rel=0.02)
     assert moe(4 * D, 2) == pytest.approx(109e6, rel=0.01)
     for name, size in {"L_CE": 179e6, "2 Layer MoE-2": 53e6, "2 Layer MoE-16": 323e6}.items():
-        assert MILLIONS[name] == pytest.approx(size, rel=0.005), name
-    assert MILLIONS["3 Layer MLP-4096-LN"] == pytest.approx(57.6e6, rel=0.005)
+        assert PARAMETERS[name] == pytest.approx(size, rel=0.005), name
+    assert PARAMETERS["3 Layer MLP-4096-LN"] == pytest.approx(57.6e6, rel=0.005)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_table_has_its_baseline_and_no_row_twice(name: str) -> None:
+def test_table_has_its_baseline_and_unique_rows(name: str) -> None:
     table = TABLES[name]
     assert table.baseline in [row.name for row in table.rows]
     assert len({row.name for row in table.rows}) == len(table.rows)
@@ -79,9 +79,9 @@ def test_row_trains_on_the_demo_world(
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
     monkeypatch.setenv("YT8M_SCALE", "smoke")
     data = Data(str(demo_folder() / "train"), str(demo_folder() / "validation"), max_frames=40)
-    run = train(row.experiment(data, SMOKE, narrower=64), tmp_path / "run")
+    run = train(row.experiment(data, SMOKE, width_divisor=64), tmp_path / "run")
     assert run.facts.scale == "demo"
-    assert_it_learned(run)
+    assert_learns(run)
 
 
 @pytest.mark.real_data
@@ -89,9 +89,9 @@ def test_row_trains_on_the_demo_world(
 def test_pooling_row_trains_on_real_frames(row: Row, real_data: Path, tmp_path: Path) -> None:
     shards = real_data / "audioset"
     data = Data(str(shards / "bal_train-00.tfrecord"), str(shards / "bal_train-01.tfrecord"))
-    run = train(row.experiment(data, replace(SMOKE, batch_size=128), narrower=64), tmp_path / "run")
+    run = train(row.experiment(data, replace(SMOKE, batch_size=128), width_divisor=64), tmp_path / "run")
     assert run.facts.schema.level == "frame"
-    assert_it_learned(run)
+    assert_learns(run)
 
 
 @pytest.mark.real_data
@@ -106,6 +106,6 @@ def test_row_trains_on_real_videos(row: Row, real_data: Path, tmp_path: Path) ->
     ]
     vocabulary = str(real_data / "yt8m-2018-video" / "vocabulary.csv")
     training = Training(epochs=1, batch_size=512)
-    run = train(row.experiment(Data(*first, vocabulary), training, narrower=64), tmp_path / "run")
+    run = train(row.experiment(Data(*first, vocabulary), training, width_divisor=64), tmp_path / "run")
     assert run.facts.num_classes == 3862
-    assert_it_learned(run)
+    assert_learns(run)

@@ -1,39 +1,50 @@
-"""Ablations: the paper's tables, trained, compared and judged. A notebook's cells are
+"""Ablations: train the tables of the paper, compare their rows and check the paper's claims.
 
     table = ablate("pooling")
-    result = keep(table)
-    readable(result.rows)
+    result = save_result(table)
+    result_table(result.rows)
 
-``setting`` says what a scale makes of a table, ``search`` and ``rates`` find the learning rate of each line of slots,
-``trained`` trains what is missing, ``bootstrap`` says how sure a difference is, ``compare``, ``ledger`` and ``words``
-put that in words, ``results`` keeps it, and ``dials`` turns the demo world.
+``recipe`` sets data, widths and training for each scale. ``learning_rates`` and ``learning_rate_search`` find the
+learning rate of each architecture. ``runner`` trains missing runs, ``significance`` computes confidence intervals,
+``compare`` and ``claims`` derive verdicts, ``report`` formats them, ``results`` stores them, and ``demo_sweeps`` varies
+the demo world.
 """
 
-from yt8m_core.ablation.claims import judge
-from yt8m_core.ablation.compare import comparison, in_words, side_by_side
-from yt8m_core.ablation.demo_sweeps import DIALS, Dial, turn
-from yt8m_core.ablation.report import as_markdown, readable, reading, stored, when
-from yt8m_core.ablation.results import Result, keep, ledger_of, read_result, stale
+from yt8m_core.ablation.claims import check_claims
+from yt8m_core.ablation.compare import compare_rows, compare_variants, difference_verdict
+from yt8m_core.ablation.demo_sweeps import SWEEPS, Sweep, run_sweep
+from yt8m_core.ablation.report import (
+    claim_table,
+    format_table,
+    result_table,
+    stored_result,
+    summarize,
+    summarize_sweep,
+    to_markdown,
+)
+from yt8m_core.ablation.results import Result, all_claims, outdated, read_result, save_result
 from yt8m_core.ablation.runner import Ablation, ablate
 
 __all__ = [
-    "DIALS",
+    "SWEEPS",
     "Ablation",
-    "Dial",
     "Result",
+    "Sweep",
     "ablate",
-    "as_markdown",
-    "comparison",
-    "in_words",
-    "judge",
-    "keep",
-    "ledger_of",
+    "all_claims",
+    "check_claims",
+    "claim_table",
+    "compare_rows",
+    "compare_variants",
+    "difference_verdict",
+    "format_table",
+    "outdated",
     "read_result",
-    "readable",
-    "reading",
-    "side_by_side",
-    "stale",
-    "stored",
-    "turn",
-    "when",
+    "result_table",
+    "run_sweep",
+    "save_result",
+    "stored_result",
+    "summarize",
+    "summarize_sweep",
+    "to_markdown",
 ]

@@ -1,69 +1,87 @@
-"""The claims of the paper, judged by what was measured: holds, does not hold, cannot tell."""
+"""Test the paper's claims against measured differences: supported, contradicted or inconclusive."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from yt8m_core.ablation.recipe import WORDS
+from yt8m_core.ablation.recipe import SCALES
 from yt8m_core.ablation.runner import Ablation
 from yt8m_core.ablation.significance import Estimate
-from yt8m_core.paper_tables.claims import LITTLE
+from yt8m_core.paper_tables.claims import SMALL_DIFFERENCE
 
-HOLDS, FAILS, CANNOT_TELL = "holds", "does not hold", "cannot tell"
-COLUMNS = ("claim", "where", "verdict", "evidence", "table", "scale", "data")
+SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
+VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE)
+COLUMNS = ("claim", "source", "verdict", "evidence", "table", "scale", "data")
 
 
-def verdict(says: str, differences: Sequence[Estimate]) -> str:
-    """Whether a claim holds of all its pairs, from the difference of each.
+def claim_verdict(expects: str, differences: Sequence[Estimate]) -> str:
+    """Return the verdict on a claim from the differences of its pairs.
 
-    It does not hold where one pair's whole interval speaks against it; where none does but one leaves it open, the data
-    cannot tell. To differ by less than ``LITTLE`` the whole interval must.
+    A claim is contradicted if the whole interval of one pair is on the opposite side, and supported if the whole
+    interval of every pair is on its side. "similar" needs whole intervals within ±``SMALL_DIFFERENCE``.
 
-    >>> verdict("better", [Estimate(0.02, 0.01, 0.03), Estimate(0.01, -0.01, 0.03)])
-    'cannot tell'
-    >>> verdict("alike", [Estimate(0.001, -0.001, 0.003)])
-    'holds'
+    >>> claim_verdict("better", [Estimate(0.02, 0.01, 0.03), Estimate(0.01, -0.01, 0.03)])
+    'inconclusive'
+    >>> claim_verdict("similar", [Estimate(0.001, -0.001, 0.003)])
+    'supported'
     """
-    judged = [_of_one(says, difference) for difference in differences]
-    return next((word for word in (FAILS, CANNOT_TELL) if word in judged), HOLDS)
+    verdicts = [_pair_verdict(expects, difference) for difference in differences]
+    return next((verdict for verdict in (CONTRADICTED, INCONCLUSIVE) if verdict in verdicts), SUPPORTED)
 
 
-def _of_one(says: str, difference: Estimate) -> str:
+def _pair_verdict(expects: str, difference: Estimate) -> str:
     _, low, high = difference
-    if says == "worse":
+    if expects == "worse":
         low, high = -high, -low
-    if says == "alike":
-        holds, fails = low > -LITTLE and high < LITTLE, low >= LITTLE or high <= -LITTLE
+    if expects == "similar":
+        supported = low > -SMALL_DIFFERENCE and high < SMALL_DIFFERENCE
+        contradicted = low >= SMALL_DIFFERENCE or high <= -SMALL_DIFFERENCE
     else:
-        holds, fails = low > 0, high < 0
-    return HOLDS if holds else FAILS if fails else CANNOT_TELL
+        supported, contradicted = low > 0, high < 0
+    return SUPPORTED if supported else CONTRADICTED if contradicted else INCONCLUSIVE
 
 
-def judge(ablation: Ablation) -> pd.DataFrame:
-    """The claims of a table: ``COLUMNS``. One that needs a row which was not trained cannot be told."""
+def check_claims(ablation: Ablation) -> pd.DataFrame:
+    """Return the claims of a table: ``COLUMNS``. A claim about a row that was not trained is inconclusive.
+
+    ``evidence`` is a list of texts: the difference of each pair.
+    """
     rows = []
-    for claim in ablation.table.ledger:
-        trained = all(row in ablation.measured for pair in claim.pairs for row in pair)
-        differences = [ablation.measured[row].less(ablation.measured[other]) for row, other in claim.pairs * trained]
-        evidence = [
-            _evidence(*pair, difference) for pair, difference in zip(claim.pairs * trained, differences, strict=True)
-        ]
+    for claim in ablation.table.claims:
+        is_trained = all(row in ablation.row_gaps for pair in claim.pairs for row in pair)
+        pairs = claim.pairs if is_trained else ()
+        differences = [ablation.row_gaps[row].minus(ablation.row_gaps[reference]) for row, reference in pairs]
+        evidence = [format_evidence(*pair, difference) for pair, difference in zip(pairs, differences, strict=True)]
         rows.append(
             {
                 "claim": claim.text,
-                "where": claim.where,
-                "verdict": verdict(claim.says, differences) if trained else CANNOT_TELL,
-                "evidence": "; ".join(evidence) or "not all of its rows were trained",
+                "source": claim.source,
+                "verdict": claim_verdict(claim.expects, differences) if is_trained else INCONCLUSIVE,
+                "evidence": evidence or ["not all rows were trained"],
                 "table": ablation.name,
-                "scale": WORDS[ablation.scale],
+                "scale": SCALES[ablation.scale],
                 "data": ablation.source.name,
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _evidence(row: str, other: str, difference: Estimate) -> str:
-    """A pair's difference in words; where nothing at all differs, that is the reason, and not that little does."""
+def format_evidence(row: str, reference: str, difference: Estimate) -> str:
+    """Return the difference of a pair as text.
+
+    >>> format_evidence("CNN-256", "LSTM", Estimate(-0.06, -0.0782, -0.0415))
+    'CNN-256 vs. LSTM: −0.0600 [−0.0782, −0.0415]'
+    """
     if difference == Estimate(0, 0, 0):
-        return f"{row} − {other}: 0, for both predict the same"
-    return f"{row} − {other}: {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
+        return f"{row} vs. {reference}: 0 (identical predictions)"
+    return f"{row} vs. {reference}: {format_difference(difference)}"
+
+
+def format_difference(difference: Estimate) -> str:
+    """Return a difference with its 95% CI, to four digits: a paired difference is more precise than either GAP.
+
+    >>> format_difference(Estimate(-0.2, -0.21, -0.19))
+    '−0.2000 [−0.2100, −0.1900]'
+    """
+    value, low, high = (f"{number:+.4f}".replace("-", "−") for number in difference)
+    return f"{value} [{low}, {high}]"

@@ -1,4 +1,4 @@
-"""The average of several runs, left behind like a run: predictions and metrics (section 3.3)."""
+"""Average several runs and store the result like a run: predictions and metrics (section 3.3)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble.Diversity``
 
 
 def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Progress = silent) -> None:
-    """Write what the mean of some runs' probabilities comes to on DATA; the folder appears when it is complete.
+    """Write the mean of the runs' probabilities on DATA; the folder appears when it is complete.
 
-    It holds ``predictions.parquet`` and ``metrics.json`` as a run folder does, and in the latter how alike each pair of
-    members is, in the order of ``itertools.combinations``. Raises UserError as ``Ensemble.open``.
+    It holds ``predictions.parquet`` and ``metrics.json`` like a run folder. The metrics include the agreement of each
+    pair of members, in the order of ``itertools.combinations``. Raises UserError as ``Ensemble.open``.
     """
     ensemble = Ensemble.open(members, data, progress=progress)
     comparison = ensemble.compare()
     metric, videos = TopLabels(ensemble.num_classes), ensemble.videos
     for batch, mean in ensemble.score(comparison, progress):
         metric.update(mean, (batch.labels[0], batch.labels[1]))
-    best = metric.best()
+    best = metric.top_labels()
     predictions = pd.DataFrame(
         {
             "id": videos.ids,
@@ -53,18 +53,18 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
 def diversity(
     ensembles: Mapping[str, Sequence[str]], metrics: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> pd.DataFrame:
-    """How alike the members of ensembles are, as ``ensemble.Diversity`` measures it, the mean over seeds.
+    """Return the agreement of each pair of ensemble members (``ensemble.Diversity``), as means over seeds.
 
     Args:
-        ensembles: the members of each.
-        metrics: what ``average_runs`` wrote of each, for each seed.
+        ensembles: Members of each ensemble.
+        metrics: For each ensemble, the metrics that ``average_runs`` wrote, one per seed.
 
     Returns:
-        ensemble, member_a, member_b, overlap, same_best, correlation: a row a pair.
+        ensemble, member_a, member_b, overlap, same_best, correlation: one row per pair.
     """
     rows = []
     for name, members in ensembles.items():
-        means = pd.concat([pd.DataFrame(of_seed["diversity"]) for of_seed in metrics[name]]).groupby(level=0).mean()
+        seeds = [pd.DataFrame(seed_metrics["diversity"]) for seed_metrics in metrics[name]]
         pairs = pd.DataFrame(combinations(members, 2), columns=["member_a", "member_b"])
-        rows.append(pd.concat([pairs, means], axis=1).assign(ensemble=name))
+        rows.append(pd.concat([pairs, pd.concat(seeds).groupby(level=0).mean()], axis=1).assign(ensemble=name))
     return pd.concat(rows, ignore_index=True)[["ensemble", "member_a", "member_b", *MEASURES]]

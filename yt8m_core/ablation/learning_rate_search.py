@@ -1,83 +1,84 @@
-"""The search for the learning rates: every line of slots at several, and none of them twice."""
+"""Search the learning rate of every architecture: train each at several rates, and never repeat a stored result."""
 
 from collections.abc import Collection
 
 import pandas as pd
 
-from yt8m_core.ablation.demo_sweeps import DIALS
-from yt8m_core.ablation.learning_rates import Gaps, choose, next_rate, read_rates, write_rates
+from yt8m_core.ablation.demo_sweeps import SWEEPS
+from yt8m_core.ablation.learning_rates import GapByRate, choose_rate, next_rate, read_rates, write_rates
 from yt8m_core.ablation.recipe import (
-    OWN_RATES,
+    FIXED_RATES,
+    SEARCH_SCALES,
     SEARCH_SEED,
-    SEARCHED,
     chosen_scale,
     search_recipe,
     search_setting,
     search_source,
 )
 from yt8m_core.ablation.runner import train_missing
-from yt8m_core.errors import Diverged, check_choice
+from yt8m_core.errors import TrainingDivergedError, check_choice
 from yt8m_core.paper_tables import TABLES, Row
-from yt8m_core.progress import Bars, Progress
+from yt8m_core.progress import Progress, console_progress
 
-WHAT = "searching learning rates"
+TASK = "searching learning rates"
 
 
-def every_line(scale: str, tables: Collection[str] = ()) -> list[tuple[str, Row]]:
-    """A row of each line that these tables, or all, train at a rate of its own, with a table that has it.
+def searched_rows(scale: str, tables: Collection[str] = ()) -> list[tuple[str, Row]]:
+    """Return one row per architecture whose rate is searched, each with a table that contains it.
 
-    At "sample" a line counts twice where a table on frames and one without have it. Without ``tables``, the lines of
-    the dials stand there as well, which turn the demo world.
+    At "sample" an architecture appears twice if it is in tables with and without frames. Without ``tables``, the
+    architectures of the demo sweeps are included.
     """
-    rows = [(table, row) for table in tables or TABLES if table not in OWN_RATES for row in TABLES[table].rows]
+    rows = [(table, row) for table in tables or TABLES if table not in FIXED_RATES for row in TABLES[table].rows]
     if not tables and scale != "sample":
-        rows += [("pooling", row) for dial in DIALS.values() for row in (dial.row, dial.against)]
-    lines = {(search_setting(table, scale), row.line): (table, row) for table, row in reversed(rows)}
-    return list(reversed(lines.values()))
+        rows += [("pooling", row) for sweep in SWEEPS.values() for row in (sweep.row, sweep.reference)]
+    unique = {(search_setting(table, scale), row.architecture): (table, row) for table, row in reversed(rows)}
+    return list(reversed(unique.values()))
 
 
 def search_rates(
     tables: Collection[str] = (), *, scale: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """The rate that is chosen for each line, and the GAP at each that was tried; the file is written after each rate.
+    """Search the learning rate of each architecture; the file is written after each rate.
 
-    What the file has of this setting is not tried again, wherever it was found. At "smoke" this only shows that it
-    runs, and nothing is kept.
+    Results that the file has for this setting are reused, whatever machine made them. "smoke" stores nothing.
 
     Args:
-        tables: whose lines; without them, those of all.
-        scale: without it, that of ``YT8M_SCALE``.
-        progress: told how far it is; without it, a bar.
+        tables: Tables to search; empty: all.
+        scale: Scale; default: ``YT8M_SCALE``.
+        progress: Progress callback; default: a progress bar.
 
     Returns:
-        ``table`` (one that has the line), ``line``, ``rate``, ``tried`` (the GAP at each rate in words).
+        ``table`` (one that has the architecture), ``architecture``, ``rate``, ``tried`` (the GAP at each rate, as
+        text).
 
     Raises:
-        UserError: a table or the scale is unknown or has no rates, the data are not there, or no rate suits a line.
+        UserError: A table or the scale is unknown or has no searched rates, the data do not exist, or an architecture
+            diverged at every rate.
     """
-    scale, progress = chosen_scale(scale), progress or Bars()
-    check_choice("scale", scale, SEARCHED, where="rates")
-    with_rates = [table for table in TABLES if table not in OWN_RATES]
+    scale, progress = chosen_scale(scale), progress or console_progress()
+    check_choice("scale", scale, SEARCH_SCALES, where="rates")
+    searchable = [table for table in TABLES if table not in FIXED_RATES]
     for table in tables:
-        check_choice("table", table, with_rates)
-    lines = every_line(scale, tables)
-    found: list[tuple[str, str, float, str]] = []
-    for number, (table, row) in enumerate(lines):
+        check_choice("table", table, searchable)
+    rows = searched_rows(scale, tables)
+    results: list[tuple[str, str, float, str]] = []
+    for number, (table, row) in enumerate(rows):
         setting, first = search_setting(table, scale), search_recipe(table, scale, 0.0).first_rates
-        gaps = dict(read_rates(setting).get(row.line, {}))
+        gaps = dict(read_rates(setting).get(row.architecture, {}))
         while (rate := next_rate(gaps, first)) is not None:
-            gaps[str(rate)] = _gap(table, row, rate, scale, progress, (number, len(lines)))
+            gaps[str(rate)] = _train_at(table, row, rate, scale, progress, (number, len(rows)))
             if scale != "smoke":
-                write_rates(setting, {row.line: dict(sorted(gaps.items(), key=_rate))})
-        found.append((table, row.line, choose(gaps), in_words(gaps)))
-    progress(WHAT, len(lines), len(lines))
-    return pd.DataFrame(found, columns=["table", "line", "rate", "tried"])
+                write_rates(setting, {row.architecture: dict(sorted(gaps.items(), key=_rate))})
+        results.append((table, row.architecture, choose_rate(gaps), format_gaps(gaps)))
+    progress(TASK, len(rows), len(rows))
+    return pd.DataFrame(results, columns=["table", "architecture", "rate", "tried"])
 
 
-def in_words(gaps: Gaps) -> str:
-    """The GAP at each rate, from the lowest.
+def format_gaps(gaps: GapByRate) -> str:
+    """Return the GAP at each rate as text, lowest rate first.
 
-    >>> in_words({"0.01": 0.41, "0.003": 0.4, "0.03": None})
+    >>> format_gaps({"0.01": 0.41, "0.003": 0.4, "0.03": None})
     '0.003: 0.4000, 0.01: 0.4100, 0.03: diverged'
     """
     return ", ".join(
@@ -89,16 +90,18 @@ def _rate(item: tuple[str, float | None]) -> float:
     return float(item[0])
 
 
-def _gap(table: str, row: Row, rate: float, scale: str, progress: Progress, place: tuple[int, int]) -> float | None:
-    """The GAP of a line of a table at a rate; None where its loss did not stay finite."""
+def _train_at(
+    table: str, row: Row, rate: float, scale: str, progress: Progress, position: tuple[int, int]
+) -> float | None:
+    """Return the GAP of a row at a rate; None if the loss diverged."""
     videos = search_source(table, scale)
     experiment = search_recipe(table, scale, rate).experiment(row, SEARCH_SEED, videos.data)
 
-    def named(what: str, done: int, total: int, note: str = "") -> None:
-        progress(WHAT, *place, f"{row.name} at {rate}, {note or what}")
+    def report(what: str, done: int, total: int, note: str = "") -> None:
+        progress(TASK, *position, f"{row.name} at {rate}, {note or what}")
 
     try:
-        (run,) = train_missing({row.line: experiment}, videos, progress=named).values()
-    except Diverged:
+        (run,) = train_missing({row.architecture: experiment}, videos, progress=report).values()
+    except TrainingDivergedError:
         return None
     return float(run.metrics["validation"]["gap"])

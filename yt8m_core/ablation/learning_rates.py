@@ -1,11 +1,10 @@
-"""The learning rate of each line of slots: the same search for all of them, and one committed file of what it found.
+"""Learning rates: one per architecture, found by the same search and stored in one committed file.
 
-The paper's rate is meant for 250,000 steps; here there are 400 to 900, and the best rates of two lines may then differ
-a hundredfold. A rate that suits the baseline alone would make a table of how well it suits the other rows. So every
-line is first trained at three or four rates, and then at the next beyond an end of them for as long as its GAP rises
-toward there, with a seed that no table has and on videos that no table is measured on: neither those nor the seeds of
-a table have a say in its rates, and a choice among so few makes none of its numbers too good. ``search`` makes the
-file, which lies in the package since experiments are made with it.
+The paper's rate is meant for 250,000 steps. Here there are 400 to 900, and the best rates of two architectures can
+differ by a factor of 100; a rate tuned for the baseline only would bias a table. The search therefore trains every
+architecture at three or four rates, then at the next rate beyond an end while GAP rises toward that end. It uses a seed
+and validation videos that no table uses, so the choice does not bias the tables. The file is part of the package
+because experiments depend on it.
 """
 
 import json
@@ -19,91 +18,92 @@ from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import Row
 from yt8m_core.storage.atomic import atomic_write
 
-FILE = Path(__file__).with_name("rates.json")
+RATES_FILE = Path(__file__).with_name("rates.json")
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-FIRST = (0.001, 0.003, 0.01, 0.03)  # of them, those that every line is trained at
-FIRST_OF_VECTORS = (0.01, 0.03, 0.1)  # where a video is one vector: mixtures over 3,862 labels have their best at 0.03
-TIE = 0.001  # of GAP: rates that are so near to the best count as equal to it
+FIRST_RATES = (0.001, 0.003, 0.01, 0.03)  # every architecture is trained at these
+FIRST_RATES_VIDEO = (0.01, 0.03, 0.1)  # video-level data: mixtures over 3,862 labels have their best rate at 0.03
+TIE_MARGIN = 0.001  # GAP: rates this close to the best count as equal
 FORMAT = 2
 
-Gaps = Mapping[str, float | None]  # the GAP at each rate that was tried; None: the loss was not finite
-Found = Mapping[str, Gaps]  # of each line
+GapByRate = Mapping[str, float | None]  # GAP of each rate; None if the loss diverged
+GapsByRow = Mapping[str, GapByRate]  # keyed by ``Row.architecture``
 
 
-def choose(gaps: Gaps) -> float:
-    """The rate with the best GAP; of those within ``TIE`` of the best, the lowest.
+def choose_rate(gaps: GapByRate) -> float:
+    """Return the rate with the best GAP; among rates within ``TIE_MARGIN`` of the best, the lowest.
 
-    >>> choose({"0.001": 0.61, "0.003": 0.6203, "0.01": 0.6208, "0.03": None})
+    >>> choose_rate({"0.001": 0.61, "0.003": 0.6203, "0.01": 0.6208, "0.03": None})
     0.003
 
-    Raises UserError where no rate has a GAP.
+    Raises UserError if no rate has a GAP.
     """
     finite = {float(rate): gap for rate, gap in gaps.items() if gap is not None}
     if not finite:
-        raise UserError("no rate with a finite loss", expected=f"one of {', '.join(gaps)}")
-    return min(rate for rate, gap in finite.items() if gap >= max(finite.values()) - TIE)
+        raise UserError("the loss diverged at every learning rate", expected=f"one of {', '.join(gaps)}")
+    return min(rate for rate, gap in finite.items() if gap >= max(finite.values()) - TIE_MARGIN)
 
 
-def next_rate(gaps: Gaps, first: Sequence[float] = FIRST) -> float | None:
-    """The rate to try next: of ``first``, then beyond an end that the GAP rises to; None where it falls to both.
+def next_rate(gaps: GapByRate, first: Sequence[float] = FIRST_RATES) -> float | None:
+    """Return the next rate to try: first those of ``first``, then beyond an end toward which GAP rises; else None.
 
-    The best rate is not always on the same hill as the best of ``first``: scores that saturate at a rate in the middle
-    have a hill on both sides of it.
+    Both ends are checked because GAP over rates can have two peaks when scores saturate at a rate in the middle.
 
     >>> next_rate({"0.001": 0.2, "0.003": 0.3, "0.01": 0.4, "0.03": 0.5})
     0.1
-    >>> next_rate({"0.01": 0.156, "0.03": 0.0, "0.1": 0.23, "0.3": 0.193}, FIRST_OF_VECTORS)
+    >>> next_rate({"0.01": 0.156, "0.03": 0.0, "0.1": 0.23, "0.3": 0.193}, FIRST_RATES_VIDEO)
     0.003
     """
     tried = [rate for rate in RATES if str(rate) in gaps]
     if missing := [rate for rate in first if rate not in tried]:
         return missing[0]
-    height = [-math.inf if (gap := gaps[str(rate)]) is None else gap for rate in tried]
+    heights = [-math.inf if (gap := gaps[str(rate)]) is None else gap for rate in tried]
     lowest, highest = tried[0], tried[-1]
-    if height[0] >= height[1] - TIE and lowest != RATES[0]:
+    if heights[0] >= heights[1] - TIE_MARGIN and lowest != RATES[0]:
         return RATES[RATES.index(lowest) - 1]
-    if height[-1] > height[-2] and highest != RATES[-1]:
+    if heights[-1] > heights[-2] and highest != RATES[-1]:
         return RATES[RATES.index(highest) + 1]
     return None
 
 
-def rate_of(row: Row, found: Found, first: Sequence[float] = FIRST) -> float:
-    """The rate of a row's line. Raises UserError where none was found, or the search is not at its end."""
-    gaps = found.get(row.line, {})
+def rate_for(row: Row, gaps_by_row: GapsByRow, first: Sequence[float] = FIRST_RATES) -> float:
+    """Return the learning rate of a row. Raises UserError if its search is missing or unfinished."""
+    gaps = gaps_by_row.get(row.architecture, {})
     if next_rate(gaps, first) is not None:
         raise UserError(
-            f"no learning rate for '{row.name}' ({row.line})",
-            where=str(FILE),
-            advice="Search for it: yt8m rates, with --scale sample for a sample.",
+            f"no learning rate for '{row.name}' ({row.architecture})",
+            where=str(RATES_FILE),
+            advice="Search for it: yt8m rates (add --scale sample for a sample).",
         )
-    return choose(gaps)
+    return choose_rate(gaps)
 
 
-def read_rates(setting: str) -> Found:
-    """What the search found in this setting; nothing where the file is not there or knows no such setting.
+def read_rates(setting: str) -> GapsByRow:
+    """Return the results of the search in a setting; empty if the file or the setting does not exist.
 
-    Raises UserError for a file that is none of rates.
+    Raises UserError if the file is not a valid rates file.
     """
     return _read().get(setting, {})
 
 
-def write_rates(setting: str, found: Found) -> None:
-    """Store what a search found in a setting, beside what the file has, also of searches that run at the same time."""
-    with FileLock(FILE.with_name(f".{FILE.name}.lock")), atomic_write(FILE) as unfinished:
-        before = _read()
-        settings = {**before, setting: {**before.get(setting, {}), **found}}
+def write_rates(setting: str, gaps_by_row: GapsByRow) -> None:
+    """Add search results of a setting to the file. Concurrent searches do not overwrite each other."""
+    with FileLock(RATES_FILE.with_name(f".{RATES_FILE.name}.lock")), atomic_write(RATES_FILE) as unfinished:
+        stored = _read()
+        settings = {**stored, setting: {**stored.get(setting, {}), **gaps_by_row}}
         values = {"format": FORMAT, "command": "yt8m rates", "settings": settings}
         unfinished.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _read() -> Mapping[str, Found]:
+def _read() -> Mapping[str, GapsByRow]:
     try:
-        values = json.loads(FILE.read_text(encoding="utf-8"))
+        values = json.loads(RATES_FILE.read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
-            raise ValueError("another format")
-        settings: Mapping[str, Found] = dict(values["settings"])
+            raise ValueError(f"format {values['format']}, expected {FORMAT}")
+        settings: Mapping[str, GapsByRow] = dict(values["settings"])
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"no learning rates ({error})", where=str(FILE), advice="Make it again: yt8m rates.") from None
+        raise UserError(
+            f"not a learning rates file ({error})", where=str(RATES_FILE), advice="Make it again: yt8m rates."
+        ) from None
     return settings

@@ -1,41 +1,43 @@
-"""Results in words: tables that a person reads, and sentences that say no more than the intervals do.
+"""Format results as tables and as sentences that state no more than the confidence intervals show.
 
-The notebooks and the README are read before anybody checks a number, so what they say of a result is made from it.
+Notebooks, README and docs are generated from these functions, so their text cannot disagree with the numbers.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from yt8m_core.ablation.claims import FAILS, HOLDS
-from yt8m_core.ablation.compare import CANNOT_TELL, in_words
-from yt8m_core.ablation.recipe import WORDS
-from yt8m_core.ablation.results import command_of, read_result, stale
+from yt8m_core.ablation.claims import VERDICTS, format_difference
+from yt8m_core.ablation.compare import BETTER, NOT_SIGNIFICANT, WORSE, difference_verdict
+from yt8m_core.ablation.recipe import SCALES
+from yt8m_core.ablation.results import ablate_command, outdated, read_result
 from yt8m_core.ablation.significance import Estimate
 
-NOTES = {
-    WORDS["demo"]: "The demo world is made up: this says nothing about YouTube-8M.",
-    WORDS["sample"]: "This is of a sample of real data, and not of all, with layers a quarter as wide.",
-    WORDS["smoke"]: "This only shows that it runs.",
+# Name and caveat of each scale, for a sentence that begins with "On".
+SETTINGS = {
+    SCALES["demo"]: ("the demo world", "synthetic data"),
+    SCALES["sample"]: ("a sample of real data", "layers a quarter of the paper's width"),
+    SCALES["paper"]: ("the full data set", ""),
+    SCALES["smoke"]: ("a smoke test", "no result"),
 }
-
-
-NAMED = 3  # of more claims than so many, the ledger says which did not hold
-# What a person reads of a table, and of which columns it is made. A paired difference is known better than either GAP:
-# its fourth digit tells a "better" from +0.000.
-SHOWN = {
+# Format and columns of each column that is shown.
+MAIN_COLUMNS = {
     "row": ("{}", ("row",)),
-    "the paper's GAP": ("{:.3f}", ("paper_gap",)),
-    "GAP@20 (95 %)": ("{:.3f} ({:.3f} to {:.3f})", ("gap", "gap_low", "gap_high")),
-    "against": ("{}", ("against",)),
-    "difference (95 %)": ("{:+.4f} ({:+.4f} to {:+.4f})", ("difference", "difference_low", "difference_high")),
-    "which is": ("{}", ("reading",)),
+    "paper's GAP": ("{:.3f}", ("paper_gap",)),
+    "GAP [95% CI]": ("{:.3f} [{:.3f}, {:.3f}]", ("gap", "gap_low", "gap_high")),
+    "difference [95% CI]": ("", ("difference", "difference_low", "difference_high")),
+    "verdict": ("{}", ("verdict",)),
+    "parameters": ("{:,.0f}", ("parameters",)),
+    "videos/s": ("{:,.0f}", ("videos_per_second",)),
+}
+DETAIL_COLUMNS = {
+    "row": ("{}", ("row",)),
+    "compared with": ("{}", ("reference",)),
     "Hit@1": ("{:.3f}", ("hit_at_1",)),
     "PERR": ("{:.3f}", ("perr",)),
     "mAP": ("{:.3f}", ("map",)),
-    "parameters": ("{:,.0f}", ("parameters",)),
-    "videos/s": ("{:,.0f}", ("videos_per_second",)),
     "seeds": ("{}", ("seeds",)),
     "videos": ("{:,.0f}", ("videos",)),
     "scale": ("{}", ("scale",)),
@@ -44,30 +46,40 @@ SHOWN = {
 
 
 class Markdown(str):
-    """Text that a notebook shows as Markdown and a terminal as it is."""
+    """Text that a notebook renders as Markdown and a terminal prints unchanged."""
 
     def _repr_markdown_(self) -> str:
         return str(self)
 
 
-def readable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table, as ``comparison`` or ``side_by_side`` has them, in texts: ``SHOWN``, as far as it is there.
+def format_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of ``compare_rows`` or ``compare_variants`` as text, with each interval next to its value.
 
-    Each value has its interval beside it; what is missing is empty.
+    Columns that ``rows`` lacks are left out; missing values are empty.
     """
 
-    def each(form: str, columns: tuple[str, ...]) -> list[str]:
+    rows = rows.assign(difference=rows["difference"].where(rows["row"] != rows["reference"]))  # none for a baseline
+
+    def texts(form: str, columns: tuple[str, ...]) -> list[str]:
         values = zip(*(rows[column] for column in columns), strict=True)
-        return ["" if any(map(pd.isna, one)) else form.format(*one) for one in values]
+        return [_text(form, value) for value in values]
 
-    shown = {name: each(form, columns) for name, (form, columns) in SHOWN.items() if {*columns} <= {*rows.columns}}
-    return pd.DataFrame(shown)
+    columns = MAIN_COLUMNS | DETAIL_COLUMNS
+    return pd.DataFrame(
+        {name: texts(form, names) for name, (form, names) in columns.items() if {*names} <= {*rows.columns}}
+    )
 
 
-def as_markdown(table: pd.DataFrame) -> Markdown:
-    """A table of texts in Markdown.
+def _text(form: str, values: tuple[object, ...]) -> str:
+    if any(map(pd.isna, values)):
+        return ""
+    return form.format(*values) if form else format_difference(Estimate(*values))  # type: ignore[arg-type]
 
-    >>> print(as_markdown(pd.DataFrame({"row": ["LSTM"], "seeds": [3]})))
+
+def to_markdown(table: pd.DataFrame) -> Markdown:
+    """Return a table of texts in Markdown.
+
+    >>> print(to_markdown(pd.DataFrame({"row": ["LSTM"], "seeds": [3]})))
     | row | seeds |
     |---|---|
     | LSTM | 3 |
@@ -77,95 +89,128 @@ def as_markdown(table: pd.DataFrame) -> Markdown:
     return Markdown("\n".join([written[0], "|" + "---|" * len(table.columns), *written[1:]]))
 
 
-def reading(rows: pd.DataFrame, claims: pd.DataFrame) -> Markdown:
-    """What a table's rows and claims come to, in a sentence each, and a word on what that is worth.
-
-    Args:
-        rows: row, against, difference with its interval, reading, seeds, videos, scale, as ``comparison`` has them.
-        claims: as ``judge``.
-    """
-    scale = rows["scale"].iloc[0]
-    return Markdown(" ".join(filter(None, (_of_rows(rows), _of_claims(claims), NOTES.get(scale, "")))))
+def folded(summary: str, text: str) -> Markdown:
+    """Return Markdown that is hidden until the reader clicks on its summary."""
+    return Markdown(f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>")
 
 
-def when(gains: pd.DataFrame) -> Markdown:
-    """What turning a dial, as ``turn`` has it, does to a component's gain, in a sentence.
-
-    The gains at both ends are of other videos, so that the variance of their difference is the sum of both.
-    """
-    columns = (gains[column].tolist() for column in ("gain", "gain_low", "gain_high"))
-    every = [Estimate(*values) for values in zip(*columns, strict=True)]
-    first, ends = gains.iloc[0], (every[0], every[-1])
-    change = ends[1].value - ends[0].value
-    half = math.hypot(*((end.high - end.low) / 2 for end in ends))
-    told = in_words(Estimate(change, change - half, change + half))
-    moved = {"better": "it grows", "worse": "it falls"}.get(told, "a change that these data cannot tell from none")
-    turns = "".join(
-        f", but is {word} between them, at {setting:g}"
-        for setting, gain in zip(gains["setting"], every, strict=True)
-        for word, beyond in (
-            ("lower", gain.high < min(end.low for end in ends)),
-            ("higher", gain.low > max(end.high for end in ends)),
-        )
-        if beyond
-    )
-    points = ", ".join(
-        f"{gain.value:+.4f} ({in_words(gain)}) at {setting:g}"
-        for gain, setting in zip(every, gains["setting"], strict=True)
-    )
-    return Markdown(
-        f"{_start(gains)} the gain of **{first.row}** over {first.against} is {points} of the {first.dial}; {moved} "
-        f"({change:+.4f}, {change - half:+.4f} to {change + half:+.4f}, between the ends){turns}."
-    )
-
-
-def stored(table: str, scale: str, folder: Path | None = None) -> Markdown:
-    """The result of a table that is kept from a scale, with the command that made it; or the command that would."""
-    result = read_result(table, scale, folder)
-    if result is None:
-        return Markdown(f"No result of a {WORDS[scale]} is kept: `{command_of(table, scale)}` makes it.")
-    outdated = "".join(f"*{change}* " for change in stale(result))
-    parts = (
-        f"Made by `{result.command}`. {outdated}".strip(),
-        as_markdown(readable(result.rows)),
-        reading(result.rows, result.claims),
-    )
+def result_table(rows: pd.DataFrame) -> Markdown:
+    """Return the rows of a table in Markdown: seven columns, and the others folded away."""
+    texts = format_table(rows)
+    main, details = ([name for name in columns if name in texts] for columns in (MAIN_COLUMNS, DETAIL_COLUMNS))
+    parts = (to_markdown(texts[main]), _references(rows), folded("Other metrics and data", to_markdown(texts[details])))
     return Markdown("\n\n".join(parts))
 
 
-def _start(rows: pd.DataFrame) -> str:
-    seeds, videos = int(rows["seeds"].min()), int(rows["videos"].iloc[0])
-    over = f"{seeds} seeds" if seeds > 1 else "one seed, whose own spread is not in the intervals"
-    scale = str(rows["scale"].iloc[0])
-    return f"{scale[0].upper()}{scale[1:]} ({videos:,} videos, {over}):"
+def _references(rows: pd.DataFrame) -> str:
+    first, *others = rows["reference"].unique()
+    exceptions = "".join(
+        f"; {_names(rows.loc[rows['reference'] == other, 'row'].tolist())}: to **{other}**" for other in others
+    )
+    return f"Difference: to **{first}**, paired by video and seed{exceptions}."
 
 
-def _of_rows(rows: pd.DataFrame) -> str:
-    shown = rows[(rows["row"] != rows["against"]) & rows["difference"].notna()]
-    against = shown["against"].unique()
-    common = f" than {against[0]}" if len(against) == 1 else ""
-    parts = []
-    for word in ("better", "worse", CANNOT_TELL):
-        chosen = shown[shown["reading"] == word]
-        items = (
-            f"**{one.row}**" + ("" if common else f" against {one.against}") + f" ({one.difference:+.4f})"
-            for one in chosen.itertuples()
-        )
-        if len(chosen):
-            what = word + common if word != CANNOT_TELL else word + common.replace(" than", " from")
-            parts.append(f"{what}: {', '.join(items)}")
-    return f"{_start(rows)} {'; '.join(parts) or 'no row that has another to compare with'}."
+def claim_table(claims: pd.DataFrame, columns: Sequence[str] = ("claim", "source", "verdict")) -> Markdown:
+    """Return claims with their verdicts in Markdown, and the differences that they follow from folded away."""
+    evidence = "\n".join(
+        f"- {claim.claim} *{claim.verdict}*\n" + "\n".join(f"  - {difference}" for difference in claim.evidence)
+        for claim in claims.itertuples()
+    )
+    return Markdown(f"{to_markdown(claims[list(columns)])}\n\n{folded('Evidence: differences [95% CI]', evidence)}")
 
 
-def _of_claims(claims: pd.DataFrame) -> str:
+def summarize(rows: pd.DataFrame, claims: pd.DataFrame) -> Markdown:
+    """Return one sentence about the rows of a table and one about its claims.
+
+    Args:
+        rows: row, reference, verdict, seeds, videos, scale, as of ``compare_rows``.
+        claims: As of ``check_claims``.
+    """
+    return Markdown(" ".join(filter(None, (f"{_context(rows)}, {_comparison(rows)}.", count_verdicts(claims)))))
+
+
+def count_verdicts(claims: pd.DataFrame) -> str:
+    """Return the number of claims for each verdict as a sentence; empty without claims.
+
+    >>> count_verdicts(pd.DataFrame({"verdict": ["supported", "inconclusive"]}))
+    '2 claims tested: 1 supported, 0 contradicted, 1 inconclusive.'
+    """
     if claims.empty:
         return ""
-    counts = {word: int((claims["verdict"] == word).sum()) for word in (HOLDS, FAILS)}
-    refuted: list[str] = claims.loc[claims["verdict"] == FAILS, "claim"].tolist()
-    named = f" ({'; '.join(claim.rstrip('.') for claim in refuted)})" if 0 < len(refuted) <= NAMED else ""
-    open_ones = len(claims) - sum(counts.values())
-    noun = "claim" if len(claims) == 1 else "claims"
-    return (
-        f"Of {len(claims)} {noun} put to the test, {counts[HOLDS]} held, {counts[FAILS]} did not{named}, "
-        f"and {open_ones} cannot be told from these data."
+    counts = ", ".join(f"{(claims['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
+    return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'} tested: {counts}."
+
+
+def _context(rows: pd.DataFrame) -> str:
+    seeds, videos = int(rows["seeds"].min()), int(rows["videos"].iloc[0])
+    name, caveat = SETTINGS[rows["scale"].iloc[0]]
+    over = f"{seeds} seeds" if seeds > 1 else "1 seed, so intervals cover videos only"
+    return f"On {name} ({'; '.join(filter(None, (f'{videos:,} videos, {over}', caveat)))})"
+
+
+def _comparison(rows: pd.DataFrame) -> str:
+    compared = rows[(rows["row"] != rows["reference"]) & rows["difference"].notna()]
+    parts = []
+    for reference in compared["reference"].unique():
+        verdicts = []
+        for verdict, singular, plural in (
+            (BETTER, "is better", "are better"),
+            (WORSE, "is worse", "are worse"),
+            (NOT_SIGNIFICANT, "does not differ significantly", "do not differ significantly"),
+        ):
+            chosen = compared["reference"].eq(reference) & compared["verdict"].eq(verdict)
+            if chosen.any():
+                names = compared.loc[chosen, "row"].tolist()
+                verdicts.append(f"{_names(names)} {singular if len(names) == 1 else plural}")
+        parts.append(f"compared with {reference}: {'; '.join(verdicts)}")
+    return "; ".join(parts) or "no row has a reference to compare with"
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return bold names as an enumeration."""
+    *first, last = (f"**{name}**" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def summarize_sweep(gains: pd.DataFrame) -> Markdown:
+    """Return one sentence about the gains of ``run_sweep`` and one about their change.
+
+    Gains at the two ends are measured on different videos, so the variance of their difference is the sum of both.
+    """
+    columns = (gains[column].tolist() for column in ("gain", "gain_low", "gain_high"))
+    estimates = [Estimate(*values) for values in zip(*columns, strict=True)]
+    first, ends = gains.iloc[0], (estimates[0], estimates[-1])
+    change = ends[1].value - ends[0].value
+    half_width = math.hypot(*((end.high - end.low) / 2 for end in ends))
+    interval = Estimate(change, change - half_width, change + half_width)
+    direction = {BETTER: "It increases", WORSE: "It decreases"}.get(
+        difference_verdict(interval), "It does not change significantly"
     )
+    exceptions = "".join(
+        f", but is {word} in between, at {value:g}"
+        for value, gain in zip(gains["value"], estimates, strict=True)
+        for word, is_outside in (
+            ("lower", gain.high < min(end.low for end in ends)),
+            ("higher", gain.low > max(end.high for end in ends)),
+        )
+        if is_outside
+    )
+    points = ", ".join(
+        f"{gain.value:+.4f} ({difference_verdict(gain)}) at {value:g}".replace("-", "−")
+        for gain, value in zip(estimates, gains["value"], strict=True)
+    )
+    return Markdown(
+        f"{_context(gains)}, the gain of **{first.row}** over {first.reference} is {points} "
+        f"(x: {first.parameter}). {direction} from the first to the last value: "
+        f"{format_difference(interval)}{exceptions}."
+    )
+
+
+def stored_result(table: str, scale: str, folder: Path | None = None) -> Markdown:
+    """Return the stored result of a table at a scale with its command, or the command that would make it."""
+    result = read_result(table, scale, folder)
+    if result is None:
+        return Markdown(f"No result for scale '{scale}' is stored. To make it: `{ablate_command(table, scale)}`.")
+    changes = "".join(f" *{change}*" for change in outdated(result))
+    parts = (f"`{result.command}`{changes}", result_table(result.rows), summarize(result.rows, result.claims))
+    return Markdown("\n\n".join(parts))

@@ -14,24 +14,24 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     """The difference of each row to the one that it is compared with, with its 95 % interval, and a line at 0.
 
     Args:
-        table: as ``comparison``: row, against, difference, difference_low, difference_high, seeds; rows without a
+        table: as ``compare_rows``: row, reference, difference, difference_low, difference_high, seeds; rows without a
             difference, and those compared with themselves, are left out.
         title: Names the table.
         scale: What made the numbers.
 
-    >>> table = pd.DataFrame({"row": ["a", "b"], "against": "a", "difference": [0.0, 0.2], "seeds": 3})
+    >>> table = pd.DataFrame({"row": ["a", "b"], "reference": "a", "difference": [0.0, 0.2], "seeds": 3})
     >>> table["difference_low"], table["difference_high"] = table["difference"] - 0.1, table["difference"] + 0.1
     >>> [(trace.name, trace.x.tolist()) for trace in differences(table, title="Pooling", scale="demo world").data]
     [('better', [0.2])]
     """
-    shown = table[(table["row"] != table["against"]) & table["difference"].notna()].reset_index(drop=True)
+    shown = table[(table["row"] != table["reference"]) & table["difference"].notna()].reset_index(drop=True)
     better, worse = shown["difference_low"] > 0, shown["difference_high"] < 0
     figure = go.Figure()
     for chosen, (name, color, symbol) in ((better, _BETTER), (worse, _WORSE), (~better & ~worse, _OPEN)):
         rows = shown[chosen]
         if rows.empty:
             continue
-        name = name or "no difference that these data can tell"
+        name = name or "no significant difference"
         figure.add_scatter(
             x=rows["difference"],
             y=rows.index,
@@ -46,16 +46,16 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
                 "color": color,
                 "thickness": 2,
             },
-            customdata=rows[["row", "against", "difference_low", "difference_high"]],
+            customdata=rows[["row", "reference", "difference_low", "difference_high"]],
             hovertemplate="%{customdata[0]} − %{customdata[1]}: %{x:+.4f}<br>"
             "%{customdata[2]:+.4f} to %{customdata[3]:+.4f}<extra>" + name + "</extra>",
         )
     figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
-    others = shown["against"].unique()
+    others = shown["reference"].unique()
     to = f"to '{others[0]}'" if len(others) == 1 else "to the row named behind it"
     style(figure, title, scale, f"difference {to}", f"95 % intervals over {_over(table)}, paired")
     figure.update_xaxes(title_text="difference of GAP@20")
-    names = shown["row"] if len(others) == 1 else shown["row"] + "<br>− " + shown["against"]
+    names = shown["row"] if len(others) == 1 else shown["row"] + "<br>− " + shown["reference"]
     figure.update_yaxes(
         title_text="row",
         tickmode="array",
@@ -72,18 +72,18 @@ def gain(table: pd.DataFrame, *, scale: str) -> go.Figure:
     """What a component gains at each setting of a dial, in a band of its 95 % intervals, and a line at 0.
 
     Args:
-        table: as ``turn``: dial, setting, row, against, gain, gain_low, gain_high, seeds; at least one row.
+        table: as ``run_sweep``: parameter, value, row, reference, gain, gain_low, gain_high, seeds; at least one row.
         scale: What made the numbers.
 
-    >>> table = pd.DataFrame({"dial": "noise", "setting": [0.0, 0.5], "row": "Huber", "against": "CE", "seeds": 3})
+    >>> table = pd.DataFrame({"parameter": "noise", "value": [0.0, 0.5], "row": "Huber", "reference": "CE", "seeds": 3})
     >>> table["gain"], table["gain_low"], table["gain_high"] = [0.0, 0.1], [-0.1, 0.05], [0.1, 0.15]
     >>> band, line = gain(table, scale="demo world").data
     >>> band.x.tolist(), band.y.tolist(), line.y.tolist()
     ([0.0, 0.5, 0.5, 0.0], [0.1, 0.15, 0.05, -0.1], [0.0, 0.1])
     """
-    ordered = table.sort_values("setting")
-    dial, row, against = ordered[["dial", "row", "against"]].iloc[0]
-    setting = ordered["setting"].to_numpy()
+    ordered = table.sort_values("value")
+    dial, row, against = ordered[["parameter", "row", "reference"]].iloc[0]
+    setting = ordered["value"].to_numpy()
     figure = go.Figure()
     figure.add_scatter(
         x=np.concatenate([setting, setting[::-1]]),

@@ -1,7 +1,7 @@
-"""The tables of the paper: each its claim, its rows as lines of slots, and the GAP@20 that the paper gives.
+"""Tables of the paper: rows as experiments, the GAP@20 that the paper reports, and its claims.
 
-A row's GAP is of the competition's test set of 2017, whose labels were never public: it cannot be measured again, only
-the order of the rows can. https://arxiv.org/abs/1706.07960
+The paper reports GAP on the 2017 Kaggle test set, whose labels were never published. Compare the order of rows, not the
+values. https://arxiv.org/abs/1706.07960
 """
 
 from yt8m_core.paper_tables import (
@@ -24,7 +24,7 @@ TABLES: dict[str, Table] = {
     "label_processing": label_processing.TABLE,
     "loss": loss.TABLE,
     "single": single.TABLE,
-    # What the text says beside its tables, and where its published code differs from it.
+    # Claims of the text that have no table, and differences between the paper and its published code.
     "ensemble": ensemble.TABLE,
     "fusion": fusion.TABLE,
     "rates": rates.TABLE,

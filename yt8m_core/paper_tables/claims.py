@@ -1,4 +1,4 @@
-"""What the paper concludes, written down such that a measurement can judge it (sections 2.1 and 3.2 to 3.3).
+"""Claims of the paper in a form that a measurement can test (sections 2.1 and 3.2 to 3.3).
 
 https://arxiv.org/abs/1706.07960
 """
@@ -8,44 +8,44 @@ from itertools import pairwise
 
 from yt8m_core.errors import check_choice
 
-SAYS = ("better", "worse", "alike")
-LITTLE = 0.005
-"""A GAP below which a difference is little. The paper finds 0.001 little (center loss) and 0.005 clear (Huber loss)."""
+EXPECTATIONS = ("better", "worse", "similar")
+SMALL_DIFFERENCE = 0.005
+"""Differences of GAP below this are small. The paper calls 0.001 small (center loss) and 0.005 clear (Huber loss)."""
 
-Pair = tuple[str, str]  # two rows of a table: the one that something is said of, and the one that it is compared with
+Pair = tuple[str, str]  # two rows of a table: the tested row and its reference
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A conclusion, as what it says of pairs of rows of one table; it holds when it holds of every pair."""
+    """A claim of the paper as an expectation on pairs of rows; it is supported if every pair meets it."""
 
     text: str
-    where: str  # in the paper
+    source: str  # section and table of the paper
     pairs: tuple[Pair, ...]
-    says: str = "better"  # what the first row of each pair is; "alike": it differs by less than ``LITTLE``
+    expects: str = "better"  # of the first row of each pair; "similar": |difference| < SMALL_DIFFERENCE
 
     def __post_init__(self) -> None:
-        check_choice("word", self.says, SAYS, where=f"claim '{self.text}'")
+        check_choice("expectation", self.expects, EXPECTATIONS, where=f"claim '{self.text}'")
 
 
-def each_against(rows: tuple[str, ...], other: str) -> tuple[Pair, ...]:
-    """A pair of each row and the same other one.
+def each_versus(rows: tuple[str, ...], reference: str) -> tuple[Pair, ...]:
+    """Pair each row with the same reference.
 
-    >>> each_against(("CNN", "LSTM"), "mean")
+    >>> each_versus(("CNN", "LSTM"), "mean")
     (('CNN', 'mean'), ('LSTM', 'mean'))
     """
-    return tuple((row, other) for row in rows)
+    return tuple((row, reference) for row in rows)
 
 
-def one_against_each(row: str, others: tuple[str, ...]) -> tuple[Pair, ...]:
-    """A pair of the same row and each other one."""
-    return tuple((row, other) for other in others)
+def versus_each(row: str, references: tuple[str, ...]) -> tuple[Pair, ...]:
+    """Pair one row with each reference."""
+    return tuple((row, reference) for reference in references)
 
 
-def rising(*rows: str) -> tuple[Pair, ...]:
-    """Pairs that say that each row is better than the one before.
+def increasing(*rows: str) -> tuple[Pair, ...]:
+    """Pair each row with the previous one.
 
-    >>> rising("CNN-64", "CNN-256", "CNN-1024")
+    >>> increasing("CNN-64", "CNN-256", "CNN-1024")
     (('CNN-256', 'CNN-64'), ('CNN-1024', 'CNN-256'))
     """
-    return tuple((row, before) for before, row in pairwise(rows))
+    return tuple((row, previous) for previous, row in pairwise(rows))

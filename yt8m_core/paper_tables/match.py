@@ -1,7 +1,7 @@
-"""Which row of the paper a run's line of slots is, where its widths may be others.
+"""Match an experiment to rows of the paper, whatever the widths of its layers.
 
-Whoever trains on less data or on a laptop takes narrower layers, so widths do not count, only whether a layer is there
-at all and how many there are. Where rows differ in their widths alone (the paper's CNNs), a run may be any of them.
+Experiments on less data use narrower layers, so widths are ignored: only whether a layer exists and how many there are
+counts. If rows differ only in width (the CNNs), an experiment matches all of them.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,7 @@ from yt8m_core.paper_tables.table import WIDTHS, Row, Table
 
 SLOTS = ("fusion", "pooling", "classification", "label_processing", "loss")
 
-# What the methods of the tables are where a slot says nothing of an option: as the registry, which needs torch to be
-# asked; a test holds the two together.
+# Default options of the methods in the tables. The registry has them too but needs torch; a test compares both.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "concat": {},
     "compact_bilinear": {"width": 2048},
@@ -43,54 +42,54 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "weight": 0.001, "rate": 0.05, "dims": None, "update": None, "loss": "cross_entropy", "variant": "paper",
     },
 }  # fmt: skip
-# A video of one vector leaves nothing to weigh: the mean of it is what indirect clustering makes of it.
-WEIGHED_MEAN = Slot("mean"), Slot("indirect_clustering")
+# With one vector per video, mean pooling equals indirect clustering.
+EQUAL_ON_VECTORS = Slot("mean"), Slot("indirect_clustering")
 
 
 @dataclass(frozen=True)
 class Match:
-    """A row of the paper whose line of slots a run has."""
+    """A row of the paper with the same slots as an experiment."""
 
-    table: str  # a key of ``TABLES``
+    table: str  # key of ``TABLES``
     row: Row
 
 
-def rows_of(
-    experiment: Experiment, tables: Mapping[str, Table], *, level: str = "frame", narrower: bool = False
+def matching_rows(
+    experiment: Experiment, tables: Mapping[str, Table], *, level: str = "frame", ignore_widths: bool = False
 ) -> tuple[Match, ...]:
-    """The rows that an experiment is, in the order of the tables.
+    """Return the rows that an experiment matches, in the order of the tables.
 
     Args:
-        experiment: its five slots count, and neither its data nor its training.
-        tables: where to look.
-        level: "video" where the data hold one vector a video: its mean is then indirect clustering, too.
-        narrower: whether widths were divided, as on the demo world, so that the same width says nothing: a CNN of 64
-            channels may be the paper's of 1,024. Otherwise a row of just the same widths is meant, and it alone.
+        experiment: Only its five slots count, not its data or training.
+        tables: Tables to search.
+        level: "video" if the data have one vector per video; mean pooling then counts as indirect clustering.
+        ignore_widths: Whether widths were divided, as on the demo world: a CNN with 64 channels may then be any of the
+            paper's CNNs. Otherwise a row with exactly the same widths is the only match.
     """
     slots = {name: getattr(experiment, name) for name in SLOTS}
-    if level == "video" and slots["pooling"] == WEIGHED_MEAN[0]:
-        slots["pooling"] = WEIGHED_MEAN[1]
-    found: list[Match] = []
+    if level == "video" and slots["pooling"] == EQUAL_ON_VECTORS[0]:
+        slots["pooling"] = EQUAL_ON_VECTORS[1]
+    matches: list[Match] = []
     for key, table in tables.items():
-        # A row at a multiple of the rate is told by its training alone.
-        rows = [row for row in table.rows if row.times_rate == 1]
-        same = [row for row in rows if all(_whole(slots[name]) == _whole(getattr(row, name)) for name in SLOTS)]
-        alike = [row for row in rows if all(_shape(slots[name]) == _shape(getattr(row, name)) for name in SLOTS)]
-        found += [Match(key, row) for row in (alike if narrower else same or alike)]
-    return tuple(found)
+        # A row with a multiple of the learning rate differs only in its training.
+        rows = [row for row in table.rows if row.rate_multiplier == 1]
+        exact = [row for row in rows if all(_options(slots[name]) == _options(getattr(row, name)) for name in SLOTS)]
+        similar = [row for row in rows if all(_layers(slots[name]) == _layers(getattr(row, name)) for name in SLOTS)]
+        matches += [Match(key, row) for row in (similar if ignore_widths else exact or similar)]
+    return tuple(matches)
 
 
-def _whole(slot: Slot) -> tuple[str, dict[str, Any]]:
-    """A method with all its options."""
+def _options(slot: Slot) -> tuple[str, dict[str, Any]]:
+    """Return a method with all its options."""
     options = {**DEFAULTS.get(slot.name, {}), **slot.options}
     return slot.name, {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
 
 
-def _shape(slot: Slot) -> tuple[str, dict[str, Any]]:
-    """A method with its options, of its widths only how many there are."""
-    name, options = _whole(slot)
+def _layers(slot: Slot) -> tuple[str, dict[str, Any]]:
+    """Return a method with its options, where widths are replaced by the number of layers."""
+    name, options = _options(slot)
 
-    def layers(width: Any) -> int:
+    def count(width: Any) -> int:
         return len(width) if isinstance(width, tuple) else int(bool(width))
 
-    return name, {option: layers(value) if option in WIDTHS else value for option, value in options.items()}
+    return name, {option: count(value) if option in WIDTHS else value for option, value in options.items()}

@@ -7,7 +7,7 @@ from yt8m_core.paper_tables.table import Row, Table
 
 TABLE = Table(
     title="Section 3.3: the best single model",
-    claim="LSTM-M-O, MoE-2 and the Huber loss together come to 0.820 (as Table 1 has it without the Huber loss).",
+    conclusion="LSTM-M-O with MoE-2 and the Huber loss reaches 0.820, as does Table 1 without the Huber loss.",
     baseline="LSTM-M-O + MoE-2",
     rows=(
         Row("LSTM-M-O + MoE-2", 0.820, pooling.TABLE.row("LSTM-M-O").pooling, pooling.MOE_2),
@@ -19,12 +19,12 @@ TABLE = Table(
             loss=Slot("pseudo_huber", {"delta": 0.5}),
         ),
     ),
-    ledger=(
+    claims=(
         Claim(
-            "On LSTM-M-O the Huber loss gains nothing: 0.820 with it and without.",
+            "The Huber loss does not change the GAP of LSTM-M-O (0.820 with and without it).",
             "section 3.3 and Table 1",
             (("LSTM-M-O + MoE-2 + Huber", "LSTM-M-O + MoE-2"),),
-            says="alike",
+            expects="similar",
         ),
     ),
     frames=True,

@@ -1,4 +1,4 @@
-"""What a table of the paper is."""
+"""Data types of a paper table: a row with its slots, and the table with its claims."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,13 +7,13 @@ from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables.claims import Claim
 
-WIDTHS = ("width", "hidden", "channels", "embedding")  # the options that say how wide a method is
+WIDTHS = ("width", "hidden", "channels", "embedding")  # options that set the width of a layer
 NO_PROCESSING, CROSS_ENTROPY, CONCAT = Slot("identity"), Slot("cross_entropy"), Slot("concat")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of slots at the paper's widths, and its GAP@20 in the paper (None: not run there)."""
+    """Slots at the paper's widths, and the GAP@20 that the paper reports (None: not reported)."""
 
     name: str
     gap: float | None
@@ -22,75 +22,78 @@ class Row:
     label_processing: Slot = NO_PROCESSING
     loss: Slot = CROSS_ENTROPY
     fusion: Slot = CONCAT
-    times_rate: float = 1.0  # the learning rate, of that of the other rows
-    against: str = ""  # the row that it is compared with; empty: the baseline of its table
+    rate_multiplier: float = 1.0  # factor on the learning rate
+    reference: str = ""  # row to compare with; empty: the baseline of the table
 
     @property
-    def line(self) -> str:
-        """Its slots in words, at the paper's widths; rows of several tables may share a line."""
+    def architecture(self) -> str:
+        """The slots at the paper's widths, as text. Rows of several tables may share an architecture.
+
+        Learning rates are stored under this text (``ablation/rates.json``).
+        """
         slots = (self.fusion, self.pooling, self.classification, self.label_processing, self.loss)
         return " → ".join(map(str, slots))
 
-    def experiment(self, data: Data, training: Training, *, narrower: int = 1, seed: int = 0) -> Experiment:
-        """The row as an experiment on some data, each width of its slots a ``narrower``-th of the paper's."""
+    def experiment(self, data: Data, training: Training, *, width_divisor: int = 1, seed: int = 0) -> Experiment:
+        """Return the row as an experiment, with each width of its slots divided by ``width_divisor``."""
         return Experiment(
             data=data,
-            pooling=narrow(self.pooling, narrower),
-            classification=narrow(self.classification, narrower),
+            pooling=divide_widths(self.pooling, width_divisor),
+            classification=divide_widths(self.classification, width_divisor),
             label_processing=self.label_processing,
             loss=self.loss,
-            # Never narrowed: it is compared with the concatenation, whose width the features give.
+            # Not divided: the fusion is compared with concatenation, whose width the features determine.
             fusion=self.fusion,
-            training=replace(training, learning_rate=training.learning_rate * self.times_rate),
+            training=replace(training, learning_rate=training.learning_rate * self.rate_multiplier),
             seed=seed,
         )
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper, or what else of its text can be measured."""
+    """A table of the paper, or claims of its text that can be measured."""
 
-    title: str  # with the number of its caption
-    claim: str  # what the paper concludes
-    baseline: str  # the row that the others are compared with
+    title: str  # includes the number of the caption
+    conclusion: str  # of the paper
+    baseline: str  # default reference of the rows
     rows: tuple[Row, ...]
-    ledger: tuple[Claim, ...] = ()  # the conclusion in parts that can be judged
-    ensembles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name → the rows that it averages
-    frames: bool = False  # whether its rows differ in what they make of a video's frames
+    claims: tuple[Claim, ...] = ()  # the conclusion as testable claims
+    ensembles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name → rows that it averages
+    frames: bool = False  # whether the rows need frame-level features
 
     def row(self, name: str) -> Row:
-        """The row of a name. Raises KeyError."""
+        """Return the row with this name. Raises KeyError."""
         return {row.name: row for row in self.rows}[name]
 
     @property
     def names(self) -> list[str]:
-        """Its rows and ensembles, in order."""
+        """Names of rows and ensembles, in order."""
         return [*(row.name for row in self.rows), *self.ensembles]
 
-    def against(self, name: str) -> str:
-        """The row that a row or an ensemble is compared with; a baseline is compared with itself."""
-        return next((row.against for row in self.rows if row.name == name and row.against), self.baseline)
+    def reference(self, name: str) -> str:
+        """Return the reference of a row or an ensemble. The baseline is its own reference."""
+        return next((row.reference for row in self.rows if row.name == name and row.reference), self.baseline)
 
     def gap(self, name: str) -> float | None:
-        """The paper's GAP of a row; of an ensemble there is none."""
+        """Return the GAP@20 that the paper reports for a row; None for an ensemble."""
         return next((row.gap for row in self.rows if row.name == name), None)
 
 
-def narrow(slot: Slot, times: int) -> Slot:
-    """A method with its widths divided, at least 1.
+def divide_widths(slot: Slot, divisor: int) -> Slot:
+    """Return the slot with its widths divided; a width stays at least 1.
 
-    >>> print(narrow(Slot("mlp", {"hidden": [4096, 4096], "layer_norm": False}), 16))
+    >>> print(divide_widths(Slot("mlp", {"hidden": [4096, 4096], "layer_norm": False}), 16))
     mlp(hidden=[256, 256], layer_norm=False)
     """
 
     def divide(width: int) -> int:
-        return max(1, width // times)
+        return max(1, width // divisor)
 
-    narrowed = {
-        option: [divide(one) for one in slot.options[option]]
+    divided = {
+        option: [divide(width) for width in slot.options[option]]
         if isinstance(slot.options[option], list)
         else divide(slot.options[option])
         for option in WIDTHS
         if option in slot.options
     }
-    return replace(slot, options={**slot.options, **narrowed})
+    return replace(slot, options={**slot.options, **divided})

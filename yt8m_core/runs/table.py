@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from yt8m_core.paper_tables import TABLES
-from yt8m_core.paper_tables.match import SLOTS, Match, rows_of
+from yt8m_core.paper_tables.match import SLOTS, Match, matching_rows
 from yt8m_core.runs.run import Run
 
 # What each column of the metrics is called in ``metrics.json``.
@@ -24,7 +24,7 @@ def run_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """A run a row, by the name that it is given: ``COLUMNS``.
 
     ``data`` are the videos that it was measured on. ``rows`` are the rows of the paper whose line of slots it has
-    (``rows_of``), as pairs of a table and a row; ``paper_row`` says them in words, and ``paper_gap`` is their GAP where
+    (``matching_rows``), as pairs of a table and a row; ``paper_row`` says them in words, and ``paper_gap`` is their GAP where
     they agree on one. An unfinished run has no metrics.
     """
     numbers = dict.fromkeys((*METRICS, "parameters", "videos_per_second", "paper_gap"), float)
@@ -33,8 +33,8 @@ def run_table(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 def _row(name: str, run: Run) -> dict[str, Any]:
     experiment = run.experiment
-    level, narrower = run.facts.schema.level, run.facts.scale == "demo"
-    matches = rows_of(experiment, TABLES, level=level, narrower=narrower)
+    level, ignore_widths = run.facts.schema.level, run.facts.scale == "demo"
+    matches = matching_rows(experiment, TABLES, level=level, ignore_widths=ignore_widths)
     gaps = {match.row.gap for match in matches if match.row.gap is not None}
     row = {
         "run": name,
@@ -65,7 +65,7 @@ def in_the_paper(matches: Iterable[Match]) -> list[str]:
     >>> huber = Experiment(
     ...     Data("", ""), Slot("indirect_clustering"), Slot("moe", {"experts": 16}), loss=Slot("pseudo_huber")
     ... )
-    >>> in_the_paper(rows_of(huber, TABLES))
+    >>> in_the_paper(matching_rows(huber, TABLES))
     ['Table 4: Huber (δ = 0.5)']
     """
     first: dict[str, Match] = {}
@@ -100,7 +100,7 @@ def join_paper_rows(table: str, runs: pd.DataFrame) -> pd.DataFrame:
         if of == table
     ]
     paper = pd.DataFrame(
-        [(row.name, row.gap) for row in TABLES[table].rows if row.times_rate == 1], columns=["row", "paper_gap"]
+        [(row.name, row.gap) for row in TABLES[table].rows if row.rate_multiplier == 1], columns=["row", "paper_gap"]
     ).astype({"paper_gap": float})
     ours = pd.DataFrame(mine, columns=["row", *columns]).astype(dict.fromkeys(columns[1:], float))
     both = paper.merge(ours, on="row", how="left", sort=False)
