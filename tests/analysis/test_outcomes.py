@@ -11,7 +11,7 @@ from yt8m_core.analysis.outcomes import OUTCOMES, TOP_K, compare_runs, label_out
 from yt8m_core.analysis.per_label import true_ranks
 from yt8m_core.analysis.per_video import sort_videos, video_average_precision, video_difficulty, video_outcomes
 from yt8m_core.analysis.thresholds import threshold_counts
-from yt8m_core.data.vocabulary import unnamed
+from yt8m_core.data.vocabulary import unnamed_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.inference.prediction import Prediction
 from yt8m_core.inference.score_cache import CachedScores
@@ -29,7 +29,7 @@ def cases(draw: st.DrawFn) -> tuple[CachedScores, np.ndarray, np.ndarray]:
 
 
 def ranking_of(p: np.ndarray, true: np.ndarray | None) -> pd.DataFrame:
-    return Prediction(p, p, None).ranking(unnamed(len(p)), None if true is None else np.flatnonzero(true))
+    return Prediction(p, p, None).ranking(unnamed_vocabulary(len(p)), None if true is None else np.flatnonzero(true))
 
 
 def expected_outcome(p: np.ndarray, true: np.ndarray, label: int, threshold: float) -> str:

@@ -184,7 +184,7 @@ def test_noise_strength_supports_chunks_and_samples(monkeypatch: pytest.MonkeyPa
     whole = noise_strength(ragged(videos), ragged(videos), width=4)
     monkeypatch.setattr(module, "CHUNK", 3 * CLASSES)
     pd.testing.assert_frame_equal(noise_strength(ragged(videos), ragged(videos), width=4).table, whole.table)
-    monkeypatch.setattr(module, "CELLS", 20 * CLASSES)
+    monkeypatch.setattr(module, "MAX_SCORES", 20 * CLASSES)
     sample = noise_strength(ragged(videos), ragged(videos), width=4)
     assert (whole.videos, sample.videos) == (50, 20)
     assert sample.table["alone"].equals(whole.table["alone"])

@@ -1,4 +1,4 @@
-"""What attention lies on, another sharpness, and predictions from parts of a video, against the model itself."""
+"""Attention study, attention sharpness, and occlusion against direct predictions of the model."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import torch
 
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.demo import world as demo
-from yt8m_core.explain import attention_metrics as measures
+from yt8m_core.explain import attention_metrics as metrics
 from yt8m_core.explain import attention_study, occlusion
 from yt8m_core.inference.prediction import predict_video
 from yt8m_core.models.classifier import VideoClassifier
@@ -39,73 +39,77 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_predict_parts_is_the_prediction_of_each_shortened_video(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_parts_equals_predictions_of_shortened_videos(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = MODELS[name]()
     parts = [np.arange(9), np.array([2]), np.array([0, 3, 4, 8]), np.arange(1, 9), np.array([7, 8])]
     expected = [predict_video(model, FRAMES[part]).probabilities for part in parts]
     np.testing.assert_allclose(occlusion.predict_parts(model, FRAMES, parts), expected, atol=1e-6)
-    monkeypatch.setattr(occlusion, "CELLS", 100)  # a batch for each part
+    monkeypatch.setattr(occlusion, "MAX_BATCH_VALUES", 100)  # one part per batch
     np.testing.assert_allclose(occlusion.predict_parts(model, FRAMES, parts), expected, atol=1e-6)
 
 
-def test_remove_top_takes_the_highest_weights_and_as_many_at_random() -> None:
+def test_remove_top_removes_the_highest_weights_and_random_frames() -> None:
     model = MODELS["indirect"]()
     weights = np.array([0.1, 0.3, 0.05, 0.05, 0.3, 0.1, 0.05, 0.03, 0.02])
-    removal = occlusion.remove_top(model, FRAMES, weights, 3)
-    assert removal.frames.tolist() == [0, 1, 4]  # of the equal 0.1, the earlier
+    removal = occlusion.remove_top_frames(model, FRAMES, weights, 3)
+    assert removal.frames.tolist() == [0, 1, 4]  # the earlier of the two frames with weight 0.1
     np.testing.assert_allclose(removal.whole, predict_video(model, FRAMES).probabilities, atol=1e-6)
     rest = predict_video(model, FRAMES[[2, 3, 5, 6, 7, 8]]).probabilities
     np.testing.assert_allclose(removal.without_top, rest, atol=1e-6)
     np.testing.assert_allclose(removal.top_alone, predict_video(model, FRAMES[[0, 1, 4]]).probabilities, atol=1e-6)
     assert removal.without_random.shape == removal.random_alone.shape == (occlusion.DRAWS, 5)
     assert len(np.unique(removal.without_random, axis=0)) > 10  # different draws
-    assert removal.fall([1, 3]) == pytest.approx((removal.whole - rest)[[1, 3]].mean(), abs=1e-6)
-    expected = [(removal.whole - one)[[1, 3]].mean() for one in removal.without_random]
-    np.testing.assert_allclose(removal.random_falls([1, 3]), expected, atol=1e-6)
-    again = occlusion.remove_top(model, FRAMES, weights, 3)
+    assert removal.drop([1, 3]) == pytest.approx((removal.whole - rest)[[1, 3]].mean(), abs=1e-6)
+    expected = [(removal.whole - p)[[1, 3]].mean() for p in removal.without_random]
+    np.testing.assert_allclose(removal.random_drops([1, 3]), expected, atol=1e-6)
+    again = occlusion.remove_top_frames(model, FRAMES, weights, 3)
     np.testing.assert_array_equal(again.random_alone, removal.random_alone)
 
 
 @pytest.mark.parametrize("width", [1, 4])
-def test_leave_out_is_the_prediction_without_each_window(width: int) -> None:
+def test_leave_out_equals_predictions_without_each_window(width: int) -> None:
     model = MODELS["mean"]()
-    found = occlusion.leave_out(model, FRAMES, width)
-    assert found.starts.tolist() == list(range(0, 9, width))
-    for start, p in zip(found.starts, found.without, strict=True):
+    result = occlusion.occlude_windows(model, FRAMES, width)
+    assert result.starts.tolist() == list(range(0, 9, width))
+    for start, p in zip(result.starts, result.without, strict=True):
         rest = np.concatenate([FRAMES[:start], FRAMES[start + width :]])
         np.testing.assert_allclose(p, predict_video(model, rest).probabilities, atol=1e-6)
-    np.testing.assert_allclose(found.falls([2]), found.whole[2] - found.without[:, 2], atol=1e-6)
+    np.testing.assert_allclose(result.drops([2]), result.whole[2] - result.without[:, 2], atol=1e-6)
 
 
 def test_watched_labels_are_the_true_ones_and_the_best() -> None:
     p = np.array([0.1, 0.9, 0.3, 0.2, 0.05], np.float32)
-    assert occlusion.watched(p, [4, 1], best=2) == [1, 2, 4]
-    assert occlusion.watched(p, None, best=2) == [1, 2]
-    assert occlusion.watched(p, [0, 2, 3, 4], best=1, most=3) == [2, 3, 0]  # the true ones first, then by probability
+    assert occlusion.labels_of_interest(p, [4, 1], num_predicted=2) == [1, 2, 4]
+    assert occlusion.labels_of_interest(p, None, num_predicted=2) == [1, 2]
+    assert occlusion.labels_of_interest(p, [0, 2, 3, 4], num_predicted=1, limit=3) == [
+        2,
+        3,
+        0,
+    ]  # true labels take precedence
 
 
-def test_sharpened_model_is_the_one_built_with_that_scale_and_leaves_the_other_alone() -> None:
+def test_with_sharpness_equals_a_model_built_with_that_scale() -> None:
     for options in ({}, {"variant": "paper", "post": "ln_relu", "length_exponent": 0.5}):
         model = model_of(**options)
         before = predict_video(model, FRAMES)
-        other = attention_study.sharpened(model, 7.0)
+        copy = attention_study.with_sharpness(model, 7.0)
         built = model_of(**options, scale=7.0)
         built.load_state_dict(model.state_dict())
-        found, expected = predict_video(other, FRAMES), predict_video(built, FRAMES)
-        np.testing.assert_allclose(found.attention, expected.attention, atol=1e-6)
-        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
-        assert not np.allclose(found.attention, before.attention)
+        result, expected = predict_video(copy, FRAMES), predict_video(built, FRAMES)
+        np.testing.assert_allclose(result.attention, expected.attention, atol=1e-6)
+        np.testing.assert_allclose(result.probabilities, expected.probabilities, atol=1e-6)
+        assert not np.allclose(result.attention, before.attention)
         after = predict_video(model, FRAMES)
         np.testing.assert_array_equal(after.attention, before.attention)
-        assert (attention_study.sharpness(model), attention_study.sharpness(other)) == (1.0, 7.0)
-        shared = zip(model.parameters(), other.parameters(), strict=True)
-        assert all(one is another for one, another in shared)
+        assert (attention_study.sharpness(model), attention_study.sharpness(copy)) == (1.0, 7.0)
+        shared = zip(model.parameters(), copy.parameters(), strict=True)
+        assert all(first is second for first, second in shared)
 
 
-def test_sharpness_reaches_a_pooling_inside_another_and_is_none_without_one() -> None:
+def test_sharpness_finds_a_wrapped_pooling_and_is_none_otherwise() -> None:
     wrapped = model_of("adaptive_noise", pooling="indirect_clustering(scale=2.0)")
     assert attention_study.sharpness(wrapped) == 2.0
-    even = predict_video(attention_study.sharpened(wrapped, 0.0), FRAMES).attention
+    even = predict_video(attention_study.with_sharpness(wrapped, 0.0), FRAMES).attention
     np.testing.assert_allclose(even, np.full(9, 1 / 9), atol=1e-6)
     assert attention_study.sharpness(wrapped) == 2.0
     assert attention_study.sharpness(model_of("mean")) is None
@@ -113,35 +117,35 @@ def test_sharpness_reaches_a_pooling_inside_another_and_is_none_without_one() ->
     assert attention_study.sharpness(MODELS["frames themselves"]()) is None
 
 
-def test_sample_is_of_whole_videos_and_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention_study, "MOST_FRAMES", 100)
+def test_sample_videos_is_deterministic_and_bounded_by_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_study, "MAX_FRAMES", 100)
     lengths = np.full(50, 9)
-    chosen = attention_study.sample(lengths)
-    assert len(chosen) == 11
-    assert (np.diff(chosen) > 0).all()
-    assert (chosen == attention_study.sample(lengths)).all()
-    assert len(attention_study.sample(np.array([500]))) == 1
+    selected = attention_study.sample_videos(lengths)
+    assert len(selected) == 11
+    assert (np.diff(selected) > 0).all()
+    assert (selected == attention_study.sample_videos(lengths)).all()
+    assert len(attention_study.sample_videos(np.array([500]))) == 1
 
 
-def test_study_of_the_demo_world_is_what_each_video_gives(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_of_the_demo_world_matches_each_video(demo_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Run.open(demo_home / "runs" / "smoke-indirect-clustering-moe").load_model()
     videos = open_videos(demo_home / "smoke" / "validation")
     truth = demo.read_truth(demo_home / "smoke")["main_frames"]
     monkeypatch.setattr(attention_study, "BATCH", 5)
-    told: list[int] = []
-    table = attention_study.study(
+    progress: list[int] = []
+    table = attention_study.study_attention(
         model,
         videos,
         3,
         scene=lambda id_, T: truth[id_] if id_ != videos.id(1) else None,
-        progress=lambda what, done, total, note="": told.append(done),
+        progress=lambda what, done, total, note="": progress.append(done),
     )
     assert table["id"].tolist() == videos.ids
-    assert told[-1] == len(videos)
+    assert progress[-1] == len(videos)
     for row in table.itertuples():
         frames = videos.frames(row.video)
         p = predict_video(model, frames).attention
-        largest = measures.k_means(attention_study.seen_frames(model, frames), 3) == 0
+        largest = metrics.k_means(attention_study.prepared_frames(model, frames), 3) == 0
         assert row.frames == len(frames)
         assert row.cluster_weight == pytest.approx(p[largest].sum(), abs=1e-4)
         assert row.cluster_share == pytest.approx(largest.mean())

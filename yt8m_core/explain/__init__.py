@@ -1,1 +1,1 @@
-"""Why a model gives a score: attention, occlusion and attribution."""
+"""Explanations of a model's scores: attention, occlusion, and attribution."""

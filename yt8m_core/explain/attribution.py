@@ -1,6 +1,6 @@
-"""Why a label of a video has its score: which seconds speak for it, which experts, and which other labels.
+"""Attribution of a label's score to the seconds of a video, the experts, and the other labels.
 
-All of it says what the score reacts to, as the model is; whether the model is right about the video is another matter.
+Attribution describes what the score depends on, not whether the model is right about the video.
 """
 
 from dataclasses import dataclass
@@ -17,81 +17,89 @@ from yt8m_core.models.outputs import Mixture, Scores
 
 
 @dataclass(frozen=True)
-class Why:
-    """What made the score of one label.
+class Attribution:
+    """Contributions to the score of one label.
 
     Attributes:
-        label: the label.
-        classified: its probability after classification.
-        processed: its probability after label processing.
-        experts: of a mixture of experts, a row each: expert (from 1; 0 is the dummy, which always says no), gate,
-            answer and part, gate · answer. The parts sum to ``classified``.
-        partners: of a label processing that adds labels to each other, a row for each that adds something, largest
-            first: label, score, fixed (β M_c), trained (γ M'_c) and added, the sum of both.
-        space: what ``partners`` are added to: "prob", "logit" or "expert_logit"; "" without them.
-        kept: α times the label's own score in that space, to which ``partners`` are added.
-        seconds: [T], how much the log-odds of the label would fall if a second faded out, per share of it that fades;
-            None for a video of one row, which is no course of time.
+        label: The label.
+        classified: Its probability after classification.
+        processed: Its probability after label processing.
+        experts: For a mixture of experts, one row per expert: expert (from 1; 0 is the dummy expert, whose probability
+            is 0), gate, probability, and contribution = gate · probability. Contributions sum to ``classified``.
+        label_contributions: For label processing that combines labels, one row per label with a nonzero contribution,
+            largest first: label, score, fixed (β M_c), trained (γ M'_c), and added, the sum of both.
+        space: Space in which labels are combined: "prob", "logit", or "expert_logit"; "" if they are not.
+        own_contribution: α times the label's own score in that space.
+        second_contributions: Gradient · input of the log-odds for each second [T]: the decrease of the log-odds per
+            fraction by which the second is scaled down. None for a video-level record, which has no time axis.
     """
 
     label: int
     classified: float
     processed: float
     experts: pd.DataFrame | None = None
-    partners: pd.DataFrame | None = None
+    label_contributions: pd.DataFrame | None = None
     space: str = ""
-    kept: float = 0.0
-    seconds: NDArray[np.float32] | None = None
+    own_contribution: float = 0.0
+    second_contributions: NDArray[np.float32] | None = None
 
 
-def why(model: VideoClassifier, frames: NDArray[Any], label: int) -> Why:
-    """Take one label's score apart: uint8 [T, D] as stored, or float32 [T, D] already dequantized.
+def attribute_label(model: VideoClassifier, frames: NDArray[Any], label: int) -> Attribution:
+    """Decompose the score of one label.
 
-    ``Why.seconds`` are gradients of log p/(1-p) along each frame vector, one pass back through the line for all
-    seconds. After a mean and a logistic classification they are the second's exact share of the score; in general they
-    hold for small changes. Dropping each second in turn would take T passes, minutes for a large recurrent model.
+    ``Attribution.second_contributions`` is the gradient of log p/(1-p) with respect to each frame vector, times that
+    vector; one backward pass covers all seconds. For mean pooling and logistic classification it is the exact
+    contribution of each second; in general it is a first-order approximation. Occluding each second in turn would take
+    T forward passes, minutes for a large recurrent model.
+
+    Args:
+        model: The model, in evaluation mode.
+        frames: Frames [T, D], uint8 as stored or float32 already dequantized.
+        label: The label.
     """
     batch = torch.from_numpy(np.ascontiguousarray(frames))[None]  # [1, T, D]
-    in_time = len(frames) > 1
-    with torch.set_grad_enabled(in_time):
+    has_time_axis = len(frames) > 1
+    with torch.set_grad_enabled(has_time_axis):
         with torch.no_grad():
-            prepared, mask = model.prepare(batch, torch.tensor([len(frames)]))
-        scores, trace = model.score(prepared.requires_grad_(in_time), mask)
-        seconds = None
-        if in_time:
-            odds = scores.log_p[0, label] - scores.log_not_p[0, label]
-            (gradient,) = torch.autograd.grad(odds, prepared)
-            seconds = (gradient * prepared).sum(dim=2)[0].detach().numpy()
+            prepared, mask = model.preprocess(batch, torch.tensor([len(frames)]))
+        scores, trace = model.score(prepared.requires_grad_(has_time_axis), mask)
+        second_contributions = None
+        if has_time_axis:
+            log_odds = scores.log_p[0, label] - scores.log_not_p[0, label]
+            (gradient,) = torch.autograd.grad(log_odds, prepared)
+            second_contributions = (gradient * prepared).sum(dim=2)[0].detach().numpy()
     with torch.no_grad():
-        partners, space, kept = _partners(model, trace.classified, label)
-        return Why(
+        label_contributions, space, own_contribution = _label_contributions(model, trace.raw_scores, label)
+        return Attribution(
             label,
-            float(trace.classified.p[0, label]),
+            float(trace.raw_scores.p[0, label]),
             float(scores.p[0, label]),
-            None if trace.classified.mixture is None else _experts(trace.classified.mixture, label),
-            partners,
+            None if trace.raw_scores.mixture is None else _experts(trace.raw_scores.mixture, label),
+            label_contributions,
             space,
-            kept,
-            seconds,
+            own_contribution,
+            second_contributions,
         )
 
 
 def _experts(mixture: Mixture, label: int) -> pd.DataFrame:
     gates = mixture.log_gates[0, label].exp().double().numpy()  # [k or k + 1]
-    answers = mixture.expert_logits[0, label].double().sigmoid().numpy()  # [k]
+    probabilities = mixture.expert_logits[0, label].double().sigmoid().numpy()  # [k]
     numbers = np.arange(1, len(gates) + 1)
-    if len(gates) > len(answers):
-        answers, numbers[-1] = np.append(answers, 0.0), 0
-    return pd.DataFrame({"expert": numbers, "gate": gates, "answer": answers, "part": gates * answers})
+    if len(gates) > len(probabilities):
+        probabilities, numbers[-1] = np.append(probabilities, 0.0), 0
+    return pd.DataFrame(
+        {"expert": numbers, "gate": gates, "probability": probabilities, "contribution": gates * probabilities}
+    )
 
 
-def _partners(model: VideoClassifier, scores: Scores, label: int) -> tuple[pd.DataFrame | None, str, float]:
-    """What ``Why`` says of partners, space and kept."""
+def _label_contributions(model: VideoClassifier, scores: Scores, label: int) -> tuple[pd.DataFrame | None, str, float]:
+    """Return the label_contributions, space, and own_contribution of ``Attribution``."""
     processing: Any = model.label_processing
-    if (added_to := getattr(processing, "added_to", None)) is None:
+    if (contributions := getattr(processing, "label_contributions", None)) is None:
         return None, "", 0.0
     space: str = processing.space
-    fixed, trained = (part[0].double().numpy() for part in added_to(label, scores))
+    fixed, trained = (term[0].double().numpy() for term in contributions(label, scores))
     table = pd.DataFrame(
         {
             "label": np.arange(len(fixed)),
@@ -103,11 +111,11 @@ def _partners(model: VideoClassifier, scores: Scores, label: int) -> tuple[pd.Da
     )
     table = table[table["added"] != 0]
     table = table.iloc[np.argsort(-table["added"].abs().to_numpy(), kind="stable")].reset_index(drop=True)
-    return table, space, processing.alpha * float(_own(scores, space)[0, label])
+    return table, space, processing.alpha * float(_scores_in_space(scores, space)[0, label])
 
 
-def _own(scores: Scores, space: str) -> Tensor:
-    """The scores [B, C] that a label processing weighs; of experts the mean by their gates."""
+def _scores_in_space(scores: Scores, space: str) -> Tensor:
+    """Return the scores [B, C] that label processing combines; for experts, the gate-weighted mean of their logits."""
     if space == "prob":
         return scores.p
     if space == "expert_logit" and scores.mixture is not None:

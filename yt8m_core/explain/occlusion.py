@@ -1,7 +1,7 @@
-"""Prediction from a part of a video's frames: without those of highest weight, without each, or from a few alone.
+"""Occlusion: predictions from subsets of a video's frames.
 
-What a model loses with some frames is what they are worth to it, whatever its pooling (occlusion, section 4.2 of
-https://arxiv.org/abs/1311.2901); attention weights only say where a pooling looks.
+The drop in probability without some frames measures their importance to the model, for any pooling (section 4.2 of
+https://arxiv.org/abs/1311.2901). Attention weights only show where the pooling looks.
 """
 
 from collections.abc import Sequence
@@ -15,86 +15,102 @@ from numpy.typing import ArrayLike, NDArray
 from yt8m_core.models.classifier import VideoClassifier
 
 DRAWS = 19
-"""Random choices to compare with: more than in all of 19 is more than in 95 of 100."""
+"""Number of random baselines. A value above all 19 is significant at the 5% level (rank 1 of 20)."""
 SEED = 0
-CELLS = 1 << 24  # numbers of a batch of parts, 64 MB
+MAX_BATCH_VALUES = 1 << 24  # float32 values of a batch, 64 MB
 
 Probabilities = NDArray[np.float32]
 Positions = NDArray[np.int64]
 
 
 def predict_parts(model: VideoClassifier, frames: NDArray[Any], parts: Sequence[Positions]) -> Probabilities:
-    """What a model says of a video cut down to some of its frames, many cuts at once.
+    """Predict a video from several subsets of its frames, in batches.
 
     Args:
-        model: in evaluation mode.
-        frames: [T, D] as stored.
-        parts: of each cut, the positions of the frames that stay, rising; they close up, as if there were no others.
+        model: The model, in evaluation mode.
+        frames: Frames as stored [T, D].
+        parts: For each subset, ascending positions of the frames to keep. Removed frames leave no
+            gap.
 
     Returns:
-        Probabilities [parts, C]. Where no frame stays, the model judges a video without frames.
+        Probabilities [parts, C]. For an empty subset, the model predicts a video without frames.
     """
     with torch.inference_mode():
         whole = torch.from_numpy(np.ascontiguousarray(frames))[None]
-        # Once for all parts: what is made of a frame, also by the fusion, depends on no other frame.
-        seen, _ = model.prepare(whole, torch.tensor([len(frames)]))
-        seen = torch.cat([seen[0], seen.new_zeros(1, seen.shape[2])])  # the last row is the padding
-        step = max(1, CELLS // max(1, seen.numel()))
-        some = [parts[first : first + step] for first in range(0, len(parts), step)]
-        return np.concatenate([_predict(model, seen, each) for each in some])
+        # Prepare once for all subsets: normalization and fusion treat each frame independently.
+        prepared, _ = model.preprocess(whole, torch.tensor([len(frames)]))
+        prepared = torch.cat([prepared[0], prepared.new_zeros(1, prepared.shape[2])])  # the last row is padding
+        step = max(1, MAX_BATCH_VALUES // max(1, prepared.numel()))
+        batches = [parts[first : first + step] for first in range(0, len(parts), step)]
+        return np.concatenate([_predict(model, prepared, batch) for batch in batches])
 
 
-def _predict(model: VideoClassifier, seen: torch.Tensor, parts: Sequence[Positions]) -> Probabilities:
-    padding, longest = len(seen) - 1, max(1, max(map(len, parts)))
+def _predict(model: VideoClassifier, prepared: torch.Tensor, parts: Sequence[Positions]) -> Probabilities:
+    padding, longest = len(prepared) - 1, max(1, max(map(len, parts)))
     rows = np.full((len(parts), longest), padding)
     for row, part in zip(rows, parts, strict=True):
         row[: len(part)] = part
     index = torch.from_numpy(rows)  # [parts, T']
-    scores, _ = model.score(seen[index], index != padding)
+    scores, _ = model.score(prepared[index], index != padding)
     return scores.p.float().numpy()
 
 
-def watched(
-    probabilities: Probabilities, true_labels: Sequence[int] | None, *, best: int = 3, most: int = 8
+def labels_of_interest(
+    probabilities: Probabilities, true_labels: Sequence[int] | None, *, num_predicted: int = 3, limit: int = 8
 ) -> list[int]:
-    """The labels of a video to keep an eye on: its true ones and the best predicted, likeliest first, ``most`` at most.
+    """Select the true labels and the top predicted labels of a video, sorted by probability.
 
-    >>> watched(np.array([0.1, 0.2, 0.9, 0.3], np.float32), [0], best=1)
+    Args:
+        probabilities: Probabilities [C].
+        true_labels: The true labels; None if unknown.
+        num_predicted: Number of top predicted labels to include.
+        limit: Maximum number of labels; true labels take precedence.
+
+    >>> labels_of_interest(np.array([0.1, 0.2, 0.9, 0.3], np.float32), [0], num_predicted=1)
     [2, 0]
     """
     order = np.argsort(-probabilities, kind="stable").tolist()
     true = [label for label in order if label in set(true_labels or ())]
-    wanted = [*true, *(label for label in order[:best] if label not in true)][:most]  # the true ones first
-    return sorted(wanted, key=order.index)
+    selected = [*true, *(label for label in order[:num_predicted] if label not in true)][:limit]
+    return sorted(selected, key=order.index)
 
 
 @dataclass(frozen=True)
-class Removal:
-    """A video with n frames removed, and with n alone: those of the highest weight, and n random ones a draw."""
+class TopFrameRemoval:
+    """Predictions without n frames and from n frames only: the n frames of highest weight, and n random frames.
 
-    frames: Positions  # [n], those of the highest weight, rising
-    whole: Probabilities  # [C]
-    without_top: Probabilities  # [C]
-    top_alone: Probabilities  # [C]
-    without_random: Probabilities  # [DRAWS, C]
-    random_alone: Probabilities  # [DRAWS, C]
+    Attributes:
+        frames: Positions of the n frames of highest weight, ascending [n].
+        whole: Probabilities from all frames [C].
+        without_top: Probabilities without the frames of highest weight [C].
+        top_alone: Probabilities from only the frames of highest weight [C].
+        without_random: Probabilities without n random frames [DRAWS, C].
+        random_alone: Probabilities from only n random frames [DRAWS, C].
+    """
 
-    def fall(self, labels: Sequence[int]) -> float:
-        """How much the probability of some labels falls, on average, without the frames of the highest weight."""
+    frames: Positions
+    whole: Probabilities
+    without_top: Probabilities
+    top_alone: Probabilities
+    without_random: Probabilities
+    random_alone: Probabilities
+
+    def drop(self, labels: Sequence[int]) -> float:
+        """Return the drop in mean probability of the labels without the frames of highest weight."""
         return float((self.whole - self.without_top)[list(labels)].mean())
 
-    def random_falls(self, labels: Sequence[int]) -> NDArray[np.float64]:
-        """The same without random frames, a number a draw."""
+    def random_drops(self, labels: Sequence[int]) -> NDArray[np.float64]:
+        """Return the drop in mean probability of the labels without random frames [DRAWS]."""
         return np.asarray((self.whole - self.without_random)[:, list(labels)].mean(axis=1), np.float64)
 
 
-def remove_top(model: VideoClassifier, frames: NDArray[Any], weights: ArrayLike, count: int) -> Removal:
-    """Remove the ``count`` frames of the highest weight, or keep them alone; and as many random ones, to compare.
+def remove_top_frames(model: VideoClassifier, frames: NDArray[Any], weights: ArrayLike, count: int) -> TopFrameRemoval:
+    """Predict without, and from only, the frames of highest weight, with random frames as a baseline.
 
     Args:
-        model: in evaluation mode.
-        frames: [T, D] as stored.
-        weights: [T]; of equal ones, the earlier frame goes first.
+        model: The model, in evaluation mode.
+        frames: Frames as stored [T, D].
+        weights: Attention weights [T]. Ties go to the earlier frame.
         count: n, from 1 to T - 1.
     """
     T = len(frames)
@@ -105,27 +121,34 @@ def remove_top(model: VideoClassifier, frames: NDArray[Any], weights: ArrayLike,
     parts = [everything, *(np.setdiff1d(everything, choice) for choice in choices), *choices]
     p = predict_parts(model, frames, parts)
     without, alone = p[1 : DRAWS + 2], p[DRAWS + 2 :]
-    return Removal(choices[0], p[0], without[0], alone[0], without[1:], alone[1:])
+    return TopFrameRemoval(choices[0], p[0], without[0], alone[0], without[1:], alone[1:])
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A video without each of its windows, one after the other."""
+class WindowOcclusion:
+    """Predictions with each window of frames removed in turn.
 
-    starts: Positions  # [W], the first frame of each window
-    width: int  # frames of a window; the last may have fewer
-    whole: Probabilities  # [C]
-    without: Probabilities  # [W, C]
+    Attributes:
+        starts: First frame of each window [W].
+        width: Number of frames per window; the last window may have fewer.
+        whole: Probabilities from all frames [C].
+        without: Probabilities without each window [W, C].
+    """
 
-    def falls(self, labels: Sequence[int]) -> NDArray[np.float64]:
-        """How much the probability of some labels falls, on average, without each window [W]."""
+    starts: Positions
+    width: int
+    whole: Probabilities
+    without: Probabilities
+
+    def drops(self, labels: Sequence[int]) -> NDArray[np.float64]:
+        """Return the drop in mean probability of the labels without each window [W]."""
         return np.asarray((self.whole - self.without)[:, list(labels)].mean(axis=1), np.float64)
 
 
-def leave_out(model: VideoClassifier, frames: NDArray[Any], width: int) -> LeftOut:
-    """Leave out each window of ``width`` frames in turn. The video has more frames than that."""
+def occlude_windows(model: VideoClassifier, frames: NDArray[Any], width: int) -> WindowOcclusion:
+    """Predict with each window of ``width`` frames removed in turn; ``width`` is less than the number of frames."""
     everything = np.arange(len(frames))
     starts = everything[::width]
     parts = [everything, *(np.delete(everything, slice(start, start + width)) for start in starts)]
     p = predict_parts(model, frames, parts)
-    return LeftOut(starts, width, p[0], p[1:])
+    return WindowOcclusion(starts, width, p[0], p[1:])

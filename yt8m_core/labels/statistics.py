@@ -127,7 +127,7 @@ def rank_frequency(counts: ArrayLike, vocabulary: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         counts: Number of videos with each label [C].
-        vocabulary: One row per label: label, name, vertical (as ``Vocabulary.frame`` returns).
+        vocabulary: One row per label: label, name, vertical (as ``Vocabulary.to_frame`` returns).
 
     Returns:
         label, name, vertical, count, rank (1 is the most frequent; ties are broken by label id), cumulative_share of
