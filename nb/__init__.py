@@ -1,1 +1,1 @@
-"""The notebooks, and what executes them (``python -m nb``), stamps them, and tells the README of their results."""
+"""The notebooks, their execution (``python -m nb``), and the results in README and docs (``python -m nb.readme``)."""

@@ -1,7 +1,7 @@
-"""The stamp of an executed notebook: what its outputs were made of, so that older ones are told from those that stand.
+"""Stamps of executed notebooks: a record of what their outputs were made from, to detect outdated outputs.
 
-It is written by the execution alone (``python -m nb``), into the metadata of the notebook. Prose makes no output, so
-that a word in it may be mended without an hour of training.
+Only the execution (``python -m nb``) writes a stamp, into the notebook's metadata. Prose does not affect outputs, so it
+can be edited without executing the notebook again.
 """
 
 import ast
@@ -12,53 +12,57 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from yt8m_core.ablation import DIALS, demo_sweeps
-from yt8m_core.ablation.recipe import digest_of, source
+from yt8m_core.ablation import SWEEPS, demo_sweeps
+from yt8m_core.ablation.recipe import digest_of, table_source
 from yt8m_core.ablation.results import digests, result_file
 from yt8m_core.paper_tables import TABLES
 
 FOLDER = Path(__file__).parent
-SCALE = "demo"  # the only one whose outputs are kept
+SCALE = "demo"  # outputs are stored at this scale only
 
 
 def notebooks() -> list[Path]:
-    """The notebooks, in order."""
+    """Return the paths of the notebooks, in order."""
     return sorted(FOLDER.glob("[0-9]*.ipynb"))
 
 
-def stamp(notebook: NotebookNode) -> dict[str, Any]:
-    """What outputs of a notebook would be made of now. Raises UserError where learning rates are still to be found."""
+def make_stamp(notebook: NotebookNode) -> dict[str, Any]:
+    """Return the stamp of outputs that are made now. Raises UserError if a learning rate was not searched."""
     cells = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     return {"scale": SCALE, "source": digest_of(cells), "experiments": _experiments("\n".join(cells))}
 
 
-def faults(notebook: NotebookNode) -> list[str]:
-    """What is wrong with the outputs of a notebook: a sentence each, none where they stand or there are none."""
-    stamped = notebook["metadata"].get("yt8m")
+def find_problems(notebook: NotebookNode) -> list[str]:
+    """Return one sentence per reason why the outputs are outdated; empty if they are current or absent."""
+    stamp = notebook["metadata"].get("yt8m")
     if not any(cell.get("outputs") for cell in notebook["cells"]):
-        return ["It has a stamp and no outputs."] if stamped else []
-    if stamped is None:
+        return ["It has a stamp and no outputs."] if stamp else []
+    if stamp is None:
         return ["Its outputs were not made by `make notebooks`."]
-    now = stamp(notebook)
-    words = {"scale": "at another scale", "source": "from other code", "experiments": "from other experiments or data"}
-    return [f"Its outputs were made {word}." for part, word in words.items() if stamped.get(part) != now[part]]
+    current = make_stamp(notebook)
+    reasons = {
+        "scale": "at another scale",
+        "source": "from other code",
+        "experiments": "from other experiments or data",
+    }
+    return [f"Its outputs were made {reason}." for part, reason in reasons.items() if stamp.get(part) != current[part]]
 
 
 def _experiments(code: str) -> dict[str, str]:
-    """Digests of the videos, of the tables and dials that some code trains, and of the stored results that it shows."""
+    """Return digests of the videos, of the tables and sweeps that the code trains, and of stored results it shows."""
     nodes = list(ast.walk(ast.parse(code)))
     called = {node.id for node in nodes if isinstance(node, ast.Name)}
-    named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    found = {"videos": source("pooling", SCALE).identity}
+    constants = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    experiments = {"videos": table_source("pooling", SCALE).identity}
     if "ablate" in called:
-        found |= {name: digest_of(sorted(digests(name, SCALE).items())) for name in TABLES if name in named}
-    if "turn" in called:
-        found |= {name: demo_sweeps.digest(name) for name in DIALS if name in named}
-    if called & {"stored", "ledger_of"}:  # the latter shows the claims of all
-        shown = TABLES if "ledger_of" in called else [name for name in TABLES if name in named]
+        experiments |= {name: digest_of(sorted(digests(name, SCALE).items())) for name in TABLES if name in constants}
+    if "run_sweep" in called:
+        experiments |= {name: demo_sweeps.digest(name) for name in SWEEPS if name in constants}
+    if called & {"stored_result", "all_claims"}:
+        shown = TABLES if "all_claims" in called else [name for name in TABLES if name in constants]
         files = {name: result_file(name, "sample") for name in shown}
-        found |= {f"{name}, sample": _digest(file) for name, file in files.items() if file.is_file()}
-    return found
+        experiments |= {f"{name}, sample": _digest(file) for name, file in files.items() if file.is_file()}
+    return experiments
 
 
 def _digest(file: Path) -> str:
