@@ -45,28 +45,6 @@ def test_every_package_that_pyproject_names_is_pinned_within_its_bounds() -> Non
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
 
 
-def test_readme_names_only_files_and_commands_that_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
-        assert (ROOT / target).exists(), f"README links to {target}"
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`make ([a-z-]+)`", readme):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README names make {target}"
-    from yt8m_core.cli import main as cli
-
-    for command in re.findall(r"^(?:\.venv/bin/)?yt8m ([a-z]+)", readme, re.MULTILINE):
-        assert hasattr(cli, command), f"README names yt8m {command}"
-
-
-def test_gallery_shows_every_page_of_the_app() -> None:
-    import main
-
-    shown = re.findall(r'<img src="docs/gallery/([a-z_]+)\.png"', (ROOT / "README.md").read_text())
-    assert shown == [about["url_path"] for about in main.PAGES]
-    pictures = {picture.stem for picture in (ROOT / "docs" / "gallery").glob("*.png")}
-    assert pictures in (set(), set(shown))  # `make gallery` takes all, or none was taken yet
-
-
 def test_make_help_lists_every_target() -> None:
     printed = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
