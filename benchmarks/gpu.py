@@ -142,7 +142,7 @@ def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:
     codes = random.integers(0, 256, (size.batch, size.frames, sum(w for _, w in STREAMS)), dtype=np.uint8)
     frames = torch.from_numpy(codes)
     lengths = torch.full((size.batch,), size.frames)
-    model = cast(Any, learner.parts.model)
+    model = cast(Any, learner.state.model)
     if getattr(model.pooling, "is_cacheable", False):
         with torch.no_grad():
             frames = model.summarize(frames[:8].to(device), lengths[:8].to(device)).vector.repeat(
@@ -173,7 +173,7 @@ def measure(name: str, row: Row, precision: str, device: torch.device, size: Siz
     activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
     with profile(activities=[activity]) as profiled:
         run(2)
-    bound = limits(cast(VideoClassifier, learner.parts.model), size, Rates.measure(device, precision, size))
+    bound = limits(cast(VideoClassifier, learner.state.model), size, Rates.measure(device, precision, size))
     what = max(bound, key=bound.__getitem__)
     limit = size.batch / bound[what]
     values = (name, precision, rate, limit, rate / limit, what, most_time(profiled, device))

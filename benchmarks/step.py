@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import row, take_turns
 from benchmarks.tensorflow_step import tensorflow_step
-from yt8m_core.data.loader import Batch, Share
+from yt8m_core.data.loader import Batch, MicroBatch
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.experiment import Training
 from yt8m_core.models.classifier import VideoClassifier
@@ -50,7 +50,7 @@ def step_of(model: VideoClassifier, frames: Tensor, num_frames: Tensor, labels: 
     loss = build("loss", "cross_entropy", {"eps": 1e-5})
     learner = Learner.set_up(fabric, model.train(), loss, Training(compile=compiled), CLASSES)
     batch = Batch(frames, num_frames, labels, np.arange(len(frames)))
-    return lambda: learner.step([(Share(batch.videos, 1.0), batch)], RATE, last=0)["loss"]
+    return lambda: learner.step([(MicroBatch(batch.videos, 1.0), batch)], RATE, last=0)["loss"]
 
 
 def products(weights: list[Tensor], rows: int, *, input_gradient: bool = False) -> Step:
@@ -128,7 +128,7 @@ def head_rows(repeats: int) -> list[dict[str, Any]]:
             recurrent = head == "lstm"
             if recurrent:
                 with torch.no_grad():
-                    given = model.prepare(short, few)[0]
+                    given = model.preprocess(short, few)[0]
                 # The gates' products with the frames and with the states, which need gradients of their inputs too.
                 floors = [
                     products(matrices(model.pooling)[:1], BATCH * LSTM_FRAMES),  # type: ignore[arg-type]

@@ -77,8 +77,8 @@ def test_trace_when_followed_step_by_step(batch: tuple[Tensor, Tensor]) -> None:
     pooled = model.pooling(frames, mask)
     assert torch.equal(trace.vector, pooled.vector)
     assert torch.equal(trace.attention, pooled.attention)
-    assert torch.equal(trace.classified.log_p, model.classification(pooled.vector).log_p)
-    assert trace.processed is scores
+    assert torch.equal(trace.raw_scores.log_p, model.classification(pooled.vector).log_p)
+    assert trace.scores is scores
 
 
 def test_scores_when_labels_are_processed(batch: tuple[Tensor, Tensor]) -> None:
@@ -89,8 +89,8 @@ def test_scores_when_labels_are_processed(batch: tuple[Tensor, Tensor]) -> None:
     model = classifier()
     model.label_processing = Doubt()
     scores, trace = model(*batch)
-    assert torch.equal(scores.log_p, trace.classified.log_p - 1)
-    assert trace.processed is scores
+    assert torch.equal(scores.log_p, trace.raw_scores.log_p - 1)
+    assert trace.scores is scores
 
 
 def test_pooling_when_targets_are_given(batch: tuple[Tensor, Tensor]) -> None:

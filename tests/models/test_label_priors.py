@@ -83,7 +83,7 @@ def test_center_when_two_processes_have_half_a_batch_each() -> None:
     for half, rows in zip(halves, (slice(0, 3), slice(3, None)), strict=True):
         half(Scores(*(tensor[rows] for tensor in scores[:3])), targets[rows])
     alone.after_step(lambda tensor: tensor)
-    both = [halves[0].sums + halves[1].sums, halves[0].numbers + halves[1].numbers]
+    both = [halves[0].sums + halves[1].sums, halves[0].counts + halves[1].counts]
     halves[0].after_step(lambda tensor: next(total for total in both if total.shape == tensor.shape))
     assert alone.centers.abs().max() > 0
     torch.testing.assert_close(halves[0].centers, alone.centers)
@@ -250,7 +250,7 @@ def test_correlation_when_scores_leave_0_to_1() -> None:
     assert scores.p[0, :3].tolist() == pytest.approx([1, 0.6, 0])
     torch.testing.assert_close(scores.log_not_p[0].exp(), 1 - scores.p[0])
     assert scores.log_not_p[0, 0].item() == scores.log_p[0, 2].item() == pytest.approx(np.log(1e-12))
-    assert method.clamped.item() == pytest.approx(2 / C)
+    assert method.clamped_fraction.item() == pytest.approx(2 / C)
     for gradient in (logits.grad, method.trained.grad):
         assert gradient.isfinite().all()
     assert method.trained.grad[[0, 2]].eq(0).all()

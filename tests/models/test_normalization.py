@@ -7,7 +7,7 @@ from torch import Tensor
 
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import NORMALIZATIONS, l2_normalize, mask_of, normalize
+from yt8m_core.models.normalization import NORMALIZATIONS, l2_normalize, frame_mask, normalize
 
 STREAMS = [("rgb", 4), ("audio", 2)]
 T, D = 5, 6
@@ -37,11 +37,11 @@ def test_dequantize_when_undoing_googles_quantizer() -> None:
 
 
 def test_mask_when_videos_are_empty_short_and_full() -> None:
-    assert mask_of(torch.tensor([0, 2, 3]), 3).int().tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert frame_mask(torch.tensor([0, 2, 3]), 3).int().tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 1]]
 
 
 def test_mask_when_num_frames_exceed_the_rows() -> None:
-    assert mask_of(torch.tensor([9]), 3).all()
+    assert frame_mask(torch.tensor([9]), 3).all()
 
 
 @pytest.mark.parametrize("mode", NORMALIZATIONS)
@@ -110,5 +110,5 @@ def test_normalize_when_the_mode_is_misspelt(codes: Tensor) -> None:
 
 
 def test_normalize_when_the_streams_do_not_add_up(codes: Tensor) -> None:
-    with pytest.raises(UserError, match=r"found 6 features a frame; expected 4 \(rgb 4\)"):
+    with pytest.raises(UserError, match=r"found 6 features per frame; expected 4 \(rgb 4\)"):
         normalize(codes, torch.tensor([T, T, T]), streams=[("rgb", 4)])

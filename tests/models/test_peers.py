@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
 from yt8m_core.models import fusion
-from yt8m_core.models.normalization import l2_normalize, mask_of
+from yt8m_core.models.normalization import l2_normalize, frame_mask
 from yt8m_core.models.outputs import Scores
 from yt8m_core.models.registry import build
 
@@ -85,7 +85,7 @@ def test_netvlad_when_one_cluster_takes_nearly_all_frames() -> None:
 
 def test_attention_when_fresh_is_near_the_mean_of_the_frames() -> None:
     torch.manual_seed(0)
-    frames, mask = l2_normalize(torch.randn(2, 300, D)), mask_of(torch.tensor([300, 100]), 300)
+    frames, mask = l2_normalize(torch.randn(2, 300, D)), frame_mask(torch.tensor([300, 100]), 300)
     pooled = build("pooling", "attention", {}, in_features=D)(frames, mask)
     torch.testing.assert_close(pooled.attention, mask / mask.sum(dim=1, keepdim=True), atol=0, rtol=0.1)
     assert pooled.attention[1, 100:].eq(0).all()
@@ -120,7 +120,7 @@ def test_context_gating_when_logits_are_extreme() -> None:
 def random_frames() -> tuple[Tensor, Tensor]:
     """Two videos of three rows; the second has two frames."""
     torch.manual_seed(0)
-    mask = mask_of(torch.tensor([3, 2]), 3)
+    mask = frame_mask(torch.tensor([3, 2]), 3)
     return torch.randn(2, 3, D) * mask[..., None], mask
 
 

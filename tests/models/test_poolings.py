@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from tests.support.slot_cases import LABELS, B, C, D, T, cases, make
 from yt8m_core.errors import UserError
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.models.normalization import mask_of
+from yt8m_core.models.normalization import frame_mask
 from yt8m_core.models.registry import build
 
-MASK = mask_of(torch.tensor([T, 4, 1]), T)
+MASK = frame_mask(torch.tensor([T, 4, 1]), T)
 
 
 def pooled(name: str, frames: Tensor, **options: object) -> Tensor:
@@ -30,7 +30,7 @@ def frames() -> Tensor:
 def test_pooling_says_beforehand_whether_it_attends(slot: str, name: str, chosen: dict[str, object]) -> None:
     method = make(slot, name, chosen)
     attention = method(torch.randn(B, T, D, dtype=torch.float64), MASK).attention
-    assert getattr(method, "attends", False) == (attention is not None)
+    assert getattr(method, "has_attention", False) == (attention is not None)
 
 
 def test_what_the_authors_rows_measured_are_sums(frames: Tensor) -> None:
@@ -126,7 +126,7 @@ def test_noise_is_drawn_anew_for_each_video_and_frame(inner: str) -> None:
     method = build("pooling", "adaptive_noise", {"pooling": inner}, in_features=D, num_classes=C)
     method.fit_label_prior(LABELS)
     frames, labels = torch.zeros(200, T, D), torch.eye(C)[[1] * 200]
-    vectors = method.train()(frames, mask_of(torch.full([200], 4), T), labels).vector
+    vectors = method.train()(frames, frame_mask(torch.full([200], 4), T), labels).vector
     # The sum of 4 frames' independent noise of strength 1/3, none from the padding.
     assert vectors.std().item() == pytest.approx(4**0.5 / LABELS.toarray()[:, 1].sum(), rel=0.1)
 
@@ -154,7 +154,7 @@ def test_pooling_without_weights_gives_its_summary_to_whoever_asks(
 ) -> None:
     """And pools from it as from the frames; whoever has weights before the frames are summed up has none."""
     method, frames = make(slot, name, chosen), torch.randn(B, T, D, dtype=torch.float64)
-    if not getattr(method, "pools_once", False):
+    if not getattr(method, "is_cacheable", False):
         assert list(method.parameters()) or (name, "pooling" in chosen) == ("adaptive_noise", True)
         return
     lengths = torch.tensor([T, 4, 1])
@@ -171,7 +171,7 @@ def test_summaries_in_the_same_words_are_the_same(frames: Tensor) -> None:
     found: dict[str, Tensor] = {}
     for _, name, chosen in cases("pooling").args[1]:
         method = make("pooling", name, chosen)
-        if getattr(method, "pools_once", False):
+        if getattr(method, "is_cacheable", False):
             summary = method.summarize(frames, MASK).vector
             torch.testing.assert_close(found.setdefault(method.summary, summary), summary)
     del found["largest_cluster(clusters=1, iterations=10)"]  # which is the mean

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.support.slot_cases import B, C, D
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import mask_of
+from yt8m_core.models.normalization import frame_mask
 from yt8m_core.models.outputs import Scores
 from yt8m_core.models.recurrent import LSTM, LayerNormLSTM
 from yt8m_core.models.registry import build
@@ -50,7 +50,7 @@ def test_states_are_those_of_each_videos_last_frame(kind: type[nn.Module]) -> No
     method = kind(D, 5)
     for weight in method.parameters():  # with no bias 0, which would hide a step over a frame that is not there
         nn.init.normal_(weight)
-    outputs, (c, s) = method(frames, mask_of(torch.tensor(lengths), 6))
+    outputs, (c, s) = method(frames, frame_mask(torch.tensor(lengths), 6))
     assert torch.equal(s[0], outputs[0, 5])
     assert torch.equal(s[1], outputs[1, 0])
     assert outputs[1, 1:].eq(0).all()
@@ -76,7 +76,7 @@ def test_many_to_many_scores_a_video_alike_alone_and_in_company(variant: str) ->
     torch.manual_seed(0)
     method = build("classification", "many_to_many", {"width": 5, "variant": variant}, in_features=D, num_classes=C)
     frames, lengths = torch.randn(3, 40, D), [40, 17, 1]
-    together = method(frames, mask_of(torch.tensor(lengths), 40))
+    together = method(frames, frame_mask(torch.tensor(lengths), 40))
     for video, length in enumerate(lengths):
         alone = method(frames[video : video + 1, :length], torch.ones(1, length, dtype=torch.bool))
         for one, many in zip(alone[:3], together[:3], strict=True):
@@ -95,7 +95,7 @@ def test_many_to_many_of_a_video_without_frames_is_its_bias(variant: str) -> Non
     nn.init.normal_(method.output.bias)
     frames = torch.randn(2, 40, D, requires_grad=True)
     with torch.autograd.set_detect_anomaly(True):
-        scores: Scores = method(frames, mask_of(torch.tensor([40, 0]), 40))
+        scores: Scores = method(frames, frame_mask(torch.tensor([40, 0]), 40))
         sum(output.sum() for output in scores[:3]).backward()
     torch.testing.assert_close(scores.p[1], method.output.bias.sigmoid())
     assert scores.embedding[1].eq(0).all()
@@ -119,7 +119,7 @@ def test_many_to_many_of_extreme_logits_is_finite_and_exact() -> None:
     method = build("classification", "many_to_many", {"width": 2}, in_features=D, num_classes=2)
     with torch.no_grad():
         method.output.bias.copy_(torch.tensor([200.0, -200.0]))
-    scores: Scores = method(torch.randn(2, 20, D), mask_of(torch.tensor([20, 3]), 20))
+    scores: Scores = method(torch.randn(2, 20, D), frame_mask(torch.tensor([20, 3]), 20))
     (scores.log_p.sum() + scores.log_not_p.sum()).backward()
     torch.testing.assert_close(scores.log_p[:, 1], torch.full([2], -200.0), atol=5, rtol=0)
     torch.testing.assert_close(scores.log_not_p[:, 0], torch.full([2], -200.0), atol=5, rtol=0)

@@ -8,7 +8,7 @@ import pytest
 from tests.support.slot_cases import FACTS
 from yt8m_core.errors import UserError
 from yt8m_core.models.classification.mlp import MLP
-from yt8m_core.models.registry import SLOTS, build, options
+from yt8m_core.models.registry import SLOTS, build, default_options
 
 METHODS = [(slot, name) for slot, methods in SLOTS.items() for name in methods]
 
@@ -61,7 +61,7 @@ def test_build_when_something_is_wrong(slot: str, name: Any, chosen: Any, messag
     "value", [None, "text", True, 3, -1, 2.5, [], [8, "8"], {}, float("nan"), float("inf")], ids=repr
 )
 def test_build_when_an_option_has_any_json_value(slot: str, name: str, value: Any) -> None:
-    for option in options(slot, name):
+    for option in default_options(slot, name):
         small = {"hidden": [8]} if name == "mlp" else {}
         try:
             build(slot, name, small | {option: value}, **FACTS[slot])
@@ -71,7 +71,7 @@ def test_build_when_an_option_has_any_json_value(slot: str, name: str, value: An
 
 @pytest.mark.parametrize(("slot", "name"), METHODS)
 def test_options_when_listed_can_be_left_out(slot: str, name: str) -> None:
-    assert inspect.Parameter.empty not in options(slot, name).values()
+    assert inspect.Parameter.empty not in default_options(slot, name).values()
 
 
 def test_build_when_a_list_and_an_int_come_from_json() -> None:

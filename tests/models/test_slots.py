@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from tests.support.slot_cases import FACTS, LENGTHS, REFERENCES, B, C, D, Options, T, call, cases, inputs, make, sigmoid
-from yt8m_core.models.normalization import mask_of
+from yt8m_core.models.normalization import frame_mask
 from yt8m_core.models.outputs import Scores
 from yt8m_core.models.registry import SLOTS, build
 
@@ -103,7 +103,7 @@ def test_pooling_when_padded_beside_others_or_alone(slot: str, name: str, chosen
 def test_attention_when_frames_are_padding(slot: str, name: str, chosen: Options) -> None:
     method, (frames,) = make(slot, name, chosen, torch.float32), inputs(slot, name, torch.float32)
     for attention in call(slot, method, [frames])[1:]:
-        mask = mask_of(torch.tensor(LENGTHS), T)
+        mask = frame_mask(torch.tensor(LENGTHS), T)
         assert attention[~mask].eq(0).all()
         torch.testing.assert_close(attention.sum(dim=1), torch.ones(B))
 
@@ -124,7 +124,7 @@ def test_pooling_when_a_video_has_no_frames(slot: str, name: str, chosen: Option
 @cases("pooling")
 def test_pooling_when_compiled(slot: str, name: str, chosen: Options) -> None:
     method, (frames,) = make(slot, name, chosen, torch.float32), inputs(slot, name, torch.float32)
-    mask = mask_of(torch.tensor(LENGTHS), T)
+    mask = frame_mask(torch.tensor(LENGTHS), T)
     # Inductor takes seconds a method; this backend captures the same graph, which is what a method can break.
     torch.compiler.reset()  # it compiles a function a few times at most, and poolings share one
     whole = name != "lstm" or "layer_norm" in chosen  # torch.compile leaves nn.LSTM and its packing to eager mode

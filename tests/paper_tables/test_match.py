@@ -24,7 +24,7 @@ def test_defaults_equal_those_of_the_registry() -> None:
     used = {(slot, getattr(row, slot).name) for _, row in ALL_ROWS for slot in SLOTS} - {("pooling", "none")}
     assert {name for _, name in used} | {"none"} == set(DEFAULTS)
     for slot, name in used:
-        assert registry.options(slot, name) == DEFAULTS[name]
+        assert registry.default_options(slot, name) == DEFAULTS[name]
 
 
 @pytest.mark.parametrize(("table", "row"), ALL_ROWS)

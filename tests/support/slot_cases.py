@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.models.normalization import mask_of
+from yt8m_core.models.normalization import frame_mask
 from yt8m_core.models.outputs import Scores
 from yt8m_core.models.registry import SLOTS, build, takes_frames
 
@@ -423,14 +423,14 @@ def call(
 ) -> tuple[Tensor, ...]:
     """The outputs of a method as plain tensors."""
     if slot == "fusion":
-        mask = mask_of(torch.tensor(lengths), values[0].shape[1])
+        mask = frame_mask(torch.tensor(lengths), values[0].shape[1])
         return (method(values[0] * mask[..., None], mask),)  # padding is 0, as features.normalize leaves it
     if slot == "pooling":
-        pooled = method(values[0], mask_of(torch.tensor(lengths), values[0].shape[1]))
+        pooled = method(values[0], frame_mask(torch.tensor(lengths), values[0].shape[1]))
         return (pooled.vector,) if pooled.attention is None else (pooled.vector, pooled.attention)
     if slot == "loss":
         return (method(Scores.from_logits(values[0], values[0]), values[1])[0],)
     if values[0].ndim == 3:  # a classification that takes frames
-        return tuple(method(values[0], mask_of(torch.tensor(lengths), values[0].shape[1])))[:3]
+        return tuple(method(values[0], frame_mask(torch.tensor(lengths), values[0].shape[1])))[:3]
     scores = method(values[0] if slot == "classification" else Scores.from_logits(*values))
     return scores.log_p, scores.log_not_p, scores.embedding

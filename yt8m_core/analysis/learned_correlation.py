@@ -77,7 +77,7 @@ def correlation_matrices(processing: Correlation, labels: csr_array | None) -> C
         if matrix is None:
             return None
         values: Matrix = matrix.detach().float().numpy()
-        return values.T if processing.by_columns else values
+        return values.T if processing.transposes_matrix else values
 
     counted = processing.fixed
     if counted is None and labels is not None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.inference.evaluation import BATCH_SIZE, open_data_of
+from yt8m_core.inference.evaluation import BATCH_SIZE, open_run_data
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
@@ -183,16 +183,16 @@ class Ensemble:
 
         Raises:
             UserError: no member is a run folder (which says how DATA is read), members do not know the same labels, or
-                as ``open_data_of``, ``file_scorer`` and ``average`` do.
+                as ``open_run_data``, ``file_scorer`` and ``average`` do.
         """
         runs = [Run.open(member) for member in members if member.suffix != ".parquet"]
         if not runs:
             raise UserError("no run among the members", advice="One of them must be a run folder.")
         for run in runs[1:]:
-            if not run.vocabulary.frame().equals(runs[0].vocabulary.frame()):
+            if not run.vocabulary.to_frame().equals(runs[0].vocabulary.to_frame()):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
-        every = [open_data_of(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
+        every = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
         scorers = {}
         for member in members:
             if member.suffix == ".parquet":
@@ -227,7 +227,7 @@ class Comparison:
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.names = [*ensemble.scorers, "ensemble"]
-        self.labeled = bool(ensemble.videos.labeled.any())
+        self.labeled = bool(ensemble.videos.is_labeled.any())
         self.metrics = [TopLabels(ensemble.num_classes) for _ in self.names]
         self.pairs = {pair: Diversity() for pair in combinations(range(len(ensemble.scorers)), 2)}
 

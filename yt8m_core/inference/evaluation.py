@@ -1,4 +1,4 @@
-"""A model on a data set → predictions and metrics (section 3.1)."""
+"""Metrics and top labels of a model on a data set (section 3.1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from torch import Tensor
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.data.schema import Schema
+from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
-from yt8m_core.inference.pooled_cache import Summaries
+from yt8m_core.inference.pooled_cache import PooledVideos
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
@@ -26,69 +27,130 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model came to on a data set."""
+    """Metrics and top labels of a model on a data set.
 
-    metrics: dict[str, Any]  # by name; ``gap_low`` and ``gap_high`` bound GAP's 95 % bootstrap interval over videos
-    predictions: pd.DataFrame  # id, labels [20] best first, scores [20], true_labels
+    Attributes:
+        metrics: values by name. ``gap_low`` and ``gap_high`` bound GAP's 95% bootstrap CI over videos.
+        predictions: one row per video: id, labels [20] by descending score, scores [20], true_labels.
+        bad_records: number of records that were skipped.
+    """
+
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+    bad_records: int = 0
 
 
-def open_data(
+def evaluate(
+    run: Run,
+    data: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    skip_bad: bool = False,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Evaluate a trained run on a data set with labels.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from yt8m_core import Experiment, Slot, evaluate, train
+    >>> from yt8m_core.demo.world import build, smoke
+    >>> from yt8m_core.experiment import Data, Training
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> build(folder / "data", smoke())
+    >>> data = Data(str(folder / "data" / "train"), str(folder / "data" / "validation"))
+    >>> run = train(Experiment(data, classification=Slot("logistic"), training=Training(epochs=1)), folder / "run")
+    >>> metrics = evaluate(run, folder / "data" / "validation").metrics
+    >>> metrics["num_videos"], 0 < metrics["gap_low"] <= metrics["gap"] <= metrics["gap_high"] < 1
+    (32, True)
+
+    Args:
+        run: finished run.
+        data: a shard, a folder of shards, or a glob.
+        device: device of the model.
+        skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
+        progress: progress callback.
+
+    Returns:
+        Metrics and the 20 top labels of every video.
+
+    Raises:
+        UserError: the run has no weights, or the data cannot be read, do not fit the run, or have no labels.
+    """
+    model = run.load_model(device)
+    videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
+    warn_bad_records(videos.bad_records)
+    return evaluate_model(model, videos, num_classes=run.facts.num_classes, device=device, progress=progress)
+
+
+def open_experiment_data(
     experiment: Experiment, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent
 ) -> Videos:
-    """Open DATA as an experiment reads it: its streams, its number of frames. Raises UserError as the index does."""
+    """Open DATA with the streams and the maximum number of frames of an experiment. Raises UserError on bad data."""
     return open_videos(
         data,
         max_frames=experiment.data.max_frames,
         streams=experiment.data.streams or None,
         skip_bad=skip_bad,
-        progress=lambda done, total: progress(f"indexing {data}", done, total),
+        progress=progress,
     )
 
 
-def open_data_of(run: Run, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent) -> Videos:
-    """Open DATA for a run. Raises UserError where its features or its labels are not those that the run knows."""
-    videos = open_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
-    if videos.schema != run.facts.schema:
-        raise UserError(
-            describe(videos.schema), where=str(data), expected=f"{describe(run.facts.schema)}, as run '{run.name}' has"
-        )
-    videos.check_labels(run.facts.num_classes)
+def open_run_data(run: Run, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent) -> Videos:
+    """Open DATA for a run. Raises UserError where its features or labels do not fit the run."""
+    videos = open_experiment_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
+    check_run_data(run, videos, data)
     return videos
 
 
-def describe(schema: Schema) -> str:
-    """A schema in words.
+def check_run_data(run: Run, videos: Videos, data: str | Path) -> None:
+    """Raise UserError where the features or labels of ``videos``, opened from DATA, do not fit the run."""
+    if videos.schema != run.facts.schema:
+        expected = f"{describe_schema(run.facts.schema)}, which run '{run.name}' was trained on"
+        raise UserError(describe_schema(videos.schema), where=str(data), expected=expected)
+    videos.check_labels(run.facts.num_classes)
 
-    >>> describe(Schema("frame", (("rgb", 1024), ("audio", 128))))
+
+def describe_schema(schema: Schema) -> str:
+    """Return the level and the streams as text.
+
+    >>> describe_schema(Schema("frame", (("rgb", 1024), ("audio", 128))))
     'frame-level features rgb (1024) + audio (128)'
     """
     return f"{schema.level}-level features " + " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
 
 
-def score(
+def score_batches(
     model: VideoClassifier,
     videos: Videos,
     *,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
-    process: tuple[int, int] = (0, 1),
-    summaries: Summaries | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+    pooled: PooledVideos | None = None,
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Every batch of a data set in its order, with its probabilities [B, C] on ``device``.
+    """Yield each batch of a data set, in order, with its probabilities [B, C] on ``device``.
 
-    ``process`` (r, n) leaves only every nth batch, from the rth on. ``summaries`` of the same videos stand for frames.
+    Args:
+        model: model on ``device``.
+        videos: the data set.
+        device: device of the model.
+        progress: progress callback.
+        rank: number of this process; it scores every ``world_size``-th batch from this one on.
+        world_size: number of processes.
+        pooled: pooled vectors of ``videos``, used instead of their frames.
     """
     done = 0
-    batches = ordered_batches(len(videos), BATCH_SIZE)[process[0] :: process[1]]
-    for batch in Loader(videos, batches) if summaries is None else summaries.load(batches):
-        with torch.no_grad():  # not around the yield: whoever consumes this would be left without gradients too
+    batches = ordered_batches(len(videos), BATCH_SIZE)[rank::world_size]
+    for batch in Loader(videos, batches) if pooled is None else pooled.load(batches):
+        with torch.no_grad():  # not around the yield, which would disable gradients for the caller
             scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
-        done = min(done + len(batch.videos) * process[1], len(videos))
+        done = min(done + len(batch.videos) * world_size, len(videos))
         progress("scoring", done, len(videos))
         yield batch, scores.p
 
 
-def evaluate(
+def evaluate_model(
     model: VideoClassifier,
     videos: Videos,
     *,
@@ -96,39 +158,58 @@ def evaluate(
     device: torch.device | str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
-    process: tuple[int, int] = (0, 1),
-    summaries: Summaries | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+    pooled: PooledVideos | None = None,
 ) -> Evaluation:
-    """Metrics and the 20 best labels of every video.
+    """Evaluate a model on an open data set.
 
-    Of n processes of a group, each is told by ``process`` (r, n) which it is, scores its part of the videos, each video
-    once, and gets the whole result. The model is put into evaluation mode and left as it was found. ``summaries`` of
-    the videos, where there are some, spare their frames. Raises UserError for data without any label.
+    Each process of a group scores its share of the videos and returns the result of all. The model is evaluated in
+    evaluation mode and returned to the mode that it was in.
+
+    Args:
+        model: model on ``device``.
+        videos: the data set.
+        num_classes: C.
+        device: device of the model.
+        seed: seed of the bootstrap.
+        progress: progress callback.
+        rank: number of this process.
+        world_size: number of processes.
+        pooled: pooled vectors of ``videos``, used instead of their frames.
+
+    Raises:
+        UserError: no video has labels.
     """
-    if not videos.labeled.any():
+    if not videos.is_labeled.any():
         raise UserError(
-            "no video has labels", where=videos.place(0), advice="Metrics need them; `yt8m predict` does not."
+            "no video has labels",
+            where=videos.location(0),
+            advice="Evaluate on labeled data, or run `yt8m predict`, which needs no labels.",
         )
-    training = model.training
+    was_training = model.training
     model.eval()
     metric = TopLabels(num_classes)
     metric.to(device)
-    for batch, p in score(model, videos, device=device, progress=progress, process=process, summaries=summaries):
+    for batch, p in score_batches(
+        model, videos, device=device, progress=progress, rank=rank, world_size=world_size, pooled=pooled
+    ):
         rows, labels = batch.labels.to(device)
         metric.update(p, (rows, labels))
-    model.train(training)
+    model.train(was_training)
     low, high = metric.bootstrap(seed)
     with metric.sync_context():
-        best = metric.best()  # of process 0, then of process 1, …
+        top = metric.top_labels()  # of process 0, then of process 1, …
     batches = ordered_batches(len(videos), BATCH_SIZE)
-    scored = np.concatenate([batch for r in range(process[1]) for batch in batches[r :: process[1]]])
+    scored = np.concatenate([batch for process in range(world_size) for batch in batches[process::world_size]])
     order = np.argsort(scored)
     predictions = pd.DataFrame(
         {
             "id": videos.ids,
-            "labels": list(best.labels.cpu().numpy()[order]),
-            "scores": list(best.scores.cpu().numpy()[order]),
+            "labels": list(top.labels.cpu().numpy()[order]),
+            "scores": list(top.scores.cpu().numpy()[order]),
             "true_labels": [videos.labels(video) for video in range(len(videos))],
         }
     )
-    return Evaluation({**metric.compute(), "gap_low": low, "gap_high": high}, predictions)
+    metrics = {**metric.compute(), "gap_low": low, "gap_high": high}
+    return Evaluation(metrics, predictions, len(videos.bad_records))

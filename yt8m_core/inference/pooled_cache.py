@@ -1,17 +1,14 @@
-"""Pool once: what a pooling without weights makes of each video, kept in a file, so that an epoch reads no frames.
+"""Cache of pooled frames: one vector per video, so that an epoch of training reads no frames.
 
-Mean, position encoding, indirect clustering and the like learn nothing before the frames are summed up
-(``pooling/once.py``). One pass over the shards is then enough for all epochs of all experiments that differ in the
-head, the label processing or the loss, as in Tables 2 to 4 of the paper. The file is a plain ``.npy`` in the workspace;
-it is found again as long as the shards are the same, and may be deleted at any time.
+Mean, position encoding, indirect clustering and similar poolings have no trainable parameters before the frames are
+summed (``models/pooling/base.py``). One pass over the shards then serves all epochs of all experiments that differ in
+classification, label processing or loss, as in Tables 2 to 4 of the paper. The vectors are ``.npy`` files in the
+workspace, valid as long as the shards are the same.
 """
 
-import hashlib
-import json
-import shutil
+import errno
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -21,101 +18,88 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, label_pairs, ordered_batches
+from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
 from yt8m_core.models.classifier import VideoClassifier
-from yt8m_core.models.pooling.base import PooledOnce
+from yt8m_core.models.pooling.base import CacheablePooling
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import atomic_write, new_array
-from yt8m_core.workspace import workspace
 
-FORMAT = 1  # another number when a pooling's summary changes: old files are then not found
-BATCH_SIZE = 32  # a batch of frames as floats is 44 MB here, and four times as slow where it is not in a cache
+FORMAT = 1  # increase when a pooling's summary changes, which invalidates old files
+# Two poolings of the paper's data set: 7.0 million videos of 1,152 float32 take 32 GB.
+CACHE = ArrayCache("pooled", max_bytes=1 << 36)
+BATCH_SIZE = 32  # 44 MB of float frames, which fit the CPU cache; larger batches take four times as long
 PRECISIONS: dict[str, tuple[torch.dtype, type[np.generic]]] = {
     "float32": (torch.float32, np.float32),
     "bfloat16": (torch.bfloat16, np.uint16),  # NumPy has no bfloat16: the same two bytes as an integer
 }
 
 
-class Summaries:
-    """A vector a video, in the order of the data set, for a training in the place of the frames.
+class PooledVideos:
+    """One vector per video, in the order of the data set, which training uses instead of the frames.
 
     Attributes:
         videos: the data set.
-        values: [N, s], float32 or bfloat16: a view of the file, or on a device.
+        values: [N, s], float32 or bfloat16: a view of the cache file, or on a device.
     """
 
     def __init__(self, videos: Videos, values: Tensor) -> None:
         self.videos = videos
         self.values = values
 
-    def to(self, device: torch.device) -> "Summaries":
-        """On a device, where half of its free memory holds them; else as they are."""
+    def to(self, device: torch.device) -> "PooledVideos":
+        """Move the vectors to a GPU where they fit half of its free memory; otherwise return them unchanged."""
         if device.type == "cuda" and 2 * self.values.nbytes < torch.cuda.mem_get_info(device)[0]:
-            return Summaries(self.videos, self.values.to(device))
+            return PooledVideos(self.videos, self.values.to(device))
         return self
 
     def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
-        """The given batches of videos, as ``Loader`` has them, but ``frames`` are summaries [B, s] in float32."""
+        """Yield batches as ``Loader`` does, with pooled vectors [B, s] in float32 as ``frames``."""
         for batch in batches:
             rows = torch.from_numpy(batch).to(self.values.device)
             lengths = torch.from_numpy(self.videos.num_frames[batch])
             yield Batch(self.values[rows].float(), lengths, label_pairs(self.videos, batch), batch)
 
 
-def summaries_of(
+def load_pooled(
     model: VideoClassifier,
     videos: Videos,
     *,
     precision: str = "float32",
     device: torch.device | str = "cpu",
     progress: Progress = silent,
-) -> Summaries | None:
-    """The kept summaries of a data set, after a pass over its frames where there are none yet.
+) -> PooledVideos | None:
+    """Return the cached vectors of a data set, computing them on a miss.
 
     Args:
-        model: whose pooling it is, and what comes before it; on ``device``.
+        model: model with the pooling, on ``device``.
         videos: the data set.
-        precision: "float32", or "bfloat16" in half the room, with 8 bits of each number.
-        device: where the frames are pooled.
-        progress: told how far the pass is.
+        precision: "float32", or "bfloat16" with half the size and 8 bits of precision.
+        device: device that pools the frames.
+        progress: progress callback.
 
     Returns:
-        None where the pooling has weights that the frames must meet, or where the disk has no room.
+        None where the pooling trains on the frames, or the disk has no room.
     """
-    if not getattr(model.pooling, "pools_once", False):
+    if not getattr(model.pooling, "is_cacheable", False):
         return None
-    pooling = cast(PooledOnce, model.pooling)
+    pooling = cast(CacheablePooling, model.pooling)
     dtype, stored = PRECISIONS[precision]
-    shape = (len(videos), pooling.summary_features)
-    file = _file(model, videos, precision)
-    values = _open(file, shape, stored)
+    key, shape = _key(model, videos, precision), (len(videos), pooling.summary_features)
+    values = CACHE.load(key, shape, stored)
     if values is None:
-        needed = shape[0] * shape[1] * np.dtype(stored).itemsize
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(file.parent).free < 1.1 * needed:
+        try:
+            values = CACHE.store(
+                key, shape, stored, lambda array: _fill(array, model, videos, dtype, device, progress)
+            )
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            size = shape[0] * shape[1] * np.dtype(stored).itemsize
             warnings.warn(
-                f"No room for {needed / 1e9:.1f} GB of pooled frames in {file.parent}: every epoch reads the frames.",
+                f"No room for {size / 1e9:.1f} GB of pooled frames in {CACHE.path}: every epoch reads the frames.",
                 stacklevel=2,
             )
             return None
-        with atomic_write(file) as unfinished:
-            filled = new_array(unfinished, stored, shape)
-            _fill(filled, model, videos, dtype, device, progress)
-            filled.flush()
-        for other in file.parent.glob(f"{file.stem.rpartition('-')[0]}-*.npy"):
-            if other != file:  # of the same shards before they changed
-                other.unlink(missing_ok=True)
-        values = cast(NDArray[np.generic], _open(file, shape, stored))
-    return Summaries(videos, torch.from_numpy(values).view(dtype))
-
-
-def _open(file: Path, shape: tuple[int, int], stored: type[np.generic]) -> NDArray[np.generic] | None:
-    """A view of the file, or None where there is none that is whole."""
-    try:
-        # Copy on write: torch wants memory that it may write to, and nobody writes.
-        values: NDArray[np.generic] = np.load(file, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return values if values.shape == shape and values.dtype == stored else None
+    return PooledVideos(videos, torch.from_numpy(values).view(dtype))
 
 
 def _fill(
@@ -126,23 +110,21 @@ def _fill(
     device: torch.device | str,
     progress: Progress,
 ) -> None:
-    pinned = torch.device(device).type == "cuda"
-    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE), pin_memory=pinned):
+    """Pool all videos into ``values`` [N, s]."""
+    pin_memory = torch.device(device).type == "cuda"
+    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE), pin_memory=pin_memory):
         with torch.no_grad():
             frames, num_frames = (t.to(device, non_blocking=True) for t in (batch.frames, batch.num_frames))
-            summaries = model.summarize(frames, num_frames).vector.to(dtype).cpu()
+            vectors = model.summarize(frames, num_frames).vector.to(dtype).cpu()
         first, last = int(batch.videos[0]), int(batch.videos[-1])
-        values[first : last + 1] = summaries.view(torch.uint16 if dtype == torch.bfloat16 else dtype).numpy()
-        progress("pooling the frames once", last + 1, len(videos))
+        values[first : last + 1] = vectors.view(torch.uint16 if dtype == torch.bfloat16 else dtype).numpy()
+        progress("pooling the frames", last + 1, len(videos))
 
 
-def _file(model: VideoClassifier, videos: Videos, precision: str) -> Path:
-    """Where the summaries are kept: named by the shards, by what is computed, and by the state of the shards."""
-    pooling = cast(PooledOnce, model.pooling)
-    parts = [
-        [shard.path for shard in videos.shards],
-        [FORMAT, precision, pooling.summary, model.recipe, model.streams, videos.max_frames],
-        [(shard.size, shard.mtime_ns) for shard in videos.shards],
-    ]
-    digests = [hashlib.sha256(json.dumps(part).encode()).hexdigest()[:12] for part in parts]
-    return workspace() / "pooled" / ("-".join(digests) + ".npy")
+def _key(model: VideoClassifier, videos: Videos, precision: str) -> CacheKey:
+    """Return the key: the shards, what is computed, and the state of the shards; an older state is replaced."""
+    pooling = cast(CacheablePooling, model.pooling)
+    shards = digest([shard.path for shard in videos.shards], 12)
+    recipe = digest([FORMAT, precision, pooling.summary, model.preprocessing, model.streams, videos.max_frames], 12)
+    state = digest([(shard.size, shard.mtime_ns) for shard in videos.shards], 12)
+    return CacheKey(f"{shards}-{recipe}-{state}", replaces=f"{shards}-{recipe}-")

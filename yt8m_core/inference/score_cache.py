@@ -1,17 +1,12 @@
-"""Scored: a run's probabilities for the videos of a data set, computed once and kept, so that questions cost no model.
+"""Cache of a run's probabilities [N, C] on a data set, so that analyses need no forward pass.
 
-Which labels are hard, which videos, what would another threshold, another label processing or an ensemble come to: all
-of these are answered from the scores [N, C] alone. They are plain ``.npy`` files in the workspace, found again as long
-as run and shards are the same, and may be deleted at any time. Where the workspace has no room for them or may not be
-written, fewer are computed, and stay in memory.
+Label and video difficulty, other thresholds, other label processing and ensembles all follow from the scores alone.
+They are ``.npy`` files in the workspace, valid as long as run and shards are the same. Where the workspace has no room
+or is not writable, fewer videos are scored and the scores stay in memory.
 """
 
-import hashlib
-import json
 import logging
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -21,153 +16,134 @@ from scipy.sparse import csr_array
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader
 from yt8m_core.errors import UserError
+from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
 from yt8m_core.inference.evaluation import BATCH_SIZE
 from yt8m_core.inference.prediction import check_finite
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.metrics.top_k import Probabilities
+from yt8m_core.metrics.sparse import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import atomic_write, new_array
-from yt8m_core.workspace import workspace
 
 FORMAT = 1
-CELLS = 1 << 26  # scores of a data set at most, 256 MB: of a larger one a sample of the videos is scored
-IN_MEMORY = 1 << 24  # the same where no file can take them
-KEPT = 1 << 32  # bytes of scores in the workspace at most; the oldest go
+MAX_SCORES = 1 << 26  # scores of a data set, 256 MB; a larger data set is sampled
+MAX_SCORES_IN_MEMORY = 1 << 24  # the same without a cache file
+CACHE = ArrayCache("scored", max_bytes=1 << 32)
 SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a run says of the videos of a data set, and what is true.
+class CachedScores:
+    """A run's probabilities for labeled videos of a data set, and the true labels.
 
     Attributes:
-        name: the run's.
-        videos: int64 [N], rising: the positions in the data set of those that are scored, all of them or a sample.
-        of: how many videos the data set has.
-        probabilities: float32 [N, C], after all slots; nobody may write to it.
-        classified: float32 [N, C], before label processing; the very same where that changes nothing.
-        truth: [N, C] of ones, sparse.
+        name: name of the run.
+        videos: int64 [N], ascending: positions of the scored videos in the data set, all of them or a sample.
+        num_videos: number of videos in the data set.
+        probabilities: float32 [N, C], after all slots. Read-only.
+        classified: float32 [N, C], before label processing; the same array for the identity. Read-only.
+        truth: sparse [N, C] of ones.
     """
 
     name: str
     videos: NDArray[np.int64]
-    of: int
+    num_videos: int
     probabilities: Probabilities
     classified: Probabilities
     truth: csr_array
 
     @property
-    def sampled(self) -> bool:
-        """Whether the data set has more videos than these."""
-        return len(self.videos) < self.of
+    def is_sample(self) -> bool:
+        """Whether the data set has videos that are not scored."""
+        return len(self.videos) < self.num_videos
 
     def row(self, video: int) -> int | None:
-        """Where a video of the data set stands here; None where it is not in the sample."""
-        at = int(np.searchsorted(self.videos, video))
-        return at if at < len(self.videos) and self.videos[at] == video else None
+        """Return the row of a video of the data set; None for a video that is not in the sample."""
+        row = int(np.searchsorted(self.videos, video))
+        return row if row < len(self.videos) and self.videos[row] == video else None
 
 
-def scored_of(run: Run, videos: Videos, *, progress: Progress = silent) -> Scored:
-    """The kept scores of a run, computed where there are none yet.
+def load_scores(run: Run, videos: Videos, *, progress: Progress = silent) -> CachedScores:
+    """Return the cached scores of a run, computing them on a miss.
 
     Args:
-        run: a finished run.
-        videos: a data set that fits it, as ``evaluation.open_data_of`` opens it.
-        progress: told how far the scoring is.
+        run: finished run.
+        videos: data set that fits the run, as ``evaluation.open_run_data`` opens it.
+        progress: progress callback.
 
     Raises:
-        UserError: the data set has no labels, or the run no weights, or none that come to finite scores.
+        UserError: the data set has no labels, the run has no weights, or its scores are not finite.
     """
-    if not videos.labeled.any():
-        raise UserError("no video has labels", where=videos.place(0), advice="Choose a data set with labels.")
+    if not videos.is_labeled.any():
+        raise UserError("no video has labels", where=videos.location(0), advice="Choose a data set with labels.")
     C = run.facts.num_classes
-    # The scores after all slots, and before label processing where there is one.
-    kinds = 1 if run.experiment.label_processing.name == "identity" else 2
-    chosen = chosen_videos(videos.labeled, CELLS // C)
-    file, shape = _file(run, videos), (kinds, len(chosen), C)
-    stages = _open(file, shape)
-    if stages is None:
+    # The scores after all slots, then those before label processing, unless that is the identity.
+    stages = 1 if run.experiment.label_processing.name == "identity" else 2
+    sample = sample_videos(videos.is_labeled, MAX_SCORES // C)
+    key, shape = _key(run, videos), (stages, len(sample), C)
+    scores = CACHE.load(key, shape, np.float32)
+    if scores is None:
         model = run.load_model()
         try:
-            with atomic_write(file) as unfinished:
-                array = new_array(unfinished, np.float32, shape)
-                _fill(array, model, videos, chosen, progress)
-                array.flush()
-            _forget_the_oldest(file)
-            stages = cast(NDArray[np.float32], _open(file, shape))
+            scores = CACHE.store(
+                key, shape, np.float32, lambda values: _fill(values, model, videos, sample, progress)
+            )
         except OSError as error:
-            logging.getLogger(__name__).warning("the scores of run %s stay in memory: %s", run.name, error)
-            chosen = chosen_videos(videos.labeled, IN_MEMORY // C)
-            stages = np.empty((kinds, len(chosen), C), np.float32)
-            _fill(stages, model, videos, chosen, progress)
-    values, offsets = _labels(videos, chosen)
-    return Scored(run.name, chosen, len(videos), stages[0], stages[-1], label_matrix(values, offsets, C))
+            logging.getLogger(__name__).warning("The scores of run %s stay in memory: %s", run.name, error)
+            sample = sample_videos(videos.is_labeled, MAX_SCORES_IN_MEMORY // C)
+            scores = np.empty((stages, len(sample), C), np.float32)
+            _fill(scores, model, videos, sample, progress)
+    scores.flags.writeable = False
+    values, offsets = _labels(videos, sample)
+    return CachedScores(run.name, sample, len(videos), scores[0], scores[-1], label_matrix(values, offsets, C))
 
 
-def chosen_videos(labeled: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
-    """The labeled videos, or a sample of ``most`` of them, always the same; rising.
+def sample_videos(labeled: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
+    """Return the positions of the labeled videos, or of a fixed random sample of ``limit`` of them; ascending.
 
-    >>> chosen_videos(np.array([True, False, True]), 5).tolist()
+    >>> sample_videos(np.array([True, False, True]), 5).tolist()
     [0, 2]
     """
-    all_of_them = np.flatnonzero(labeled)
-    if len(all_of_them) <= most:
-        return all_of_them
-    return np.sort(np.random.default_rng(SAMPLE_SEED).choice(all_of_them, max(1, most), replace=False))
+    positions = np.flatnonzero(labeled)
+    if len(positions) <= limit:
+        return positions
+    return np.sort(np.random.default_rng(SAMPLE_SEED).choice(positions, max(1, limit), replace=False))
 
 
-def _labels(videos: Videos, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The labels of some videos one after the other, and where each one's begin."""
-    each = [videos.labels(int(video)) for video in chosen]
-    offsets = np.concatenate([[0], np.cumsum([len(labels) for labels in each])]).astype(np.int64)
-    return np.concatenate(each).astype(np.int32), offsets
+def _labels(videos: Videos, sample: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the concatenated labels of the sampled videos, and the offset of each video's first label."""
+    labels = [videos.labels(int(video)) for video in sample]
+    offsets = np.concatenate([[0], np.cumsum([len(values) for values in labels])]).astype(np.int64)
+    return np.concatenate(labels).astype(np.int32), offsets
 
 
 def _fill(
     stages: NDArray[np.float32],
     model: VideoClassifier,
     videos: Videos,
-    chosen: NDArray[np.int64],
+    sample: NDArray[np.int64],
     progress: Progress,
 ) -> None:
+    """Score the sampled videos into ``stages`` [1 or 2, N, C]."""
     done = 0
-    for batch in Loader(videos, np.split(chosen, range(BATCH_SIZE, len(chosen), BATCH_SIZE))):
+    for batch in Loader(videos, np.split(sample, range(BATCH_SIZE, len(sample), BATCH_SIZE))):
         with torch.no_grad():
             _, trace = model(batch.frames, batch.num_frames)
-        check_finite(trace.processed.p)
-        for stage, scores in zip(stages, (trace.processed, trace.classified), strict=False):
+        check_finite(trace.scores.p)
+        for stage, scores in zip(stages, (trace.scores, trace.raw_scores), strict=False):
             stage[done : done + len(batch.videos)] = scores.p.float().numpy()
         done += len(batch.videos)
-        progress("scoring", done, len(chosen))
+        progress("scoring", done, len(sample))
 
 
-def _open(file: Path, shape: tuple[int, int, int]) -> NDArray[np.float32] | None:
-    """A view of the file, or None where there is none that is whole."""
-    try:
-        values: NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return values if values.shape == shape and values.dtype == np.float32 else None
-
-
-def _file(run: Run, videos: Videos) -> Path:
+def _key(run: Run, videos: Videos) -> CacheKey:
+    """Return the key of a run, its weights, and the state of the shards."""
     try:
         weights = (run.path / "model.safetensors").stat()
     except FileNotFoundError:
-        raise UserError(f"run {run.path} has no trained weights", advice="Train it to its end.") from None
+        raise UserError(f"run {run.path} has no trained weights", advice="Finish its training.") from None
     parts = [
-        [FORMAT, CELLS, str(run.path), weights.st_size, weights.st_mtime_ns, run.experiment.to_dict()],
+        [FORMAT, MAX_SCORES, str(run.path), weights.st_size, weights.st_mtime_ns, run.experiment.to_dict()],
         [(shard.path, shard.size, shard.mtime_ns) for shard in videos.shards],
     ]
-    return workspace() / "scored" / (hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24] + ".npy")
-
-
-def _forget_the_oldest(newest: Path) -> None:
-    """Remove the oldest files where all of them take more than ``KEPT``. One that is open stays readable."""
-    left = KEPT
-    for file in sorted(newest.parent.glob("*.npy"), key=lambda file: -file.stat().st_mtime):
-        left -= file.stat().st_size
-        if left < 0 and file != newest:
-            file.unlink(missing_ok=True)
+    return CacheKey(digest(parts, 24))

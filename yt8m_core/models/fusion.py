@@ -1,6 +1,6 @@
-"""Between features and pooling: how the streams of a frame, rgb and audio, become one vector (section 2.1).
+"""Fusion: combine the rgb and audio streams of a frame into one vector (section 2.1).
 
-The paper tests compact bilinear pooling of the two and turns it down for their concatenation.
+The paper tests compact bilinear pooling of the two streams and prefers their concatenation.
 https://arxiv.org/abs/1706.07960
 """
 
@@ -13,11 +13,11 @@ from yt8m_core.errors import UserError
 from yt8m_core.models.normalization import l2_normalize
 from yt8m_core.models.outputs import promote_to_float32
 
-SEED = 1706_07960  # of the sketches' random numbers, so that every process and every run has the same
+SEED = 1706_07960  # of the sketches, so that they are the same in every process and run
 
 
 class Concat(nn.Module):
-    """I_t = [rgb, audio]: frames come with their streams side by side, so there is nothing to do."""
+    """I_t = [rgb, audio]. Frames are stored with their streams side by side, so this is the identity."""
 
     def __init__(self, streams: Sequence[tuple[str, int]]) -> None:
         super().__init__()
@@ -29,26 +29,26 @@ class Concat(nn.Module):
 
 
 class CompactBilinear(nn.Module):
-    """I_t = l2(sketch(rgb) ∗ sketch(audio)): all products of an rgb with an audio feature, added up in few buckets.
+    """I_t = l2(sketch(rgb) ∗ sketch(audio)): all products of an rgb and an audio feature, hashed into few buckets.
 
     The circular convolution ∗ of two count sketches is the count sketch of the outer product, and a product after a
     Fourier transform (https://arxiv.org/abs/1511.06062, algorithm 2; https://arxiv.org/abs/1606.01847, section 3.1).
-    There a signed square root comes before the L2 norm; the paper's authors leave it out. A frame in which one stream
-    is all 0 becomes 0.
+    Both references take a signed square root before the L2 norm; the authors' code omits it. A frame in which one
+    stream is all 0 becomes 0.
     """
 
     buckets: Tensor
     signs: Tensor
 
     def __init__(self, streams: Sequence[tuple[str, int]], *, width: int = 2048) -> None:
-        """Draw a bucket and a sign for each feature; they are not learned, but saved with the weights.
+        """Draw a bucket and a sign per feature. They are not trained, but saved with the weights.
 
         Args:
-            streams: name and width of each of two streams.
-            width: how many buckets.
+            streams: Name and width of each of two streams.
+            width: Number of buckets.
 
         Raises:
-            UserError: there are not exactly two streams, or there is no bucket.
+            UserError: There are not exactly two streams, or ``width`` is less than 1.
         """
         super().__init__()
         if len(streams) != 2:
@@ -63,17 +63,19 @@ class CompactBilinear(nn.Module):
         self.register_buffer("signs", torch.randint(2, (D,), generator=random, device="cpu") * 2.0 - 1)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Frames [B, T, D] and mask [B, T] → unit frames [B, T, width], 0 where there is padding."""
-        with torch.autocast(frames.device.type, enabled=False):  # there are no transforms of bfloat16
+        """Frames [B, T, D] and mask [B, T] → unit frames [B, T, width], 0 on padding."""
+        with torch.autocast(frames.device.type, enabled=False):  # the Fourier transform does not support bfloat16
             frames = promote_to_float32(frames)
-            both = zip(*(torch.split(x, self.widths, dim=-1) for x in (frames, self.buckets, self.signs)), strict=True)
-            rgb, audio = (torch.fft.rfft(count_sketch(x, h, s, self.out_features)) for x, h, s in both)
+            parts = (torch.split(x, self.widths, dim=-1) for x in (frames, self.buckets, self.signs))
+            rgb, audio = (
+                torch.fft.rfft(count_sketch(x, h, s, self.out_features)) for x, h, s in zip(*parts, strict=True)
+            )
             fused = l2_normalize(torch.fft.irfft(rgb * audio, n=self.out_features))  # [B, T, width]
             return fused.masked_fill(~mask[..., None], 0.0)
 
 
 def count_sketch(vectors: Tensor, buckets: Tensor, signs: Tensor, width: int) -> Tensor:
-    """Each feature with its sign, added to its bucket: [..., D] → [..., width]. Inner products stay, on average.
+    """Add each feature, with its sign, to its bucket: [..., D] → [..., width]. Preserves inner products on average.
 
     >>> count_sketch(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([2, 0, 2]), torch.tensor([1.0, -1.0, 1.0]), width=3)
     tensor([-2.,  0.,  5.])

@@ -1,4 +1,8 @@
-"""What one slot hands to the next (ARCHITECTURE: "Contracts"). B videos, T frames, D frame features, d, C classes."""
+"""Outputs that one slot passes to the next.
+
+Shape letters of all models: B videos, T frames per video, D features per frame, d features per video, C classes,
+e features of the embedding, k experts per class.
+"""
 
 from typing import NamedTuple, Self
 
@@ -6,25 +10,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-VARIANTS = ("paper", "authors")  # the equations as printed, or what the published code computes, where the two differ
+VARIANTS = ("paper", "authors")  # the equations as printed, or the published code where it differs from them
 
 
 def promote_to_float32(values: Tensor) -> Tensor:
-    """The values in float32, or as they are in float64: half precision is too coarse for attention and log p."""
+    """Convert half precision to float32, which attention and log p need; float64 stays."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class Pooled(NamedTuple):
-    """What a pooling returns: one vector a video and, where it attends, its weights over time."""
+    """Output of a pooling: one vector per video and, if the pooling computes any, attention weights over time."""
 
     vector: Tensor  # [B, d]
     attention: Tensor | None = None  # [B, T], rows sum to 1 over the real frames, 0 on padding
 
 
 class Mixture(NamedTuple):
-    """The k experts of each class, where a classification has them, for a label processing that acts on them.
+    """The k experts of each class, for a label processing that acts on expert logits.
 
-    A gate more than experts is the dummy's, the expert that always answers no.
+    With a dummy expert, which always predicts 0, there is one more gate than experts.
     """
 
     log_gates: Tensor  # [B, C, k or k + 1]
@@ -36,29 +40,29 @@ class Scores(NamedTuple):
 
     log_p: Tensor  # [B, C]
     log_not_p: Tensor  # [B, C]
-    embedding: Tensor  # [B, e], the penultimate layer (section 2.5.1)
-    mixture: Mixture | None = None  # what p was mixed from
+    embedding: Tensor  # [B, e], output of the penultimate layer (section 2.5.1)
+    mixture: Mixture | None = None  # the experts of a mixture of experts
 
     @classmethod
     def from_logits(cls, logits: Tensor, embedding: Tensor) -> Self:
-        """Scores of p = sigmoid(logits [B, C]), where 1-p = sigmoid(-logits)."""
+        """Compute p = σ(logits) and 1-p = σ(-logits) from logits [B, C]."""
         logits = promote_to_float32(logits)
         return cls(F.logsigmoid(logits), F.logsigmoid(-logits), embedding)
 
     @classmethod
     def from_mixture(cls, gate_logits: Tensor, expert_logits: Tensor, embedding: Tensor) -> Self:
-        """Scores of p = Σ_i g_i e_i (section 2.3.2), from gates [B, C, k or k + 1] and experts [B, C, k].
+        """Compute p = Σ_i g_i e_i (section 2.3.2) from gates [B, C, k or k + 1] and experts [B, C, k].
 
-        log p = log Σ_i exp(log g_i + log e_i), and log(1-p) likewise with 1-e_i, so neither ever rounds to log 0.
+        log p = log Σ_i exp(log g_i + log e_i), and log(1-p) likewise with 1-e_i, so neither rounds to log 0.
         """
-        # As [C, k, B], which is how ``FewRows`` leaves them in memory: sums over a few experts want many beside them.
+        # [C, k, B], the memory layout of ``TransposedLinear``: sums over few experts are fast over a contiguous batch.
         gates, experts = (promote_to_float32(logits).permute(1, 2, 0) for logits in (gate_logits, expert_logits))
-        gates = gates - gates.detach().amax(dim=1, keepdim=True)  # first: a large gate has no digits left for its log
+        gates = gates - gates.detach().amax(dim=1, keepdim=True)  # the log below would lose the digits of a large gate
         log_gates = gates - gates.exp().sum(dim=1, keepdim=True).log()
-        known, dummy = log_gates.tensor_split([experts.shape[1]], dim=1)  # the dummy's is [C, 1, B] or [C, 0, B]
-        log_yes = (known + F.logsigmoid(experts)).logsumexp(dim=1)  # [C, B]
-        log_no = torch.cat([known + F.logsigmoid(-experts), dummy], dim=1).logsumexp(dim=1)
-        return cls(log_yes.T, log_no.T, embedding, Mixture(log_gates.permute(2, 0, 1), expert_logits))
+        real, dummy = log_gates.tensor_split([experts.shape[1]], dim=1)  # dummy: [C, 1, B] or [C, 0, B]
+        log_p = (real + F.logsigmoid(experts)).logsumexp(dim=1)  # [C, B]
+        log_not_p = torch.cat([real + F.logsigmoid(-experts), dummy], dim=1).logsumexp(dim=1)
+        return cls(log_p.T, log_not_p.T, embedding, Mixture(log_gates.permute(2, 0, 1), expert_logits))
 
     @property
     def p(self) -> Tensor:

@@ -1,4 +1,7 @@
-"""Name → class for each slot. A new method is one new file and one line here; the tests run over these tables."""
+"""Registry: the methods of each slot by name.
+
+To add a method, add one file and one line in ``SLOTS``; the tests run over the registry.
+"""
 
 import inspect
 import json
@@ -33,7 +36,7 @@ from yt8m_core.models.pooling.position_encoding import PositionEncoding
 from yt8m_core.models.pooling.sum import Sum
 from yt8m_core.models.slot import Slot
 
-MAX_SIZE = (1 << 31) - 1  # of a whole number among the options
+MAX_SIZE = (1 << 31) - 1  # of an integer option
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
     "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
     "pooling": {
@@ -60,58 +63,58 @@ SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
 }
 
 
-def options(slot: str, name: str) -> dict[str, Any]:
-    """The options of a method and their defaults (its keyword-only arguments).
+def default_options(slot: str, name: str) -> dict[str, Any]:
+    """Return the options of a method with their defaults (its keyword-only arguments).
 
-    >>> options("classification", "moe")
+    >>> default_options("classification", "moe")
     {'experts': 2, 'dummy': True, 'embedding': 0}
     """
-    return {p.name: p.default for p in _parameters(_method(slot, name)) if p.kind is p.KEYWORD_ONLY}
+    return {p.name: p.default for p in _parameters(_find_method(slot, name)) if p.kind is p.KEYWORD_ONLY}
 
 
-def build(slot: str, name: str, chosen: Mapping[str, Any], **facts: Any) -> nn.Module:
+def build(slot: str, name: str, options: Mapping[str, Any], **arguments: Any) -> nn.Module:
     """Build a method of a slot from its name and options.
 
     Args:
-        slot: a key of ``SLOTS``.
-        name: a method of that slot.
-        chosen: options that differ from their defaults. An option that has the slot's own name holds another method
-            of the slot, as text: ``adaptive_noise(pooling="indirect_clustering")``.
-        facts: what the method's place in the line fixes, by name, such as ``in_features``; a method takes those that
+        slot: A key of ``SLOTS``.
+        name: A method of that slot.
+        options: Options that differ from their defaults. An option with the name of the slot holds an inner method of
+            the same slot, as text: ``adaptive_noise(pooling="indirect_clustering")``.
+        arguments: Sizes that the rest of the model determines, such as ``in_features``. The method receives those that
             it has positional parameters for.
 
     Raises:
-        UserError: with the nearest name, for an unknown method, option, or a value that the method refuses.
+        UserError: The method or an option is unknown, or the value of an option is invalid.
     """
-    method, defaults = _method(slot, name), options(slot, name)
+    method, defaults = _find_method(slot, name), default_options(slot, name)
     where = f"{slot} '{name}'"
-    if not isinstance(chosen, Mapping):
-        raise UserError(repr(chosen), where=f"{where}, options", expected="names with values, such as {}")
-    for option, value in chosen.items():
+    if not isinstance(options, Mapping):
+        raise UserError(repr(options), where=f"{where}, options", expected="names with values, such as {}")
+    for option, value in options.items():
         check_choice("option", option, defaults, where=where)
-        if not _fits(value, defaults[option]):
+        if not _has_type_of(value, defaults[option]):
             expected = f"a value such as {json.dumps(defaults[option])}"
             raise UserError(repr(value), where=f"{where}, option '{option}'", expected=expected)
     if slot in defaults:
-        inner = Slot.parse(chosen.get(slot, defaults[slot]))
-        chosen = {**chosen, slot: build(slot, inner.name, inner.options, **facts)}
+        inner = Slot.parse(options.get(slot, defaults[slot]))
+        options = {**options, slot: build(slot, inner.name, inner.options, **arguments)}
     positional = [p.name for p in _parameters(method) if p.kind is p.POSITIONAL_OR_KEYWORD]
     try:
-        return method(**{fact: facts[fact] for fact in positional}, **chosen)
-    except RuntimeError as error:  # torch's, for sizes that no memory has an address for
+        return method(**{parameter: arguments[parameter] for parameter in positional}, **options)
+    except RuntimeError as error:  # from torch, for tensors that exceed the address space
         raise UserError(f"cannot be built ({str(error)[:200]})", where=where) from None
 
 
 def takes_frames(classification: str) -> bool:
-    """Whether a classification takes the frames themselves, so that the line has no pooling (equation 13).
+    """Return whether a classification takes frames, so that the model has no pooling (equation 13).
 
     >>> takes_frames("moe")
     False
     """
-    return getattr(_method("classification", classification), "takes_frames", False)
+    return getattr(_find_method("classification", classification), "takes_frames", False)
 
 
-def _method(slot: str, name: str) -> type[nn.Module]:
+def _find_method(slot: str, name: str) -> type[nn.Module]:
     check_choice("slot", slot, SLOTS)
     check_choice(slot, name, SLOTS[slot])
     return SLOTS[slot][name]
@@ -121,14 +124,14 @@ def _parameters(method: type[nn.Module]) -> Iterable[inspect.Parameter]:
     return inspect.signature(method).parameters.values()
 
 
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a value out of JSON is of the default's kind, so that 'false' is never taken for True."""
-    if default is None:  # the method tells
+def _has_type_of(value: Any, default: Any) -> bool:
+    """Return whether a JSON value has the type of the default; 'false' must not pass for True."""
+    if default is None:  # the method checks the value
         return True
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(default, tuple):
         return isinstance(value, list | tuple) and all(
-            not isinstance(one, int) or abs(one) <= MAX_SIZE for one in value
+            not isinstance(item, int) or abs(item) <= MAX_SIZE for item in value
         )
     return type(value) is type(default) and (not isinstance(value, int) or abs(value) <= MAX_SIZE)

@@ -1,4 +1,4 @@
-"""A slot of an experiment: a method by its registry name, with options."""
+"""A method of a slot, by its registry name, with options."""
 
 import ast
 from collections.abc import Mapping
@@ -10,19 +10,26 @@ from yt8m_core.errors import UserError
 
 @dataclass(frozen=True)
 class Slot:
-    """A method by its registry name, and the options that differ from its defaults."""
+    """The method that fills a slot: its registry name, and the options that differ from their defaults.
+
+    >>> Slot("moe", {"experts": 16})
+    Slot(name='moe', options={'experts': 16})
+    >>> str(Slot("moe", {"experts": 16}))
+    'moe(experts=16)'
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``name`` or ``name(option=value, …)``; values are Python literals.
+        """Parse ``name`` or ``name(option=value, …)``, where values are Python literals.
+
+        Raises:
+            UserError: The text has another form.
 
         >>> Slot.parse("mlp(hidden=[512, 512], layer_norm=False)")
         Slot(name='mlp', options={'hidden': [512, 512], 'layer_norm': False})
-
-        Raises UserError for anything else.
         """
         try:
             match ast.parse(text.strip(), mode="eval").body:

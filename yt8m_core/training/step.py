@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from yt8m_core.data.loader import Batch, Share
+from yt8m_core.data.loader import Batch, MicroBatch
 from yt8m_core.experiment import Training
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.training.checkpoint import Parts, Position
@@ -59,7 +59,7 @@ class Learner:
         key = [seed % 2**64, position.epoch, position.step, self.fabric.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
-    def step(self, batches: Iterable[tuple[Share, Batch]], rate: float, last: int) -> dict[str, Tensor]:
+    def step(self, batches: Iterable[tuple[MicroBatch, Batch]], rate: float, last: int) -> dict[str, Tensor]:
         """Learn from this process's shares of a batch; the ``last``th of them brings the processes together.
 
         Returns the loss, its parts, the part of the scores that label processing clamped, if it may, and the norm of
@@ -76,7 +76,7 @@ class Learner:
                 loss, named = parts.loss(scores, targets)
                 # Processes end with the mean of their gradients; this one's is to count by its part of the batch.
                 fabric.backward(loss * share.weight * fabric.world_size)
-            if (clamped := getattr(parts.model.label_processing, "clamped", None)) is not None:
+            if (clamped := getattr(parts.model.label_processing, "clamped_fraction", None)) is not None:
                 named = {**named, "clamped": clamped}
             for name, value in {"loss": loss.detach(), **named}.items():
                 counted = share.weight * value.float() if share.weight else torch.zeros_like(value, dtype=torch.float32)

@@ -1,1 +1,1 @@
-"""The classification layer h (section 2.3): vectors [B, d] → scores [B, C]."""
+"""Classification layer h (section 2.3): vectors [B, d] → scores [B, C]."""

@@ -1,6 +1,6 @@
-"""Logistic regression: one sigmoid a class, the simplest h (section 2.3, https://arxiv.org/abs/1706.07960).
+"""Logistic regression: one sigmoid per class, the simplest h (section 2.3, https://arxiv.org/abs/1706.07960).
 
-Not a row of the paper's Table 2; Google's starter code has it as ``LogisticModel``.
+Not a row of the paper's Table 2. Google's starter code has it as ``LogisticModel``.
 """
 
 import torch
@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from yt8m_core.models.outputs import Scores
 
 
-class FewRows(nn.Linear):
-    """A fully-connected layer from few rows [B, d] to thousands of outputs, computed as (W xᵀ + b)ᵀ.
+class TransposedLinear(nn.Linear):
+    """Linear layer for few rows [B, d] and thousands of outputs, computed as (W xᵀ + b)ᵀ.
 
-    Which of its two sides a matrix product takes for its rows makes a third of its time on a CPU, at a batch of videos
-    and the classes of YouTube-8M.
+    On a CPU, with the batch sizes and classes of YouTube-8M, this takes a third less time than x Wᵀ + b.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -26,8 +25,8 @@ class FewRows(nn.Linear):
 
 
 def xavier_linear(in_features: int, out_features: int, *, bias: bool) -> nn.Linear:
-    """A fully-connected layer as TensorFlow's slim starts it: Xavier-uniform weights and zero biases."""
-    layer = FewRows(in_features, out_features, bias=bias)
+    """Return a linear layer initialized as in TensorFlow's slim: Xavier-uniform weights and zero biases."""
+    layer = TransposedLinear(in_features, out_features, bias=bias)
     nn.init.xavier_uniform_(layer.weight)
     if bias:
         nn.init.zeros_(layer.bias)
@@ -43,5 +42,5 @@ class Logistic(nn.Module):
         self.output = xavier_linear(in_features, num_classes, bias=True)
 
     def forward(self, vector: Tensor) -> Scores:
-        """Vector [B, d] → scores [B, C]; the embedding is the vector itself."""
+        """Vector [B, d] → scores [B, C]. The embedding is the vector."""
         return Scores.from_logits(self.output(vector), embedding=vector)

@@ -13,9 +13,9 @@ from yt8m_core.models.outputs import VARIANTS, Scores
 
 
 class MLP(nn.Module):
-    """Hidden layers FC → LayerNorm → ReLU, or FC → ReLU, then one sigmoid a class.
+    """Hidden layers FC → LayerNorm → ReLU, or FC → ReLU, then one sigmoid per class.
 
-    A layer norm follows an FC without bias, since it has a shift of its own. The authors' output has no bias either.
+    An FC before a layer norm has no bias, because the norm has its own shift. The authors' output layer has no bias.
     """
 
     def __init__(
@@ -27,17 +27,17 @@ class MLP(nn.Module):
         layer_norm: bool = True,
         variant: str = "paper",
     ) -> None:
-        """Choose the hidden layers.
+        """Set the hidden layers.
 
         Args:
             in_features: d.
             num_classes: C.
-            hidden: the width of each hidden layer.
-            layer_norm: whether each hidden layer is normalized before its ReLU.
+            hidden: Width of each hidden layer.
+            layer_norm: Whether to layer-normalize each hidden layer before its ReLU.
             variant: "paper", or "authors" without output biases.
 
         Raises:
-            UserError: there is no hidden layer, a width is no positive integer, or the variant is unknown.
+            UserError: ``hidden`` is empty or has a width below 1, or ``variant`` is unknown.
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS)
@@ -57,6 +57,6 @@ class MLP(nn.Module):
         self.output = xavier_linear(in_features, num_classes, bias=variant == "paper")
 
     def forward(self, vector: Tensor) -> Scores:
-        """Vector [B, d] → scores [B, C]; the embedding is the last hidden layer [B, hidden[-1]]."""
+        """Vector [B, d] → scores [B, C]. The embedding is the last hidden layer [B, hidden[-1]]."""
         embedding = self.hidden(vector)
         return Scores.from_logits(self.output(embedding), embedding)

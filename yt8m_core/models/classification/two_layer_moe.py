@@ -11,10 +11,11 @@ from yt8m_core.models.outputs import VARIANTS, Scores
 
 
 class TwoLayerMixtureOfExperts(nn.Module):
-    """Mixes as ``moe`` does, with e_i = σ(v_e·(W_e O_g + b'_e) + b_e) and g = softmax(v_g·(W_g O_g + b'_g)).
+    """Mixture as in ``moe`` with e_i = σ(v_e·(W_e O_g + b'_e) + b_e) and g = softmax(v_g·(W_g O_g + b'_g)).
 
-    Nothing stands between the two layers, so with d' ≥ d they can say no more than one layer can, only learn otherwise.
-    The authors' code has the hidden layer before the gates alone. As in ``moe`` the gates have no b_g; v_g·b'_g is one.
+    There is no activation between the two layers. So with d' ≥ d they express no more than one layer does; only the
+    optimization differs. The authors' code has the hidden layer before the gates only. As in ``moe`` the gates have no
+    bias b_g; v_g·b'_g acts as one.
     """
 
     def __init__(
@@ -27,18 +28,18 @@ class TwoLayerMixtureOfExperts(nn.Module):
         dummy: bool = True,
         variant: str = "paper",
     ) -> None:
-        """Choose the number of experts and the hidden layers.
+        """Set the number of experts and the width of the hidden layers.
 
         Args:
             in_features: d.
             num_classes: C.
-            experts: k, the dummy not counted.
-            hidden: d'; the paper gives none, this is the authors'.
-            dummy: whether each class has the expert that always answers no.
+            experts: k, without the dummy.
+            hidden: d'. The default is that of the authors' code; the paper gives no number.
+            dummy: Whether each class has a dummy expert that always predicts 0.
             variant: "paper", or "authors" without a hidden layer before the experts.
 
         Raises:
-            UserError: there is no expert or no hidden unit, or the variant is unknown.
+            UserError: ``experts`` or ``hidden`` is less than 1, or ``variant`` is unknown.
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS)
@@ -48,21 +49,21 @@ class TwoLayerMixtureOfExperts(nn.Module):
         self.embedding_features = in_features
         self.num_classes = num_classes
 
-        def layers(width: int, *, bias: bool) -> nn.Sequential:
+        def two_layers(width: int, *, bias: bool) -> nn.Sequential:
             inner = xavier_linear(in_features, hidden, bias=True)
             return nn.Sequential(inner, xavier_linear(hidden, width, bias=bias))
 
-        # The rows of both are class-major: class 0's k gates, class 1's, …
-        self.gate = layers(num_classes * (experts + dummy), bias=False)
+        # The rows of both are class-major: the k gates of class 0, those of class 1, …
+        self.gate = two_layers(num_classes * (experts + dummy), bias=False)
         self.expert: nn.Module
         if variant == "paper":
-            self.expert = layers(num_classes * experts, bias=True)
+            self.expert = two_layers(num_classes * experts, bias=True)
         else:
             self.expert = xavier_linear(in_features, num_classes * experts, bias=True)
 
     def forward(self, vector: Tensor) -> Scores:
-        """Vector [B, d] → scores [B, C]; the embedding is the vector itself."""
-        of_each_class = (len(vector), self.num_classes, -1)
-        gates = self.gate(vector).view(of_each_class)  # [B, C, k or k + 1]
-        experts = self.expert(vector).view(of_each_class)  # [B, C, k]
+        """Vector [B, d] → scores [B, C]. The embedding is the vector."""
+        per_class = (len(vector), self.num_classes, -1)
+        gates = self.gate(vector).view(per_class)  # [B, C, k or k + 1]
+        experts = self.expert(vector).view(per_class)  # [B, C, k]
         return Scores.from_mixture(gates, experts, embedding=vector)

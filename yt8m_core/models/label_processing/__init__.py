@@ -1,1 +1,1 @@
-"""The label processing layer C (section 2.4): scores [B, C] → scores [B, C]."""
+"""Label processing layer C (section 2.4): scores [B, C] → scores [B, C]."""

@@ -1,6 +1,7 @@
-"""Label correlation: add to each score those of the labels that go with it (section 2.4, equations 18 to 20, Table 3).
+"""Label correlation: add to each score the scores of correlated labels (section 2.4, equations 18 to 20, Table 3).
 
-Table 3's rows (α, β, γ) are ``alpha=1`` and ``beta``, ``gamma`` of 0 to 0.3. https://arxiv.org/abs/1706.07960
+The rows (α, β, γ) of Table 3 are ``alpha=1`` with ``beta`` and ``gamma`` from 0 to 0.3.
+https://arxiv.org/abs/1706.07960
 """
 
 import numpy as np
@@ -13,16 +14,16 @@ from yt8m_core.labels.cooccurrence import count_pairs
 from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 
 SPACES = ("prob", "logit", "expert_logit")
-NORMS = ("cond_row", "cond", "softmax", "centered", "none")
+MATRIX_NORMS = ("cond_row", "cond", "softmax", "centered", "none")
 EPS = 1e-12
-"""The least p and 1-p that leave the clamp, so that a wrong label there costs 27.6, not infinitely much."""
+"""Minimum p and 1-p after clamping, so that a wrong label costs at most 27.6."""
 
 
 class Correlation(nn.Module):
-    """O_c = α O_h + β M_c O_h + γ M'_c O_h: M_c counts how labels go together, M'_c starts as M_c and is trained.
+    """O_c = α O_h + β M_c O_h + γ M'_c O_h: M_c is the label co-occurrence; M'_c starts as M_c and is trained.
 
-    Both are 0 until ``fit_label_prior`` has seen the training labels. The authors' code mixes the logits of each expert
-    inside the mixture, E ← (1-γ) E + γ E M'_c: on the right, by the columns, of which "centered" has the conditionals.
+    Both matrices are 0 until ``fit_label_prior``. The authors' code mixes the logits of each expert within the mixture,
+    E ← (1-γ) E + γ E M'_c: it multiplies on the right, by the columns, which hold the conditionals of "centered".
     """
 
     def __init__(
@@ -36,64 +37,66 @@ class Correlation(nn.Module):
         matrix_norm: str | None = None,
         variant: str = "paper",
     ) -> None:
-        """Choose the weights, what they weigh, and the reading of M_c.
+        """Set the weights, the space of the scores and the reading of M_c.
 
         Args:
             num_classes: C.
-            alpha: α, of the scores as they are.
-            beta: β, of those through the fixed matrix. 0 spares the matrix.
-            gamma: γ, of those through the trained matrix. 0 spares the matrix.
-            space: what O is: "prob", where O_c is clamped to 0 to 1; "logit"; or "expert_logit", of each expert of a
-                mixture of experts. None is the variant's own, "prob" for the paper's and "expert_logit" for the
-                authors'.
-            matrix_norm: what M_c[i, j] is: "cond", P(i | j) with 0 on the diagonal; "cond_row", that with each row
-                summing to 1 (0 for a label without company); "softmax", that of each row of counts; "centered",
-                P(i | j) less its column's mean; "none", the counts. None is the variant's own, "cond_row" for the
-                paper's and "centered" for the authors'.
+            alpha: α, weight of the original scores.
+            beta: β, weight of the scores multiplied by the fixed matrix. 0 omits the matrix.
+            gamma: γ, weight of the scores multiplied by the trained matrix. 0 omits the matrix.
+            space: What O is: "prob", where O_c is clamped to 0 to 1; "logit"; or "expert_logit", the logits of each
+                expert of a mixture of experts. None uses the default of the variant: "prob" for "paper",
+                "expert_logit" for "authors".
+            matrix_norm: What M_c[i, j] is: "cond", P(i | j) with a diagonal of 0; "cond_row", "cond" with rows that sum
+                to 1 (0 for a label that occurs alone); "softmax", the softmax of each row of counts; "centered",
+                P(i | j) minus the mean of its column; "none", the counts. None uses the default of the variant:
+                "cond_row" for "paper", "centered" for "authors".
             variant: "paper", or "authors" with α = 1-γ and β = 0.
 
         Raises:
-            UserError: a name is unknown, or α or β is given for the authors' variant.
+            UserError: A name is unknown, or α or β is set for the authors' variant.
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS, where="correlation")
-        authors = variant == "authors"
-        if authors and (alpha, beta) != (1, 0):
+        is_authors = variant == "authors"
+        if is_authors and (alpha, beta) != (1, 0):
             raise UserError(
-                f"α {alpha} and β {beta}", where="correlation, variant 'authors'", expected="γ alone, which makes α 1-γ"
+                f"α {alpha} and β {beta}",
+                where="correlation, variant 'authors'",
+                expected="γ alone, because this variant sets α to 1-γ and β to 0",
             )
-        self.space = space if space is not None else "expert_logit" if authors else "prob"
-        self.matrix_norm = matrix_norm if matrix_norm is not None else "centered" if authors else "cond_row"
+        self.space = space if space is not None else "expert_logit" if is_authors else "prob"
+        self.matrix_norm = matrix_norm if matrix_norm is not None else "centered" if is_authors else "cond_row"
         check_choice("space", self.space, SPACES, where="correlation")
-        check_choice("matrix_norm", self.matrix_norm, NORMS, where="correlation")
-        self.alpha = 1 - gamma if authors else alpha
+        check_choice("matrix_norm", self.matrix_norm, MATRIX_NORMS, where="correlation")
+        self.alpha = 1 - gamma if is_authors else alpha
         self.beta = beta
         self.gamma = gamma
-        self.by_columns = authors
+        self.transposes_matrix = is_authors
         self.fixed: Tensor | None
         self.register_buffer("fixed", torch.zeros(num_classes, num_classes) if beta else None)
         self.trained = nn.Parameter(torch.zeros(num_classes, num_classes)) if gamma else None
-        self.clamped: Tensor | None = None
-        """The part of the last forward's scores that "prob" clamped, where no gradient passes; None if nothing may."""
+        self.clamped_fraction: Tensor | None = None
+        """Fraction of the last scores that "prob" clamped, which have no gradient. None if nothing can be clamped."""
 
     @torch.no_grad()
     def fit_label_prior(self, labels: csr_array) -> None:
         """Set both matrices from the training labels [N, C]."""
         matrices = [matrix for matrix in (self.fixed, self.trained) if matrix is not None]
         if matrices:
-            counted = correlation_matrix(labels, self.matrix_norm)
+            prior = correlation_matrix(labels, self.matrix_norm)
             for matrix in matrices:
-                matrix.copy_(counted)
+                matrix.copy_(prior)
 
     def forward(self, scores: Scores) -> Scores:
-        """Scores [B, C] → scores [B, C]; with (α, β, γ) = (1, 0, 0) the very same.
+        """Scores [B, C] → scores [B, C]; the same object if (α, β, γ) = (1, 0, 0).
 
         Raises:
-            UserError: "expert_logit" after a classification without experts.
+            UserError: The space is "expert_logit" and the classification has no experts.
         """
         if (self.alpha, self.beta, self.gamma) == (1, 0, 0):
             return scores
-        # These sums have thousands of terms and may end at the clamp: half precision is too coarse.
+        # The sums have thousands of terms and may end at the clamp: half precision is too coarse.
         with torch.autocast(scores.log_p.device.type, enabled=False):
             if self.space == "logit":
                 logits = scores.log_p - scores.log_not_p
@@ -104,30 +107,38 @@ class Correlation(nn.Module):
                         "a classification without experts",
                         where="correlation, space 'expert_logit'",
                         expected="a mixture of experts, such as moe",
-                        advice="Spaces 'prob' and 'logit' go with every classification.",
+                        advice="Spaces 'prob' and 'logit' support all classifications.",
                     )
                 log_gates, experts = scores.mixture
-                return Scores.from_mixture(log_gates, self.alpha * experts + self.correlation_terms(experts), scores.embedding)
-            p, others = scores.p, self.correlation_terms(scores.p)
-            yes = self.alpha * p + others
-            no = (1 - self.alpha) + self.alpha * scores.log_not_p.exp() - others  # 1 - yes, with the digits of 1 - p
-            self.clamped = ((yes < 0) | (no < 0)).detach().float().mean()
-            return Scores(log_of(yes, no), log_of(no, yes), scores.embedding)
+                mixed = self.alpha * experts + self.correlation_terms(experts)  # [B, C, k]
+                return Scores.from_mixture(log_gates, mixed, scores.embedding)
+            p, terms = scores.p, self.correlation_terms(scores.p)
+            new_p = self.alpha * p + terms
+            new_not_p = (1 - self.alpha) + self.alpha * scores.log_not_p.exp() - terms  # 1 - new_p with digits of 1 - p
+            self.clamped_fraction = ((new_p < 0) | (new_not_p < 0)).detach().float().mean()
+            return Scores(_stable_log(new_p, new_not_p), _stable_log(new_not_p, new_p), scores.embedding)
 
-    def others(self, scores: Tensor) -> Tensor:
-        """β M O + γ M' O of scores [B, C] or, for each expert, [B, C, k]."""
+    def correlation_terms(self, scores: Tensor) -> Tensor:
+        """Compute β M O + γ M' O of scores [B, C] or, per expert, [B, C, k]."""
         total = torch.zeros_like(scores)
         for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained)):
             if matrix is not None:
                 matrix = promote_to_float32(matrix)
-                rows = matrix.T if self.by_columns else matrix
+                rows = matrix.T if self.transposes_matrix else matrix
                 total = total + weight * torch.einsum("ij,bj...->bi...", rows, scores)
         return total
 
     def label_contributions(self, label: int, scores: Scores) -> tuple[Tensor, Tensor]:
-        """What each label adds to one: β M[c, j] O_j and γ M'[c, j] O_j, each [B, C]; their sums are ``others`` of it.
+        """Compute what each label j adds to the score of label c.
 
-        In the space "expert_logit" an expert's share counts by its gate.
+        For "expert_logit", the logits of the experts are weighted by the gates.
+
+        Args:
+            label: c.
+            scores: O_h [B, C].
+
+        Returns:
+            β M[c, j] O_j and γ M'[c, j] O_j, each [B, C]. Their sums over j are the ``correlation_terms`` of label c.
         """
         values = scores.p if self.space == "prob" else scores.log_p - scores.log_not_p  # [B, C]
         if self.space == "expert_logit" and scores.mixture is not None:
@@ -139,30 +150,30 @@ class Correlation(nn.Module):
             if matrix is None:
                 parts.append(torch.zeros_like(values))
             else:
-                rows = matrix.T if self.by_columns else matrix
+                rows = matrix.T if self.transposes_matrix else matrix
                 parts.append(weight * promote_to_float32(rows[label]) * values)
         return parts[0], parts[1]
 
 
-def log_of(part: Tensor, rest: Tensor) -> Tensor:
-    """log of part, where part + rest = 1, from the smaller of the two, the other having rounded its digits away."""
+def _stable_log(part: Tensor, rest: Tensor) -> Tensor:
+    """Compute log(part) for part + rest = 1 from the smaller of the two, because the larger has fewer digits left."""
     return torch.where(part < rest, part.clamp(min=EPS).log(), (-rest.clamp(EPS, 0.5)).log1p())
 
 
 def correlation_matrix(labels: csr_array, norm: str) -> Tensor:
-    """M_c [C, C], float32, from the label matrix [N, C]; ``Correlation`` says what each norm is.
+    """Compute M_c [C, C], float32, from labels [N, C]. ``Correlation`` describes the norms.
 
-    Where the norm divides by a sum, what belongs to a label without a video, or without company, is 0.
+    If a norm divides by a sum, the entries of a label without videos, or one that occurs alone, are 0.
     """
-    matrix = torch.from_numpy(count_pairs(labels).astype(np.float32).toarray())  # counts N_ij up to 2^24 are exact
+    matrix = torch.from_numpy(count_pairs(labels).astype(np.float32).toarray())  # N_ij, exact up to 2^24
     if norm == "none":
         return matrix
     if norm == "softmax":
         return matrix.softmax(dim=1)
     if norm == "centered":
-        # The authors' (N_ij - mean_j) / sum_j, once the means of its rows are N's diagonal: every column sums to 0.
+        # The authors' (N_ij - mean_j) / sum_j, after setting N's diagonal to the row means: every column sums to 0.
         matrix.diagonal().copy_(matrix.mean(dim=1))
-        sums = matrix.sum(dim=1)  # N is symmetric: of row j and of column j
+        sums = matrix.sum(dim=1)  # N is symmetric: sums of row j and of column j
         return matrix.sub_(sums / len(sums)).div_(torch.where(sums > 0, sums, 1))
     matrix /= matrix.diagonal().clone().clamp(min=1)  # P(i | j) = N_ij / S_j
     matrix.fill_diagonal_(0)

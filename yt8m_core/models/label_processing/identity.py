@@ -9,7 +9,7 @@ class Identity(nn.Module):
     """C(O_h) = O_h: equation 20 with (α, β, γ) = (1, 0, 0)."""
 
     def __init__(self, num_classes: int) -> None:
-        """Take the number of classes, as every label processing does, and need it for nothing."""
+        """Accept the number of classes, as all label processing methods do; it is not used."""
         super().__init__()
 
     def forward(self, scores: Scores) -> Scores:

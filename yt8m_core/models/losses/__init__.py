@@ -1,1 +1,1 @@
-"""The loss L (section 2.5): scores [B, C] and targets [B, C] → a scalar and its named parts."""
+"""Loss L (section 2.5): scores [B, C] and targets [B, C] → a scalar and its named parts."""

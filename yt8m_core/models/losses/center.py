@@ -1,4 +1,4 @@
-"""Multi-label center loss: draw videos with a label in common together (section 2.5.1, equations 21 and 22, Table 4).
+"""Multi-label center loss: pull videos with a common label together (section 2.5.1, equations 21 and 22, Table 4).
 
 "Center Loss" of Table 4 is the default, on a cross entropy. https://arxiv.org/abs/1706.07960
 """
@@ -16,14 +16,17 @@ from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 class Center(nn.Module):
     """L = L_s + λL_c, where L_c is the mean over videos of (1/N) Σ_{j∈y} ||e - c_j||² (0 for a video without labels).
 
-    The paper does not say how the centers c_j move; here, as where it has them from (Wen et al. 2016), each goes a part
-    α_c of the way to the videos of its label, c_j ← c_j - α_c Σ_{b∋j} (c_j - e_b) / (1 + n_j), after each optimizer
-    step. In the authors' code they never do, since nothing runs their update, so L_c is there the size of e.
+    The paper does not say how the centers c_j are updated. Here, as in its reference (Wen et al. 2016), each center
+    moves a fraction α_c of the way to the n_j videos of its label after each optimizer step:
+
+        c_j ← c_j - α_c Σ_{b∋j} (c_j - e_b) / (1 + n_j).
+
+    In the authors' code the centers never move, because nothing runs their update; there, L_c is the size of e.
     """
 
     centers: Tensor
     sums: Tensor
-    numbers: Tensor
+    counts: Tensor
 
     def __init__(
         self,
@@ -41,19 +44,19 @@ class Center(nn.Module):
 
         Args:
             num_classes: C.
-            embedding_features: e, the width of the embedding.
+            embedding_features: e, width of the embedding.
             weight: λ.
             rate: α_c.
-            dims: whether a squared distance is the "sum" over the e dimensions or their "mean", which makes L_c e times
-                smaller; None is the variant's own, "sum" for the paper's and "mean" for the authors'.
-            update: "wen", or "none" for centers that stay at 0; None is the variant's own, "wen" for the paper's and
-                "none" for the authors'.
-            loss: L_s, another loss, which the registry builds from its text.
-            variant: "paper", or "authors" with the mean over all pairs of a video and a label in place of that over
-                videos, so that a video counts as often as it has labels.
+            dims: Squared distances are the "sum" over the e dimensions or their "mean", which divides L_c by e. None
+                uses the default of the variant: "sum" for "paper", "mean" for "authors".
+            update: "wen", or "none" for centers fixed at 0. None uses the default of the variant: "wen" for "paper",
+                "none" for "authors".
+            loss: L_s, another loss; the registry builds it from its text.
+            variant: "paper", or "authors", where L_c is the mean over all pairs of a video and a label, so that a video
+                counts once per label.
 
         Raises:
-            UserError: a name is unknown, λ is negative, α_c is not within 0 to 1, or ``loss`` is a center loss as well.
+            UserError: A name is unknown, λ is negative, α_c is not within 0 to 1, or ``loss`` is a center loss.
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS, where="center")
@@ -72,42 +75,42 @@ class Center(nn.Module):
         self.weight = weight
         self.rate = rate
         self.scale = 1 if dims == "sum" else 1 / embedding_features
-        self.moves = update == "wen"
-        self.counts_pairs = variant == "authors"
+        self.updates_centers = update == "wen"
+        self.averages_pairs = variant == "authors"
         self.loss = cast(nn.Module, loss)
         self.register_buffer("centers", torch.zeros(num_classes, embedding_features))
-        # Σ_b y_bj e_b and n_j since the last step, over all its forwards: gradients may add up over several.
+        # Σ_b y_bj e_b and n_j since the last step, over several forward passes with gradient accumulation.
         self.register_buffer("sums", torch.zeros(num_classes, embedding_features), persistent=False)
-        self.register_buffer("numbers", torch.zeros(num_classes), persistent=False)
+        self.register_buffer("counts", torch.zeros(num_classes), persistent=False)
 
     def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores and targets [B, C] of 0 and 1 → L; its parts are itself, those of L_s, and L_c as center_distance."""
+        """Scores and targets [B, C], 0 or 1 → L and its named parts: L, those of L_s, and L_c as center_distance."""
         total, parts = self.loss(scores, targets)
         with torch.autocast(targets.device.type, enabled=False):
             embedding = promote_to_float32(scores.embedding)  # [B, e]
             targets = targets.to(embedding.dtype)
-            if self.training and self.moves:
+            if self.training and self.updates_centers:
                 self.sums += targets.T @ embedding.detach()
-                self.numbers += targets.sum(dim=0)
-            labels = targets.sum(dim=1)  # [B], N
-            shares = targets / labels.clamp(min=1).unsqueeze(1)  # [B, C], 1/N at each label
-            means = shares @ self.centers  # [B, e], c̄
-            # Mean of ||e - c_j||² = ||e - c̄||² + (mean of ||c_j||² - ||c̄||²), without a tensor [B, C, e]. All that the
-            # gradient sees is the first term, no difference of large numbers, so it keeps its digits near the centers.
-            spread = shares @ self.centers.square().sum(dim=1) - means.square().sum(dim=1)
+                self.counts += targets.sum(dim=0)
+            num_labels = targets.sum(dim=1)  # [B], N
+            weights = targets / num_labels.clamp(min=1).unsqueeze(1)  # [B, C], 1/N at each label
+            means = weights @ self.centers  # [B, e], c̄
+            # Mean of ||e - c_j||² = ||e - c̄||² + (mean of ||c_j||² - ||c̄||²), without a tensor [B, C, e]. The gradient
+            # depends on the first term only, which is accurate near the centers: no difference of large numbers.
+            spread = weights @ self.centers.square().sum(dim=1) - means.square().sum(dim=1)  # [B]
             distances = self.scale * ((embedding - means).square().sum(dim=1) + spread)  # [B]
-            if self.counts_pairs:
-                distance = (labels * distances).sum() / labels.sum().clamp(min=1)
+            if self.averages_pairs:
+                distance = (num_labels * distances).sum() / num_labels.sum().clamp(min=1)
             else:
-                distance = ((labels > 0) * distances).mean()
+                distance = ((num_labels > 0) * distances).mean()
             total = total + self.weight * distance
         return total, {**parts, "center": total.detach(), "center_distance": distance.detach()}
 
     @torch.no_grad()
     def after_step(self, reduce: Callable[[Tensor], Tensor]) -> None:
-        """Move the centers to the videos since the last step; ``reduce`` sums a tensor over the processes."""
-        if self.moves:
-            sums, numbers = reduce(self.sums), reduce(self.numbers).unsqueeze(1)
-            self.centers -= self.rate * (numbers * self.centers - sums) / (1 + numbers)
+        """Update the centers from the videos since the last step. ``reduce`` sums a tensor over the processes."""
+        if self.updates_centers:
+            sums, counts = reduce(self.sums), reduce(self.counts).unsqueeze(1)
+            self.centers -= self.rate * (counts * self.centers - sums) / (1 + counts)
             self.sums.zero_()
-            self.numbers.zero_()
+            self.counts.zero_()

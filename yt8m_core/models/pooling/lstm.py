@@ -1,7 +1,7 @@
-"""LSTM: its last states, and as much more of its inside as one likes (section 2.2.1, equations 1 to 6, Table 1).
+"""LSTM pooling: last states and, optionally, sums over time (section 2.2.1, equations 1 to 6, Table 1).
 
-Table 1: "LSTM" is the default, "LSTM-M" has ``use_input_sum``, "LSTM-M-O" ``use_output_sum`` too, and "LSTM-M-O-LN"
-``layer_norm`` as well. https://arxiv.org/abs/1706.07960
+Rows of Table 1: "LSTM" is the default. "LSTM-M" adds ``use_input_sum``, "LSTM-M-O" also ``use_output_sum``, and
+"LSTM-M-O-LN" also ``layer_norm``. https://arxiv.org/abs/1706.07960
 """
 
 import torch
@@ -14,10 +14,10 @@ from yt8m_core.models.recurrent import LSTM, LayerNormLSTM
 
 
 class LSTMPooling(nn.Module):
-    """g(I) = [c_n, s_n, M, O] with M = Σ_t I_t and O = Σ_t s_t over the n real frames, each made a unit vector.
+    """g(I) = [c_n, s_n, M, O] with M = Σ_t I_t and O = Σ_t s_t over the n real frames, each normalized to unit length.
 
-    The paper writes O as Σ_t g_t, "the output of each time step": the outputs are s_t, and the authors' code adds up
-    those. Both sums are L2-normalized there. Of several layers it gives the states of all, c and s of the first first.
+    The paper defines O as Σ_t g_t, "the output of each time step". The outputs are s_t, and the authors' code sums s_t;
+    it also L2-normalizes both sums. With several layers, the output has c and s of every layer, first layer first.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class LSTMPooling(nn.Module):
         dropout: float = 0.2,
         sum_norm: str = "l2",
     ) -> None:
-        """Choose the cell and what is taken from it.
+        """Set the cell and the parts of the output.
 
         Args:
             in_features: D.
-            width: w, the size of the cell.
-            layers: how many LSTMs, each on the outputs of the one before.
-            use_input_sum: whether M is there.
-            use_output_sum: whether O is there.
-            layer_norm: whether gates and c_t are normalized.
-            dropout: part of the candidates g_t that is dropped while training, with ``layer_norm`` alone, as in the
-                authors' code. The paper's rate of 0.8 is what that code keeps.
-            sum_norm: what becomes of M and O: "l2", or "none" as the text reads.
+            width: w, width of the cell.
+            layers: Number of stacked LSTMs.
+            use_input_sum: Whether the output includes M.
+            use_output_sum: Whether the output includes O.
+            layer_norm: Whether to layer-normalize the gates and c_t.
+            dropout: Dropout rate of the candidates g_t during training, only with ``layer_norm``, as in the authors'
+                code. The paper's 0.8 is the keep probability in that code.
+            sum_norm: Normalization of M and O: "l2", or "none" as the text reads.
 
         Raises:
-            UserError: a size is less than 1, the dropout is not within 0 to 1, or ``sum_norm`` is unknown.
+            UserError: A size is less than 1, ``dropout`` is not from 0 to below 1, or ``sum_norm`` is unknown.
         """
         super().__init__()
         for option, value in {"width": width, "layers": layers}.items():
@@ -65,11 +65,11 @@ class LSTMPooling(nn.Module):
         self.out_features = 2 * width * layers + in_features * use_input_sum + width * use_output_sum
 
     def forward(self, frames: Tensor, mask: Tensor, labels: Tensor | None = None) -> Pooled:
-        """Frames [B, T, D] and mask [B, T] → vector [B, 2w, and D and w more]."""
-        outputs, states = self.lstm(frames, mask)
+        """Frames [B, T, D] and mask [B, T] → vector [B, d], d = 2w per layer, plus D for M and w for O."""
+        outputs, parts = self.lstm(frames, mask)  # outputs: [B, T, w], 0 on padding
         if self.use_input_sum:
             real_frames = promote_to_float32(frames).masked_fill(~mask[..., None], 0.0)
-            states.append(self.input_post(real_frames.sum(dim=1)))  # no matrix product, which autocast would round
+            parts.append(self.input_post(real_frames.sum(dim=1)))  # a matrix product would round under autocast
         if self.use_output_sum:
-            states.append(self.output_post(outputs.sum(dim=1)))  # 0 on padding
-        return Pooled(torch.cat(states, dim=1))
+            parts.append(self.output_post(outputs.sum(dim=1)))
+        return Pooled(torch.cat(parts, dim=1))
