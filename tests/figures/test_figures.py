@@ -1,4 +1,4 @@
-"""Figures show the numbers that they are given, say their units and their scale, and need no color to be read."""
+"""Figures show the given numbers, name their axes and scale, and are readable without color."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from yt8m_core import figures
-from yt8m_core.analysis.per_label import by_frequency
+from yt8m_core.analysis.per_label import precision_by_frequency
 from yt8m_core.errors import UserError
 from yt8m_core.explain.attention_metrics import Similarity
 from yt8m_core.labels.statistics import rank_frequency
@@ -33,7 +33,7 @@ LOG = pd.DataFrame(
 DIFFERENCES = pd.DataFrame(
     {
         "row": ["LSTM", "LSTM-M", "CNN", "Mean"],
-        "against": "LSTM",
+        "reference": "LSTM",
         "difference": [0.0, 0.1, -0.2, 0.01],
         "difference_low": [0.0, 0.05, -0.3, -0.1],
         "difference_high": [0.0, 0.2, -0.15, 0.1],
@@ -42,7 +42,7 @@ DIFFERENCES = pd.DataFrame(
 )
 GAINS = pd.DataFrame(
     {
-        "dial": "label noise", "setting": [0.5, 0.0], "row": "Huber", "against": "CE",
+        "parameter": "label noise", "value": [0.5, 0.0], "row": "Huber", "reference": "CE",
         "gain": [0.2, 0.1], "gain_low": [0.1, 0.0], "gain_high": [0.3, 0.2], "seeds": 3,
     }
 )  # fmt: skip
@@ -73,62 +73,75 @@ TRUTH = pd.DataFrame(
 GAPS = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
-LIKENESS = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
+SIMILARITY = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
 
 
-def frames_figure(cluster: Sequence[int] = (0, 1, 0)) -> go.Figure:
+def frame_overview(cluster: Sequence[int] = (0, 1, 0)) -> go.Figure:
     weights = [0.2, 0.5, 0.3]
-    return figures.frames(weights, cluster, LIKENESS, title="Video", scale="demo world", main_runs=[(1, 2)])
+    return figures.frame_overview(weights, cluster, SIMILARITY, title="Video", scale="demo world", main_scene=[(1, 2)])
 
 
 CURVE = pd.DataFrame(
     {"threshold": [0.0, 0.5, 1.0], "precision": [0.1, 0.6, np.nan], "recall": [1.0, 0.6, 0.0], "f1": [0.2, 0.6, 0.0]}
 )
-EXPERTS = pd.DataFrame({"expert": [1, 2, 0], "gate": [0.5, 0.3, 0.2], "answer": [0.8, 0.1, 0.0]})
-PARTNERS = pd.DataFrame({"name": ["Car", "Dog"], "score": [0.9, 0.1], "fixed": [0.02, 0.01], "trained": [0.05, -0.03]})
-SIDES = pd.DataFrame({"name": ["Car", "Dog"], "mean": [0.5, 0.3], "p a": [0.4, 0.3], "p b": [0.6, 0.3]})
+EXPERTS = pd.DataFrame({"expert": [1, 2, 0], "gate": [0.5, 0.3, 0.2], "probability": [0.8, 0.1, 0.0]})
+LABELS_ADDED = pd.DataFrame(
+    {"name": ["Car", "Dog"], "score": [0.9, 0.1], "fixed": [0.02, 0.01], "trained": [0.05, -0.03]}
+)
+COMPARISON = pd.DataFrame({"name": ["Car", "Dog"], "mean": [0.5, 0.3], "p a": [0.4, 0.3], "p b": [0.6, 0.3]})
 
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "rank_frequency": lambda: figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
     "cumulative_share": lambda: figures.cumulative_share(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
     "precision_by_label": lambda: figures.precision_by_label(
-        LABELS, by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="demo world", chosen=1
+        LABELS,
+        precision_by_frequency(LABELS),
+        minimum=5,
+        verticals=["topic 0", "topic 1"],
+        scale="demo world",
+        selected=1,
     ),
-    "gain_by_label": lambda: figures.gain_by_label(LABELS, runs=("a", "b"), scale="demo world", chosen=4),
+    "gain_by_label": lambda: figures.gain_by_label(LABELS, runs=("a", "b"), scale="demo world", selected=4),
     "gain_by_band": lambda: figures.gain_by_band(BANDS, runs=("a", "b"), scale="demo world"),
-    "noise_strength": lambda: figures.noise_strength(LABELS, scale="demo world", chosen=6),
+    "noise_strength": lambda: figures.noise_strength(LABELS, scale="demo world", selected=6),
     "correlation": lambda: figures.correlation(MATRIX, ["a", "b", "c"], "phi", scale="demo world"),
-    "overview": lambda: figures.overview(CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"),
-    "against_truth": lambda: figures.against_truth(TRUTH, title="Pairs", scale="demo world"),
-    "gap_by_weight": lambda: figures.gap_by_weight(GAPS, here=(0.1, 0.75), base=0.8, scale="demo world"),
-    "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_runs=[(1, 2)]),
-    "frames": lambda: frames_figure(),
-    "two_attentions": lambda: figures.two_attentions(
+    "correlation_overview": lambda: figures.correlation_overview(
+        CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"
+    ),
+    "expected_vs_observed": lambda: figures.expected_vs_observed(TRUTH, title="Pairs", scale="demo world"),
+    "gap_by_weight": lambda: figures.gap_by_weight(GAPS, selected=(0.1, 0.75), baseline=0.8, scale="demo world"),
+    "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_scene=[(1, 2)]),
+    "frame_overview": lambda: frame_overview(),
+    "attention_comparison": lambda: figures.attention_comparison(
         [0.2, 0.8], [0.5, 0.5], title="Weights", scale="demo world", name="α = 0"
     ),
-    "parts": lambda: figures.parts(
+    "partial_predictions": lambda: figures.partial_predictions(
         PREDICTIONS.assign(few=[0.2, 0.8, 0.3]),
-        {"score": "all seconds", "few": "2 seconds"},
+        {"score": "whole video", "few": "2 s"},
         title="Parts",
         scale="demo world",
     ),
-    "left_out": lambda: figures.left_out(
-        [0, 5], [5, 7], [0.1, -0.2], title="Left out", scale="demo world", main_runs=[(1, 3)]
+    "window_occlusion": lambda: figures.window_occlusion(
+        [0, 5], [5, 7], [0.1, -0.2], title="Occlusion", scale="demo world", main_scene=[(1, 3)]
     ),
-    "excess": lambda: figures.excess(
+    "attention_excess": lambda: figures.attention_excess(
         pd.DataFrame({"cluster_excess": [-0.1, 0.3, 0.1], "main_excess": [0.2, 0.4, np.nan]}), scale="demo world"
     ),
     "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
     "learning_curve": lambda: figures.learning_curve(LOG, scale="demo world"),
     "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
-    "gain": lambda: figures.gain(GAINS, scale="demo world"),
-    "intervals": lambda: figures.intervals(RUNS, scale="demo world"),
-    "seconds": lambda: figures.seconds([0.2, -0.1, 0.4], title="Car", scale="demo world", main_runs=[(0, 1), (2, 3)]),
-    "experts": lambda: figures.experts(
-        EXPERTS.assign(part=EXPERTS["gate"] * EXPERTS["answer"]), title="Car", scale="demo world"
+    "gain_by_setting": lambda: figures.gain_by_setting(GAINS, scale="demo world"),
+    "gap_intervals": lambda: figures.gap_intervals(RUNS, scale="demo world"),
+    "second_contributions": lambda: figures.second_contributions(
+        [0.2, -0.1, 0.4], title="Car", scale="demo world", main_scene=[(0, 1), (2, 3)]
     ),
-    "partners": lambda: figures.partners(PARTNERS, title="Car", scale="demo world", unit="probability"),
-    "side_by_side": lambda: figures.side_by_side(SIDES, ["a", "b"], title="Video", scale="demo world"),
+    "experts": lambda: figures.experts(
+        EXPERTS.assign(contribution=EXPERTS["gate"] * EXPERTS["probability"]), title="Car", scale="demo world"
+    ),
+    "label_contributions": lambda: figures.label_contributions(
+        LABELS_ADDED, title="Car", scale="demo world", unit="probability"
+    ),
+    "run_comparison": lambda: figures.run_comparison(COMPARISON, ["a", "b"], title="Video", scale="demo world"),
     "threshold_curve": lambda: figures.threshold_curve(CURVE, 0.3, title="All labels", scale="demo world"),
 }
 
@@ -137,7 +150,7 @@ def subtitle(figure: go.Figure) -> str:
     return str(figure.layout.title.subtitle.text)
 
 
-def test_every_public_figure_has_an_example() -> None:
+def test_each_public_figure_has_an_example() -> None:
     drawn = {name for name in figures.__all__ if callable(getattr(figures, name))}
     assert drawn == set(EXAMPLES)
 
@@ -147,23 +160,26 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
     figure = EXAMPLES[name]()
     assert figure.layout.title.text
     assert subtitle(figure).startswith("demo world")
-    described = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
-    # Of plots one above the other, only the lowest needs to name the axis that they share.
-    shared = {"learning_curve": 1, "frames": 2}.get(name, 0)
-    assert sum(not text for text in described) == shared
+    axis_titles = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
+    # Of stacked subplots, only the lowest names the shared axis.
+    shared = {"learning_curve": 1, "frame_overview": 2}.get(name, 0)
+    assert sum(not text for text in axis_titles) == shared
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_figure_leaves_the_background_to_the_page(name: str) -> None:
+def test_figure_background_is_transparent(name: str) -> None:
     layout = EXAMPLES[name]().layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
-    assert layout.font.color is None  # set in the template alone, which a page's theme may replace
+    assert layout.font.color is None  # set only in the template, which the theme of a page may override
     assert layout.template.layout.font.color
     assert layout.template.layout.paper_bgcolor is None
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(EXAMPLES) - {"correlation", "intervals", "precision_by_label", "overview", "frames"})
+    "name",
+    sorted(
+        set(EXAMPLES) - {"correlation", "gap_intervals", "precision_by_label", "correlation_overview", "frame_overview"}
+    ),
 )
 def test_traces_differ_by_more_than_color(name: str) -> None:
     figure = EXAMPLES[name]()
@@ -195,7 +211,7 @@ def test_rank_frequency_draws_each_label_with_videos_once() -> None:
 
 
 def points(figure: go.Figure) -> list[tuple[int, float, float]]:
-    """The labels that a figure draws as points: label, x, y."""
+    """Return the labels drawn as points: label, x, y."""
     return sorted(
         (custom[2], x, y)
         for trace in figure.data
@@ -204,7 +220,7 @@ def points(figure: go.Figure) -> list[tuple[int, float, float]]:
     )
 
 
-def test_cumulative_share_ends_at_all_of_the_labels_given_and_names_the_edges_of_the_bands() -> None:
+def test_cumulative_share_reaches_1_and_marks_the_bands() -> None:
     figure = EXAMPLES["cumulative_share"]()
     total = sum(COUNTS)
     shares = {0: (1, 90), 1: (3, 135), 2: (2, 130), 4: (4, 138), 5: (5, 139)}
@@ -213,7 +229,7 @@ def test_cumulative_share_ends_at_all_of_the_labels_given_and_names_the_edges_of
     assert [note.text for note in figure.layout.annotations] == ["head: 50%", "head and mid: 90%"]
 
 
-def test_precision_of_few_videos_is_faint_and_each_topic_has_its_own_symbol() -> None:
+def test_labels_with_few_positives_are_faint_and_topics_have_own_symbols() -> None:
     figure = EXAMPLES["precision_by_label"]()
     assert points(figure) == [(0, 90, 0.9), (1, 5, 0.5), (2, 40, 0.8), (4, 3, 0.25), (5, 1, 1.0)]
     dots = [trace for trace in figure.data if trace.customdata is not None]
@@ -222,17 +238,19 @@ def test_precision_of_few_videos_is_faint_and_each_topic_has_its_own_symbol() ->
         assert all((positives < 5) == faint for *_, positives in trace.customdata)
     assert len({(trace.name, trace.marker.symbol) for trace in dots}) == len({trace.name for trace in dots}) == 2
     assert sorted(trace.name for trace in dots if trace.showlegend) == ["topic 0", "topic 1"]
-    (line,) = (trace for trace in figure.data if trace.name == "their median")
+    (line,) = (trace for trace in figure.data if trace.name == "median of labels with similar frequency")
     assert line.y.tolist() == [1.0, 0.25, 0.5, 0.8, 0.9]
     assert "small and faint: 2 with fewer than 5 videos" in subtitle(figure)
     symbols = figures.label_precision.SYMBOLS
     assert len(set(symbols)) == len(symbols) >= 26
 
 
-def test_topic_keeps_its_look_when_others_are_left_out() -> None:
+def test_topic_keeps_its_look_when_others_are_missing() -> None:
     some = LABELS[LABELS["vertical"] == "topic 1"]
     whole, part = (
-        figures.precision_by_label(table, by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="s")
+        figures.precision_by_label(
+            table, precision_by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="s"
+        )
         for table in (LABELS, some)
     )
     looks = [
@@ -247,46 +265,46 @@ def test_topic_keeps_its_look_when_others_are_left_out() -> None:
     ("name", "label", "place"),
     [("precision_by_label", 1, (5, 0.5)), ("gain_by_label", 4, (3, 0.25)), ("noise_strength", 6, (7, 2.0))],
 )
-def test_ring_lies_around_the_chosen_label(name: str, label: int, place: tuple[float, float]) -> None:
-    (ring,) = (trace for trace in EXAMPLES[name]().data if str(trace.name).startswith("chosen"))
-    assert (ring.name, ring.x[0], ring.y[0]) == (f"chosen: name {label}", *place)
-    assert ring.customdata is None  # a click on it chooses nothing else
+def test_ring_marks_the_selected_label(name: str, label: int, place: tuple[float, float]) -> None:
+    (ring,) = (trace for trace in EXAMPLES[name]().data if str(trace.name).startswith("selected"))
+    assert (ring.name, ring.x[0], ring.y[0]) == (f"selected: name {label}", *place)
+    assert ring.customdata is None  # not clickable
 
 
-@pytest.mark.parametrize("chosen", [3, 99, None])
-def test_no_ring_where_the_label_is_not_drawn(chosen: int | None) -> None:
-    figure = figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world", chosen=chosen)
-    assert not [trace for trace in figure.data if str(trace.name).startswith("chosen")]
+@pytest.mark.parametrize("selected", [3, 99, None])
+def test_no_ring_if_the_label_is_not_drawn(selected: int | None) -> None:
+    figure = figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world", selected=selected)
+    assert not [trace for trace in figure.data if str(trace.name).startswith("selected")]
 
 
-def test_gain_of_a_label_is_drawn_by_its_band() -> None:
+def test_gain_by_label_has_one_trace_per_band() -> None:
     figure = EXAMPLES["gain_by_label"]()
     assert points(figure) == [(0, 90, pytest.approx(-0.1)), (1, 5, 0.25), (2, 40, 0), (4, 3, 0.25), (5, 1, -1)]
     assert [trace.name for trace in figure.data[:3]] == ["head (1 label)", "mid (1 label)", "tail (3 labels)"]
-    assert "above 0 b is better, below a" in subtitle(figure)
+    assert "above 0: b is better · below 0: a is better" in subtitle(figure)
 
 
-def test_gain_of_a_band_is_full_where_its_interval_leaves_out_zero() -> None:
-    sure, open_ = EXAMPLES["gain_by_band"]().data
-    assert ([row[0] for row in sure.customdata], sure.marker.symbol) == (["head"], "circle")
+def test_gain_by_band_fills_markers_of_significant_differences() -> None:
+    significant, open_ = EXAMPLES["gain_by_band"]().data
+    assert ([row[0] for row in significant.customdata], significant.marker.symbol) == (["head"], "circle")
     assert ([row[0] for row in open_.customdata], open_.marker.symbol) == (["mid", "tail"], "circle-open")
     np.testing.assert_allclose(open_.x - open_.error_x.arrayminus, [-0.1, -0.1])
     assert open_.error_x.array.tolist() == pytest.approx([0.2, 0])  # one label has no interval
 
 
-def test_noise_is_drawn_as_its_length() -> None:
+def test_noise_strength_is_drawn_as_the_norm() -> None:
     alone, together = EXAMPLES["noise_strength"]().data[:2]
     assert alone.y.tolist() == [2 / max(1, count) for count in sorted(COUNTS, reverse=True)]
     assert together.y.tolist() == [0.04, 0.06, 0.5, 0.8, 2.0]
     assert [row[3] for row in together.customdata] == [0.02, 0.03, 0.25, 0.4, 1.0]
 
 
-def test_rank_frequency_says_nothing_of_hidden_labels_when_there_are_none() -> None:
+def test_rank_frequency_has_no_note_without_unseen_labels() -> None:
     figure = figures.rank_frequency(rank_frequency([3, 1], VOCABULARY[:2]), scale="demo world")
     assert subtitle(figure) == "demo world"
 
 
-def test_correlation_shows_the_matrix_and_a_click_gives_row_and_column() -> None:
+def test_correlation_cells_give_row_and_column_on_click() -> None:
     heatmap, cells = EXAMPLES["correlation"]().data
     np.testing.assert_array_equal(heatmap.z, MATRIX)
     for row in range(3):
@@ -299,7 +317,7 @@ def test_correlation_shows_the_matrix_and_a_click_gives_row_and_column() -> None
     assert cells.marker.color == "rgba(0,0,0,0)"
 
 
-def test_correlation_puts_the_first_row_on_top_under_its_name() -> None:
+def test_correlation_has_the_first_row_on_top() -> None:
     figure = EXAMPLES["correlation"]()
     assert list(figure.layout.yaxis.ticktext) == list(figure.layout.xaxis.ticktext) == ["a", "b", "c"]
     assert list(figure.layout.yaxis.tickvals) == [0, 1, 2]
@@ -307,38 +325,40 @@ def test_correlation_puts_the_first_row_on_top_under_its_name() -> None:
     assert low > high
 
 
-def test_correlation_colors_end_at_the_largest_value_off_the_diagonal() -> None:
+def test_correlation_color_scale_excludes_the_diagonal() -> None:
     phi = EXAMPLES["correlation"]().data[0]
     assert (phi.zmin, phi.zmax) == (-0.5, 0.5)
     count = figures.correlation([[900, 3], [3, 20]], ["a", "b"], "count", scale="x").data[0]
     assert (count.zmin, count.zmax) == (0, 3)
-    nothing = figures.correlation([[5.0]], ["a"], "count", scale="x").data[0]
-    assert nothing.zmin < nothing.zmax
+    single = figures.correlation([[5.0]], ["a"], "count", scale="x").data[0]
+    assert single.zmin < single.zmax
 
 
 @pytest.mark.parametrize(
     ("shape", "names", "message"),
     [((101, 101), 101, "101 labels; expected 1 to 100"), ((0, 0), 0, "0 labels"), ((2, 3), 2, r"expected \[2, 2\]")],
 )
-def test_correlation_refuses_what_does_not_fit(shape: tuple[int, int], names: int, message: str) -> None:
+def test_correlation_rejects_mismatched_shapes_and_too_many_labels(
+    shape: tuple[int, int], names: int, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         figures.correlation(np.zeros(shape), ["a"] * names, "count", scale="x")
 
 
-def test_correlation_has_colors_on_both_sides_where_a_value_is_below_zero() -> None:
+def test_correlation_uses_a_diverging_scale_for_negative_values() -> None:
     change = figures.correlation([[0, -0.2], [0.1, 0]], ["a", "b"], "M_c, change", scale="x").data[0]
     assert (change.zmin, change.zmax) == (-0.2, 0.2)
 
 
 def decoded(figure: go.Figure) -> np.ndarray:
-    """The image of an overview, [H, W, RGBA]."""
+    """Decode the image of an overview [H, W, RGBA]."""
     content = base64.b64decode(figure.data[0].source.removeprefix("data:image/png;base64,"))
     with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert("RGBA"))
 
 
-def test_overview_is_an_image_whose_color_says_the_sign_and_whose_fullness_the_size() -> None:
-    figure = EXAMPLES["overview"]()
+def test_overview_color_shows_the_sign_and_opacity_the_magnitude() -> None:
+    figure = EXAMPLES["correlation_overview"]()
     pixels = decoded(figure)
     assert pixels.shape == (3, 3, 4)
     assert (pixels[..., 3] > 0).tolist() == (CELLS != 0).tolist()
@@ -346,25 +366,25 @@ def test_overview_is_an_image_whose_color_says_the_sign_and_whose_fullness_the_s
     assert pixels[2, 1].tolist() == [0xE6, 0x9F, 0x00, 255]
     assert 0 < pixels[1, 0, 3] < pixels[0, 1, 3] < 255
     image = figure.data[0]
-    assert (image.x0, image.dx, image.y0, image.dy) == (0.5, 2, 0.5, 2)  # cells of two labels: 0 and 1, 2 and 3, 4
+    assert (image.x0, image.dx, image.y0, image.dy) == (0.5, 2, 0.5, 2)  # cells of labels 0 and 1, 2 and 3, 4
     assert "2 × 2 labels" in subtitle(figure)
 
 
-def test_overview_frames_its_clusters_and_a_click_names_them() -> None:
-    _, frames, clusters, _ = EXAMPLES["overview"]().data
+def test_overview_frames_clusters_and_names_them_on_click() -> None:
+    _, frames, clusters, _ = EXAMPLES["correlation_overview"]().data
     assert frames.x[:5].tolist() == [-0.5, 2.5, 2.5, -0.5, -0.5]
     assert frames.y[6:11].tolist() == [2.5, 2.5, 4.5, 4.5, 2.5]
     assert clusters.customdata.tolist() == [[7, "Car", 3], [5, "Dog", 2]]
     assert clusters.x.tolist() == clusters.y.tolist() == [1, 3.5]
-    figure = EXAMPLES["overview"]()
+    figure = EXAMPLES["correlation_overview"]()
     assert list(figure.layout.xaxis.ticktext) == list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
     assert figure.layout.yaxis.range == (4.5, -0.5)
 
 
-def test_overview_frames_and_names_only_what_can_be_told_apart() -> None:
+def test_overview_frames_and_names_only_large_spaced_clusters() -> None:
     many = pd.DataFrame({"first": range(0, 900, 2), "size": 2, "label": range(450), "name": "x"})
     many.loc[0, "size"] = 90
-    figure = figures.overview(np.eye(3), "phi", many, num_labels=900, per_cell=300, scale="x")
+    figure = figures.correlation_overview(np.eye(3), "phi", many, num_labels=900, per_cell=300, scale="x")
     assert len(figure.data[2].x) == 1
     places = sorted(figure.layout.xaxis.tickvals)
     assert 1 < len(places) <= 14
@@ -372,39 +392,39 @@ def test_overview_frames_and_names_only_what_can_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize(("measure", "low", "high"), [("count", 0, 3), ("lift", -math.log2(1000), math.log2(1000))])
-def test_overview_shades_counts_and_lifts_by_their_logarithm(measure: str, low: float, high: float) -> None:
+def test_overview_uses_a_log_scale_for_counts_and_lifts(measure: str, low: float, high: float) -> None:
     cells = [[0, 1000.0], [1.0 if measure == "count" else 0.5, 0]]
-    figure = figures.overview(cells, measure, CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
+    figure = figures.correlation_overview(cells, measure, CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
     assert "log" in figure.data[3].marker.colorbar.title.text
     assert (figure.data[3].marker.cmin, figure.data[3].marker.cmax) == (pytest.approx(low), pytest.approx(high))
-    assert (decoded(figure)[..., 3] > 0).tolist() == [[False, True], [True, False]]  # a count of 1 is seen too
+    assert (decoded(figure)[..., 3] > 0).tolist() == [[False, True], [True, False]]  # a count of 1 is visible
 
 
-def test_overview_of_nothing_is_empty() -> None:
-    figure = figures.overview(np.zeros((2, 2)), "count", CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
+def test_overview_of_an_empty_matrix_is_transparent() -> None:
+    figure = figures.correlation_overview(np.zeros((2, 2)), "count", CLUSTERS[:0], num_labels=2, per_cell=1, scale="x")
     assert not decoded(figure)[..., 3].any()
 
 
-def test_truth_is_drawn_against_expectation_and_what_has_no_logarithm_at_an_edge() -> None:
-    figure = EXAMPLES["against_truth"]()
+def test_expected_vs_observed_clips_zero_counts_to_the_axis_limits() -> None:
+    figure = EXAMPLES["expected_vs_observed"]()
     line, *kinds = figure.data
     assert line.x == line.y
     points = {trace.name: (trace.x.tolist(), trace.y.tolist(), trace.customdata[0][:2].tolist()) for trace in kinds}
     assert points == {
-        "fewer expected than there are": ([100], [20], [1, 4]),
-        "more expected than there are": ([0.5], [30], [2, 5]),
-        "as chance would have it": ([9], [0.01], [3, 6]),
+        "underestimated": ([100], [20], [1, 4]),
+        "overestimated": ([0.5], [30], [2, 5]),
+        "within 3 standard deviations": ([9], [0.01], [3, 6]),
     }
     assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"
-    assert "1 pair that no video has drawn at ½" in subtitle(figure)
-    assert "1 of which fewer than 0.01" in subtitle(figure)
+    assert "1 pair with 0 observed drawn at 0.5" in subtitle(figure)
+    assert "1 pair with fewer than 0.01 expected" in subtitle(figure)
 
 
-def test_curve_of_gap_marks_what_is_chosen() -> None:
+def test_gap_by_weight_marks_the_selected_weights() -> None:
     figure = EXAMPLES["gap_by_weight"]()
-    curve, here = figure.data
+    curve, selected = figure.data
     assert (list(curve.x), list(curve.y)) == ([0.0, 0.1], [0.8, 0.7])
-    assert (list(here.x), list(here.y)) == ([0.1], [0.75])
+    assert (list(selected.x), list(selected.y)) == ([0.1], [0.75])
     assert [shape.y0 for shape in figure.layout.shapes] == [0.8]
 
 
@@ -413,7 +433,7 @@ def test_correlation_takes_a_hundred_labels() -> None:
     assert len(figure.data[1].x) == 10_000
 
 
-def test_attention_draws_the_weights_over_seconds_beside_the_uniform_line() -> None:
+def test_attention_draws_the_weights_and_the_uniform_line() -> None:
     weights = np.array([0.1, 0.2, 0.3, 0.4])
     figure = figures.attention(weights, title="Attention of a", scale="demo world")
     curve, uniform = figure.data
@@ -427,8 +447,8 @@ def test_attention_draws_the_weights_over_seconds_beside_the_uniform_line() -> N
     assert len(figure.layout.shapes) == 0
 
 
-def test_attention_shades_the_main_scene_and_says_how_much_lies_on_it() -> None:
-    figure = figures.attention([0.1, 0.2, 0.3, 0.4], title="a", scale="x", main_runs=[(0, 1), (2, 4)])
+def test_attention_shades_the_main_scene_and_gives_its_weight() -> None:
+    figure = figures.attention([0.1, 0.2, 0.3, 0.4], title="a", scale="x", main_scene=[(0, 1), (2, 4)])
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(-0.5, 0.5), (1.5, 3.5)]
     assert [note.text for note in figure.layout.annotations] == ["main", "main"]
     assert [shape.showlegend for shape in figure.layout.shapes] == [True, False]
@@ -442,57 +462,57 @@ def test_attention_counts_effective_frames(weights: list[float], effective: str)
 
 
 @pytest.mark.parametrize("weights", [[], [0.5, 0.6], [-0.5, 1.5], [np.nan, 1.0], [[1.0]]])
-def test_attention_refuses_what_is_no_distribution(weights: list[float]) -> None:
+def test_attention_rejects_weights_that_are_not_a_distribution(weights: list[float]) -> None:
     with pytest.raises(UserError, match="sum to 1"):
         figures.attention(weights, title="a", scale="x")
 
 
-def test_predictions_are_ranked_and_true_labels_marked_by_text_and_pattern() -> None:
+def test_predictions_are_ranked_and_mark_true_labels() -> None:
     figure = EXAMPLES["predictions"]()
     true, other = figure.data
-    assert (true.name, other.name) == ("true label", "not in the ground truth")
+    assert (true.name, other.name) == ("true label", "not a true label")
     assert (true.x.tolist(), true.y.tolist(), list(true.text)) == ([0.3, 0.1], [2, 3], ["✓ 0.300", "✓ 0.100"])
     assert (other.x.tolist(), other.y.tolist(), list(other.text)) == ([0.9], [1], ["0.900"])
     assert list(figure.layout.yaxis.ticktext) == ["Dog", "✓ Car", "✓ Game"]
     assert [name for (name,) in true.customdata] == ["Car", "Game"]
     low, high = figure.layout.yaxis.range
-    assert low > high  # the best on top
-    assert "2 true labels among the best 3" in subtitle(figure)
+    assert low > high  # most probable on top
+    assert "2 true labels in the top 3" in subtitle(figure)
 
 
-def test_learning_curve_draws_loss_and_gap_where_each_was_measured() -> None:
+def test_learning_curve_draws_loss_and_gap() -> None:
     loss, gap = EXAMPLES["learning_curve"]().data
     assert (loss.x.tolist(), loss.y.tolist()) == ([128, 256, 384, 512], [9.0, 8.0, 7.0, 6.5])
     assert (gap.x.tolist(), gap.y.tolist()) == ([256, 512], [0.4, 0.5])
     assert (loss.yaxis, gap.yaxis) == ("y", "y2")
 
 
-def test_intervals_reach_from_low_to_high() -> None:
-    figure = EXAMPLES["intervals"]()
+def test_gap_intervals_range_from_low_to_high() -> None:
+    figure = EXAMPLES["gap_intervals"]()
     (dots,) = figure.data
     assert dots.x.tolist() == [0.5, 0.6]
     np.testing.assert_allclose(dots.x + dots.error_x.array, [0.57, 0.63])
     np.testing.assert_allclose(dots.x - dots.error_x.arrayminus, [0.45, 0.58])
     assert list(figure.layout.yaxis.ticktext) == ["lstm", "moe"]
     assert dots.y.tolist() == [0, 1]
-    assert "95 %" in subtitle(figure)
+    assert "95% bootstrap CI" in subtitle(figure)
 
 
-def test_predictions_mark_nothing_as_wrong_where_the_truth_is_not_known() -> None:
+def test_predictions_mark_no_errors_if_true_labels_are_unknown() -> None:
     table = pd.DataFrame({"name": ["Dog", "Car"], "score": [0.2, 0.9], "true": pd.array([pd.NA, pd.NA], "boolean")})
     figure = figures.predictions(table, title="Video", scale="demo world")
     (bars,) = figure.data
     assert (bars.name, list(bars.x)) == ("predicted", [0.9, 0.2])
-    assert "true labels not known" in figure.layout.title.subtitle.text
+    assert "true labels unknown" in figure.layout.title.subtitle.text
     assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
 
 
-def test_differences_are_read_by_their_intervals_and_the_baseline_is_left_out() -> None:
+def test_differences_are_classified_by_their_intervals_without_the_baseline() -> None:
     figure = EXAMPLES["differences"]()
     assert {trace.name: [row for row, *_ in trace.customdata] for trace in figure.data} == {
         "better": ["LSTM-M"],
         "worse": ["CNN"],
-        "no difference that these data can tell": ["Mean"],
+        "no significant difference": ["Mean"],
     }
     for trace in figure.data:
         ((_, _, low, high),) = trace.customdata
@@ -502,106 +522,106 @@ def test_differences_are_read_by_their_intervals_and_the_baseline_is_left_out() 
     assert list(figure.layout.yaxis.ticktext) == ["LSTM-M", "CNN", "Mean"]
 
 
-def test_differences_name_the_other_row_where_not_all_have_the_same() -> None:
-    table = DIFFERENCES.assign(against=["LSTM", "LSTM", "LSTM", "Sum"])
+def test_differences_name_the_reference_if_rows_have_different_ones() -> None:
+    table = DIFFERENCES.assign(reference=["LSTM", "LSTM", "LSTM", "Sum"])
     figure = figures.differences(table, title="Pooling", scale="demo world")
     assert figure.layout.yaxis.ticktext[2] == "Mean<br>− Sum"
 
 
-def test_intervals_of_one_seed_say_that_they_are_over_videos_alone() -> None:
-    for draw, table in ((figures.differences, DIFFERENCES), (figures.gain, GAINS)):
+def test_intervals_of_one_seed_are_over_videos_only() -> None:
+    for draw, table in ((figures.differences, DIFFERENCES), (figures.gain_by_setting, GAINS)):
         titled = {"title": "Pooling"} if draw is figures.differences else {}
-        for seeds, over in ((3, "over videos and seeds"), (1, "over videos alone, of one seed")):
+        for seeds, over in ((3, "over videos and seeds"), (1, "over videos only, one seed")):
             assert over in subtitle(draw(table.assign(seeds=seeds), scale="demo world", **titled))
 
 
-def test_gain_is_drawn_in_the_order_of_the_settings_with_a_line_at_zero() -> None:
-    band, line = EXAMPLES["gain"]().data
+def test_gain_by_setting_is_sorted_and_has_a_line_at_zero() -> None:
+    band, line = EXAMPLES["gain_by_setting"]().data
     assert (list(line.x), list(line.y)) == ([0.0, 0.5], [0.1, 0.2])
     assert list(zip(band.x, band.y, strict=True)) == [(0.0, 0.2), (0.5, 0.3), (0.5, 0.1), (0.0, 0.0)]
-    assert [(shape.y0, shape.y1) for shape in EXAMPLES["gain"]().layout.shapes] == [(0, 0)]
+    assert [(shape.y0, shape.y1) for shape in EXAMPLES["gain_by_setting"]().layout.shapes] == [(0, 0)]
 
 
-def test_frames_lie_on_one_time_axis_with_a_lane_and_a_symbol_for_each_cluster() -> None:
-    figure = frames_figure()
+def test_frame_overview_has_a_lane_and_a_symbol_per_cluster() -> None:
+    figure = frame_overview()
     weights, _, largest, other, cosine = figure.data
     assert (list(weights.y), list(weights.customdata)) == ([0.2, 0.5, 0.3], [0, 1, 2])
     assert "markers" in weights.mode  # a line alone cannot be clicked
     assert (list(largest.x), list(largest.y), largest.name) == ([0, 2], [1, 1], "cluster 1, the largest (2 s)")
     assert (list(other.x), list(other.y), other.name) == ([1], [2], "cluster 2 (1 s)")
     assert largest.marker.symbol != other.marker.symbol
-    np.testing.assert_array_equal(cosine.z, LIKENESS.cosine)
+    np.testing.assert_array_equal(cosine.z, SIMILARITY.cosine)
     assert cosine.zmax == pytest.approx(0.4)  # not the 1s of the diagonal
     assert [axis.range for axis in figure.select_xaxes()] == [(-0.5, 2.5)] * 3
     assert "50% of the weight on the main scene (33% of the time)" in subtitle(figure).replace("<br>", " ")
     with pytest.raises(UserError, match="clusters of 2 frames"):
-        frames_figure((0, 1))
+        frame_overview((0, 1))
 
 
-def test_frames_with_more_clusters_than_colors_have_symbols_of_their_own() -> None:
-    even = np.full(8, 1 / 8)
-    alike = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # nothing but the diagonal's 1s
-    lanes = figures.frames(even, range(8), alike, title="a", scale="x").data[2:-1]
+def test_frame_overview_with_more_clusters_than_colors_has_distinct_symbols() -> None:
+    uniform = np.full(8, 1 / 8)
+    alike = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # all cosines are 1
+    lanes = figures.frame_overview(uniform, range(8), alike, title="a", scale="x").data[2:-1]
     assert len({lane.marker.symbol for lane in lanes}) == len(lanes) == 8
 
 
-def test_two_attentions_say_how_many_frames_take_part() -> None:
-    assert "effective frames 1.6 → 2.0" in subtitle(EXAMPLES["two_attentions"]())
+def test_attention_comparison_gives_the_effective_frames() -> None:
+    assert "effective frames 1.6 → 2.0" in subtitle(EXAMPLES["attention_comparison"]())
 
 
-def test_parts_have_a_row_a_label_and_tick_the_true_ones() -> None:
-    figure = EXAMPLES["parts"]()
+def test_partial_predictions_mark_true_labels() -> None:
+    figure = EXAMPLES["partial_predictions"]()
     assert list(figure.layout.yaxis.ticktext) == ["✓ Car", "Dog", "✓ Game"]
     assert [list(dots.x) for dots in figure.data] == [[0.3, 0.9, 0.1], [0.2, 0.8, 0.3]]
     unknown = PREDICTIONS.assign(true=pd.array([pd.NA] * 3, dtype="boolean"))
-    figure = figures.parts(unknown, {"score": "all"}, title="a", scale="x")
-    assert "not known" in subtitle(figure)
+    figure = figures.partial_predictions(unknown, {"score": "all"}, title="a", scale="x")
+    assert "unknown" in subtitle(figure)
     assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog", "Game"]
 
 
-def test_left_out_bars_cover_their_seconds() -> None:
-    loss, gain = EXAMPLES["left_out"]().data
-    assert (list(loss.x), list(loss.width), list(loss.y)) == ([2.0], [5], [0.1])
-    assert (list(gain.x), list(gain.width), list(gain.y)) == ([5.5], [2], [-0.2])
-    assert list(gain.customdata[0]) == [5, 6]
-    shaded = EXAMPLES["left_out"]().layout.shapes
+def test_window_occlusion_bars_cover_their_seconds() -> None:
+    drop, rise = EXAMPLES["window_occlusion"]().data
+    assert (list(drop.x), list(drop.width), list(drop.y)) == ([2.0], [5], [0.1])
+    assert (list(rise.x), list(rise.width), list(rise.y)) == ([5.5], [2], [-0.2])
+    assert list(rise.customdata[0]) == [5, 6]
+    shaded = EXAMPLES["window_occlusion"]().layout.shapes
     assert [(shape.x0, shape.x1) for shape in shaded] == [(0.5, 2.5)]
 
 
-def test_excess_draws_the_main_scene_only_where_it_is_known() -> None:
-    figure = EXAMPLES["excess"]()
-    assert [trace.name for trace in figure.data] == ["the largest cluster", "the true main scene"]
+def test_attention_excess_ignores_unknown_main_scenes() -> None:
+    figure = EXAMPLES["attention_excess"]()
+    assert [trace.name for trace in figure.data] == ["largest cluster", "true main scene"]
     assert "3 videos" in subtitle(figure)
-    assert "mean on the largest cluster 0.100" in subtitle(figure).replace("<br>", " ")
-    assert "mean on the true main scene 0.300" in subtitle(figure).replace("<br>", " ")
+    assert "mean of the largest cluster 0.100" in subtitle(figure).replace("<br>", " ")
+    assert "mean of the true main scene 0.300" in subtitle(figure).replace("<br>", " ")
     assert {round(shape.x0, 6) for shape in figure.layout.shapes} == {0.1, 0.3, 0}
 
 
-def test_predictions_give_the_label_of_a_bar_and_draw_the_threshold() -> None:
+def test_predictions_pass_on_the_label_and_draw_the_threshold() -> None:
     figure = figures.predictions(PREDICTIONS.assign(label=[7, 8, 9]), title="a", scale="demo world", threshold=0.25)
     assert [bar.customdata.tolist() for bar in figure.data] == [[["Car", 7], ["Game", 9]], [["Dog", 8]]]
     assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.25, 0.25)]
 
 
-def test_seconds_are_told_apart_by_their_side_and_the_main_scene_is_shaded() -> None:
-    figure = EXAMPLES["seconds"]()
-    speaks, against = figure.data
-    assert (speaks.x.tolist(), speaks.y.tolist()) == ([0, 2], [0.2, 0.4])
-    assert (against.x.tolist(), against.y.tolist()) == ([1], [-0.1])
+def test_second_contributions_are_split_by_sign() -> None:
+    figure = EXAMPLES["second_contributions"]()
+    increase, decrease = figure.data
+    assert (increase.x.tolist(), increase.y.tolist()) == ([0, 2], [0.2, 0.4])
+    assert (decrease.x.tolist(), decrease.y.tolist()) == ([1], [-0.1])
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(-0.5, 0.5), (1.5, 2.5)]
-    assert "strongest at second 2 of 3" in subtitle(figure)
+    assert "maximum at 2 s of 3 s" in subtitle(figure)
 
 
-def test_experts_are_named_and_their_parts_summed() -> None:
+def test_experts_are_named_and_their_contributions_summed() -> None:
     figure = EXAMPLES["experts"]()
-    gates, answers = figure.data
-    assert list(gates.x) == list(answers.x) == ["expert 1", "expert 2", "always no"]
-    assert (list(gates.y), list(answers.y)) == ([0.5, 0.3, 0.2], [0.8, 0.1, 0.0])
+    gates, probabilities = figure.data
+    assert list(gates.x) == list(probabilities.x) == ["expert 1", "expert 2", "dummy expert"]
+    assert (list(gates.y), list(probabilities.y)) == ([0.5, 0.3, 0.2], [0.8, 0.1, 0.0])
     assert subtitle(figure).endswith("0.430")
 
 
-def test_partners_are_drawn_in_order_by_what_each_matrix_adds() -> None:
-    figure = EXAMPLES["partners"]()
+def test_label_contributions_are_split_by_matrix() -> None:
+    figure = EXAMPLES["label_contributions"]()
     fixed, trained = figure.data
     assert (fixed.x.tolist(), trained.x.tolist()) == ([0.02, 0.01], [0.05, -0.03])
     assert list(figure.layout.yaxis.ticktext) == ["Car", "Dog"]
@@ -610,24 +630,24 @@ def test_partners_are_drawn_in_order_by_what_each_matrix_adds() -> None:
     assert "probability" in figure.layout.xaxis.title.text
 
 
-def test_runs_side_by_side_have_a_symbol_each() -> None:
-    dots = EXAMPLES["side_by_side"]().data
+def test_run_comparison_has_a_symbol_per_run() -> None:
+    dots = EXAMPLES["run_comparison"]().data
     assert [(trace.name, trace.x.tolist()) for trace in dots] == [
-        ("a", [0.4, 0.3]), ("b", [0.6, 0.3]), ("mean of all", [0.5, 0.3]),
+        ("a", [0.4, 0.3]), ("b", [0.6, 0.3]), ("mean", [0.5, 0.3]),
     ]  # fmt: skip
-    six = SIDES.assign(**{f"p {n}": 0.1 for n in range(7)})
-    looks = {trace.marker.symbol for trace in figures.side_by_side(six, list("012345"), title="v", scale="x").data}
-    assert len(looks) == 7
+    six = COMPARISON.assign(**{f"p {n}": 0.1 for n in range(7)})
+    symbols = {trace.marker.symbol for trace in figures.run_comparison(six, list("012345"), title="v", scale="x").data}
+    assert len(symbols) == 7
     with pytest.raises(UserError, match="7 runs; expected at most 6"):
-        figures.side_by_side(six, list("0123456"), title="v", scale="x")
+        figures.run_comparison(six, list("0123456"), title="v", scale="x")
 
 
-def test_threshold_curve_marks_the_threshold_and_names_the_best() -> None:
+def test_threshold_curve_marks_the_threshold_and_gives_the_best_f1() -> None:
     figure = EXAMPLES["threshold_curve"]()
     assert {line.name: list(line.y)[:2] for line in figure.data} == {
         "precision": [0.1, 0.6], "recall": [1.0, 0.6], "F1": [0.2, 0.6],
     }  # fmt: skip
     assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.3, 0.3)]
-    assert subtitle(figure) == "demo world · best F1 0.600 at 0.50"
-    nothing = CURVE.assign(precision=np.nan, recall=np.nan, f1=np.nan)
-    assert subtitle(figures.threshold_curve(nothing, 0.3, title="a", scale="x")) == "x"
+    assert subtitle(figure) == "demo world · best F1 0.600 at threshold 0.50"
+    undefined = CURVE.assign(precision=np.nan, recall=np.nan, f1=np.nan)
+    assert subtitle(figures.threshold_curve(undefined, 0.3, title="a", scale="x")) == "x"

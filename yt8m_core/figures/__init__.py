@@ -1,45 +1,58 @@
-"""The pictures of the app and the notebooks: pure functions from a table or an array to a plotly figure.
+"""Figures of the app and the notebooks: pure functions from a table or an array to a plotly figure.
 
-Every figure says in its subtitle which scale made its numbers, for example "demo world". Color is never the only
-sign: symbols, patterns, dashes or texts say the same. Backgrounds are transparent, for light pages and dark ones.
+The subtitle of each figure names the scale that produced its numbers, for example "demo world". Color is never the
+only distinction: symbols, patterns, dashes, or texts repeat it. Backgrounds are transparent, for light and dark pages.
 """
 
-from yt8m_core.figures.ablations import differences, gain
-from yt8m_core.figures.attribution import SYMBOLS, experts, partners, seconds, side_by_side, threshold_curve
-from yt8m_core.figures.cooccurrence import against_truth, gap_by_weight, overview
+from yt8m_core.figures.ablations import differences, gain_by_setting
+from yt8m_core.figures.attribution import (
+    SYMBOLS,
+    experts,
+    label_contributions,
+    run_comparison,
+    second_contributions,
+    threshold_curve,
+)
+from yt8m_core.figures.cooccurrence import correlation_overview, expected_vs_observed, gap_by_weight
 from yt8m_core.figures.label_counts import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
 from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise_strength, precision_by_label
-from yt8m_core.figures.occlusion import excess, frames, left_out, parts, two_attentions
-from yt8m_core.figures.runs import intervals, learning_curve
+from yt8m_core.figures.occlusion import (
+    attention_comparison,
+    attention_excess,
+    frame_overview,
+    partial_predictions,
+    window_occlusion,
+)
+from yt8m_core.figures.runs import gap_intervals, learning_curve
 from yt8m_core.figures.video import attention, predictions
 
 __all__ = [
     "LARGEST_WINDOW",
     "SYMBOLS",
-    "against_truth",
     "attention",
+    "attention_comparison",
+    "attention_excess",
     "correlation",
+    "correlation_overview",
     "cumulative_share",
     "differences",
-    "excess",
+    "expected_vs_observed",
     "experts",
-    "frames",
-    "gain",
+    "frame_overview",
     "gain_by_band",
     "gain_by_label",
+    "gain_by_setting",
     "gap_by_weight",
-    "intervals",
+    "gap_intervals",
+    "label_contributions",
     "learning_curve",
-    "left_out",
     "noise_strength",
-    "overview",
-    "partners",
-    "parts",
+    "partial_predictions",
     "precision_by_label",
     "predictions",
     "rank_frequency",
-    "seconds",
-    "side_by_side",
+    "run_comparison",
+    "second_contributions",
     "threshold_curve",
-    "two_attentions",
+    "window_occlusion",
 ]

@@ -1,23 +1,20 @@
-"""Figures of ablations: how far each row is from the one it is compared with, and when a component helps."""
+"""Figures of ablations: differences from the baseline, and the gain of a component by setting."""
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from yt8m_core.figures.style import BLUE, GRAY, ORANGE, style
-
-# A sign for each reading of an interval, which a reader without colors tells apart.
-_BETTER, _WORSE, _OPEN = ("better", BLUE, "triangle-right"), ("worse", ORANGE, "triangle-left"), ("", GRAY, "circle")
+from yt8m_core.figures.style import BLUE, GRAY, ORANGE, list_rows, style
 
 
 def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
-    """The difference of each row to the one that it is compared with, with its 95 % interval, and a line at 0.
+    """Plot the difference in GAP@20 of each row from its baseline, with its 95% CI and a line at 0.
 
     Args:
-        table: as ``compare_rows``: row, reference, difference, difference_low, difference_high, seeds; rows without a
-            difference, and those compared with themselves, are left out.
-        title: Names the table.
-        scale: What made the numbers.
+        table: Result of ``compare_rows``: row, reference, difference, difference_low, difference_high, seeds.
+            Rows without a difference and baselines are omitted.
+        title: Name of the table.
+        scale: Scale that produced the numbers.
 
     >>> table = pd.DataFrame({"row": ["a", "b"], "reference": "a", "difference": [0.0, 0.2], "seeds": 3})
     >>> table["difference_low"], table["difference_high"] = table["difference"] - 0.1, table["difference"] + 0.1
@@ -27,11 +24,14 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     shown = table[(table["row"] != table["reference"]) & table["difference"].notna()].reset_index(drop=True)
     better, worse = shown["difference_low"] > 0, shown["difference_high"] < 0
     figure = go.Figure()
-    for chosen, (name, color, symbol) in ((better, _BETTER), (worse, _WORSE), (~better & ~worse, _OPEN)):
-        rows = shown[chosen]
+    for selected, name, color, symbol in (
+        (better, "better", BLUE, "triangle-right"),
+        (worse, "worse", ORANGE, "triangle-left"),
+        (~better & ~worse, "no significant difference", GRAY, "circle"),
+    ):
+        rows = shown[selected]
         if rows.empty:
             continue
-        name = name or "no significant difference"
         figure.add_scatter(
             x=rows["difference"],
             y=rows.index,
@@ -48,69 +48,63 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             },
             customdata=rows[["row", "reference", "difference_low", "difference_high"]],
             hovertemplate="%{customdata[0]} − %{customdata[1]}: %{x:+.4f}<br>"
-            "%{customdata[2]:+.4f} to %{customdata[3]:+.4f}<extra>" + name + "</extra>",
+            "95% CI [%{customdata[2]:+.4f}, %{customdata[3]:+.4f}]<extra>" + name + "</extra>",
         )
     figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
-    others = shown["reference"].unique()
-    to = f"to '{others[0]}'" if len(others) == 1 else "to the row named behind it"
-    style(figure, title, scale, f"difference {to}", f"95 % intervals over {_over(table)}, paired")
-    figure.update_xaxes(title_text="difference of GAP@20")
-    names = shown["row"] if len(others) == 1 else shown["row"] + "<br>− " + shown["reference"]
-    figure.update_yaxes(
-        title_text="row",
-        tickmode="array",
-        tickvals=list(shown.index),
-        ticktext=list(names),
-        range=[len(shown) - 0.5, -0.5],
-        showgrid=False,
-    )
+    baselines = shown["reference"].unique()
+    baseline = f"'{baselines[0]}'" if len(baselines) == 1 else "the row after the minus sign"
+    style(figure, title, scale, f"difference from {baseline}", f"paired 95% CI {_sampled_over(table)}")
+    figure.update_xaxes(title_text="Difference in GAP@20 [95% CI]")
+    names = shown["row"] if len(baselines) == 1 else shown["row"] + "<br>− " + shown["reference"]
+    list_rows(figure, "Row", list(names), showgrid=False)
     figure.update_layout(height=220 + 40 * len(shown))
     return figure
 
 
-def gain(table: pd.DataFrame, *, scale: str) -> go.Figure:
-    """What a component gains at each setting of a dial, in a band of its 95 % intervals, and a line at 0.
+def gain_by_setting(table: pd.DataFrame, *, scale: str) -> go.Figure:
+    """Plot the gain in GAP@20 of a component at each value of a demo parameter, with a band of 95% CIs.
 
     Args:
-        table: as ``run_sweep``: parameter, value, row, reference, gain, gain_low, gain_high, seeds; at least one row.
-        scale: What made the numbers.
+        table: Result of ``run_sweep``: parameter, value, row, reference, gain, gain_low, gain_high, seeds; at least one
+            row.
+        scale: Scale that produced the numbers.
 
     >>> table = pd.DataFrame({"parameter": "noise", "value": [0.0, 0.5], "row": "Huber", "reference": "CE", "seeds": 3})
     >>> table["gain"], table["gain_low"], table["gain_high"] = [0.0, 0.1], [-0.1, 0.05], [0.1, 0.15]
-    >>> band, line = gain(table, scale="demo world").data
+    >>> band, line = gain_by_setting(table, scale="demo world").data
     >>> band.x.tolist(), band.y.tolist(), line.y.tolist()
     ([0.0, 0.5, 0.5, 0.0], [0.1, 0.15, 0.05, -0.1], [0.0, 0.1])
     """
     ordered = table.sort_values("value")
-    dial, row, against = ordered[["parameter", "row", "reference"]].iloc[0]
-    setting = ordered["value"].to_numpy()
+    parameter, row, reference = ordered[["parameter", "row", "reference"]].iloc[0]
+    value = ordered["value"].to_numpy()
     figure = go.Figure()
     figure.add_scatter(
-        x=np.concatenate([setting, setting[::-1]]),
+        x=np.concatenate([value, value[::-1]]),
         y=np.concatenate([ordered["gain_high"], ordered["gain_low"][::-1]]),
         mode="lines",
         fill="toself",
-        name="95 % interval",
+        name="95% CI",
         line={"width": 0, "color": BLUE},
         opacity=0.3,
         hoverinfo="skip",
     )
     figure.add_scatter(
-        x=setting,
+        x=value,
         y=ordered["gain"],
         mode="lines+markers",
         name="gain",
         line={"color": BLUE, "width": 2, "dash": "dot"},
         marker={"size": 9, "symbol": "diamond"},
         customdata=ordered[["gain_low", "gain_high"]],
-        hovertemplate="%{x}: %{y:+.4f}<br>%{customdata[0]:+.4f} to %{customdata[1]:+.4f}<extra></extra>",
+        hovertemplate="%{x}: %{y:+.4f}<br>95% CI [%{customdata[0]:+.4f}, %{customdata[1]:+.4f}]<extra></extra>",
     )
     figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
-    style(figure, f"{row} − {against}", scale, f"95 % intervals over {_over(table)} at each setting by itself")
-    figure.update_xaxes(title_text=dial)
-    figure.update_yaxes(title_text="gain of GAP@20")
+    style(figure, f"{row} − {reference}", scale, f"pointwise 95% CI {_sampled_over(table)}")
+    figure.update_xaxes(title_text=parameter)
+    figure.update_yaxes(title_text="Gain in GAP@20 [95% CI]")
     return figure
 
 
-def _over(table: pd.DataFrame) -> str:
-    return "videos and seeds" if table["seeds"].min() > 1 else "videos alone, of one seed"
+def _sampled_over(table: pd.DataFrame) -> str:
+    return "over videos and seeds" if table["seeds"].min() > 1 else "over videos only, one seed"

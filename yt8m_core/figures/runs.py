@@ -1,20 +1,20 @@
-"""Figures of runs: how one learned, and how several compare."""
+"""Figures of runs: learning curves, and GAP@20 of several runs."""
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from yt8m_core.figures.style import BLUE, ORANGE, literal_in, style
+from yt8m_core.figures.style import BLUE, ORANGE, escape_columns, list_rows, style
 
 
 def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
-    """Training loss, on a log axis, and validation GAP against the examples seen, one above the other.
+    """Plot training loss (log axis) and validation GAP@20 against the number of training examples.
 
     Args:
-        log: As ``Run.log``: examples, loss, gap; a row holds one of the two and leaves the other empty.
-            A training that goes on has no GAP before the end of its first epoch.
-        scale: What made the numbers.
+        log: ``Run.log``: examples, loss, gap. Each row has either loss or gap. A running training has no GAP before the
+            end of its first epoch.
+        scale: Scale that produced the numbers.
 
     >>> log = pd.DataFrame({"examples": [128, 256, 256], "loss": [9.0, 7.0, None], "gap": [None, None, 0.5]})
     >>> [(trace.name, trace.x.tolist(), trace.y.tolist()) for trace in learning_curve(log, scale="demo world").data]
@@ -25,11 +25,11 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
         (1, "loss", "training loss", BLUE, "solid", "circle"),
         (2, "gap", "validation GAP@20", ORANGE, "dot", "diamond"),
     ):
-        known = log[log[column].notna()]
+        values = log[log[column].notna()]
         figure.add_trace(
             go.Scatter(
-                x=known["examples"],
-                y=known[column],
+                x=values["examples"],
+                y=values[column],
                 mode="lines+markers",
                 name=name,
                 line={"color": color, "dash": dash},
@@ -39,19 +39,19 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
             row=row,
             col=1,
         )
-    style(figure, "Training", scale)
-    # The first steps lose many times what all later ones do, and would press those flat.
+    style(figure, "Learning curves", scale)
+    # On a linear axis, the large loss of the first steps would flatten the rest of the curve.
     ticks = _log_ticks(log["loss"])
-    figure.update_yaxes(title_text="loss (nats a video)", type="log", tickvals=ticks, row=1, col=1)
+    figure.update_yaxes(title_text="Training loss (nats per video)", type="log", tickvals=ticks, row=1, col=1)
     figure.update_yaxes(title_text="GAP@20 (0 to 1)", row=2, col=1)
     if log["gap"].isna().all():  # in the first epoch
         figure.update_yaxes(range=[0, 1], row=2, col=1)
-    figure.update_xaxes(title_text="training examples seen", row=2, col=1)
+    figure.update_xaxes(title_text="Number of training examples", row=2, col=1)
     return figure
 
 
 def _log_ticks(values: pd.Series) -> list[float]:
-    """Round numbers that some values lie between, for a log axis: few, whatever the values span.
+    """Return a few round ticks for a log axis that cover the range of the values.
 
     >>> _log_ticks(pd.Series([3.0, 9.0])), _log_ticks(pd.Series([3.0, 2000.0]))
     ([1.0, 2.0, 5.0, 10.0], [1.0, 10.0, 100.0, 1000.0, 10000.0])
@@ -64,24 +64,23 @@ def _log_ticks(values: pd.Series) -> list[float]:
     return [step * 10.0**power for power in range(low, high) for step in steps] + [10.0**high]
 
 
-def intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
-    """GAP of several runs as dots with their 95 % intervals, in the order of the table from the top.
+def gap_intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
+    """Plot GAP@20 of several runs with 95% CIs, in the order of the table, first on top.
 
     Args:
         table: run, gap, gap_low, gap_high.
-        scale: What made the numbers.
+        scale: Scale that produced the numbers.
 
     >>> table = pd.DataFrame({"run": ["moe"], "gap": [0.8], "gap_low": [0.79], "gap_high": [0.82]})
-    >>> dot = intervals(table, scale="demo world").data[0]
+    >>> dot = gap_intervals(table, scale="demo world").data[0]
     >>> dot.x.tolist(), dot.error_x.array.round(3).tolist(), dot.error_x.arrayminus.round(3).tolist()
     ([0.8], [0.02], [0.01])
     """
-    table = literal_in(table, "run")
-    place = np.arange(len(table))
+    table = escape_columns(table, "run")
     figure = go.Figure(
         go.Scatter(
             x=table["gap"],
-            y=place,
+            y=np.arange(len(table)),
             mode="markers",
             marker={"color": BLUE, "size": 10},
             error_x={
@@ -93,19 +92,13 @@ def intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
                 "thickness": 2,
             },
             customdata=table[["run", "gap_low", "gap_high"]],
-            hovertemplate="%{customdata[0]}: %{x:.4f}<br>%{customdata[1]:.4f} to %{customdata[2]:.4f}<extra></extra>",
+            hovertemplate="%{customdata[0]}: %{x:.4f}<br>95% CI [%{customdata[1]:.4f}, %{customdata[2]:.4f}]"
+            "<extra></extra>",
             showlegend=False,
         )
     )
-    style(figure, "GAP@20 by run", scale, "lines are 95 % bootstrap intervals over videos")
-    figure.update_xaxes(title_text="GAP@20 (0 to 1)")
-    figure.update_yaxes(
-        title_text="run",
-        tickmode="array",
-        tickvals=list(place),
-        ticktext=list(table["run"]),
-        range=[len(table) - 0.5, -0.5],
-        showgrid=False,
-    )
+    style(figure, "GAP@20 by run", scale, "95% bootstrap CI over videos")
+    figure.update_xaxes(title_text="GAP@20 [95% CI]")
+    list_rows(figure, "Run", list(table["run"]), showgrid=False)
     figure.update_layout(height=180 + 34 * len(table))
     return figure
