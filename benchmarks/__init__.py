@@ -1,1 +1,1 @@
-"""How fast this is, beside what others offer and what the machine allows: ``python -m benchmarks``."""
+"""Benchmarks against other libraries and hardware limits: ``python -m benchmarks``."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [name ...]``: measure, print one table, and store it when everything was run."""
+"""Run all or the named benchmarks, print one table, and store it if all were run."""
 
 import argparse
 import csv
@@ -14,14 +14,14 @@ from typing import Any
 
 from benchmarks.measure import COLUMNS
 
-# The loader comes first: it forks workers, which is safest before TensorFlow has started its threads.
+# The loader comes first: it forks workers, which is safest before TensorFlow starts threads.
 NAMES = ("loader", "index", "reader", "video_level", "metrics", "scaling", "step", "pool_once")
 PACKAGES = ("yt8m", "torch", "numpy", "pyarrow", "protobuf", "crc32c", "tensorflow-cpu", "tensorflow", "tfrecord")
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """All rows as aligned text."""
-    cells = [COLUMNS] + [[_shown(column, row[column]) for column in COLUMNS] for row in rows]
+    """Format the rows as an aligned table."""
+    cells = [COLUMNS] + [[_format(column, row[column]) for column in COLUMNS] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
     numeric = [column not in ("what", "unit", "peer_name") for column in COLUMNS]
     return "\n".join(
@@ -33,7 +33,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _shown(column: str, value: Any) -> str:
+def _format(column: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, str):
@@ -42,7 +42,7 @@ def _shown(column: str, value: Any) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Describe the machine and the package versions."""
     info = Path("/proc/cpuinfo")
     models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
     versions = {"python": platform.python_version()}
@@ -61,7 +61,7 @@ def machine() -> dict[str, Any]:
 
 
 def store(rows: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write results.csv and machine.json; rows of the same ``what`` take the place of what is there."""
+    """Write results.csv and machine.json; new rows replace stored ones with the same ``what``."""
     stored, new = folder / "results.csv", {row["what"] for row in rows}
     if stored.is_file():
         with open(stored, newline="") as file:
@@ -75,20 +75,20 @@ def store(rows: Sequence[dict[str, Any]], folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the named benchmarks, or all of them."""
+    """Run the named benchmarks, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; without one: all, stored")
-    parser.add_argument("--store", action="store_true", help="store also where only some are measured")
-    chosen = parser.parse_args()
-    names = chosen.names
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(NAMES)}; default: all, and store")
+    parser.add_argument("--store", action="store_true", help="store the results of the named benchmarks, too")
+    arguments = parser.parse_args()
+    names = arguments.names
     if unknown := set(names) - set(NAMES):
-        parser.error(f"no benchmark '{min(unknown)}': choose from {', '.join(NAMES)}")
+        parser.error(f"unknown benchmark '{min(unknown)}': choose from {', '.join(NAMES)}")
     rows = [row for name in names or NAMES for row in import_module(f"benchmarks.{name}").rows()]
     print(table(rows))
     folder = Path(__file__).parent
-    if not names:  # rows of another time, of what is no longer measured, do not stay
+    if not names:  # remove rows of benchmarks that no longer exist
         (folder / "results.csv").unlink(missing_ok=True)
-    if not names or chosen.store:
+    if not names or arguments.store:
         store(rows, folder)
 
 

@@ -1,11 +1,11 @@
-"""Every row of Table 1 and every head at the paper's widths on one device, beside what the device allows.
+"""Training speed of every row of Table 1 and every head at the paper's widths, compared with the limits of the device.
 
     python -m benchmarks.gpu [--device cuda] [--output benchmarks/gpu.csv]
 
-A step cannot be faster than the slowest of four things, whose rates are measured on the device first: copying the bytes
-of the frames there, reading and writing weights and Adam's moments, multiplying matrices, and the LSTM's steps, which
-wait for each other. Batches come from pinned memory by a stream of their own, as in a training; a row that pools once
-learns from summaries on the device. Then the demo world is trained in float32 and in bfloat16, to see what that costs.
+A step cannot be faster than the slowest of four operations, whose rates are measured on the device first: copying the
+frames to the device, reading and writing weights and Adam's moments, matrix products, and the sequential steps of the
+LSTM. As in a training, batches are copied from pinned memory in a separate stream, and a pooling that runs once uses
+pooled vectors on the device. Finally the demo world is trained in float32 and bfloat16 to compare their GAP.
 """
 
 import argparse
@@ -36,31 +36,31 @@ from yt8m_core.training.step import Learner, on_device
 
 COLUMNS = ("row", "precision", "videos_per_second", "limit", "share_of_limit", "bound_by", "most_time_in")
 STREAMS = (("rgb", 1024), ("audio", 128))
-ADAM = 7  # a weight, its gradient and two moments are read, and all but the gradient written
+ADAM = 7  # reads a weight, its gradient and two moments; writes all but the gradient
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the measured batches and models are."""
+    """Sizes of batches and models."""
 
     batch: int = 128
-    frames: int = 230  # the mean of YouTube-8M
+    frames: int = 230  # mean of YouTube-8M
     classes: int = 4716
     narrower: int = 1
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a device does in a second."""
+    """Rates of a device, per second."""
 
     copied: float  # bytes from the host
     moved: float  # bytes read or written in its own memory
     flops: float  # of a large matrix product
-    chained: float  # small matrix products that wait for each other
+    chained: float  # small matrix products, one after another
 
     @classmethod
     def measure(cls, device: torch.device, precision: str, size: Size) -> "Rates":
-        """Time each of them."""
+        """Measure the rates."""
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         n, width = 4096 // size.narrower, 1152 // size.narrower
         host = torch.empty(n * n, dtype=torch.uint8, pin_memory=device.type == "cuda")
@@ -77,7 +77,7 @@ class Rates:
 
 
 def seconds(call: Callable[[], object], device: torch.device, repeats: int = 20) -> float:
-    """The time of one call among many, after some that only warm up."""
+    """Return the mean time of a call after a warm-up."""
 
     def run(times: int) -> float:
         started = time.perf_counter()
@@ -91,8 +91,8 @@ def seconds(call: Callable[[], object], device: torch.device, repeats: int = 20)
     return run(repeats) / repeats
 
 
-def rows_of_the_paper() -> Iterator[tuple[str, Row]]:
-    """Table 1, and what Tables 2 and 4 have beside it."""
+def paper_rows() -> Iterator[tuple[str, Row]]:
+    """Yield the rows of Table 1, and those of Tables 2 and 4 with other heads."""
     for table in ("pooling", "classification", "loss"):
         for row in TABLES[table].rows:
             if table == "pooling" or row.name in ("Many-to-Many", "3 Layer MLP-4096-LN", "L_CE"):
@@ -100,7 +100,7 @@ def rows_of_the_paper() -> Iterator[tuple[str, Row]]:
 
 
 def limits(model: VideoClassifier, size: Size, rates: Rates) -> dict[str, float]:
-    """The least seconds of a step by what bounds it: what no implementation of the same step can do without."""
+    """Return the minimum seconds of a step by bound: work that every implementation of the step has to do."""
     once = getattr(model.pooling, "is_cacheable", False)
     per_frame = list((model.pooling or model.classification).parameters())
     per_video = list(model.classification.parameters()) if model.pooling is not None else []
@@ -117,26 +117,26 @@ def limits(model: VideoClassifier, size: Size, rates: Rates) -> dict[str, float]
     }
 
 
-def model_of(row: Row, size: Size) -> VideoClassifier:
-    """A row's model, always with the same weights."""
+def row_model(row: Row, size: Size) -> VideoClassifier:
+    """Build the model of a row, always with the same weights."""
     torch.manual_seed(0)
     experiment = row.experiment(Data("", ""), Training(), width_divisor=size.narrower)
     return build_model(experiment, Facts(Schema("frame", STREAMS), size.classes, "paper", 1, 1))
 
 
-def learner_of(row: Row, precision: str, device: torch.device, size: Size) -> Learner:
-    """A row's model as a training sets it up."""
+def build_learner(row: Row, precision: str, device: torch.device, size: Size) -> Learner:
+    """Set up the model of a row for training."""
     fabric = Fabric(
         accelerator=device.type, devices=1, precision="bf16-mixed" if precision == "bfloat16" else "32-true"
     )
-    model = model_of(row, size)
+    model = row_model(row, size)
     facts_of_loss = {"num_classes": size.classes, "embedding_features": model.classification.embedding_features}
     loss = build("loss", row.loss.name, row.loss.options, **facts_of_loss)
-    return Learner.set_up(fabric, model.train(), loss, Training(), size.classes)
+    return Learner.create(fabric, model.train(), loss, Training(), size.classes)
 
 
 def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:
-    """Batches as a training gets them: bytes in pinned memory, or summaries on the device."""
+    """Yield batches like those of a training: bytes in pinned memory, or pooled vectors on the device."""
     device = learner.fabric.device
     random = np.random.default_rng(0)
     codes = random.integers(0, 256, (size.batch, size.frames, sum(w for _, w in STREAMS)), dtype=np.uint8)
@@ -157,8 +157,8 @@ def batches(learner: Learner, size: Size, count: int) -> Iterator[Batch]:
 
 
 def measure(name: str, row: Row, precision: str, device: torch.device, size: Size, steps: int) -> dict[str, Any]:
-    """One row on one device: its speed, its limit, and the kernels that take most of its time."""
-    learner = learner_of(row, precision, device, size)
+    """Measure the speed of a row, its limit, and the kernels that take the most time."""
+    learner = build_learner(row, precision, device, size)
 
     def run(count: int) -> None:
         for batch in on_device(batches(learner, size, count), learner.fabric.device):
@@ -181,7 +181,7 @@ def measure(name: str, row: Row, precision: str, device: torch.device, size: Siz
 
 
 def most_time(profiled: profile, device: torch.device) -> str:
-    """The three kernels with most time, and their shares."""
+    """Return the three kernels that take the most time, with their shares."""
     field = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
     spent = {event.key: float(getattr(event, field)) for event in profiled.key_averages()}
     whole = sum(spent.values()) or 1.0
@@ -190,37 +190,35 @@ def most_time(profiled: profile, device: torch.device) -> str:
 
 
 def gaps_of_precisions(experiment: Experiment, accelerator: str) -> dict[str, float]:
-    """GAP@20 of one experiment, trained in float32 and in bfloat16."""
-    found = {}
+    """Train an experiment in float32 and in bfloat16, and return GAP@20 of each."""
+    gaps = {}
     with TemporaryDirectory() as folder:
         for precision in ("float32", "bfloat16"):
             chosen = replace(experiment, training=replace(experiment.training, precision=precision))
             run = train(chosen, Path(folder, precision), accelerator=accelerator)
-            found[precision] = float(run.metrics["validation"]["gap"])
-    return found
+            gaps[precision] = float(run.metrics["validation"]["gap"])
+    return gaps
 
 
 def rows(device: torch.device, size: Size, steps: int, precisions: Iterable[str]) -> list[dict[str, Any]]:
-    """All rows of the paper in each precision."""
+    """Measure all rows of the paper in each precision."""
     return [
-        measure(name, row, precision, device, size, steps)
-        for name, row in rows_of_the_paper()
-        for precision in precisions
+        measure(name, row, precision, device, size, steps) for name, row in paper_rows() for precision in precisions
     ]
 
 
 def main() -> None:
-    """Measure and print; with --output, store."""
+    """Measure and print; store with --output."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--narrower", type=int, default=1, help="divides all widths, for a device that is no GPU")
-    chosen = parser.parse_args()
-    device = torch.device(chosen.device)
+    parser.add_argument("--narrower", type=int, default=1, help="divisor of all widths, for devices other than GPUs")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine()["cpu"]
-    found = rows(device, Size(narrower=chosen.narrower), chosen.steps, ("float32", "bfloat16"))
-    for row in found:
+    results = rows(device, Size(narrower=arguments.narrower), arguments.steps, ("float32", "bfloat16"))
+    for row in results:
         speeds = f"{row['videos_per_second']:12,.0f} of {row['limit']:12,.0f} videos/s ({row['share_of_limit']:.0%})"
         print(f"{row['row']:45} {row['precision']:9} {speeds}, bound by {row['bound_by']}; {row['most_time_in']}")
     prepare()
@@ -228,11 +226,11 @@ def main() -> None:
         gaps = gaps_of_precisions(experiment, device.type)
         print(f"{run}: " + ", ".join(f"GAP@20 {gap:.4f} in {precision}" for precision, gap in gaps.items()))
     print(f"on {name}")
-    if chosen.output:
-        with open(chosen.output, "w", newline="") as file:
+    if arguments.output:
+        with open(arguments.output, "w", newline="") as file:
             writer = csv.DictWriter(file, (*COLUMNS, "device"), lineterminator="\n")
             writer.writeheader()
-            writer.writerows({**row, "device": name} for row in found)
+            writer.writerows({**row, "device": name} for row in results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The index: what a record costs when it is made, and what the whole data set costs when it is opened."""
+"""Index: cost per record of building it, and cost of opening the index of the whole data set."""
 
 from functools import partial
 from multiprocessing import get_context
@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from crc32c import crc32c
 
-from benchmarks.measure import row, take_turns
-from benchmarks.reader import STREAMS, mapped, synthetic_index
+from benchmarks.measure import measure_interleaved, row
+from benchmarks.reader import STREAMS, map_shards, synthetic_index
 from yt8m_core.data import index as module
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import COLUMNS, Index, index_shard
@@ -23,20 +23,20 @@ VIDEOS, SHARDS, CLASSES = 5_700_000, 3844, 4716
 PASSES = 4
 
 
-def making_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
-    """The index pass, every CRC and frame header verified, of one process and of two.
+def build_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
+    """Measure indexing, with every CRC and frame header verified, with one process and with two.
 
-    The limit is crc32c of the same bytes. Two processes are timed on the clock, as one is there: the second's start,
-    which a data set of terabytes does not notice, is paid before.
+    The limit is crc32c of the same bytes. One and two processes are compared by wall-clock time, without the start of
+    the processes, which is negligible for terabytes.
     """
 
-    jobs = [(shard, index.schema) for shard in index.shards] * PASSES  # long enough to divide between two
+    jobs = [(shard, index.schema) for shard in index.shards] * PASSES  # enough work to share between two
 
     def ours() -> None:
         for shard, schema in jobs:
             index_shard(shard, schema)
 
-    shards = mapped(index)
+    shards = map_shards(index)
     spans = list(zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True))
 
     def checksums() -> None:
@@ -45,7 +45,7 @@ def making_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
 
     with get_context("spawn").Pool(2) as pool:
         both = partial(pool.starmap, index_shard, jobs, 1)
-        costs = take_turns({"ours": ours, "two": both, "limit": checksums}, repeats)
+        costs = measure_interleaved({"ours": ours, "two": both, "limit": checksums}, repeats)
     rate, limit = PASSES * len(spans) / costs["ours"].cpu, len(spans) / costs["limit"].cpu
     one, two = (PASSES * len(spans) / costs[name].wall for name in ("ours", "two"))
     return [
@@ -54,8 +54,8 @@ def making_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
     ]
 
 
-def paper_table(videos: int = VIDEOS, shards: int = SHARDS) -> Index:
-    """An index as that of the whole data set, of shards that do not exist."""
+def full_size_index(videos: int = VIDEOS, shards: int = SHARDS) -> Index:
+    """Return an index as large as that of the whole data set, of shards that do not exist."""
     random = np.random.default_rng(0)
     counts = 1 + random.poisson(2.4, videos)
     ends = np.cumsum(counts)
@@ -79,12 +79,12 @@ def paper_table(videos: int = VIDEOS, shards: int = SHARDS) -> Index:
     return Index(Schema("frame", STREAMS), files, pa.table(columns, schema=COLUMNS))
 
 
-def opening_row(repeats: int) -> dict[str, Any]:
-    """Opening the stored index of 5.7 million videos; on the clock.
+def open_row(repeats: int) -> dict[str, Any]:
+    """Measure the wall-clock time of opening a stored index of 5.7 million videos.
 
-    The limit is to read its file, page checksums verified, and make nothing of it.
+    The limit is reading the file with verified page checksums.
     """
-    index = paper_table()
+    index = full_size_index()
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder:
         stored = Path(folder, "index.parquet")
         module._write(stored, index)
@@ -93,16 +93,16 @@ def opening_row(repeats: int) -> dict[str, Any]:
         def ours() -> None:
             index = module._read(stored)
             if index is None or len(Videos(index)) != VIDEOS:
-                raise AssertionError("the index is not read as it was written")
+                raise AssertionError("the index differs after writing and reading")
 
         read = partial(pq.read_table, stored, memory_map=True, page_checksum_verification=True)
-        costs = take_turns({"ours": ours, "limit": read}, repeats)
+        costs = measure_interleaved({"ours": ours, "limit": read}, repeats)
     rates = {name: VIDEOS / cost.wall for name, cost in costs.items()}
     return row(f"index: opening {VIDEOS:,} videos", "videos/s", rates["ours"], "", None, rates["limit"])
 
 
 def rows(videos: int = 1000, repeats: int = 5) -> list[dict[str, Any]]:
-    """The rows of this benchmark."""
+    """Return the rows of this benchmark."""
     with synthetic_index(videos) as index:
-        measured = making_rows(index, repeats)
-    return [*measured, opening_row(repeats)]
+        measured = build_rows(index, repeats)
+    return [*measured, open_row(repeats)]

@@ -1,4 +1,4 @@
-"""Shuffled batches on the clock: our Loader, and torch's DataLoader over the same reader."""
+"""Wall-clock rate of shuffled batches: our Loader and torch's DataLoader on the same reader."""
 
 import time
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from benchmarks.measure import row, take_turns
+from benchmarks.measure import measure_interleaved, row
 from benchmarks.reader import BATCH, CLASSES, PASSES, WIDTH, synthetic_index
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shuffled_batches
@@ -22,7 +22,7 @@ Item = tuple[NDArray[np.uint8], NDArray[np.int32]]  # frames [T, D], labels
 
 
 class VideoDataset(Dataset[Item]):
-    """Our reader as a map-style dataset."""
+    """Map-style dataset over our reader."""
 
     def __init__(self, videos: Videos) -> None:
         self.videos = videos
@@ -35,7 +35,7 @@ class VideoDataset(Dataset[Item]):
 
 
 def collate(items: list[Item]) -> tuple[Tensor, Tensor, Tensor]:
-    """What a Batch of ours holds: padded frames, their numbers, and the pairs (row, label)."""
+    """Return the content of a ``Batch``: padded frames, numbers of frames, and (row, label) pairs."""
     lengths = [len(frames) for frames, _ in items]
     padded = torch.zeros(len(items), max(lengths), WIDTH, dtype=torch.uint8)
     for number, (frames, _) in enumerate(items):
@@ -46,7 +46,7 @@ def collate(items: list[Item]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def data_loader(videos: Videos, workers: int, batches: list[list[int]] | None) -> DataLoader[Any]:
-    """torch's loader over the given batches, or over as many random ones; its processes are kept between runs."""
+    """Return torch's loader over the given batches, or as many random ones; workers persist between runs."""
     dataset = VideoDataset(videos)
     common: dict[str, Any] = dict(collate_fn=collate, num_workers=workers, persistent_workers=workers > 0)
     if batches is not None:
@@ -56,12 +56,12 @@ def data_loader(videos: Videos, workers: int, batches: list[list[int]] | None) -
 
 
 def _consume(batches: Iterable[object]) -> None:
-    for _batch in batches:  # as in any training loop, a batch lives until the next one is there
+    for _batch in batches:  # like a training loop, keep a batch until the next one is there
         pass
 
 
 def waiting_row(source: Videos) -> dict[str, Any]:
-    """The share of an epoch of training on the processor (mean, MoE-2, Adam) that is not spent waiting for a batch."""
+    """Measure the share of a CPU training epoch (mean, MoE-2, Adam) that is not spent waiting for a batch."""
     model = VideoClassifier(
         streams=source.schema.streams,
         num_classes=CLASSES,
@@ -71,7 +71,7 @@ def waiting_row(source: Videos) -> dict[str, Any]:
     )
     loss, optimizer = CrossEntropy(), torch.optim.Adam(model.parameters(), fused=True)
     loaded = iter(Loader(source, shuffled_batches(source.num_frames, BATCH, seed=0, epoch=0)))
-    next(loaded)  # nothing can be ready before it is asked for; an epoch of the real data has 38,000 batches
+    next(loaded)  # the first batch is always waited for; a real epoch has 38,000
     started, waited = time.perf_counter(), 0.0
     while True:
         asked = time.perf_counter()
@@ -88,7 +88,7 @@ def waiting_row(source: Videos) -> dict[str, Any]:
 
 
 def rows(videos: int = 2000, repeats: int = 7) -> list[dict[str, Any]]:
-    """Ours with 1 and 2 threads against the best of 0, 1 and 2 workers: on our batches, and on random ones."""
+    """Compare 1 and 2 threads with the best of 0, 1 and 2 workers, on the same batches and on random ones."""
     with synthetic_index(videos) as index:
         source = Videos(index)
         epochs = [shuffled_batches(source.num_frames, BATCH, seed=0, epoch=epoch) for epoch in range(PASSES)]
@@ -101,7 +101,7 @@ def rows(videos: int = 2000, repeats: int = 7) -> list[dict[str, Any]]:
         }
         candidates = {**ours, **{name: loader for of_kind in peers.values() for name, loader in of_kind.items()}}
         waiting = waiting_row(source)
-        costs = take_turns({name: partial(_consume, loader) for name, loader in candidates.items()}, repeats)
+        costs = measure_interleaved({name: partial(_consume, loader) for name, loader in candidates.items()}, repeats)
     rates = {name: PASSES * videos / cost.wall for name, cost in costs.items()}
     best = [max(of_kind, key=rates.__getitem__) for of_kind in peers.values()]
     measured = [row(name, "videos/s", rates[name], peer, rates[peer]) for peer in best for name in ours]

@@ -1,4 +1,4 @@
-"""What the benchmarks share: peers that take turns, medians, and the columns of a row."""
+"""Interleaved measurement, medians, and the columns of a result row."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,22 +13,22 @@ COLUMNS = ("what", "unit", "ours", "peer_name", "peer", "limit", "ours_over_peer
 
 
 class Cost(NamedTuple):
-    """Seconds of one run: of the processor (all threads of this process), and on the clock."""
+    """CPU seconds (all threads of this process) and wall-clock seconds of one run."""
 
     cpu: float
     wall: float
 
 
-def take_turns(candidates: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Cost]:
-    """Run the candidates in turn, ``repeats`` times, after a round that only warms up; the median cost of each.
+def measure_interleaved(candidates: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Cost]:
+    """Run the candidates in turn, ``repeats`` times after a warm-up round, and return the median cost of each.
 
-    The machine is shared and its speed drifts: only what is measured side by side can be compared. Each round has
-    another order, for whoever runs after a peer that gave much memory back pays for getting it again.
+    The speed of a shared machine drifts, so only interleaved measurements can be compared. The order changes every
+    round, because a candidate that runs after one that released much memory pays for allocating it again.
     """
-    shuffled = Random(0)
+    random = Random(0)
     costs: dict[str, list[Cost]] = {name: [] for name in candidates}
     for turn in range(repeats + 1):
-        for name in shuffled.sample(list(candidates), len(candidates)):
+        for name in random.sample(list(candidates), len(candidates)):
             cpu, wall = time.process_time(), time.perf_counter()
             candidates[name]()
             if turn:
@@ -39,7 +39,7 @@ def take_turns(candidates: Mapping[str, Callable[[], object]], repeats: int) -> 
 def row(
     what: str, unit: str, ours: float | None, peer_name: str, peer: float | None, limit: float | None = None
 ) -> dict[str, Any]:
-    """One line of the table. All numbers are rates: larger is better."""
+    """Return a row of the table. All numbers are rates: larger is better."""
     over_peer = ours / peer if ours and peer else None
     over_limit = ours / limit if ours and limit else None
     return dict(zip(COLUMNS, (what, unit, ours, peer_name, peer, limit, over_peer, over_limit), strict=True))
@@ -47,7 +47,7 @@ def row(
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Keep torch's own threads out of a measurement of processor time: idle ones spin."""
+    """Limit torch to one thread while CPU time is measured, because idle threads spin."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,8 +1,8 @@
-"""GAP@20 against Google's way of computing it, the whole set's metrics, and label co-occurrence against its peers.
+"""GAP@20 against Google's implementation, metrics of the whole data set, and label co-occurrence.
 
     python -m benchmarks.metrics [VIDEOS]
 
-The scores and labels are drawn; only their sizes and the spread of the label frequencies are those of YouTube-8M.
+Scores and labels are random, with the sizes and the label frequencies of YouTube-8M.
 """
 
 import heapq
@@ -18,38 +18,38 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.classification import MultilabelAveragePrecision
 
-from benchmarks.measure import one_torch_thread, row, take_turns
-from benchmarks.scaling import CLASSES, apart, drawn_batches, drawn_labels
+from benchmarks.measure import measure_interleaved, one_torch_thread, row
+from benchmarks.scaling import CLASSES, measure_in_process, random_batches, random_labels
 from yt8m_core.labels.cooccurrence import count_pairs
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.metrics.top_k import TopLabels, global_average_precision
 
-# What is asked: all metrics of 1.1 million videos in 8 s and in 500 MB with their state, and the co-occurrence of 5.7
-# million in 4 s. These rates stand in the column ``limit``: a ratio above 1 keeps the promise.
+# Targets: all metrics of 1.1 million videos in 8 s and 500 MB including the state, and the co-occurrence of 5.7 million
+# videos in 4 s. They are the column ``limit``: a ratio above 1 meets the target.
 PER_SECOND, PER_MEGABYTE, PAIRS_PER_SECOND = 1_100_000 / 8, 1_100_000 / 500, 5_700_000 / 4
-UNIT = "videos/s of CPU"  # one thread: the machine is shared, and the peers have no second
+UNIT = "videos/s of CPU"  # one thread, because the peers have only one
 
 
 def rows(num_videos: int = 100_000, seed: int = 0) -> list[dict[str, Any]]:
-    """One row a measurement, rates in videos a second of processor time.
+    """Return one row per measurement, in videos per second of CPU time.
 
     Args:
-        num_videos: Videos of the GAP measurement; 100,000 take 3 GB and a minute, for the peer's sake. The whole
-            set's metrics are over 11 times as many, and labels are counted together over 57 times as many (5.7
-            million, the whole data set, for 100,000), by the peers over a part of those.
-        seed: Of the drawn scores and labels.
+        num_videos: Number of videos of the GAP measurement; 100,000 take 3 GB and a minute, mostly for the peer. The
+            metrics of the whole set use 11 times as many, co-occurrence 57 times as many (5.7 million, the whole data
+            set, for 100,000), and its peers a part of those.
+        seed: Random seed of scores and labels.
     """
     return [
         _gap_row(num_videos, seed),
-        *_whole_set_rows(11 * num_videos),
+        *_full_size_rows(11 * num_videos),
         _class_ap_row(min(2048, num_videos)),
         *_cooccurrence_rows(57 * num_videos, seed),
     ]
 
 
 def heap_gap(scores: NDArray[np.float32], labels: NDArray[np.bool_], k: int = 20) -> float:
-    """GAP@k as google/youtube-8m computes it: the best k of each video by argpartition, pushed one by one onto a heap
-    of (score, label), shuffled with seed 0, sorted, and summed in a Python loop."""
+    """Compute GAP@k like google/youtube-8m: top k of each video by argpartition, pushed onto a heap of (score, label),
+    shuffled with seed 0, sorted, and summed in a Python loop."""
     by_class: list[list[tuple[float, bool]]] = [[] for _ in range(scores.shape[1])]
     for score, label in zip(scores, labels, strict=True):
         for index in np.argpartition(score, -k)[-k:]:
@@ -74,7 +74,7 @@ def heap_gap(scores: NDArray[np.float32], labels: NDArray[np.bool_], k: int = 20
 def _gap_row(num_videos: int, seed: int) -> dict[str, Any]:
     random_numbers = np.random.default_rng(seed)
     scores = random_numbers.random((num_videos, CLASSES), dtype=np.float32)
-    values, offsets = drawn_labels(num_videos, seed=seed)
+    values, offsets = random_labels(num_videos, seed=seed)
     labels = np.zeros((num_videos, CLASSES), np.bool_)
     labels[np.repeat(np.arange(num_videos), np.diff(offsets)), values] = True
     scores[labels] += random_numbers.random(int(labels.sum()), dtype=np.float32) ** 4  # most hits near the top
@@ -90,22 +90,22 @@ def _gap_row(num_videos: int, seed: int) -> dict[str, Any]:
         "limit": read_once,
     }
     with one_torch_thread():
-        cost = take_turns(candidates, repeats=1)
+        cost = measure_interleaved(candidates, repeats=1)
     rate = {name: num_videos / seconds.cpu for name, seconds in cost.items()}
     what = f"GAP@20 of {num_videos:,} x {CLASSES:,}"
     return row(what, UNIT, rate["ours"], "Google's heap", rate["peer"], rate["limit"])
 
 
-def _whole_set_rows(num_videos: int) -> list[dict[str, Any]]:
-    """Time and memory of the metrics of as many videos as the validation set has, in processes of their own."""
+def _full_size_rows(num_videos: int) -> list[dict[str, Any]]:
+    """Measure time and memory of the metrics of a validation set of full size, each in its own process."""
     lines = []
     for size in (128, 1024):
-        cost = apart(f"metrics, batches of {size}", num_videos, 32)
+        cost = measure_in_process(f"metrics, batches of {size}", num_videos, 32)
         what = f"metrics of {num_videos:,} videos, batches of {size:,}"
         lines.append(row(what, UNIT, num_videos / cost.seconds, "", None, PER_SECOND))
         lines.append(row(what, "videos/MB", num_videos / cost.megabytes, "", None, PER_MEGABYTE))
-    cost = apart("bootstrap of 200 draws", num_videos, 32)
-    anew = apart("GAP of a drawn set", num_videos, 32)
+    cost = measure_in_process("bootstrap of 200 draws", num_videos, 32)
+    anew = measure_in_process("GAP of a drawn set", num_videos, 32)
     what = f"bootstrap of {num_videos:,} videos"
     peer = "the drawn set sorted anew"
     lines.append(row(what, "draws/s of CPU", 200 / cost.seconds, peer, 1 / anew.seconds))
@@ -114,8 +114,8 @@ def _whole_set_rows(num_videos: int) -> list[dict[str, Any]]:
 
 
 def _class_ap_row(num_videos: int, part: int = 128) -> dict[str, Any]:
-    """AP of each class from the 20 best of each video, and from all scores, of fewer videos: each class is a loop."""
-    (scores, truth), *_ = drawn_batches(num_videos, CLASSES)
+    """Compare AP per class from the top 20 labels with AP from all scores, on fewer videos."""
+    (scores, truth), *_ = random_batches(num_videos, CLASSES)
 
     def ours() -> None:
         metric = TopLabels(CLASSES)
@@ -128,19 +128,19 @@ def _class_ap_row(num_videos: int, part: int = 128) -> dict[str, Any]:
         metric.update(scores[:part], truth[:part].long())
         metric.compute()
 
-    with one_torch_thread(), warnings.catch_warnings(action="ignore"):  # of classes without a positive
-        cost = take_turns({"ours": ours, "peer": peer}, repeats=1)
+    with one_torch_thread(), warnings.catch_warnings(action="ignore"):  # about classes without positives
+        cost = measure_interleaved({"ours": ours, "peer": peer}, repeats=1)
     what, name = f"AP of {CLASSES:,} classes, {num_videos:,} videos", f"torchmetrics, {part} videos"
     return row(what, UNIT, num_videos / cost["ours"].cpu, name, part / cost["peer"].cpu)
 
 
 def _cooccurrence_rows(num_videos: int, seed: int) -> list[dict[str, Any]]:
-    values, offsets = drawn_labels(num_videos, seed=seed)
+    values, offsets = random_labels(num_videos, seed=seed)
     matrix = label_matrix(values, offsets, CLASSES)
     part, dense_part = max(1, num_videos // 10), max(1, num_videos // 500)
     videos = np.split(values[: offsets[part]], offsets[1:part])
 
-    def count_with_counter() -> None:
+    def counter_pairs() -> None:
         pairs: Counter[tuple[int, int]] = Counter()
         for labels in videos:
             pairs.update(combinations_with_replacement(sorted(set(labels.tolist())), 2))
@@ -152,8 +152,8 @@ def _cooccurrence_rows(num_videos: int, seed: int) -> list[dict[str, Any]]:
             total.addmm_(chunk.T, chunk)
 
     with one_torch_thread():
-        candidates = {"ours": lambda: count_pairs(matrix), "counter": count_with_counter, "dense": dense_products}
-        cost = {name: seconds.cpu for name, seconds in take_turns(candidates, repeats=1).items()}
+        candidates = {"ours": lambda: count_pairs(matrix), "counter": counter_pairs, "dense": dense_products}
+        cost = {name: seconds.cpu for name, seconds in measure_interleaved(candidates, repeats=1).items()}
     what, ours, limit = f"co-occurrence of {num_videos:,} videos", num_videos / cost["ours"], PAIRS_PER_SECOND
     return [
         row(what, UNIT, ours, "Counter of pairs, a 10th", part / cost["counter"], limit),

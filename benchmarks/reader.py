@@ -1,7 +1,7 @@
-"""Frame-level records → padded uint8 batches with multi-hot labels: what a video costs the processor.
+"""CPU time per video from frame-level records to padded uint8 batches with multi-hot labels.
 
-One process, a warm page cache, batches in the order of the shards. Before anything is timed, every reader of bytes must
-give the very same batches as ours. TensorFlow and ``tfrecord`` are optional.
+One process, a warm page cache, batches in shard order. Before the measurement, every reader of bytes must return the
+same batches as ours. TensorFlow and ``tfrecord`` are optional.
 """
 
 import importlib.util
@@ -20,14 +20,14 @@ import torch
 from google.protobuf.descriptor_pool import DescriptorPool
 from numpy.typing import NDArray
 
-from benchmarks.measure import one_torch_thread, row, take_turns
+from benchmarks.measure import measure_interleaved, one_torch_thread, row
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Loader, ordered_batches
-from yt8m_core.data.tfrecord.records import parse, sequence_example, write_shard
+from yt8m_core.data.tfrecord.records import encode_sequence_example, parse_example, write_shard
 
 BATCH, MAX_FRAMES, CLASSES = 128, 300, 4716
-# An epoch of a loader reads the records so many times: a real one is 38,000 batches, its buffers are made once.
+# Passes over the records per epoch of a loader, to amortize its buffers: a real epoch has 38,000 batches.
 PASSES = 5
 STREAMS = (("rgb", 1024), ("audio", 128))
 WIDTH = sum(dim for _, dim in STREAMS)
@@ -37,14 +37,14 @@ Batches = Iterator[tuple[Any, Any]]  # frames [B, T, D], multi-hot labels [B, C]
 
 @contextmanager
 def synthetic_index(count: int, *, shards: int = 8) -> Iterator[Index]:
-    """The index of ``count`` random records (120 to 300 frames, 210 on average; 3.4 labels) in a temporary folder."""
+    """Yield the index of ``count`` random records (120 to 300 frames, mean 210; 3.4 labels) in a temporary folder."""
     random = np.random.default_rng(0)
 
     def record(number: int) -> bytes:
         T = random.integers(120, MAX_FRAMES, endpoint=True)
         labels = sorted(set(random.integers(0, CLASSES, 1 + random.poisson(2.4)).tolist()))
         frames = {name: random.integers(0, 256, (T, dim), np.uint8) for name, dim in STREAMS}
-        return sequence_example({"id": f"{number:04}".encode(), "labels": labels}, frames)
+        return encode_sequence_example({"id": f"{number:04}".encode(), "labels": labels}, frames)
 
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder, patch.dict(os.environ, YT8M_HOME=folder):
         for shard in range(shards):
@@ -52,8 +52,8 @@ def synthetic_index(count: int, *, shards: int = 8) -> Iterator[Index]:
         yield open_index(folder, processes=1)
 
 
-def mapped(index: Index) -> list[memoryview]:
-    """The bytes of every shard."""
+def map_shards(index: Index) -> list[memoryview]:
+    """Map every shard into memory."""
     views = []
     for shard in index.shards:
         with open(shard.path, "rb") as file:
@@ -62,7 +62,7 @@ def mapped(index: Index) -> list[memoryview]:
 
 
 def multi_hot(videos: Videos, batch: NDArray[np.int64], out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The labels of a batch in a reused array."""
+    """Write the labels of a batch into a reused array."""
     out = out[: len(batch)]
     out[:] = 0
     for number, video in enumerate(batch):
@@ -70,27 +70,27 @@ def multi_hot(videos: Videos, batch: NDArray[np.int64], out: NDArray[np.float32]
     return out
 
 
-# ---- ours, and the limit
+# ---- ours and the limit
 
 
-def through_loader(videos: Videos, batches: Sequence[NDArray[np.int64]], threads: int) -> Batches:
-    """Our way: the Loader, and the batch's own multi-hot labels."""
+def read_with_loader(videos: Videos, batches: Sequence[NDArray[np.int64]], threads: int) -> Batches:
+    """Read through ``Loader``, with the multi-hot labels of ``Batch``."""
     for batch in Loader(videos, batches, threads=threads):
         yield batch.frames.numpy(), batch.targets(CLASSES).numpy()
 
 
-def direct_loop(videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
-    """Our copies alone, into one buffer, without threads."""
+def read_directly(videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
+    """Copy with our reader into one buffer, without threads."""
     for batch in ordered_batches(len(videos), BATCH):
         copied = frames[: len(batch), : videos.num_frames[batch].max()]
         videos.copy_batch(batch, copied)
         yield copied, multi_hot(videos, batch, labels)
 
 
-def plain_copies(
+def copy_bytes(
     index: Index, shards: list[memoryview], videos: Videos, frames: NDArray[np.uint8], labels: NDArray[np.float32]
 ) -> Batches:
-    """The limit: as many bytes of each record in one memcpy, then the same padding and multi-hot labels."""
+    """Copy the same number of bytes per record in one memcpy, with the same padding and labels (the limit)."""
     sources = [np.frombuffer(shard, np.uint8) for shard in shards]
     places = list(zip(index.table["shard"].to_pylist(), index.table["start"].to_pylist(), strict=True))
     for batch in ordered_batches(len(videos), BATCH):
@@ -103,11 +103,11 @@ def plain_copies(
         yield frames[: len(batch), :T], multi_hot(videos, batch, labels)
 
 
-# ---- the peers
+# ---- peers
 
 
 def tf_data(paths: Sequence[str], *, dequantize: bool, parallel: bool) -> Iterable[tuple[Any, Any]]:
-    """A tf.data pipeline that takes the steps of Google's starter reader, with or without its float32 features."""
+    """Build a tf.data pipeline like Google's starter reader, with float32 features or with bytes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -137,12 +137,12 @@ def tf_data(paths: Sequence[str], *, dequantize: bool, parallel: bool) -> Iterab
     return dataset.map(video).batch(BATCH).with_options(options)
 
 
-Parsed = Iterator[tuple[list[bytes], Sequence[int]]]  # of each video: its streams, its labels
+Parsed = Iterator[tuple[list[bytes], Sequence[int]]]  # per video: streams, labels
 
 
-def parsed_by_tfrecord(paths: Sequence[str]) -> Parsed:
-    """The records as PyPI's ``tfrecord`` gives them (it checks no CRC)."""
-    # A pool of its own: its messages have the names of TensorFlow's, and one process cannot import both otherwise.
+def parse_with_tfrecord(paths: Sequence[str]) -> Parsed:
+    """Parse the records with the package ``tfrecord``, which checks no CRC."""
+    # With a pool of its own, because its messages have the same names as TensorFlow's.
     with patch("google.protobuf.descriptor_pool.Default", return_value=DescriptorPool()):
         from tfrecord import tfrecord_loader
 
@@ -152,17 +152,17 @@ def parsed_by_tfrecord(paths: Sequence[str]) -> Parsed:
             yield [b"".join(features[name]) for name, _ in STREAMS], context["labels"]
 
 
-def parsed_by_protobuf(index: Index, shards: list[memoryview]) -> Parsed:
-    """The records through protobuf (upb): right for any record, our fallback."""
+def parse_with_protobuf(index: Index, shards: list[memoryview]) -> Parsed:
+    """Parse the records with protobuf (upb), our fallback for irregular records."""
     for shard, start, end in zip(*(index.table[name].to_pylist() for name in ("shard", "start", "end")), strict=True):
-        message = parse(shards[shard][start:end])
+        message = parse_example(shards[shard][start:end])
         lists = message.feature_lists.feature_list
         streams = [b"".join([frame.bytes_list.value[0] for frame in lists[name].feature]) for name, _ in STREAMS]
         yield streams, message.context.feature["labels"].int64_list.value
 
 
-def batched(parsed: Callable[[], Parsed], frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
-    """Parsed videos as padded batches in reused arrays."""
+def collect_batches(parsed: Callable[[], Parsed], frames: NDArray[np.uint8], labels: NDArray[np.float32]) -> Batches:
+    """Collect parsed videos into padded batches in reused arrays."""
     row = 0
     for streams, video_labels in parsed():
         if row == 0:
@@ -181,11 +181,11 @@ def batched(parsed: Callable[[], Parsed], frames: NDArray[np.uint8], labels: NDA
         yield frames[:row], labels[:row]
 
 
-# ---- the table
+# ---- results
 
 
 def check_equal(ours: Batches, peer: Iterable[tuple[Any, Any]]) -> None:
-    """Both give the same bytes and labels; the peer may pad further."""
+    """Check that both return the same bytes and labels; the peer may pad more."""
     for (frames, labels), (other_frames, other_labels) in zip(ours, peer, strict=True):
         other_frames = np.asarray(other_frames)
         T = frames.shape[1]
@@ -195,14 +195,14 @@ def check_equal(ours: Batches, peer: Iterable[tuple[Any, Any]]) -> None:
 
 
 def _consume(batches: Callable[[], Iterable[object]]) -> None:
-    for _batch in batches():  # as in any training loop, a batch lives until the next one is there
+    for _batch in batches():  # like a training loop, keep a batch until the next one is there
         pass
 
 
 def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
-    """Ours against every peer that is installed, and against the limit; videos per second of processor time."""
+    """Compare with every installed peer and with the limit, in videos per second of CPU time."""
     videos = Videos(index)
-    paths, shards = [shard.path for shard in index.shards], mapped(index)
+    paths, shards = [shard.path for shard in index.shards], map_shards(index)
     buffers = np.zeros((BATCH, MAX_FRAMES, WIDTH), np.uint8), np.zeros((BATCH, CLASSES), np.float32)
     google = "tf.data, Google's reader (float32)"
     peers: dict[str, Callable[[], Iterable[tuple[Any, Any]]]] = {}
@@ -210,31 +210,31 @@ def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
     if importlib.util.find_spec("tensorflow"):
         for dequantize, name in ((True, google), (False, "tf.data, uint8 kept")):
             for parallel, threads in ((False, "1 thread"), (True, "AUTOTUNE")):
-                # made once: building and tracing the pipeline is not what a video costs
+                # built once: building and tracing are not part of the cost per video
                 dataset = tf_data(paths, dequantize=dequantize, parallel=parallel)
                 peers[f"{name}, {threads}"] = partial(iter, dataset)
     else:
         missing.append(f"{google}: TensorFlow is not installed (pip install tensorflow-cpu)")
     if importlib.util.find_spec("tfrecord"):
-        peers["tfrecord"] = lambda: batched(lambda: parsed_by_tfrecord(paths), *buffers)
+        peers["tfrecord"] = lambda: collect_batches(lambda: parse_with_tfrecord(paths), *buffers)
     else:
         missing.append("tfrecord: not installed (pip install tfrecord)")
-    peers["protobuf (upb)"] = lambda: batched(lambda: parsed_by_protobuf(index, shards), *buffers)
+    peers["protobuf (upb)"] = lambda: collect_batches(lambda: parse_with_protobuf(index, shards), *buffers)
 
     batches = ordered_batches(len(videos), BATCH)
     loader, two_threads, direct = "reader: Loader, 1 thread", "reader: Loader, 2 threads", "reader: direct loop"
     ours: dict[str, Callable[[], Batches]] = {
-        loader: lambda: through_loader(videos, batches * PASSES, 1),
-        two_threads: lambda: through_loader(videos, batches * PASSES, 2),
-        direct: lambda: direct_loop(videos, *buffers),
+        loader: lambda: read_with_loader(videos, batches * PASSES, 1),
+        two_threads: lambda: read_with_loader(videos, batches * PASSES, 2),
+        direct: lambda: read_directly(videos, *buffers),
     }
     for name, peer in {direct: ours[direct], **peers}.items():
         if google not in name:
-            check_equal(through_loader(videos, batches, threads=2), peer())
+            check_equal(read_with_loader(videos, batches, threads=2), peer())
 
     limit = "limit"
-    candidates = {**ours, limit: lambda: plain_copies(index, shards, videos, *buffers), **peers}
-    costs = take_turns({name: partial(_consume, candidate) for name, candidate in candidates.items()}, repeats)
+    candidates = {**ours, limit: lambda: copy_bytes(index, shards, videos, *buffers), **peers}
+    costs = measure_interleaved({name: partial(_consume, candidate) for name, candidate in candidates.items()}, repeats)
     counts = dict.fromkeys(candidates, len(videos)) | dict.fromkeys((loader, two_threads), PASSES * len(videos))
     rates = {name: counts[name] / cost.cpu for name, cost in costs.items()}
 
@@ -248,6 +248,6 @@ def reader_rows(index: Index, repeats: int) -> list[dict[str, Any]]:
 
 
 def rows(videos: int = 2000, repeats: int = 5) -> list[dict[str, Any]]:
-    """The rows of this benchmark."""
+    """Return the rows of this benchmark."""
     with one_torch_thread(), torch.inference_mode(), synthetic_index(videos) as index:
         return reader_rows(index, repeats)

@@ -1,9 +1,9 @@
-"""How time and peak memory grow with the videos and with the labels, each measurement in a process of its own.
+"""Growth of time and peak memory with the numbers of videos and labels, each measured in its own process.
 
-    python -m benchmarks.scaling                        # the table's rows, and the exponents fitted to 1x, 4x and 16x
+    python -m benchmarks.scaling                        # exponents fitted to 1x, 4x and 16x
     python -m benchmarks.scaling TASK VIDEOS LABELS     # one measurement, as JSON
 
-An exponent of 1 is straight growth. Linux with glibc.
+An exponent of 1 is linear growth. Needs Linux with glibc.
 """
 
 import ctypes
@@ -31,14 +31,14 @@ STEPS = (1, 4, 16)
 
 
 class Cost(NamedTuple):
-    """What a task needs: seconds of the processor, on one thread, and MB above what was there before it."""
+    """CPU seconds of a task on one thread, and its peak memory in MB above the memory before it."""
 
     seconds: float
     megabytes: float
 
 
-def drawn_labels(videos: int, labels: int = CLASSES, seed: int = 0) -> tuple[Any, Any]:
-    """Ragged labels, at least one a video, whose frequencies fall off with the rank as in YouTube-8M."""
+def random_labels(videos: int, labels: int = CLASSES, seed: int = 0) -> tuple[Any, Any]:
+    """Return ragged labels, at least one per video, with frequencies that decrease with rank as in YouTube-8M."""
     random_numbers = np.random.default_rng(seed)
     sizes = 1 + random_numbers.poisson(LABELS_PER_VIDEO - 1, videos)
     offsets = np.append(0, np.cumsum(sizes))
@@ -47,8 +47,8 @@ def drawn_labels(videos: int, labels: int = CLASSES, seed: int = 0) -> tuple[Any
     return values.clip(max=labels - 1).astype(np.int32), offsets
 
 
-def drawn_batches(size: int, labels: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Scores [size, labels], with most hits near the top, and labels of four batches."""
+def random_batches(size: int, labels: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return scores [size, labels], with most hits near the top, and labels of four batches."""
     batches = []
     for seed in range(4):
         torch.manual_seed(seed)
@@ -58,8 +58,8 @@ def drawn_batches(size: int, labels: int) -> list[tuple[torch.Tensor, torch.Tens
     return batches
 
 
-def accumulated(batches: list[tuple[torch.Tensor, torch.Tensor]], videos: int) -> TopLabels:
-    """The metric after ``videos`` videos: the batches go round, moved a little each time so that they do not tie."""
+def fill_metric(batches: list[tuple[torch.Tensor, torch.Tensor]], videos: int) -> TopLabels:
+    """Return the metric after ``videos`` videos; batches repeat with slightly shifted scores to avoid ties."""
     size, labels = batches[0][0].shape
     metric = TopLabels(labels)
     for step in range(-(-videos // size)):
@@ -71,22 +71,22 @@ def accumulated(batches: list[tuple[torch.Tensor, torch.Tensor]], videos: int) -
 
 def _metrics(size: int) -> Callable[[int, int], Callable[[], object]]:
     def prepare(videos: int, labels: int) -> Callable[[], object]:
-        batches = drawn_batches(size, labels)
-        return lambda: accumulated(batches, videos).compute()
+        batches = random_batches(size, labels)
+        return lambda: fill_metric(batches, videos).compute()
 
     return prepare
 
 
 def _bootstrap(draws: int) -> Callable[[int, int], Callable[[], object]]:
     def prepare(videos: int, labels: int) -> Callable[[], object]:
-        metric = accumulated(drawn_batches(1024, labels), videos)
+        metric = fill_metric(random_batches(1024, labels), videos)
         return lambda: metric.bootstrap(0, draws)
 
     return prepare
 
 
-def _gap_anew(videos: int, labels: int) -> Callable[[], object]:
-    best = accumulated(drawn_batches(1024, labels), videos).top_labels()
+def _gap_of_sample(videos: int, labels: int) -> Callable[[], object]:
+    best = fill_metric(random_batches(1024, labels), videos).top_labels()
 
     def run() -> None:
         drawn = torch.from_numpy(np.random.default_rng(0).integers(videos, size=videos))
@@ -96,12 +96,12 @@ def _gap_anew(videos: int, labels: int) -> Callable[[], object]:
 
 
 def _cooccurrence(videos: int, labels: int) -> Callable[[], object]:
-    matrix = label_matrix(*drawn_labels(videos, labels), labels)
+    matrix = label_matrix(*random_labels(videos, labels), labels)
     return lambda: count_pairs(matrix)
 
 
 def _strongest_pairs(videos: int, labels: int) -> Callable[[], object]:
-    pairs = count_pairs(label_matrix(*drawn_labels(videos, labels), labels))
+    pairs = count_pairs(label_matrix(*random_labels(videos, labels), labels))
     return lambda: strongest_pairs(pairs, videos, "phi", minimum_support=2, limit=100)
 
 
@@ -115,12 +115,12 @@ TASKS: dict[str, Callable[[int, int], Callable[[], object]]] = {
     "metrics, batches of 1024": _metrics(1024),
     "bootstrap": _bootstrap(DRAWS),
     "bootstrap of 200 draws": _bootstrap(200),
-    "GAP of a drawn set": _gap_anew,
+    "GAP of a drawn set": _gap_of_sample,
     "co-occurrence": _cooccurrence,
     "strongest_pairs": _strongest_pairs,
     "cluster_order": _cluster_order,
 }
-"""From the numbers of videos and labels to what is measured; preparing it is not."""
+"""Task name → function of the numbers of videos and labels that prepares, without measuring, what is measured."""
 
 SERIES = (
     # task, what grows, videos and labels at 1x
@@ -132,25 +132,25 @@ SERIES = (
     ("co-occurrence", "labels", 350_000, 300),
     ("strongest_pairs", "videos", 350_000, CLASSES),
     ("strongest_pairs", "labels", 350_000, 300),
-    ("cluster_order", "cells", 0, 25),  # of the label x label matrix: 25, 50 and 100 labels, the most the app shows
+    ("cluster_order", "cells", 0, 25),  # of the label × label matrix: 25, 50 and 100 labels, the maximum of the app
 )
 
 
-def apart(task: str, videos: int, labels: int) -> Cost:
-    """The cost of a task in a process of its own."""
+def measure_in_process(task: str, videos: int, labels: int) -> Cost:
+    """Measure a task in its own process."""
     command = [sys.executable, "-m", "benchmarks.scaling", task, str(videos), str(labels)]
     root = Path(__file__).parent.parent
-    # Our own program, with arguments of our own.
+    # Our own program and arguments.
     done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)  # noqa: S603
     return Cost(**json.loads(done.stdout))
 
 
-def measured(task: str, videos: int, labels: int) -> Cost:
-    """The cost of a task in this process; short ones are repeated for a second and the fastest counts."""
+def measure(task: str, videos: int, labels: int) -> Cost:
+    """Measure a task in this process; short tasks are repeated for a second, and the fastest run counts."""
     torch.set_num_threads(1)
-    TASKS[task](100, 24)()  # loads what is loaded once
+    TASKS[task](100, 24)()  # warm up
     run = TASKS[task](videos, labels)
-    # The kernel's own peak sees every allocator. It is set back after the preparation, whose freed memory goes first.
+    # The kernel's peak covers every allocator. Release the memory of the preparation, then reset the peak.
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     before, seconds = _status("VmHWM"), []
@@ -166,9 +166,9 @@ def _status(name: str) -> int:
 
 
 def series(task: str, grows: str, videos: int, labels: int) -> list[Cost]:
-    """The costs at 1x, 4x and 16x."""
+    """Return the costs at 1x, 4x and 16x."""
     return [
-        apart(
+        measure_in_process(
             task,
             videos * (step if grows == "videos" else 1),
             labels * {"videos": 1, "labels": step, "cells": round(step**0.5)}[grows],
@@ -178,12 +178,12 @@ def series(task: str, grows: str, videos: int, labels: int) -> list[Cost]:
 
 
 def exponent(costs: list[float]) -> float:
-    """The slope of the costs at 1x, 4x and 16x in a log-log plot."""
+    """Return the slope of the costs at 1x, 4x and 16x in a log-log plot."""
     return float(np.polyfit(np.log(STEPS), np.log(costs), 1)[0])
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each task and what grows: the rate at 16x, and as its limit the rate at 1x, so that 1 is straight."""
+    """Return the rate at 16x of each series, with the rate at 1x as the limit: a ratio of 1 is linear growth."""
     return [line for name in SERIES for line in _lines(*name)]
 
 
@@ -193,7 +193,7 @@ def _lines(task: str, grows: str, videos: int, labels: int) -> list[dict[str, An
     what = f"scaling: {task}, {work:,} {grows} x {STEPS[-1]}"
     rate = [step * work / cost.seconds for step, cost in zip(STEPS, costs, strict=True)]
     lines = [row(what, f"{grows}/s of CPU", rate[2], "itself at 4x", rate[1], rate[0])]
-    if costs[0].megabytes >= 1:  # below, it is the allocator's slack that grows
+    if costs[0].megabytes >= 1:  # below that, the slack of the allocator dominates
         dense = [step * work / cost.megabytes for step, cost in zip(STEPS, costs, strict=True)]
         lines.append(row(what, f"{grows}/MB", dense[2], "itself at 4x", dense[1], dense[0]))
     return lines
@@ -210,6 +210,6 @@ def _print_exponents() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) == 4:
-        print(json.dumps(measured(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))._asdict()))
+        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))._asdict()))
     else:
         _print_exponents()

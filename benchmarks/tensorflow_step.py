@@ -1,4 +1,4 @@
-"""The same training steps in TensorFlow, as Google's starter code builds them, from the same first weights as ours."""
+"""The same training steps in TensorFlow, built like Google's starter code, with the same initial weights."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Weights = Mapping[str, NDArray[np.float32]]  # of our model, by the names of its state
+Weights = Mapping[str, NDArray[np.float32]]  # state dict of our model
 EPS = 1e-5  # of the starter code's cross entropy
 
 
@@ -20,15 +20,15 @@ def tensorflow_step(
     learning_rate: float,
     experts: int = 2,
 ) -> Callable[[], float]:
-    """A function that takes one step and returns its loss: forward, backward, each gradient clipped to 1, Adam.
+    """Return a function that runs one step and returns the loss: forward, backward, per-gradient clipping to 1, Adam.
 
     Args:
         head: "moe", "mlp" (three layers with layer norm), or "lstm" (LSTM-M-O before a mixture of experts).
-        weights: what it starts with.
+        weights: initial weights.
         inputs: video vectors [B, d], or frames [B, T, D] for "lstm".
         labels: [B, C].
-        learning_rate: of Adam.
-        experts: k, the dummy not counted.
+        learning_rate: learning rate of Adam.
+        experts: number of experts k, without the dummy expert.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf

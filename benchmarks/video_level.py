@@ -1,7 +1,7 @@
-"""Video-level records → shuffled batches of vectors with their labels: what a video costs the processor.
+"""CPU time per video from video-level records to shuffled batches of vectors with labels.
 
-One process, a warm page cache. Ours draws any order of all videos; tf.data, as in Google's starter reader, reads the
-shards in turn and shuffles within a buffer. Before anything is timed, both must give the same videos, bit for bit.
+One process, a warm page cache. Our loader shuffles all videos; tf.data, as in Google's starter reader, reads the shards
+in turn and shuffles within a buffer. Before the measurement, both must return the same videos, bit for bit.
 """
 
 import importlib.util
@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.measure import one_torch_thread, row, take_turns
+from benchmarks.measure import measure_interleaved, one_torch_thread, row
 from benchmarks.reader import BATCH, CLASSES
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
-from yt8m_core.data.tfrecord.records import example, write_shard
-from yt8m_core.inference.pooled_cache import Summaries
+from yt8m_core.data.tfrecord.records import encode_example, write_shard
+from yt8m_core.inference.pooled_cache import PooledVideos
 
 STREAMS = (("mean_rgb", 1024), ("mean_audio", 128))
 WIDTH = sum(dim for _, dim in STREAMS)
@@ -33,13 +33,13 @@ PASSES = 3
 
 @contextmanager
 def synthetic_vectors(count: int, *, shards: int = 16) -> Iterator[Index]:
-    """The index of ``count`` random video-level records (3.4 labels) in a temporary folder."""
+    """Yield the index of ``count`` random video-level records (3.4 labels) in a temporary folder."""
     random = np.random.default_rng(0)
 
     def record(number: int) -> bytes:
         labels = sorted(set(random.integers(0, CLASSES, 1 + random.poisson(2.4)).tolist()))
         vectors = {name: random.standard_normal(dim, np.float32) for name, dim in STREAMS}
-        return example({"id": f"{number:06}".encode(), "labels": labels, **vectors})
+        return encode_example({"id": f"{number:06}".encode(), "labels": labels, **vectors})
 
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder, patch.dict(os.environ, YT8M_HOME=folder):
         for shard in range(shards):
@@ -48,7 +48,7 @@ def synthetic_vectors(count: int, *, shards: int = 16) -> Iterator[Index]:
 
 
 def tf_data(index: Index, *, dense: bool, parallel: bool, shuffled: bool = True) -> Any:
-    """Google's video-level reader as a tf.data pipeline: whole batches are parsed at once (``parse_example``)."""
+    """Build Google's video-level reader as a tf.data pipeline that parses whole batches (``parse_example``)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -79,20 +79,20 @@ def tf_data(index: Index, *, dense: bool, parallel: bool, shuffled: bool = True)
 
 
 def ours(source: Iterable[Batch], *, dense: bool) -> Iterator[object]:
-    """Our batches: with their pairs (row, label), or with a multi-hot row a video."""
+    """Yield our batches, with (row, label) pairs or multi-hot labels."""
     for batch in source:
         yield (batch.frames, batch.targets(CLASSES)) if dense else batch
 
 
-def copies(vectors: NDArray[np.float32], batches: list[NDArray[np.int64]]) -> Iterator[object]:
-    """The limit: the same rows out of one array in memory, without labels."""
+def copy_rows(vectors: NDArray[np.float32], batches: list[NDArray[np.int64]]) -> Iterator[object]:
+    """Copy the same rows from one array in memory, without labels (the limit)."""
     out = np.empty((BATCH, WIDTH), np.float32)
     for batch in batches:
         yield np.take(vectors, batch, axis=0, out=out[: len(batch)], mode="clip")
 
 
 def check_equal(videos: Videos, index: Index) -> None:
-    """In the order of the shards, tf.data's vectors and labels are ours."""
+    """Check that tf.data returns the same vectors and labels in shard order."""
     for dense in (False, True):
         seen = 0
         for vectors, labels in tf_data(index, dense=dense, parallel=False, shuffled=False):
@@ -110,19 +110,19 @@ def _consume(batches: Callable[[], Iterable[object]]) -> None:
 
 
 def rows(videos: int = 20_000, repeats: int = 5) -> list[dict[str, Any]]:
-    """Pairs against pairs, multi-hot against multi-hot."""
+    """Return the rows of this benchmark: pairs against pairs, multi-hot against multi-hot."""
     with one_torch_thread(), torch.inference_mode(), synthetic_vectors(videos) as index:
         source = Videos(index)
         batches = [b for e in range(PASSES) for b in shuffled_batches(source.num_frames, BATCH, seed=0, epoch=e)]
         vectors = np.concatenate([source.frames(video) for video in range(videos)])
         kinds = {"pairs": False, "multi-hot": True}
-        kept = Summaries(source, torch.from_numpy(vectors))  # as a training has them from its second epoch on
+        kept = PooledVideos(source, torch.from_numpy(vectors))  # what a training uses from its second epoch on
         candidates: dict[str, Callable[[], Iterable[object]]] = {}
         for kind, dense in kinds.items():
             candidates[f"video level: Loader, {kind}"] = lambda dense=dense: ours(Loader(source, batches), dense=dense)  # type: ignore[misc]
             candidates[f"video level: pooled once, {kind}"] = lambda dense=dense: ours(kept.load(batches), dense=dense)  # type: ignore[misc]
-        candidates["limit"] = partial(copies, vectors, batches)
-        peers: dict[str, str] = {}  # with the kind of labels that they read
+        candidates["limit"] = partial(copy_rows, vectors, batches)
+        peers: dict[str, str] = {}  # name: kind of labels
         if importlib.util.find_spec("tensorflow"):
             check_equal(source, index)
             for kind, dense in kinds.items():
@@ -130,7 +130,9 @@ def rows(videos: int = 20_000, repeats: int = 5) -> list[dict[str, Any]]:
                     peers[f"tf.data, {kind}, {threads}"] = kind
                     dataset = tf_data(index, dense=dense, parallel=parallel)
                     candidates[f"tf.data, {kind}, {threads}"] = partial(iter, dataset)
-        costs = take_turns({name: partial(_consume, candidate) for name, candidate in candidates.items()}, repeats)
+        costs = measure_interleaved(
+            {name: partial(_consume, candidate) for name, candidate in candidates.items()}, repeats
+        )
     rates = {name: videos / cost.cpu * (1 if name in peers else PASSES) for name, cost in costs.items()}
     unit = "videos/s of CPU"
     if not peers:

@@ -1,4 +1,4 @@
-"""What measures on a GPU runs on a CPU too, narrow and short: its numbers there mean nothing, its logic is the same."""
+"""The benchmarks run on a CPU with small models; these tests check their logic, not their numbers."""
 
 import math
 
@@ -7,14 +7,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import gpu, pool_once
-from benchmarks.step import products
+from benchmarks.step import matrix_products
 from yt8m_core.demo.runs import demo_experiments
 
 SIZE = gpu.Size(batch=4, frames=6, classes=5, narrower=64)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_row_of_the_gpu_benchmark_is_measured_against_what_bounds_it(precision: str) -> None:
+def test_gpu_benchmark_measures_every_row_against_its_limit(precision: str) -> None:
     rows = gpu.rows(torch.device("cpu"), SIZE, steps=1, precisions=[precision])
     assert len(rows) == 13
     assert len({row["row"] for row in rows}) == 13
@@ -26,13 +26,13 @@ def test_every_row_of_the_gpu_benchmark_is_measured_against_what_bounds_it(preci
         assert row["most_time_in"].count("%") == 3
 
 
-def test_limits_are_those_of_the_arithmetic() -> None:
-    """Mean and LSTM with MoE-2, at the paper's widths and rates of 1: bytes, moved bytes, flops, and turns."""
-    rows = dict(gpu.rows_of_the_paper())
+def test_limits_match_a_calculation_by_hand() -> None:
+    """Limits of indirect clustering and LSTM with MoE-2 at the paper's widths, with all rates 1."""
+    rows = dict(gpu.paper_rows())
     size, rates = gpu.Size(batch=2, frames=3), gpu.Rates(1, 1, 1, 1)
     with torch.device("meta"):
         clustering, lstm = (
-            gpu.limits(gpu.model_of(rows[f"Table 1: {name}"], size), size, rates)
+            gpu.limits(gpu.row_model(rows[f"Table 1: {name}"], size), size, rates)
             for name in ("Indirect Clustering", "LSTM")
         )
     moe = 4716 * 3 * 1152 + 4716 * 2 * 1152
@@ -45,7 +45,7 @@ def test_limits_are_those_of_the_arithmetic() -> None:
     assert lstm["waiting"] == 9
 
 
-def test_gap_is_compared_between_precisions(demo_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precisions_are_compared_by_gap(demo_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
     monkeypatch.setenv("YT8M_SCALE", "smoke")
     gaps = gpu.gaps_of_precisions(next(iter(demo_experiments().values())), "cpu")
@@ -53,13 +53,13 @@ def test_gap_is_compared_between_precisions(demo_home: object, monkeypatch: pyte
     assert all(0 <= gap <= 1 for gap in gaps.values())
 
 
-def test_products_are_those_of_a_step() -> None:
+def test_matrix_products_are_those_of_a_step() -> None:
     with FlopCounterMode(display=False) as counter:
-        products([torch.randn(5, 3)], rows=7)()
+        matrix_products([torch.randn(5, 3)], rows=7)()
     assert counter.get_total_flops() == 2 * (2 * 7 * 5 * 3)
 
 
-def test_table_4_is_trained_on_frames_and_from_what_is_pooled_once() -> None:
+def test_pool_once_benchmark_trains_table_4() -> None:
     (row,) = pool_once.rows("smoke")
     assert row["ours"] > 0
     assert row["peer"] > 0
