@@ -1,4 +1,4 @@
-"""Videos by position: the same features and labels however they are stored, and a refusal when a shard has changed."""
+"""Videos by position: features and labels do not depend on the encoding, and changed shards are refused."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def opened(data: Path, **options: int) -> Videos:
 
 
 def five_shards(folder: Path) -> list[Content]:
-    """Two videos a shard; every third without labels, every fourth of another shape."""
+    """Write two videos per shard; every third is unlabeled, every fourth irregular."""
     videos = [
         small(f"v{i}", None if i % 3 == 1 else range(i, 3 * i + 1, i + 1), x=1 + i % 4, y=1 + i % 3) for i in range(10)
     ]
@@ -35,10 +35,10 @@ def five_shards(folder: Path) -> list[Content]:
 
 
 def assert_same(videos: Videos, expected: list[Content]) -> None:
-    """All that can be read of the videos."""
+    """Compare everything that can be read from the videos."""
     assert len(videos) == len(expected)
     assert videos.ids == [content.id for content in expected]
-    assert videos.labeled.tolist() == [content.expected_labels is not None for content in expected]
+    assert videos.is_labeled.tolist() == [content.expected_labels is not None for content in expected]
     assert videos.num_frames.tolist() == [len(content.expected_frames) for content in expected]
     assert len(videos.label_values) == videos.label_offsets[-1] - videos.label_offsets[0]
     for position, content in zip(np.arange(len(expected)), expected, strict=True):
@@ -50,47 +50,49 @@ def assert_same(videos: Videos, expected: list[Content]) -> None:
         assert frames.tobytes() == content.expected_frames.tobytes()
 
 
-def test_videos_hold_what_was_written_when_opened_and_reopened(tmp_path: Path) -> None:
+def test_videos_equal_what_was_written_when_opened_and_reopened(tmp_path: Path) -> None:
     expected = five_shards(tmp_path)
     assert_same(opened(tmp_path), expected)
     assert_same(opened(tmp_path), expected)
     assert opened(tmp_path).find("v") is None
-    assert opened(tmp_path).place(np.int64(5)) == f"{tmp_path}/2.tfrecord, record 1"
+    assert opened(tmp_path).location(np.int64(5)) == f"{tmp_path}/2.tfrecord, record 1"
 
 
-@pytest.mark.parametrize("gone", [[0], [4], [0, 1, 2, 3], [0, 1, 3, 4], [1, 3]])
-def test_videos_are_right_when_a_part_of_the_index_is_kept(tmp_path: Path, gone: list[int]) -> None:
-    """The kept rows are a slice of a table: their labels begin somewhere inside its values."""
+@pytest.mark.parametrize("removed", [[0], [4], [0, 1, 2, 3], [0, 1, 3, 4], [1, 3]])
+def test_videos_are_correct_when_part_of_the_index_is_reused(tmp_path: Path, removed: list[int]) -> None:
+    """The reused rows are a slice of a table: their labels start at an offset of its values."""
     expected = five_shards(tmp_path)
     opened(tmp_path)
-    for shard in gone:
+    for shard in removed:
         (tmp_path / f"{shard}.tfrecord").unlink()
-    left = [content for i, content in enumerate(expected) if i // 2 not in gone]
+    remaining = [content for i, content in enumerate(expected) if i // 2 not in removed]
     first = opened(tmp_path)
     for videos in (first, opened(tmp_path)):
-        assert_same(videos, left)
-        highest = max(max(content.labels or [0]) for content in left)
+        assert_same(videos, remaining)
+        highest = max(max(content.labels or [0]) for content in remaining)
         videos.check_labels(highest + 1)
         with pytest.raises(UserError, match=f"label {highest} of video"):
             videos.check_labels(highest)
-    os.utime(tmp_path / f"{min(set(range(5)) - set(gone))}.tfrecord")
-    assert_same(opened(tmp_path), left)
+    os.utime(tmp_path / f"{min(set(range(5)) - set(removed))}.tfrecord")
+    assert_same(opened(tmp_path), remaining)
 
 
-@pytest.mark.parametrize("encode", [Content.regular, Encoder(["floats one by one"]).encode], ids=["regular", "other"])
+@pytest.mark.parametrize(
+    "encode", [Content.regular, Encoder(["floats one by one"]).encode], ids=["regular", "irregular"]
+)
 def test_video_level_floats_are_the_same_bits_when_read(tmp_path: Path, encode: Callable[[Content], bytes]) -> None:
-    videos = [vector(f"v{'x' * i}") for i in range(8)]  # ids of each length: floats at every alignment
+    videos = [vector(f"v{'x' * i}") for i in range(8)]  # ids of each length, so that floats have every alignment
     for content in videos:
         content.streams["mean_rgb"][:4] = [-0.0, np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max, 0.1]
     write(tmp_path / "a.tfrecord", *map(encode, videos))
-    found = open_videos(tmp_path)
-    assert found._regular.all() == (encode is Content.regular)
-    assert_same(found, videos)
+    read = open_videos(tmp_path)
+    assert read._is_regular.all() == (encode is Content.regular)
+    assert_same(read, videos)
 
 
 @pytest.mark.parametrize("labels", [None, (), (1, 2)])
 @pytest.mark.parametrize("quirks", [[], ["unknown fields"]])
-def test_videos_are_right_when_all_are_of_one_kind(tmp_path: Path, labels: object, quirks: list[str]) -> None:
+def test_videos_are_correct_when_all_have_the_same_form(tmp_path: Path, labels: object, quirks: list[str]) -> None:
     videos = [replace(small(f"v{i}"), labels=labels) for i in range(3)]
     write(tmp_path / "a.tfrecord", *map(Encoder(quirks).encode, videos))
     assert_same(opened(tmp_path), videos)
@@ -98,13 +100,13 @@ def test_videos_are_right_when_all_are_of_one_kind(tmp_path: Path, labels: objec
 
 @settings(deadline=None, max_examples=60)
 @given(content=contents(), quirks=st.sets(st.sampled_from(QUIRKS)), order=st.integers(0, 99))
-def test_video_of_any_valid_shape_gives_what_the_regular_one_gives(
+def test_any_valid_encoding_of_a_video_gives_the_same_result(
     content: Content, quirks: set[str], order: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    other = replace(content, id=content.id + "2")
+    irregular = replace(content, id=content.id + "2")
     path = tmp_path_factory.mktemp("data") / "a.tfrecord"
-    write(path, content, Encoder(quirks).encode(other, order))
-    assert_same(opened(path), [content, other])
+    write(path, content, Encoder(quirks).encode(irregular, order))
+    assert_same(opened(path), [content, irregular])
 
 
 @pytest.mark.parametrize("quirks", [[], ["value before key"]])
@@ -118,22 +120,20 @@ def test_first_frames_are_used_when_a_video_is_longer(tmp_path: Path, quirks: li
     assert (opened(tmp_path, max_frames=2).frames(1) == short.expected_frames[:2]).all()
 
 
-def test_few_shards_are_open_when_there_are_more_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_open_shards_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = five_shards(tmp_path)
-    monkeypatch.setattr(dataset, "OPEN_SHARDS", 2)
+    monkeypatch.setattr(dataset, "MAX_OPEN_SHARDS", 2)
     videos = opened(tmp_path)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
         assert_same(videos, expected)
-    assert videos._opened.cache_info().currsize == 2
+    assert videos._open_shard.cache_info().currsize == 2
     assert len(os.listdir("/proc/self/fd")) <= before + 4
 
 
-def test_videos_are_right_when_threads_read_them_and_one_shard_may_be_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_videos_are_correct_when_threads_share_one_open_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = five_shards(tmp_path)
-    monkeypatch.setattr(dataset, "OPEN_SHARDS", 1)
+    monkeypatch.setattr(dataset, "MAX_OPEN_SHARDS", 1)
     videos = opened(tmp_path)
     order = np.random.default_rng(0).integers(0, 10, 400)
     with ThreadPoolExecutor(4) as pool:
@@ -150,34 +150,34 @@ def touch(path: Path) -> None:
 
 
 def grow(path: Path) -> None:
-    """Its time, as on a file system that does not keep it well, is the same."""
+    """Grow but keep the modification time, as on a file system with unreliable times."""
     time = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes() * 2)
     os.utime(path, ns=(time, time))
 
 
-def into_a_folder(path: Path) -> None:
+def replace_with_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-def into_nothing(path: Path) -> None:
+def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
-        (rewrite, "the shard has changed since the data were opened. Open them anew."),
-        (touch, "the shard has changed since the data were opened. Open them anew."),
-        (grow, "the shard has changed since the data were opened. Open them anew."),
-        (into_nothing, "the shard has changed since the data were opened. Open them anew."),
-        (Path.unlink, "the shard is gone. Put it back, or open the data anew."),
-        (into_a_folder, "the shard has changed since the data were opened. Open them anew."),
+        (rewrite, "the shard has changed since the data set was opened. Open the data set again."),
+        (touch, "the shard has changed since the data set was opened. Open the data set again."),
+        (grow, "the shard has changed since the data set was opened. Open the data set again."),
+        (empty, "the shard has changed since the data set was opened. Open the data set again."),
+        (Path.unlink, "the shard no longer exists. Restore it, or open the data set again."),
+        (replace_with_folder, "the shard has changed since the data set was opened. Open the data set again."),
     ],
 )
 def test_shard_is_refused_when_it_was_changed_after_opening(
-    tmp_path: Path, change: Callable[[Path], object], said: str
+    tmp_path: Path, change: Callable[[Path], object], problem: str
 ) -> None:
     expected = five_shards(tmp_path)
     videos = opened(tmp_path)
@@ -185,12 +185,12 @@ def test_shard_is_refused_when_it_was_changed_after_opening(
     for _ in range(2):
         with pytest.raises(UserError) as error:
             videos.frames(2)
-        assert str(error.value) == f"{tmp_path}/1.tfrecord: {said}"
+        assert str(error.value) == f"{tmp_path}/1.tfrecord: {problem}"
     assert (videos.frames(4) == expected[4].expected_frames).all()
 
 
 @pytest.mark.fault
-def test_label_is_refused_with_its_place_when_beyond_the_classes(tmp_path: Path) -> None:
+def test_label_outside_the_classes_is_refused_with_its_location(tmp_path: Path) -> None:
     write(tmp_path / "a.tfrecord", small("a", (0, 4)), small("b", None), small("c", (2, 7)), small("d", (9,)))
     videos = opened(tmp_path)
     videos.check_labels(10)

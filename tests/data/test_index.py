@@ -1,4 +1,4 @@
-"""The index: which shards, read once, kept while they stay the same, and never half written."""
+"""The index: shards are indexed once, again only if they change, and the index is written atomically."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.shards import FRAME_STREAMS, indexed, small, stored, three_shards, vector, write
+from tests.support.shards import FRAME_STREAMS, indexed, small, stored_indexes, three_shards, vector, write
 from yt8m_core.data import index
 from yt8m_core.data.index import Index, index_shard, open_index
 from yt8m_core.errors import UserError
@@ -33,44 +33,44 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read_shards(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the shards that are read from here on."""
+    """Names of the shards that are indexed after this fixture is set up."""
     names: list[str] = []
 
-    def counted(shard: index.Shard, *rest: Any) -> index.Rows:
+    def recording(shard: index.Shard, *options: Any) -> index.ShardRows:
         names.append(Path(shard.path).stem)
-        return index_shard(shard, *rest)
+        return index_shard(shard, *options)
 
-    monkeypatch.setattr(index, "index_shard", counted)
+    monkeypatch.setattr(index, "index_shard", recording)
     return names
 
 
-def test_index_says_who_is_there_and_where(folder: Path) -> None:
+def test_index_has_ids_labels_and_offsets(folder: Path) -> None:
     table = indexed(folder).table
-    ids = [f"{letter}{i}" for shard, letter in enumerate("abc") for i in [*range(3 + shard), "-odd"]]
+    ids = [f"{letter}{i}" for shard, letter in enumerate("abc") for i in [*range(3 + shard), "-irregular"]]
     assert table["id"].to_pylist() == ids
     assert table["shard"].to_pylist() == [0] * 4 + [1] * 5 + [2] * 6
     assert table["record"].to_pylist() == [*range(4), *range(5), *range(6)]
     assert table["labels"].to_pylist()[:4] == [[0, 5], None, [2, 7], [0, 5]]
     assert table["num_frames"].to_pylist()[:4] == [1, 2, 3, 1]
-    assert [i for i, at in enumerate(table["offsets"].to_pylist()) if at is None] == [3, 8, 14]
-    whole = (folder / "a.tfrecord").read_bytes()
+    assert [i for i, offsets in enumerate(table["offsets"].to_pylist()) if offsets is None] == [3, 8, 14]
+    content = (folder / "a.tfrecord").read_bytes()
     row = table.slice(2, 1).to_pylist()[0]
-    assert whole[row["start"] : row["end"]] == small("a2", (2, 7), x=3).regular()
-    assert whole[row["offsets"][1] :][:200] == small("a2", x=3).streams["y"][0].tobytes()
+    assert content[row["start"] : row["end"]] == small("a2", (2, 7), x=3).regular()
+    assert content[row["offsets"][1] :][:200] == small("a2", x=3).streams["y"][0].tobytes()
 
 
-def test_index_is_read_back_when_nothing_has_changed(folder: Path, read_shards: list[str]) -> None:
+def test_stored_index_is_used_when_nothing_has_changed(folder: Path, read_shards: list[str]) -> None:
     first = indexed(folder)
-    written = stored()[0].stat().st_mtime_ns
+    written = stored_indexes()[0].stat().st_mtime_ns
     second = indexed(folder)
     assert read_shards == ["a", "b", "c"]
     assert (second.schema, second.shards) == (first.schema, first.shards)
     assert second.table.equals(first.table)
-    assert [path.stat().st_mtime_ns for path in stored()] == [written]
+    assert [path.stat().st_mtime_ns for path in stored_indexes()] == [written]
 
 
-def test_all_shards_are_read_again_when_the_level_has_changed(tmp_path: Path, read_shards: list[str]) -> None:
-    """Without ``streams``: the second shard, though the same, is no shard of what is now a video-level data set."""
+def test_all_shards_are_indexed_again_when_the_level_changes(tmp_path: Path, read_shards: list[str]) -> None:
+    """Without ``streams``: the unchanged second shard does not fit the data set, which is now at video level."""
     streams = {"rgb": np.zeros((2, 1024), np.uint8), "audio": np.zeros((2, 128), np.uint8)}
     write(tmp_path / "data" / "a.tfrecord", replace(small("a"), streams=streams))
     write(tmp_path / "data" / "b.tfrecord", replace(small("b"), streams=streams))
@@ -82,7 +82,7 @@ def test_all_shards_are_read_again_when_the_level_has_changed(tmp_path: Path, re
 
 
 @pytest.mark.parametrize(
-    ("change", "again"),
+    ("change", "reindexed"),
     [
         (lambda folder: os.utime(folder / "b.tfrecord"), ["b"]),
         (lambda folder: write(folder / "b.tfrecord", small("new"), small("newer")), ["b"]),
@@ -93,14 +93,14 @@ def test_all_shards_are_read_again_when_the_level_has_changed(tmp_path: Path, re
     ],
     ids=["touched", "rewritten", "added", "removed", "all but one removed", "renamed"],
 )
-def test_only_stale_shards_are_read_when_a_shard_is(
-    folder: Path, read_shards: list[str], change: Callable[[Path], object], again: list[str], own_workspace: Path
+def test_only_changed_shards_are_indexed_when_a_shard_is(
+    folder: Path, read_shards: list[str], change: Callable[[Path], object], reindexed: list[str], own_workspace: Path
 ) -> None:
     indexed(folder)
     read_shards.clear()
     change(folder)
     for reopened in (indexed(folder), indexed(folder)):
-        assert read_shards == again
+        assert read_shards == reindexed
         os.environ["YT8M_HOME"], home = str(own_workspace / "fresh"), os.environ["YT8M_HOME"]
         read_before = read_shards.copy()
         fresh = indexed(folder)
@@ -110,69 +110,78 @@ def test_only_stale_shards_are_read_when_a_shard_is(
         assert reopened.table.equals(fresh.table)
 
 
-def test_processes_give_the_same_table_as_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = indexed(folder)
-    stored()[0].unlink()
+@pytest.mark.slow
+def test_several_processes_give_the_same_table_as_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = indexed(folder)
+    stored_indexes()[0].unlink()
     monkeypatch.setattr(index, "PARALLEL_BYTES", 0)
-    seen: list[tuple[int, int]] = []
-    several = indexed(folder, processes=2, progress=lambda done, total: seen.append((done, total)))
-    assert several.table.equals(one.table)
+    reports: list[tuple[int, int]] = []
+    table = indexed(
+        folder, processes=2, progress=lambda what, done, total, note="": reports.append((done, total))
+    ).table
+    assert table.equals(expected.table)
     total = sum(path.stat().st_size for path in folder.iterdir())
-    assert len(seen) == 3
-    assert seen[-1] == (total, total)
+    assert len(reports) == 3
+    assert reports[-1] == (total, total)
 
 
-def test_error_in_a_process_reaches_the_caller_with_its_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = (folder / "b.tfrecord").read_bytes()
-    (folder / "b.tfrecord").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+@pytest.mark.slow
+def test_error_in_a_process_reaches_the_caller_with_its_message(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (folder / "b.tfrecord").read_bytes()
+    (folder / "b.tfrecord").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(UserError) as error:
         indexed(folder)
-    text = str(error.value)
-    assert text.startswith(f"{folder}/b.tfrecord, record 4, data: ")
+    message = str(error.value)
+    assert message.startswith(f"{folder}/b.tfrecord, record 4, data: ")
     monkeypatch.setattr(index, "PARALLEL_BYTES", 0)
     with pytest.raises(UserError) as error:
         indexed(folder, processes=2)
-    assert str(error.value) == text
-    assert stored() == []
+    assert str(error.value) == message
+    assert stored_indexes() == []
 
 
-def test_index_is_made_when_a_script_has_no_main_guard(folder: Path) -> None:
-    """Then its worker processes, which run the script again, cannot start; the app's script is of this kind."""
+@pytest.mark.slow
+def test_index_is_built_when_a_script_has_no_main_guard(folder: Path) -> None:
+    """The worker processes, which import the script, cannot start then; the app's script has no guard."""
     script = folder / "script.py"
     script.write_text(
         "from yt8m_core.data import index\n"
         "index.PARALLEL_BYTES = 0\n"
         f"print(len(index.open_index({str(folder)!r}, streams={FRAME_STREAMS}, processes=2).table))\n"
     )
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "15\n", done.stderr
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout == "15\n", result.stderr
 
 
 def test_progress_counts_bytes_and_ends_at_the_total(folder: Path) -> None:
     sizes = [path.stat().st_size for path in sorted(folder.iterdir())]
-    seen: list[tuple[int, int]] = []
-    indexed(folder, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(sum(sizes[: i + 1]), sum(sizes)) for i in range(3)]
-    seen.clear()
+    reports: list[tuple[str, int, int]] = []
+
+    def record(what: str, done: int, total: int, note: str = "") -> None:
+        reports.append((what, done, total))
+
+    indexed(folder, progress=record)
+    assert reports == [(f"indexing {folder}", sum(sizes[: i + 1]), sum(sizes)) for i in range(3)]
+    reports.clear()
     os.utime(folder / "b.tfrecord")
-    indexed(folder, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(sum(sizes), sum(sizes))]
+    indexed(folder, progress=record)
+    assert reports == [(f"indexing {folder}", sum(sizes), sum(sizes))]
 
 
 def another_table(path: Path) -> None:
-    """Its description is right, but the columns are not."""
-    described = pq.read_schema(path).metadata
-    pq.write_table(pa.table({"id": ["a"]}).replace_schema_metadata(described), path)
+    """Keep the metadata, but replace the columns."""
+    metadata = pq.read_schema(path).metadata
+    pq.write_table(pa.table({"id": ["a"]}).replace_schema_metadata(metadata), path)
 
 
 def another_format(path: Path) -> None:
     table = pq.read_table(path)
-    described = table.schema.metadata[b"yt8m"].replace(b'"format": ', b'"format": 9')
-    pq.write_table(table.replace_schema_metadata({"yt8m": described}), path)
+    metadata = table.schema.metadata[b"yt8m"].replace(b'"format": ', b'"format": 9')
+    pq.write_table(table.replace_schema_metadata({"yt8m": metadata}), path)
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"PAR1"),
@@ -183,14 +192,14 @@ def another_format(path: Path) -> None:
         another_table,
         another_format,
     ],
-    ids=["empty", "short", "cut", "half", "foreign", "foreign description", "another table", "another format"],
+    ids=["empty", "short", "cut", "half", "foreign", "foreign metadata", "another table", "another format"],
 )
-def test_index_is_made_again_when_the_stored_one_is(
-    folder: Path, read_shards: list[str], spoil: Callable[[Path], object]
+def test_index_is_rebuilt_when_the_stored_one_is(
+    folder: Path, read_shards: list[str], damage: Callable[[Path], object]
 ) -> None:
     good = indexed(folder)
     read_shards.clear()
-    spoil(stored()[0])
+    damage(stored_indexes()[0])
     assert indexed(folder).table.equals(good.table)
     assert read_shards == ["a", "b", "c"]
     read_shards.clear()
@@ -199,42 +208,42 @@ def test_index_is_made_again_when_the_stored_one_is(
 
 
 @pytest.mark.fault
-def test_index_is_made_again_when_any_bit_of_its_columns_has_flipped(folder: Path) -> None:
-    """Or features would be read from the wrong places without a word."""
-    good, path = indexed(folder), stored()[0]
-    whole = path.read_bytes()
-    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+def test_index_is_rebuilt_when_any_bit_of_its_columns_has_flipped(folder: Path) -> None:
+    """Otherwise features would silently be read from the wrong offsets."""
+    good, path = indexed(folder), stored_indexes()[0]
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     for position in range(4, footer, 7):
-        damaged = bytearray(whole)
+        damaged = bytearray(content)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
-        found = index._read(path)
-        assert found is None or found.table.equals(good.table), position
+        read = index._read_index(path)
+        assert read is None or read.table.equals(good.table), position
     assert position > 500
 
 
 @pytest.mark.fault
-def test_index_is_whole_when_two_threads_make_it_at_once(folder: Path) -> None:
-    made: list[Index] = []
+def test_index_is_complete_when_threads_build_it_at_the_same_time(folder: Path) -> None:
+    built: list[Index] = []
     for _ in range(10):
-        for path in stored():
+        for path in stored_indexes():
             path.unlink()
-        threads = [threading.Thread(target=lambda: made.append(indexed(folder))) for _ in range(4)]
+        threads = [threading.Thread(target=lambda: built.append(indexed(folder))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(stored()) == 1
-    assert len(made) == 40
+        assert len(stored_indexes()) == 1
+    assert len(built) == 40
 
 
-def test_index_says_what_to_do_when_the_workspace_cannot_be_written(folder: Path, own_workspace: Path) -> None:
-    own_workspace.write_text("a file, where a folder should be")
+def test_error_says_what_to_do_when_the_workspace_is_not_writable(folder: Path, own_workspace: Path) -> None:
+    own_workspace.write_text("a file instead of a folder")
     with pytest.raises(UserError, match="YT8M_HOME"):
         indexed(folder)
 
 
-def test_data_folder_is_left_alone_when_indexed(folder: Path) -> None:
+def test_data_folder_is_unchanged_when_indexed(folder: Path) -> None:
     folder.chmod(0o555)
     before = {path: path.stat().st_mtime_ns for path in [folder, *folder.iterdir()]}
     indexed(folder)

@@ -1,4 +1,4 @@
-"""The real records: every one of them is sound, regular, and read to the bit."""
+"""Real records: all are valid, regular, and read bitwise correctly."""
 
 from itertools import islice
 from pathlib import Path
@@ -23,14 +23,14 @@ def folder(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def videos(real_data: Path, folder: str) -> Videos:
-    """Indexing checks every checksum, header and float."""
+    """Open the data set; indexing checks every checksum, frame header and float."""
     return open_videos(real_data / folder)
 
 
-def test_all_records_are_sound_and_regular_when_indexed(videos: Videos, folder: str) -> None:
+def test_all_real_records_are_valid_and_regular(videos: Videos, folder: str) -> None:
     assert len(videos) == len(set(videos.ids)) == FOLDERS[folder]
-    assert videos._regular.all()
-    assert videos.labeled.all()
+    assert videos._is_regular.all()
+    assert videos.is_labeled.all()
     if folder == "audioset":
         assert videos.schema.streams == (("audio_embedding", 128),)
         assert videos.num_frames.min() == 1
@@ -44,7 +44,7 @@ def test_all_records_are_sound_and_regular_when_indexed(videos: Videos, folder: 
         assert len(videos.label_values) / len(videos) == pytest.approx(3.0, abs=0.05)
 
 
-def test_sample_equals_the_protobuf_parse_to_the_bit(videos: Videos) -> None:
+def test_sample_is_bitwise_equal_to_the_protobuf_parse(videos: Videos) -> None:
     for video in np.random.default_rng(0).choice(len(videos), 200, replace=False):
         start, end = videos._start[video], videos._end[video]
         with open(videos.shards[videos._shard[video]].path, "rb") as file:
@@ -64,7 +64,7 @@ def test_sample_equals_the_protobuf_parse_to_the_bit(videos: Videos) -> None:
         assert [videos.id(video).encode()] == features[key].bytes_list.value
 
 
-def test_features_lie_within_the_bounds_of_the_dequantizer(videos: Videos, folder: str) -> None:
+def test_features_are_within_the_bounds_of_the_dequantizer(videos: Videos, folder: str) -> None:
     order = shuffled_batches(videos.num_frames, 256, seed=0, epoch=0)
     bounds = [(b.frames.min().item(), b.frames.max().item()) for b in islice(Loader(videos, order), 20)]
     lowest, highest = min(low for low, _ in bounds), max(high for _, high in bounds)
@@ -75,14 +75,14 @@ def test_features_lie_within_the_bounds_of_the_dequantizer(videos: Videos, folde
         assert 1.5 < highest <= 2.0078125
 
 
-def test_frame_level_video_is_read_back_when_written_as_a_shard(real_data: Path, tmp_path: Path) -> None:
+def test_real_frame_level_video_is_read_back_from_a_shard(real_data: Path, tmp_path: Path) -> None:
     """170 frames of 1,024 and 128 bytes: strides of 1,033 and 137."""
     with np.load(real_data / "frame-level" / "SjJ3.npz") as stored:
         streams = {name: stored[name] for name in ("rgb", "audio")}
         labels = tuple(stored["labels"].tolist())
         write(tmp_path / "a.tfrecord", Content(str(stored["id"]), labels, streams))
     videos = open_videos(tmp_path)
-    assert videos._regular.all()
+    assert videos._is_regular.all()
     assert videos.num_frames.tolist() == [170]
     assert videos.labels(0).tolist() == sorted(labels)
     assert (videos.frames(0) == np.hstack(list(streams.values()))).all()

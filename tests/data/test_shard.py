@@ -1,4 +1,4 @@
-"""Shards that change while they are read: noticed at the next read, by name, and never by a signal that kills."""
+"""Shards that change while they are open: reported by name at the next read, without killing the process."""
 
 import os
 import subprocess
@@ -16,8 +16,8 @@ from yt8m_core.data.tfrecord import shard as module
 from yt8m_core.data.tfrecord.shard import OpenShard, Shard
 from yt8m_core.errors import UserError
 
-CHANGED = "the shard has changed since the data were opened. Open them anew."
-GONE = "the shard is gone. Put it back, or open the data anew."
+CHANGED = "the shard has changed since the data set was opened. Open the data set again."
+MISSING = "the shard no longer exists. Restore it, or open the data set again."
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +27,13 @@ def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 KINDS = {
     "regular": lambda i: small(f"v{i}", x=40).regular(),
-    "of another shape": lambda i: Encoder(["value before key"]).encode(small(f"v{i}", x=40)),
+    "irregular": lambda i: Encoder(["value before key"]).encode(small(f"v{i}", x=40)),
     "video level": lambda i: vector(f"v{i}").regular(),
 }
 
 
 def two_shards(folder: Path, kind: str) -> Videos:
-    """20 videos each, all of which have been read once."""
+    """Open two shards of 20 videos each, and read all videos once."""
     for shard in "ab":
         write(folder / f"{shard}.tfrecord", *map(KINDS[kind], range(*((20,) if shard == "a" else (20, 40)))))
     videos = open_videos(folder, streams=None if kind == "video level" else FRAME_STREAMS)
@@ -43,13 +43,13 @@ def two_shards(folder: Path, kind: str) -> Videos:
 
 
 def rewrite_in_place(path: Path) -> None:
-    """In the same size, at another time than the first: what the test wrote is older than a tick."""
+    """Rewrite with the same size but another modification time: the shard is older than a tick."""
     path.write_bytes(path.read_bytes())
     os.utime(path)
 
 
-def replace_by_one_of_the_same_size_and_time(path: Path) -> None:
-    """Another file under the name: only its inode tells."""
+def replace_with_same_size_and_time(path: Path) -> None:
+    """Replace with another file that differs only by its inode."""
     stat, other = path.stat(), path.with_name("other")
     other.write_bytes(bytes(stat.st_size))
     os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -64,51 +64,52 @@ def grow(path: Path) -> None:
 @pytest.mark.fault
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
         (rewrite_in_place, CHANGED),
-        (replace_by_one_of_the_same_size_and_time, CHANGED),
+        (replace_with_same_size_and_time, CHANGED),
         (grow, CHANGED),
-        (Path.unlink, GONE),
-        (lambda path: path.rename(path.with_name("elsewhere")), GONE),
+        (Path.unlink, MISSING),
+        (lambda path: path.rename(path.with_name("elsewhere")), MISSING),
     ],
     ids=["rewritten", "replaced", "grown", "removed", "renamed"],
 )
-def test_shard_that_changes_while_it_is_read_is_noticed_at_the_next_read(
-    tmp_path: Path, kind: str, change: Callable[[Path], object], said: str
+def test_changed_shard_is_detected_at_the_next_read(
+    tmp_path: Path, kind: str, change: Callable[[Path], object], problem: str
 ) -> None:
     videos = two_shards(tmp_path, kind)
     change(tmp_path / "b.tfrecord")
     for video in (20, 39, 20):
         with pytest.raises(UserError) as error:
             videos.frames(video)
-        assert str(error.value) == f"{tmp_path}/b.tfrecord: {said}"
-    videos.frames(0)  # of the other shard
+        assert str(error.value) == f"{tmp_path}/b.tfrecord: {problem}"
+    videos.frames(0)  # the other shard is still readable
 
 
-def test_shard_is_read_on_when_only_its_permissions_or_names_have_changed(tmp_path: Path) -> None:
+def test_shard_stays_readable_when_only_permissions_or_links_change(tmp_path: Path) -> None:
     videos = two_shards(tmp_path, "regular")
     before = videos.frames(0)
     (tmp_path / "a.tfrecord").chmod(0o400)
     os.link(tmp_path / "a.tfrecord", tmp_path / "backup")
     assert (videos.frames(0) == before).all()
-    opened = videos._opened(0)
-    assert opened._seen[2] == os.stat(tmp_path / "a.tfrecord").st_ctime_ns  # the name is not asked again
+    opened = videos._open_shard(0)
+    assert opened._last_state[2] == os.stat(tmp_path / "a.tfrecord").st_ctime_ns  # no further stat of the path
 
 
-def in_a_child(script: str, *arguments: Path | str) -> str:
-    """What a script prints in a process of its own: to touch a page that is gone kills whoever does it."""
-    done = subprocess.run(
+def run_in_child(script: str, *arguments: Path | str) -> str:
+    """Run a script in a child process, which a truncated memory map may kill, and return its output."""
+    result = subprocess.run(
         [sys.executable, "-c", dedent(script), *map(str, arguments)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr[-2000:]}"
-    return done.stdout
+    assert result.returncode == 0, f"exit status {result.returncode}: {result.stderr[-2000:]}"
+    return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.parametrize("threads", [1, 3])
-def test_shard_that_is_truncated_while_batches_are_read_is_noticed_by_name(tmp_path: Path, threads: int) -> None:
+def test_shard_truncated_while_batches_are_read_is_reported_by_name(tmp_path: Path, threads: int) -> None:
     script = """
         import os, sys
         from pathlib import Path
@@ -128,12 +129,13 @@ def test_shard_that_is_truncated_while_batches_are_read_is_noticed_by_name(tmp_p
             except UserError as error:
                 print(error)
     """
-    printed = in_a_child(script, tmp_path, str(threads))
+    printed = run_in_child(script, tmp_path, str(threads))
     assert printed.splitlines() == [f"{tmp_path}/{kind}/b.tfrecord: {CHANGED}" for kind in KINDS]
 
 
+@pytest.mark.slow
 @pytest.mark.fault
-def test_shard_that_is_truncated_while_it_is_indexed_is_noticed_by_name(tmp_path: Path) -> None:
+def test_shard_truncated_during_indexing_is_reported_by_name(tmp_path: Path) -> None:
     script = """
         import os, sys
         from pathlib import Path
@@ -141,24 +143,26 @@ def test_shard_that_is_truncated_while_it_is_indexed_is_noticed_by_name(tmp_path
         from yt8m_core.data import index
         from yt8m_core.errors import UserError
 
-        path, scan = write(Path(sys.argv[1], "a.tfrecord"), *(small(f"v{i}", x=50) for i in range(20))), index.scan
+        path = write(Path(sys.argv[1], "a.tfrecord"), *(small(f"v{i}", x=50) for i in range(20)))
+        scan_record = index.scan_record
 
         def truncating(*arguments):
-            found = scan(*arguments)
+            scanned = scan_record(*arguments)
             os.truncate(path, 100)
-            return found
+            return scanned
 
-        index.scan = truncating
+        index.scan_record = truncating
         try:
             index.open_index(path, streams=FRAME_STREAMS)
         except UserError as error:
             print(error)
     """
-    assert in_a_child(script, tmp_path) == f"{tmp_path}/a.tfrecord: {CHANGED}\n"
+    assert run_in_child(script, tmp_path) == f"{tmp_path}/a.tfrecord: {CHANGED}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.fault
-def test_shard_that_is_truncated_while_a_training_runs_ends_it_by_name_and_keeps_its_checkpoint(tmp_path: Path) -> None:
+def test_shard_truncated_during_training_is_reported_and_the_checkpoint_is_kept(tmp_path: Path) -> None:
     script = """
         import os, sys
         from dataclasses import replace
@@ -180,17 +184,17 @@ def test_shard_that_is_truncated_while_a_training_runs_ends_it_by_name_and_keeps
         except UserError as error:
             print(error)
     """
-    assert in_a_child(script, tmp_path) == f"{tmp_path}/train/train1.tfrecord: {CHANGED}\n"
+    assert run_in_child(script, tmp_path) == f"{tmp_path}/train/train1.tfrecord: {CHANGED}\n"
     assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
 
 
 @pytest.mark.fault
-def test_shard_that_is_rewritten_within_one_tick_after_it_was_looked_at_is_read_as_it_then_is(
+def test_shard_rewritten_within_one_tick_is_read_in_its_new_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the same size: its time does not tell, so that it is read only when the tick is over."""
+    """Size and time stay the same, so the shard is read only after the tick has ended."""
     path = write(tmp_path / "a.tfrecord", small("old"))
-    written = time.time_ns() + module.TICK_NS // 2  # in the tick that now is, however busy the machine
+    written = time.time_ns() + module.TICK_NS // 2  # in the current tick, even on a busy machine
     os.utime(path, ns=(written, written))
 
     def rewrite(seconds: float) -> None:
@@ -202,10 +206,10 @@ def test_shard_that_is_rewritten_within_one_tick_after_it_was_looked_at_is_read_
     monkeypatch.setattr(module.time, "time_ns", lambda: written + 1)
     assert open_videos(path, streams=FRAME_STREAMS).ids == ["new"]
     monkeypatch.setattr(module.time, "time_ns", lambda: written + module.TICK_NS)
-    monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("the tick is over"))
-    module.let_settle([Shard.at(path)])
-    monkeypatch.setattr(module.time, "time_ns", lambda: written - 10**15)  # a clock that was put right since
-    module.let_settle([Shard.at(path)])
+    monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("the tick has ended"))
+    module.wait_for_mtime_tick([Shard.at(path)])
+    monkeypatch.setattr(module.time, "time_ns", lambda: written - 10**15)  # the clock was set back
+    module.wait_for_mtime_tick([Shard.at(path)])
 
 
 def test_file_descriptors_are_closed_when_a_shard_is_dropped(tmp_path: Path) -> None:
@@ -214,7 +218,7 @@ def test_file_descriptors_are_closed_when_a_shard_is_dropped(tmp_path: Path) -> 
     opened = OpenShard(shard)
     data = opened.data
     del opened
-    assert len(os.listdir("/proc/self/fd")) <= before + 1  # the map's own
+    assert len(os.listdir("/proc/self/fd")) <= before + 1  # of the memory map
     assert bytes(data[:8]) == (len(data) - 16).to_bytes(8, "little")
     del data
     assert len(os.listdir("/proc/self/fd")) == before

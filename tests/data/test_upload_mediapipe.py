@@ -1,4 +1,4 @@
-"""MediaPipe's features.pb: how it is read, what is refused, and bytes that nobody meant well."""
+"""Uploads of MediaPipe's features.pb: reading, errors, and random damage."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +8,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.test_upload import AUDIO, RGB, SOUND, VIDEO, mutate, note, one, read_or_refuse, refused, values
+from tests.data.test_upload import (
+    AUDIO,
+    RGB,
+    SOUND,
+    VIDEO,
+    error_message,
+    has_note,
+    mutate,
+    read_one,
+    read_or_refuse,
+    values,
+)
 from yt8m_core.data.tfrecord.records import SequenceExample
-from yt8m_core.data.upload import ENDINGS
+from yt8m_core.data.upload import EXTENSIONS
 from yt8m_core.data.upload.mediapipe import MAX_MESSAGE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 Frames = np.ndarray[Any, Any]
 BOTH = np.concatenate([RGB, AUDIO], axis=1)
-# In the middle of the step that a byte stands for: what any sound quantizer makes that byte of. (Byte 255 is above 2.)
+# Centers of the quantization steps, which any correct quantizer maps back to the same bytes. (Byte 255 is above 2.)
 EXACT_RGB, EXACT_AUDIO = values(RGB), values(AUDIO)
 
 
@@ -29,65 +40,67 @@ def features_pb(
     audio_times: Sequence[int] | None = None,
     **lists: Frames,
 ) -> bytes:
-    """What PackMediaSequenceCalculator writes for FLOAT_FEATURE_RGB and FLOAT_FEATURE_AUDIO."""
-    made = SequenceExample()
+    """Build what PackMediaSequenceCalculator writes for FLOAT_FEATURE_RGB and FLOAT_FEATURE_AUDIO."""
+    message = SequenceExample()
     if path is not None:
-        made.context.feature["clip/data_path"].bytes_list.value.append(path)
-        made.context.feature["clip/start/timestamp"].int64_list.value.append(0)
-        made.context.feature["clip/end/timestamp"].int64_list.value.append(10_000_000)
+        message.context.feature["clip/data_path"].bytes_list.value.append(path)
+        message.context.feature["clip/start/timestamp"].int64_list.value.append(0)
+        message.context.feature["clip/end/timestamp"].int64_list.value.append(10_000_000)
     for prefix, frames, times in (("RGB", rgb, rgb_times), ("AUDIO", audio, audio_times)):
         if frames is None:
             continue
         stamps = times if times is not None else [t * 1_000_000 for t in range(len(frames))]
         for frame in frames:
-            made.feature_lists.feature_list[f"{prefix}/feature/floats"].feature.add().float_list.value.extend(frame)
+            message.feature_lists.feature_list[f"{prefix}/feature/floats"].feature.add().float_list.value.extend(frame)
         for stamp in stamps:
-            made.feature_lists.feature_list[f"{prefix}/feature/timestamp"].feature.add().int64_list.value.append(stamp)
+            message.feature_lists.feature_list[f"{prefix}/feature/timestamp"].feature.add().int64_list.value.append(
+                stamp
+            )
     for name, frames in lists.items():
         for frame in frames:
-            made.feature_lists.feature_list[name].feature.add().float_list.value.extend(frame)
-    return bytes(made.SerializeToString(deterministic=True))
+            message.feature_lists.feature_list[name].feature.add().float_list.value.extend(frame)
+    return bytes(message.SerializeToString(deterministic=True))
 
 
-def test_floats_become_the_bytes_that_youtube8m_would_have() -> None:
-    video = one("features.pb", features_pb())
+def test_floats_are_quantized_like_youtube8m() -> None:
+    video = read_one("features.pb", features_pb())
     assert video.frames.dtype == np.uint8
     np.testing.assert_array_equal(video.frames, BOTH)
     assert (video.id, video.labels) == ("My clip.v2", None)
     assert len(video.notes) == 1
-    assert note(video, "clipped to -2..2")
+    assert has_note(video, "clipped to [-2, 2]")
 
 
-def test_every_float_comes_back_to_half_a_step_and_is_clipped() -> None:
+def test_quantization_is_exact_to_half_a_step_and_clips() -> None:
     rgb = np.random.default_rng(0).normal(0, 1.5, (40, 8)).astype(np.float32)
-    video = one("features.pb", features_pb(rgb=rgb, audio=None))
+    video = read_one("features.pb", features_pb(rgb=rgb, audio=None))
     assert abs(values(video.frames[:, :8]) - np.clip(rgb, -2, 2)).max() <= 4 / 512 + 1e-4
     assert {0, 255} <= set(video.frames[:, :8].ravel().tolist())
     outside = (abs(rgb) > 2).mean()
     assert outside > 0.1
-    assert note(video, f"({outside:.1%} of them lay outside)")
+    assert has_note(video, f"({outside:.1%} of the values)")
 
 
-def test_a_video_level_model_takes_the_mean() -> None:
-    video = one("features.pb", features_pb(), VIDEO)
+def test_video_level_model_takes_the_mean() -> None:
+    video = read_one("features.pb", features_pb(), VIDEO)
     assert video.frames.shape == (1, 12)
     np.testing.assert_allclose(video.frames[0], values(BOTH).mean(0), atol=1e-5)
 
 
 def test_missing_audio_is_filled_and_noted() -> None:
-    video = one("features.pb", features_pb(audio=None))
+    video = read_one("features.pb", features_pb(audio=None))
     np.testing.assert_array_equal(video.frames[:, 8:], np.full((5, 4), 128))
-    assert note(video, "no 'audio'")
+    assert has_note(video, "no 'audio'")
 
 
-def test_a_longer_stream_is_cut_to_the_shorter() -> None:
-    video = one("features.pb", features_pb(audio=EXACT_AUDIO[:4]))
+def test_longer_stream_is_cut() -> None:
+    video = read_one("features.pb", features_pb(audio=EXACT_AUDIO[:4]))
     np.testing.assert_array_equal(video.frames, BOTH[:4])
-    assert note(video, "differ in length")
+    assert has_note(video, "differ in length")
 
 
 @pytest.mark.parametrize(
-    ("times", "words"),
+    ("times", "text"),
     [
         ({"rgb_times": range(0, 2_500_000, 500_000)}, "'rgb' has a frame every 0.5 s"),
         ({"rgb_times": range(0, 2_500_000, 500_000)}, "up to 2 s apart"),
@@ -95,15 +108,15 @@ def test_a_longer_stream_is_cut_to_the_shorter() -> None:
         ({"audio_times": [2**63 - 1, -(2**63), 0, 1, 2]}, "'audio' has a frame every"),
     ],
 )
-def test_frames_of_other_times_are_used_and_noted(times: dict[str, Sequence[int]], words: str) -> None:
-    video = one("features.pb", features_pb(**times))
+def test_frames_with_other_timestamps_are_used_and_noted(times: dict[str, Sequence[int]], text: str) -> None:
+    video = read_one("features.pb", features_pb(**times))
     np.testing.assert_array_equal(video.frames, BOTH)
-    assert note(video, words)
+    assert has_note(video, text)
 
 
 @pytest.mark.parametrize("times", [(), (7,), range(0, 5_040_000, 1_008_000)])
-def test_times_that_are_missing_or_nearly_right_are_no_matter(times: Sequence[int]) -> None:
-    assert len(one("features.pb", features_pb(audio_times=times)).notes) == 1
+def test_missing_and_nearly_right_timestamps_are_accepted(times: Sequence[int]) -> None:
+    assert len(read_one("features.pb", features_pb(audio_times=times)).notes) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,16 +129,16 @@ def test_times_that_are_missing_or_nearly_right_are_no_matter(times: Sequence[in
         (b"\xff\x00\n/../b", "b"),
     ],
 )
-def test_the_video_is_named_by_its_file_and_not_by_its_folder(path: bytes | None, video_id: str) -> None:
-    assert one("features.pb", features_pb(path=path)).id == video_id
+def test_video_is_named_after_its_file_without_folder(path: bytes | None, video_id: str) -> None:
+    assert read_one("features.pb", features_pb(path=path)).id == video_id
 
 
-def test_streams_of_ones_own_are_found_by_mediapipes_rule() -> None:
+def test_custom_streams_are_found_by_mediapipes_naming_rule() -> None:
     content = features_pb(rgb=None, audio=None, **{"AUDIO_EMBEDDING/feature/floats": EXACT_AUDIO})
-    np.testing.assert_array_equal(one("a.pb", content, SOUND).frames, AUDIO)
+    np.testing.assert_array_equal(read_one("a.pb", content, SOUND).frames, AUDIO)
 
 
-# What is refused
+# Refused files
 
 
 def with_bad(value: float) -> Frames:
@@ -135,7 +148,7 @@ def with_bad(value: float) -> Frames:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
         (features_pb()[:-3], "a damaged message; expected a serialized tf.SequenceExample"),
         (b"", "empty"),
@@ -144,38 +157,39 @@ def with_bad(value: float) -> Frames:
         (features_pb(rgb=with_bad(np.nan)), "found nan in frame 3, position 6"),
         (features_pb(rgb=with_bad(-np.inf)), "found -inf in frame 3, position 6"),
         (features_pb(rgb=None), "feature lists ['AUDIO/feature/floats', 'AUDIO/feature/timestamp']"),
-        (features_pb(rgb=None, audio=None), "metadata.pb is what MediaPipe's extractor reads"),
+        (features_pb(rgb=None, audio=None), "metadata.pb is the input of MediaPipe's extractor"),
         (features_pb(rgb=EXACT_RGB[:0], audio=None, **{"RGB/feature/bytes": RGB}), "'RGB/feature/bytes'"),
         (b"\x0a\x00" * (MAX_MESSAGE // 2) + b"\x0a\x00", "8,388,610 bytes; expected at most 8,388,608"),
     ],
 )
-def test_a_message_that_cannot_be_used_is_refused(content: bytes, words: str) -> None:
-    assert words in refused("features.pb", content)
+def test_invalid_message_is_refused(content: bytes, text: str) -> None:
+    assert text in error_message("features.pb", content)
 
 
-def test_a_list_without_frames_is_refused() -> None:
+def test_list_without_frames_is_refused() -> None:
     empty = SequenceExample()
     empty.feature_lists.feature_list["RGB/feature/floats"].SetInParent()
-    assert "no frames" in refused("features.pb", empty.SerializeToString())
+    assert "no frames" in error_message("features.pb", empty.SerializeToString())
 
 
-def test_its_name_has_to_end_in_pb_and_a_pb_has_to_be_one() -> None:
-    assert ENDINGS == (".npz", ".npy", ".tfrecord", ".pb")
+def test_extension_has_to_be_pb() -> None:
+    assert EXTENSIONS == (".npz", ".npy", ".tfrecord", ".pb")
     for name in ("features.npz", "features.tfrecord", "features"):
-        assert "MediaPipe's features" in (message := refused(name, features_pb()))
-        assert "Let its name end in .pb" in message
+        message = error_message(name, features_pb())
+        assert "MediaPipe's features" in message
+        assert "Rename the file to end in .pb" in message
 
 
-# What nobody foresaw
+# Random damage
 
 
-def test_the_file_to_mutate_is_valid() -> None:
+def test_file_before_mutation_is_valid() -> None:
     assert read_or_refuse("features.pb", features_pb()) == 2
 
 
 @settings(max_examples=400)
 @given(st.data())
-def test_a_mutated_message_is_read_or_refused(data: st.DataObject) -> None:
+def test_mutated_message_is_read_or_refused(data: st.DataObject) -> None:
     content = features_pb(rgb=EXACT_RGB[:2], audio=EXACT_AUDIO[:2])
     read_or_refuse("features.pb", mutate(data, content))
 

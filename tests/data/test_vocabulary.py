@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from yt8m_core.data.vocabulary import (
     Vocabulary,
     find_vocabulary,
+    load_vocabulary,
     read_vocabulary,
-    unnamed,
-    vocabulary_of,
+    unnamed_vocabulary,
     write_vocabulary,
 )
 from yt8m_core.errors import UserError
@@ -24,56 +24,56 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 tmp_path_is_shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
-def file_of(folder: Path, content: str | bytes, name: str = "vocabulary.csv") -> Path:
+def write_file(folder: Path, content: str | bytes, name: str = "vocabulary.csv") -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
-def test_names_when_file_is_sorted_by_count_go_by_id_and_not_by_row(tmp_path: Path) -> None:
-    vocabulary = read_vocabulary(file_of(tmp_path, BY_COUNT))
+def test_names_are_ordered_by_id_in_a_file_sorted_by_count(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(write_file(tmp_path, BY_COUNT))
     assert vocabulary.names == ("Piano", 'Toys "R" Us, Inc.', "")
     assert vocabulary.verticals == ("Arts & Entertainment", "Shopping", "Games")
     assert vocabulary.counts is not None
     assert vocabulary.counts.tolist() == [7, 90, 50]
 
 
-def test_name_when_label_is_unnamed_says_so(tmp_path: Path) -> None:
-    vocabulary = read_vocabulary(file_of(tmp_path, BY_COUNT))
+def test_unnamed_label_has_a_display_name(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(write_file(tmp_path, BY_COUNT))
     assert vocabulary.name(2) == "label 2 (unnamed)"
     assert Vocabulary((" \t",), ("",)).name(0) == "label 0 (unnamed)"
 
 
 @pytest.mark.parametrize("label", [-1, 3])
-def test_name_when_label_is_outside_raises(label: int) -> None:
-    with pytest.raises(IndexError, match=f"label {label} of a vocabulary of 3"):
-        unnamed(3).name(label)
+def test_name_of_a_label_out_of_range_raises(label: int) -> None:
+    with pytest.raises(IndexError, match=f"label {label} is out of range for a vocabulary of 3"):
+        unnamed_vocabulary(3).name(label)
 
 
-def test_frame_has_a_row_a_label_in_order_of_ids(tmp_path: Path) -> None:
-    frame = read_vocabulary(file_of(tmp_path, BY_COUNT)).frame()
+def test_to_frame_has_one_row_per_label_id(tmp_path: Path) -> None:
+    frame = read_vocabulary(write_file(tmp_path, BY_COUNT)).to_frame()
     assert frame.columns.tolist() == ["label", "name", "vertical", "count"]
     assert frame["label"].tolist() == [0, 1, 2]
     assert frame["name"].tolist() == ["Piano", 'Toys "R" Us, Inc.', "label 2 (unnamed)"]
     assert frame["count"].tolist() == [7, 90, 50]
 
 
-def test_frame_when_counts_are_unknown_has_missing_counts() -> None:
-    assert unnamed(2).frame()["count"].isna().all()
+def test_to_frame_has_missing_counts_when_unknown() -> None:
+    assert unnamed_vocabulary(2).to_frame()["count"].isna().all()
 
 
-def test_read_when_2017_edition(tmp_path: Path) -> None:
-    vocabulary = read_vocabulary(file_of(tmp_path, "label_id,label_name\n1,Vehicle\n0,Games\n"))
+def test_2017_edition_is_read(tmp_path: Path) -> None:
+    vocabulary = read_vocabulary(write_file(tmp_path, "label_id,label_name\n1,Vehicle\n0,Games\n"))
     assert vocabulary == Vocabulary(("Games", "Vehicle"), ("", ""))
 
 
-def test_read_when_excel_saved_it_with_mark_and_crlf_and_blank_lines(tmp_path: Path) -> None:
+def test_file_saved_by_excel_is_read(tmp_path: Path) -> None:
     saved = b"\xef\xbb\xbf" + BY_COUNT.replace("\n", "\r\n\r\n").encode()
-    assert read_vocabulary(file_of(tmp_path, saved)) == read_vocabulary(file_of(tmp_path, BY_COUNT, "plain.csv"))
+    assert read_vocabulary(write_file(tmp_path, saved)) == read_vocabulary(write_file(tmp_path, BY_COUNT, "plain.csv"))
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         ("", "an empty file"),
         ("\n\n", "an empty file"),
@@ -81,9 +81,9 @@ def test_read_when_excel_saved_it_with_mark_and_crlf_and_blank_lines(tmp_path: P
         ("Index,Name\n0,Game\n", r"row 1: found no column TrainVideoCount, Vertical1; expected Index, TrainVideoCount"),
         ("label_id,name\n0,Game\n", r"row 1: found no column label_name"),
         ("what,ever\n0,Game\n", r"row 1: found no column Index"),
-        ("Index,Index,TrainVideoCount,Name,Vertical1\n0,0,1,Game,Games\n", "row 1: found a column name that occurs"),
-        (f"{HEADER}\n0,5,Game,Games\n0,4,Car,Autos\n", "row 3: found label 0 for the second time"),
-        (f"{HEADER}\n0,5,Game,Games\n2,4,Car,Autos\n4,1,Dog,Pets\n", "no label 1, though the ids run to 4"),
+        ("Index,Index,TrainVideoCount,Name,Vertical1\n0,0,1,Game,Games\n", "row 1: found duplicate column names"),
+        (f"{HEADER}\n0,5,Game,Games\n0,4,Car,Autos\n", "row 3: found label 0 a second time"),
+        (f"{HEADER}\n0,5,Game,Games\n2,4,Car,Autos\n4,1,Dog,Pets\n", "no label 1, although the largest id is 4"),
         (f"{HEADER}\n1,5,Game,Games\n", "no label 0"),
         (f"{HEADER}\n0,5,Game,Games\n1,many,Car,Autos\n", "row 3, column TrainVideoCount: found 'many'"),
         (f"{HEADER}\n0,-5,Game,Games\n", "row 2, column TrainVideoCount: found '-5'"),
@@ -99,15 +99,15 @@ def test_read_when_excel_saved_it_with_mark_and_crlf_and_blank_lines(tmp_path: P
         (f"{HEADER}\n0,5,Game,Games\n1,4,Caf\xe9,Food\n".encode("latin-1"), "line 3: found bytes that are not UTF-8"),
     ],
 )
-def test_read_when_file_is_wrong_says_where_and_what(tmp_path: Path, content: str | bytes, complaint: str) -> None:
-    path = file_of(tmp_path, content)
-    with pytest.raises(UserError, match=complaint) as caught:
+def test_error_for_an_invalid_file_says_where_and_what(tmp_path: Path, content: str | bytes, message: str) -> None:
+    path = write_file(tmp_path, content)
+    with pytest.raises(UserError, match=message) as caught:
         read_vocabulary(path)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "."])
-def test_read_when_there_is_no_file_is_a_user_error(tmp_path: Path, name: str) -> None:
+def test_missing_file_is_a_user_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_vocabulary(tmp_path / name)
 
@@ -116,9 +116,9 @@ def test_read_when_there_is_no_file_is_a_user_error(tmp_path: Path, name: str) -
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode(errors="surrogatepass")))
 @example(f"{HEADER}\n".encode() + b"0,1,\0,\n")
 @example(f"{HEADER}\n0,1,{'x' * 140_000},\n".encode())
-def test_read_when_given_any_bytes_reads_or_raises_user_error(tmp_path: Path, data: bytes) -> None:
+def test_any_bytes_are_read_or_raise_a_user_error(tmp_path: Path, data: bytes) -> None:
     for content in (data, HEADER.encode() + b"\n" + data, b"label_id,label_name\n0," + data):
-        path = file_of(tmp_path, content)
+        path = write_file(tmp_path, content)
         try:
             vocabulary = read_vocabulary(path)
         except UserError:
@@ -128,7 +128,9 @@ def test_read_when_given_any_bytes_reads_or_raises_user_error(tmp_path: Path, da
 
 @tmp_path_is_shared
 @given(st.lists(st.tuples(texts, texts, st.integers(0, 10**18 - 1)), min_size=1, max_size=12), st.booleans())
-def test_write_reads_back_equal(tmp_path: Path, labels: list[tuple[str, str, int]], with_counts: bool) -> None:
+def test_written_vocabulary_reads_back_equal(
+    tmp_path: Path, labels: list[tuple[str, str, int]], with_counts: bool
+) -> None:
     names, verticals, counts = zip(*labels, strict=True)
     vocabulary = Vocabulary(names, verticals, np.array(counts, np.int64) if with_counts else None)
     path = tmp_path / "written.csv"
@@ -136,7 +138,7 @@ def test_write_reads_back_equal(tmp_path: Path, labels: list[tuple[str, str, int
     assert read_vocabulary(path) == vocabulary
 
 
-def test_write_sorts_by_count_in_the_columns_of_2018(tmp_path: Path) -> None:
+def test_written_vocabulary_has_the_2018_columns_sorted_by_count(tmp_path: Path) -> None:
     write_vocabulary(tmp_path / "v.csv", Vocabulary(("Car", "Game"), ("Autos", "Games"), np.array([3, 8])))
     rows = list(csv.DictReader(io.StringIO((tmp_path / "v.csv").read_text())))
     assert [row["Index"] for row in rows] == ["1", "0"]
@@ -146,15 +148,15 @@ def test_write_sorts_by_count_in_the_columns_of_2018(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_write_when_it_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = file_of(tmp_path, BY_COUNT)
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = write_file(tmp_path, BY_COUNT)
     with pytest.raises(UnicodeEncodeError):
         write_vocabulary(path, Vocabulary(("\udc80",), ("",)))
     assert path.read_text() == BY_COUNT
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_equality_looks_at_the_counts() -> None:
+def test_equality_compares_the_counts() -> None:
     plain, counted = Vocabulary(("a",), ("",)), Vocabulary(("a",), ("",), np.array([1]))
     assert counted == Vocabulary(("a",), ("",), np.array([1]))
     assert counted != Vocabulary(("a",), ("",), np.array([2]))
@@ -164,7 +166,7 @@ def test_equality_looks_at_the_counts() -> None:
     assert len({plain, Vocabulary(("a",), ("",))}) == 1
 
 
-def test_counts_belong_to_the_vocabulary_and_cannot_be_changed() -> None:
+def test_counts_are_a_read_only_copy() -> None:
     counts = np.array([1])
     vocabulary = Vocabulary(("a",), ("",), counts)
     counts[0] = 5
@@ -175,43 +177,43 @@ def test_counts_belong_to_the_vocabulary_and_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(("verticals", "counts"), [((), None), (("", ""), None), (("",), np.zeros(2, np.int64))])
-def test_vocabulary_when_lengths_differ_raises(verticals: tuple[str, ...], counts: np.ndarray | None) -> None:
+def test_unequal_lengths_raise(verticals: tuple[str, ...], counts: np.ndarray | None) -> None:
     with pytest.raises(ValueError, match="1 names but"):
         Vocabulary(("a",), verticals, counts)
 
 
-def test_find_looks_beside_the_data_then_above(tmp_path: Path) -> None:
+def test_vocabulary_is_found_beside_the_data_then_in_the_parent_folder(tmp_path: Path) -> None:
     train = tmp_path / "train"
     train.mkdir()
-    shard = file_of(train, b"", "train0000.tfrecord")
-    asked = [train, shard, train / "train*.tfrecord", tmp_path / "*" / "*.tfrecord"]
-    assert [find_vocabulary(data) for data in asked] == [None] * 4
-    above_2017 = file_of(tmp_path, "", "label_names.csv")
-    assert [find_vocabulary(data) for data in asked] == [above_2017] * 4
-    above = file_of(tmp_path, "")
-    assert [find_vocabulary(data) for data in asked] == [above] * 4
-    beside = file_of(train, "", "label_names.csv")
-    assert [find_vocabulary(data) for data in asked] == [beside] * 3 + [above]
+    shard = write_file(train, b"", "train0000.tfrecord")
+    locations = [train, shard, train / "train*.tfrecord", tmp_path / "*" / "*.tfrecord"]
+    assert [find_vocabulary(data) for data in locations] == [None] * 4
+    in_parent_2017 = write_file(tmp_path, "", "label_names.csv")
+    assert [find_vocabulary(data) for data in locations] == [in_parent_2017] * 4
+    in_parent = write_file(tmp_path, "")
+    assert [find_vocabulary(data) for data in locations] == [in_parent] * 4
+    beside = write_file(train, "", "label_names.csv")
+    assert [find_vocabulary(data) for data in locations] == [beside] * 3 + [in_parent]
 
 
-def test_find_when_a_folder_has_a_bracket_in_its_name(tmp_path: Path) -> None:
+def test_vocabulary_is_found_when_a_folder_name_has_brackets(tmp_path: Path) -> None:
     folder = tmp_path / "new [1]"
     folder.mkdir()
-    vocabulary = file_of(folder, "")
+    vocabulary = write_file(folder, "")
     assert find_vocabulary(folder / "*.tfrecord") == vocabulary
 
 
-def test_vocabulary_of_prefers_the_named_file_then_the_one_beside_the_data_then_bare_numbers(tmp_path: Path) -> None:
+def test_load_vocabulary_prefers_the_given_file_then_the_one_beside_the_data_then_no_names(tmp_path: Path) -> None:
     labels = np.array([3, 0], np.int32)
-    assert vocabulary_of(tmp_path, None, labels) == unnamed(4)
-    beside = file_of(tmp_path, BY_COUNT)
-    assert vocabulary_of(str(tmp_path), "", labels) == read_vocabulary(beside)
-    named = file_of(tmp_path, "label_id,label_name\n0,Games\n", "mine.csv")
-    assert vocabulary_of(tmp_path, str(named), labels).names == ("Games",)
+    assert load_vocabulary(tmp_path, None, labels) == unnamed_vocabulary(4)
+    beside = write_file(tmp_path, BY_COUNT)
+    assert load_vocabulary(str(tmp_path), "", labels) == read_vocabulary(beside)
+    given_file = write_file(tmp_path, "label_id,label_name\n0,Games\n", "mine.csv")
+    assert load_vocabulary(tmp_path, str(given_file), labels).names == ("Games",)
 
 
 @pytest.mark.real_data
-def test_read_when_real_2018_vocabulary(real_data: Path) -> None:
+def test_real_2018_vocabulary_is_read(real_data: Path) -> None:
     vocabulary = read_vocabulary(real_data / "yt8m-2018-video" / "vocabulary.csv")
     assert vocabulary.num_classes == 3862
     assert [vocabulary.name(label) for label in (0, 1, 31)] == ["Game", "Video game", "Piano"]
@@ -221,7 +223,7 @@ def test_read_when_real_2018_vocabulary(real_data: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_read_when_real_2017_names(real_data: Path) -> None:
+def test_real_2017_names_are_read(real_data: Path) -> None:
     vocabulary = read_vocabulary(real_data / "yt8m-2017" / "label_names.csv")
     assert vocabulary.num_classes == 4716
     assert [vocabulary.name(label) for label in (1, 2748)] == ["Vehicle", 'Toys "R" Us']
@@ -230,7 +232,7 @@ def test_read_when_real_2017_names(real_data: Path) -> None:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("file", ["yt8m-2018-video/vocabulary.csv", "yt8m-2017/label_names.csv"])
-def test_write_when_real_vocabulary_reads_back_equal(real_data: Path, tmp_path: Path, file: str) -> None:
+def test_written_real_vocabulary_reads_back_equal(real_data: Path, tmp_path: Path, file: str) -> None:
     vocabulary = read_vocabulary(real_data / file)
     write_vocabulary(tmp_path / "v.csv", vocabulary)
     assert read_vocabulary(tmp_path / "v.csv") == vocabulary

@@ -1,8 +1,8 @@
-"""Mutants of real records, fed to whatever reads a stranger's bytes.
+"""Fuzzing: mutants of real records as input of all readers of untrusted bytes.
 
     python -m tests.fuzz --mutations 100000
 
-No mutant may crash its reader, keep it busy, cost it three times its own size in memory, or come to another result than
-an independent reading of the same bytes. ``mutate.py`` makes mutants, ``targets.py`` has the readers and what is held
-against them, ``hunt.py`` runs them in a child that may die.
+No mutant may crash its reader, exceed the time limit, need more than three times its size in memory, or give another
+result than an independent parser. ``mutate.py`` creates mutants, ``targets.py`` has the readers and their oracles, and
+``hunt.py`` runs them in a child process that may die.
 """

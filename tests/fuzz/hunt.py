@@ -1,4 +1,4 @@
-"""Mutants in a child process, which may die of them; what it dies of, or finds, is told with what replays it."""
+"""Run mutants in a child process that may die, and report each finding with the command to replay it."""
 
 import json
 import os
@@ -14,26 +14,26 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-SECONDS = 10  # of the processor, for one mutant
-FLOOR = 48 << 20  # bytes that a mutant may cost, however small it is: buffers, a thread's stack, the index's columns
-TIMES = 3  # its own size that it may cost beyond
+MAX_SECONDS = 10  # CPU time per mutant
+BASE_BYTES = 48 << 20  # memory for a mutant of any size: buffers, a thread's stack, columns of the index
+SIZE_FACTOR = 3  # additional memory, as a multiple of the mutant's size
 
-Job = tuple[str, int]  # a target's name, and a mutant's number
+Job = tuple[str, int]  # name of the target and number of the mutant
 Target = Callable[..., None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A mutant that did what none may do."""
+    """A mutant that violates a requirement."""
 
     target: str
     number: int
     seed: int
-    what: str
+    problem: str
 
     def __str__(self) -> str:
         replay = f'python -m tests.fuzz --seed {self.seed} --replay "{self.target}" {self.number}'
-        return f"{self.what}\n  again: {replay}"
+        return f"{self.problem}\n  replay: {replay}"
 
 
 def hunt(
@@ -42,85 +42,94 @@ def hunt(
     real: Any,
     *,
     seed: int = 0,
-    seconds: int = SECONDS,
+    max_seconds: int = MAX_SECONDS,
     warm_up: int = 8,
 ) -> list[Finding]:
-    """Run the jobs, in a child that is started again behind the mutant that it died of.
+    """Run the jobs in a child process, which is restarted after a mutant that killed it.
 
-    The child first runs ``warm_up`` other mutants of each target without a limit: whatever is made once is made then.
+    Args:
+        targets: functions by name, see ``targets.py``.
+        jobs: mutants to run.
+        real: real records, passed to the targets.
+        seed: random seed.
+        max_seconds: CPU time per mutant.
+        warm_up: number of other mutants of each target to run first without limits, for one-time allocations.
     """
     context, findings, next_job = get_context("spawn"), [], 0
     with tempfile.TemporaryDirectory(prefix="yt8m-hunt-") as folder:
-        said = Path(folder, "findings.jsonl")
-        said.touch()
+        log = Path(folder, "findings.jsonl")
+        log.touch()
         while next_job < len(jobs):
-            at = context.Value("q", next_job)
-            child = context.Process(target=_work, args=(targets, jobs, real, (seed, seconds, warm_up), at, said))
-            kept = {name: os.environ.get(name) for name in _ENVIRONMENT}
+            position = context.Value("q", next_job)
+            settings = seed, max_seconds, warm_up
+            child = context.Process(target=_run_jobs, args=(targets, jobs, real, settings, position, log))
+            previous = {name: os.environ.get(name) for name in _ENVIRONMENT}
             os.environ.update(_ENVIRONMENT)
             child.start()
-            for name, value in kept.items():
+            for name, value in previous.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
             child.join()
-            next_job = at.value
+            next_job = position.value
             if child.exitcode:
                 if next_job == len(jobs):
-                    raise RuntimeError(f"the child ended with {child.exitcode} after its last mutant")
-                findings.append(Finding(*jobs[next_job], seed, _death(child.exitcode, seconds)))
+                    raise RuntimeError(f"the child process exited with {child.exitcode} after its last mutant")
+                findings.append(Finding(*jobs[next_job], seed, _describe_exit(child.exitcode, max_seconds)))
                 next_job += 1
-        findings += [Finding(**json.loads(line)) for line in said.read_text().splitlines()]
+        findings += [Finding(**json.loads(line)) for line in log.read_text().splitlines()]
     return sorted(findings, key=lambda finding: (finding.target, finding.number))
 
 
-# Reserves of address space that are never used would count as memory.
+# Reserved but unused address space would count as memory.
 _ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _death(exitcode: int, seconds: int) -> str:
+def _describe_exit(exitcode: int, max_seconds: int) -> str:
     if exitcode == -signal.SIGPROF:
-        return f"busy for more than {seconds} s"
+        return f"took more than {max_seconds} s"
     if exitcode < 0:
         return f"killed by {signal.Signals(-exitcode).name}"
-    return f"ended with {exitcode}"
+    return f"exited with {exitcode}"
 
 
-def _work(
+def _run_jobs(
     targets: dict[str, Target],
     jobs: Sequence[Job],
     real: Any,
-    how: tuple[int, int, int],
-    at: "Synchronized[int]",
-    said: Path,
+    settings: tuple[int, int, int],
+    position: "Synchronized[int]",
+    log: Path,
 ) -> None:
-    seed, seconds, warm_up = how
+    seed, max_seconds, warm_up = settings
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     for name in {name: None for name, _ in jobs}:
         for number in range(-warm_up, 0):
             run_one(targets[name], Random(f"{seed}/{name}/{number}"), real, lambda size: None)
-    while at.value < len(jobs):
-        name, number = jobs[at.value]
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # whose signal nobody handles
+    while position.value < len(jobs):
+        name, number = jobs[position.value]
+        signal.setitimer(signal.ITIMER_PROF, max_seconds)  # its signal is not handled and kills the process
 
-        def budget(size: int) -> None:
+        def set_memory_limit(size: int) -> None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
-            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + FLOOR + TIMES * size, hard))
+            resource.setrlimit(
+                resource.RLIMIT_AS, (pages * resource.getpagesize() + BASE_BYTES + SIZE_FACTOR * size, hard)
+            )
 
-        what = run_one(targets[name], Random(f"{seed}/{name}/{number}"), real, budget)
+        problem = run_one(targets[name], Random(f"{seed}/{name}/{number}"), real, set_memory_limit)
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-        if what:
-            with said.open("a") as file:
-                file.write(json.dumps({"target": name, "number": number, "seed": seed, "what": what}) + "\n")
-        at.value += 1
+        if problem:
+            with log.open("a") as file:
+                file.write(json.dumps({"target": name, "number": number, "seed": seed, "problem": problem}) + "\n")
+        position.value += 1
     signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run_one(target: Target, random: Random, real: Any, budget: Callable[[int], None]) -> str:
-    """What a mutant did that none may do, or nothing."""
-    refused: list[BaseException] = []
+def run_one(target: Target, random: Random, real: Any, set_memory_limit: Callable[[int], None]) -> str:
+    """Run one mutant and return the violated requirement, or an empty string."""
+    memory_error: MemoryError | None = None
     try:
-        target(random, real, budget)
+        target(random, real, set_memory_limit)
     except MemoryError as error:
-        refused.append(error)
+        memory_error = error
     except Exception:
         return traceback.format_exc(limit=-4)
-    return f"more memory than {TIMES} times the file: {refused[0]!r}" if refused else ""
+    return f"more memory than {SIZE_FACTOR} times the file: {memory_error!r}" if memory_error else ""

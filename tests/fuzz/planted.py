@@ -1,4 +1,4 @@
-"""Targets with a fault in some of their mutants, which a hunt has to find. Few imports: its child starts sooner."""
+"""Targets with known faults, which a hunt must find. Few imports, so that its child process starts quickly."""
 
 import os
 import signal
@@ -7,27 +7,27 @@ from random import Random
 
 import numpy as np
 
-from tests.fuzz.hunt import FLOOR
+from tests.fuzz.hunt import BASE_BYTES
 
-Budget = Callable[[int], None]
+SetMemoryLimit = Callable[[int], None]
 
 
-def dies(random: Random, real: None, budget: Budget) -> None:
+def dies(random: Random, real: None, set_memory_limit: SetMemoryLimit) -> None:
     if random.random() < 0.3:
         os.kill(os.getpid(), signal.SIGBUS)
 
 
-def hangs(random: Random, real: None, budget: Budget) -> None:
-    bad = random.random() < 0.3
-    while bad:
+def hangs(random: Random, real: None, set_memory_limit: SetMemoryLimit) -> None:
+    is_faulty = random.random() < 0.3
+    while is_faulty:
         pass
 
 
-def eats(random: Random, real: None, budget: Budget) -> None:
-    bad, size = random.random() < 0.3, 10 << 20
-    budget(size)
-    np.ones(FLOOR + 2 * size + bad * 2 * size, np.uint8)
+def eats(random: Random, real: None, set_memory_limit: SetMemoryLimit) -> None:
+    is_faulty, size = random.random() < 0.3, 10 << 20
+    set_memory_limit(size)
+    np.ones(BASE_BYTES + 2 * size + is_faulty * 2 * size, np.uint8)
 
 
-def is_wrong(random: Random, real: None, budget: Budget) -> None:
+def is_wrong(random: Random, real: None, set_memory_limit: SetMemoryLimit) -> None:
     assert random.random() >= 0.3

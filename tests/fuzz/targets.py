@@ -1,7 +1,7 @@
-"""The readers of strangers' bytes, each with its seeds and with what a mutant's result is held against.
+"""Fuzzing targets: readers of untrusted bytes, with seeds and oracles.
 
-A target is a function of (random, real) that makes a mutant, says its size to ``budget``, reads it, and raises
-``AssertionError`` where the result is not that of an independent reading. A ``UserError`` is a right answer.
+A target creates a mutant, passes its size to ``set_memory_limit``, reads it, and raises ``AssertionError`` if the
+result differs from that of an independent parser. A ``UserError`` is a correct result.
 """
 
 import io
@@ -26,104 +26,106 @@ from yt8m_core.data.schema import MAX_LABEL, Schema
 from yt8m_core.data.tfrecord.records import (
     RecordError,
     SequenceExample,
+    encode_sequence_example,
+    iter_payloads,
+    iter_records,
     masked_crc32c,
-    payloads,
-    sequence_example,
-    walk,
 )
-from yt8m_core.data.tfrecord.scan import interpret, scan
+from yt8m_core.data.tfrecord.scan import parse_record, scan_record
 from yt8m_core.data.upload import read_upload
 from yt8m_core.errors import UserError
 
 FRAMES = (("rgb", 1024), ("audio", 128))
-Budget = Callable[[int], None]  # told how many bytes a mutant has, before it is read
+SetMemoryLimit = Callable[[int], None]  # called with the size of a mutant before it is read
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Real records of one kind."""
+    """Real records of one schema."""
 
     schema: Schema
     payloads: Sequence[bytes]
 
 
 @dataclass(frozen=True)
-class Real:
-    """What mutants are made of."""
+class RealRecords:
+    """Real records to mutate."""
 
-    kinds: Sequence[Seeds]
-    video: dict[str, NDArray[Any]]  # of the real frame-level video
+    seeds: Sequence[Seeds]
+    video: dict[str, NDArray[Any]]  # arrays of the real frame-level video
 
     @classmethod
-    def read(cls, folder: Path) -> "Real":
-        """The first records of a shard of each kind, and the frame-level video, whole and cut to 12 frames."""
+    def read(cls, folder: Path) -> "RealRecords":
+        """Read the first records of a shard of each schema, and the frame-level video, complete and cut."""
 
-        def first(name: str) -> list[bytes]:
+        def read_first(name: str) -> list[bytes]:
             data = (folder / name).read_bytes()
-            spans = payloads(memoryview(data), name)
+            spans = iter_payloads(memoryview(data), name)
             return [data[start:end] for _, (start, end) in zip(range(40), spans, strict=False)]
 
         with np.load(folder / "frame-level" / "SjJ3.npz") as stored:
             video = dict(stored)
         context = {"id": str(video["id"]).encode(), "labels": video["labels"].tolist()}
-        cuts = [sequence_example(context, {name: video[name][:T] for name, _ in FRAMES}) for T in (12, 12, 12, 170)]
+        cuts = [
+            encode_sequence_example(context, {name: video[name][:T] for name, _ in FRAMES}) for T in (12, 12, 12, 170)
+        ]
         vectors = Schema("video", (("mean_rgb", 1024), ("mean_audio", 128)))
         return cls(
             [
-                Seeds(vectors, first("yt8m-2018-video/train/shard0000.tfrecord")),
-                Seeds(Schema("frame", (("audio_embedding", 128),)), first("audioset/bal_train-00.tfrecord")),
+                Seeds(vectors, read_first("yt8m-2018-video/train/shard0000.tfrecord")),
+                Seeds(Schema("frame", (("audio_embedding", 128),)), read_first("audioset/bal_train-00.tfrecord")),
                 Seeds(Schema("frame", FRAMES), cuts),
             ],
             video,
         )
 
-    def some(self, random: Random) -> tuple[Seeds, list[bytes], bytes]:
-        """A kind, up to four of its payloads, each once, and one payload of any kind."""
-        kind = random.choice(self.kinds)
-        chosen = dict.fromkeys(random.choices(kind.payloads, k=random.randrange(1, 5)))
-        return kind, [*chosen], random.choice(random.choice(self.kinds).payloads)
+    def draw(self, random: Random) -> tuple[Seeds, list[bytes], bytes]:
+        """Draw seeds, up to four different payloads of them, and one payload of any seeds."""
+        seeds = random.choice(self.seeds)
+        payloads = dict.fromkeys(random.choices(seeds.payloads, k=random.randrange(1, 5)))
+        return seeds, [*payloads], random.choice(random.choice(self.seeds).payloads)
 
 
-# ---- the record reader
+# ---- records
 
 
 def reference(shard: bytes) -> list[tuple[int, int] | str]:
-    """What the framing of a shard says, written down once more: spans, and the name of the part that is wrong."""
-    found: list[tuple[int, int] | str] = []
+    """Parse the framing of a shard independently: payload spans, or the name of the wrong part."""
+    records: list[tuple[int, int] | str] = []
     stream = io.BytesIO(shard)
     while head := stream.read(12):
         length, crc = struct.unpack("<QI", head) if len(head) == 12 else (0, 0)
         if len(head) < 12:
-            return [*found, "header"]
+            return [*records, "header"]
         if masked_crc32c(head[:8]) != crc:
-            return [*found, "length"]
+            return [*records, "length"]
         start = stream.tell()
         if start + length + 4 > len(shard):
-            return [*found, "data"]
+            return [*records, "data"]
         payload, crc = stream.read(length), struct.unpack("<I", stream.read(4))[0]
-        found.append((start, start + length) if masked_crc32c(payload) == crc else "data")
-    return found
+        records.append((start, start + length) if masked_crc32c(payload) == crc else "data")
+    return records
 
 
-def records(random: Random, real: Real, budget: Budget) -> None:
-    _, chosen, other = real.some(random)
-    shard = mutate_shard(random, chosen, other)
-    budget(len(shard))
-    walked = list(walk(memoryview(shard), "a"))
+def records(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit) -> None:
+    _, payloads, other = real.draw(random)
+    shard = mutate_shard(random, payloads, other)
+    set_memory_limit(len(shard))
+    actual = list(iter_records(memoryview(shard), "a"))
     expected = reference(shard)
-    assert len(walked) == len(expected)
-    for record, (found, said) in enumerate(zip(walked, expected, strict=True)):
-        if isinstance(found, RecordError):
-            assert str(found).startswith(f"a, record {record}, {said}: ")
+    assert len(actual) == len(expected)
+    for number, (record, span_or_part) in enumerate(zip(actual, expected, strict=True)):
+        if isinstance(record, RecordError):
+            assert str(record).startswith(f"a, record {number}, {span_or_part}: ")
         else:
-            assert found == said
+            assert record == span_or_part
 
 
-# ---- one payload, by hand and through protobuf
+# ---- one payload: scanned, and parsed by protobuf
 
 
 def outcome(read: Callable[[], Any]) -> Any:
-    """What a reading came to: its result, or the sentence of its refusal."""
+    """Return the result of a reader, or its error message."""
     try:
         return read()
     except UserError as error:
@@ -133,83 +135,83 @@ def outcome(read: Callable[[], Any]) -> Any:
 
 
 def read_by_scan(data: memoryview, start: int, end: int, schema: Schema) -> tuple[Any, ...]:
-    """The record as the loader would have it: regular ones by their offsets, and a null where another way is taken."""
-    found = scan(data, start, end, schema, "a", 3)
-    if found.offsets is None:
-        return found.id, found.labels, found.num_frames, None
+    """Read a record like the loader: features of regular records by offset, None for irregular ones."""
+    record = scan_record(data, start, end, schema, "a", 3)
+    if record.offsets is None:
+        return record.id, record.labels, record.num_frames, None
     columns = []
-    for (_, dim), offset in zip(schema.streams, found.offsets, strict=True):
+    for (_, dim), offset in zip(schema.streams, record.offsets, strict=True):
         if schema.level == "frame":
-            columns.append(np.ndarray((found.num_frames, dim), np.uint8, data, offset, (stride(dim), 1)))
+            columns.append(np.ndarray((record.num_frames, dim), np.uint8, data, offset, (stride(dim), 1)))
         else:
             columns.append(np.frombuffer(data, "<f4", dim, offset)[None])
-    return found.id, found.labels, found.num_frames, np.concatenate(columns, axis=1).tobytes()
+    return record.id, record.labels, record.num_frames, np.concatenate(columns, axis=1).tobytes()
 
 
 @cache
 def stride(dim: int) -> int:
-    """How far apart the frames of a stream lie: what one of them is long, as protobuf writes it."""
-    message = SequenceExample.FromString(sequence_example({}, {"x": np.zeros((1, dim), np.uint8)}))
+    """Return the distance between frames of a stream: the size of a frame encoded by protobuf."""
+    message = SequenceExample.FromString(encode_sequence_example({}, {"x": np.zeros((1, dim), np.uint8)}))
     return len(message.feature_lists.feature_list["x"].SerializeToString())
 
 
-def payload(random: Random, real: Real, budget: Budget) -> None:
-    kind, (one, *_), other = real.some(random)
-    mutant = mutate(random, one, other)
-    budget(len(mutant))
+def payload(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit) -> None:
+    seeds, (seed, *_), other = real.draw(random)
+    mutant = mutate(random, seed, other)
+    set_memory_limit(len(mutant))
     data = memoryview(random.randbytes(5) + mutant + random.randbytes(20))
-    by_scan = outcome(lambda: read_by_scan(data, 5, 5 + len(mutant), kind.schema))
-    by_protobuf = outcome(lambda: interpret(memoryview(mutant), kind.schema, "a", 3))
+    by_scan = outcome(lambda: read_by_scan(data, 5, 5 + len(mutant), seeds.schema))
+    by_protobuf = outcome(lambda: parse_record(memoryview(mutant), seeds.schema, "a", 3))
     if isinstance(by_scan, str) or isinstance(by_protobuf, str):
         assert by_scan == by_protobuf
         return
-    found = by_protobuf.id, by_protobuf.labels, len(by_protobuf.frames)
-    assert by_scan[:3] == found
+    assert by_scan[:3] == (by_protobuf.id, by_protobuf.labels, len(by_protobuf.frames))
     assert by_scan[3] is None or by_scan[3] == by_protobuf.frames.tobytes()
 
 
-# ---- the index, and what is read through it
+# ---- index and videos
 
 
-def index(random: Random, real: Real, budget: Budget) -> None:
-    kind, chosen, other = real.some(random)
-    shard = mutate_shard(random, chosen, other)
-    budget(len(shard))
+def index(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit) -> None:
+    seeds, payloads, other = real.draw(random)
+    shard = mutate_shard(random, payloads, other)
+    set_memory_limit(len(shard))
     with TemporaryDirectory(prefix="yt8m-fuzz-") as folder:
         os.environ["YT8M_HOME"] = folder
         path = Path(folder, "a.tfrecord")
         path.write_bytes(shard)
-        os.utime(path, ns=(0, 10**18))  # long ago: nothing has to settle
-        sound, bad = [], []
-        for record, found in enumerate(walk(memoryview(shard), path)):
-            read = found
-            if not isinstance(found, RecordError):
-                view = memoryview(shard)[slice(*found)]
-                read = outcome(lambda view=view, record=record: interpret(view, kind.schema, path, record))
-            (bad if isinstance(read, str | RecordError) else sound).append(read)
-        twice = len({one.id for one in sound}) < len(sound)
-        skipped = outcome(lambda: open_index(path, streams=kind.schema.streams, skip_bad=True))
-        strict = outcome(lambda: open_index(path, streams=kind.schema.streams))
-        if isinstance(skipped, str) or skipped.schema != kind.schema:
-            # The other level's streams may have these names, after a splice; else nothing or a video twice was there.
-            assert not isinstance(skipped, str) or not sound or twice or "context keys" in skipped, skipped
+        os.utime(path, ns=(0, 10**18))  # long ago, so that indexing does not wait for an mtime tick
+        good, bad = [], []
+        for number, span in enumerate(iter_records(memoryview(shard), path)):
+            record = span
+            if not isinstance(span, RecordError):
+                view = memoryview(shard)[slice(*span)]
+                record = outcome(lambda view=view, number=number: parse_record(view, seeds.schema, path, number))
+            (bad if isinstance(record, str | RecordError) else good).append(record)
+        has_duplicates = len({record.id for record in good}) < len(good)
+        skipped = outcome(lambda: open_index(path, streams=seeds.schema.streams, skip_bad=True))
+        strict = outcome(lambda: open_index(path, streams=seeds.schema.streams))
+        if isinstance(skipped, str) or skipped.schema != seeds.schema:
+            # After a splice, the streams of the other level may have these names. Otherwise all records are bad or an
+            # id occurs twice.
+            assert not isinstance(skipped, str) or not good or has_duplicates or "context keys" in skipped, skipped
             return
-        assert [one.said for one in skipped.bad] == [*map(str, bad)]
+        assert [record.message for record in skipped.bad_records] == [*map(str, bad)]
         assert isinstance(strict, str) == bool(bad)
-        # Of a first record without the streams, it is the kind of the data that is not known.
+        # If the first record lacks the streams, the error is about the schema.
         assert not bad or strict == str(bad[0]) or f"{path}, record 0: found feature lists" in strict
         videos = Videos(skipped, max_frames=10**6)
-        assert videos.ids == [one.id for one in sound]
-        for video, one in enumerate(sound):
-            assert videos.labels(video).tolist() == (one.labels or [])
-            assert videos.frames(video).tobytes() == one.frames.tobytes()
+        assert videos.ids == [record.id for record in good]
+        for video, record in enumerate(good):
+            assert videos.labels(video).tolist() == (record.labels or [])
+            assert videos.frames(video).tobytes() == record.frames.tobytes()
 
 
 # ---- uploads
 
 
-def _check(videos: Sequence[Any], schema: Schema) -> None:
-    """What every upload promises, whatever the file."""
+def check_videos(videos: Sequence[Any], schema: Schema) -> None:
+    """Check properties of all uploaded videos."""
     assert videos
     for video in videos:
         T, D = video.frames.shape
@@ -224,36 +226,37 @@ def _check(videos: Sequence[Any], schema: Schema) -> None:
         assert all(0 <= label <= MAX_LABEL for label in labels)
 
 
-def npz(random: Random, real: Real) -> tuple[bytes, bytes]:
-    """Stored or compressed: the checksums of a ZIP have to find what is wrong."""
+def npz(random: Random, real: RealRecords) -> tuple[bytes, bytes]:
+    """Build a stored or compressed .npz, whose ZIP checksums must detect damage."""
     T, file = random.choice((8, 170)), io.BytesIO()
     cut = {name: values[:T] if name in dict(FRAMES) else values for name, values in real.video.items()}
     random.choice((np.savez, np.savez_compressed))(file, **cut)
     return file.getvalue(), b"PK\x01\x02"
 
 
-def npy(random: Random, real: Real) -> tuple[bytes, bytes]:
+def npy(random: Random, real: RealRecords) -> tuple[bytes, bytes]:
     T, file = random.choice((1, 12, 170)), io.BytesIO()
     values = np.hstack([real.video[name][:T] for name, _ in FRAMES])
     np.save(file, random.choice((values, values / np.float32(64), values[0], values.astype(">f8"))))
     return file.getvalue(), file.getvalue()[:128]
 
 
-def tfrecord(random: Random, real: Real) -> tuple[bytes, bytes]:
-    _, chosen, other = real.some(random)
-    if random.random() < 0.7:  # else it is damaged as any file is
-        return mutate_shard(random, chosen, other), other
-    return b"".join(map(framed, chosen)), other
+def tfrecord(random: Random, real: RealRecords) -> tuple[bytes, bytes]:
+    _, payloads, other = real.draw(random)
+    if random.random() < 0.7:  # otherwise only ``upload`` damages the file
+        return mutate_shard(random, payloads, other), other
+    return b"".join(map(framed, payloads)), other
 
 
-def mediapipe(random: Random, real: Real) -> tuple[bytes, bytes]:
+def mediapipe(random: Random, real: RealRecords) -> tuple[bytes, bytes]:
     T = random.randrange(1, 8)
     rgb, audio = (real.video[name][:T] / np.float32(64) - 2 for name, _ in FRAMES)
-    made = features_pb(rgb.tolist(), audio.tolist())
-    return made, made[:512]
+    content = features_pb(rgb.tolist(), audio.tolist())
+    return content, content[:512]
 
 
-UPLOADS: dict[str, Callable[[Random, Real], tuple[bytes, bytes]]] = {  # ending → a file, and what to splice into it
+# By extension: a file, and bytes to splice into it.
+UPLOADS: dict[str, Callable[[Random, RealRecords], tuple[bytes, bytes]]] = {
     ".npz": npz,
     ".npy": npy,
     ".tfrecord": tfrecord,
@@ -261,31 +264,32 @@ UPLOADS: dict[str, Callable[[Random, Real], tuple[bytes, bytes]]] = {  # ending 
 }
 
 
-def upload(ending: str, random: Random, real: Real, budget: Budget) -> None:
-    made, other = UPLOADS[ending](random, real)
-    mutant = mutate(random, made, other)
-    budget(len(mutant))
-    for schema in (real.kinds[2].schema, real.kinds[0].schema):
-        read = outcome(lambda schema=schema: read_upload(f"a{ending}", mutant, schema))
+def upload(extension: str, random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit) -> None:
+    content, other = UPLOADS[extension](random, real)
+    mutant = mutate(random, content, other)
+    set_memory_limit(len(mutant))
+    for schema in (real.seeds[2].schema, real.seeds[0].schema):
+        read = outcome(lambda schema=schema: read_upload(f"a{extension}", mutant, schema))
         if isinstance(read, str):
             assert len(read) < 2000
             continue
-        _check(read, schema)
-        if ending == ".npz" and schema.level == "frame":  # whose checksum nobody has made to fit
+        check_videos(read, schema)
+        if extension == ".npz" and schema.level == "frame":  # its checksums are not updated after mutation
             rgb = read[0].frames[:, :1024]
             assert rgb.tobytes() == real.video["rgb"][: len(rgb)].tobytes()
 
 
-TARGETS: dict[str, tuple[int, Callable[[Random, Real, Budget], None]]] = {  # name → its share of the mutants
+# By name: weight and function.
+TARGETS: dict[str, tuple[int, Callable[[Random, RealRecords, SetMemoryLimit], None]]] = {
     "records": (30, records),
     "payload": (35, payload),
     "index": (8, index),
-    **{f"upload {ending}": (9, partial(upload, ending)) for ending in UPLOADS},
+    **{f"upload {extension}": (9, partial(upload, extension)) for extension in UPLOADS},
 }
 
 
-def in_turn(mutations: int) -> Iterator[tuple[str, int]]:
-    """The mutants of a run: the name of a target, and a number."""
-    total = sum(share for share, _ in TARGETS.values())
-    for name, (share, _) in TARGETS.items():
-        yield from ((name, number) for number in range(mutations * share // total + 1))
+def schedule(mutations: int) -> Iterator[tuple[str, int]]:
+    """Yield the mutants of a run: name of the target and number of the mutant."""
+    total = sum(weight for weight, _ in TARGETS.values())
+    for name, (weight, _) in TARGETS.items():
+        yield from ((name, number) for number in range(mutations * weight // total + 1))

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from tests.support.tiny import STREAMS, tiny_experiment
 from yt8m_core.data.dataset import Videos, open_videos
-from yt8m_core.data.tfrecord.records import example, write_shard
+from yt8m_core.data.tfrecord.records import encode_example, write_shard
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
-from yt8m_core.inference.evaluation import open_data
-from yt8m_core.inference.pooled_cache import Summaries, summaries_of
+from yt8m_core.inference.evaluation import open_experiment_data
+from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.training.loop import train
@@ -60,9 +60,9 @@ def assert_same(run: Run, other: Run, tolerance: float = 1e-6) -> None:
     assert run.metrics["validation"]["gap"] == pytest.approx(other.metrics["validation"]["gap"], abs=10 * tolerance)
 
 
-def summaries(experiment: Experiment, videos: Videos, precision: str = "float32") -> Summaries | None:
+def summaries(experiment: Experiment, videos: Videos, precision: str = "float32") -> PooledVideos | None:
     model = build_model(experiment, Facts(videos.schema, 6, "sample", 1, 1))
-    return summaries_of(model, videos, precision=precision)
+    return load_pooled(model, videos, precision=precision)
 
 
 @pytest.mark.parametrize("pooling", WEIGHTLESS)
@@ -95,7 +95,7 @@ def test_training_is_the_same_on_video_level_data(tmp_path: Path, home: Path) ->
         records = []
         for number in range(count):
             features = {"mean_rgb": random.normal(size=24), "mean_audio": random.normal(size=8)}
-            records.append(example({"id": f"{split}{number}".encode(), "labels": [number % 6], **features}))
+            records.append(encode_example({"id": f"{split}{number}".encode(), "labels": [number % 6], **features}))
         write_shard(tmp_path / split / "a.tfrecord", records)
     streams = (("mean_rgb", 24), ("mean_audio", 8))
     data = Data(str(tmp_path / "train"), str(tmp_path / "validation"), streams=streams)
@@ -121,14 +121,14 @@ def test_no_frame_is_read_again(root: Path, tmp_path: Path, home: Path, monkeypa
                                      "adaptive_noise(pooling='indirect_clustering')"])  # fmt: skip
 def test_poolings_that_need_the_frames_get_them(pooling: str, root: Path, home: Path) -> None:
     experiment = tiny_experiment(root, pooling=Slot.parse(pooling))
-    assert summaries(experiment, open_data(experiment, experiment.data.train)) is None
+    assert summaries(experiment, open_experiment_data(experiment, experiment.data.train)) is None
     assert not kept(home)
 
 
 def test_many_to_many_gets_its_frames(root: Path, home: Path) -> None:
     head = Slot("many_to_many", {"width": 4})
     experiment = tiny_experiment(root, pooling=Slot("none"), classification=head)
-    assert summaries(experiment, open_data(experiment, experiment.data.train)) is None
+    assert summaries(experiment, open_experiment_data(experiment, experiment.data.train)) is None
 
 
 def test_summaries_of_other_data_or_another_recipe_are_others(root: Path, home: Path) -> None:
@@ -145,9 +145,9 @@ def test_summaries_of_other_data_or_another_recipe_are_others(root: Path, home: 
         replace(base, data=replace(data, train=data.validation)),
     ):
         before = len(kept(home))
-        assert summaries(changed, open_data(changed, changed.data.train)) is not None
+        assert summaries(changed, open_experiment_data(changed, changed.data.train)) is not None
         assert len(kept(home)) == before + 1, changed
-    assert summaries(base, open_data(base, data.train)) is not None
+    assert summaries(base, open_experiment_data(base, data.train)) is not None
     assert len(kept(home)) == 8
 
 
@@ -172,7 +172,7 @@ def test_summaries_follow_a_shard_that_changes_and_the_old_ones_go(root: Path, t
 @pytest.mark.parametrize("damage", ["cut", "emptied", "another"])
 def test_a_file_that_is_not_whole_is_made_again(damage: str, root: Path, home: Path) -> None:
     experiment = tiny_experiment(root)
-    videos = open_data(experiment, experiment.data.train)
+    videos = open_experiment_data(experiment, experiment.data.train)
     found = summaries(experiment, videos)
     assert found is not None
     expected, (file,) = found.values.clone(), kept(home)
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_whole_is_made_again(damage: str, root: Path, home: P
 
 def test_bfloat16_takes_half_the_room_and_keeps_three_digits(root: Path, tmp_path: Path, home: Path) -> None:
     experiment = tiny_experiment(root)
-    videos = open_data(experiment, experiment.data.train)
+    videos = open_experiment_data(experiment, experiment.data.train)
     full, half = (summaries(experiment, videos, precision) for precision in ("float32", "bfloat16"))
     assert full is not None
     assert half is not None
@@ -202,7 +202,7 @@ def test_bfloat16_takes_half_the_room_and_keeps_three_digits(root: Path, tmp_pat
         [0] * len(videos.labels(3)) + [1] * len(videos.labels(1)), [*videos.labels(3), *videos.labels(1)]
     ]  # fmt: skip
     training = Training(epochs=1, batch_size=16, pool_once="bfloat16")
-    assert train(replace(experiment, training=training), tmp_path / "run").finished
+    assert train(replace(experiment, training=training), tmp_path / "run").is_finished
 
 
 def test_training_reads_the_frames_where_the_disk_has_no_room(
@@ -212,7 +212,7 @@ def test_training_reads_the_frames_where_the_disk_has_no_room(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5000))
     with pytest.warns(UserWarning, match="No room for 0.0 GB of pooled frames in"):
         run = train(tiny_experiment(root), tmp_path / "run")
-    assert run.finished
+    assert run.is_finished
     assert not kept(home)
 
 

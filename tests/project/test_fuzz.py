@@ -13,6 +13,7 @@ from tests.fuzz.targets import TARGETS, RealRecords, reference, schedule
 from tests.support.shards import framed as framed_by_hand
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.real_data
 def test_no_mutant_of_real_records_crashes_hangs_costs_much_or_is_read_wrong(real_data: Path) -> None:
@@ -23,6 +24,7 @@ def test_no_mutant_of_real_records_crashes_hangs_costs_much_or_is_read_wrong(rea
     assert not findings, "\n".join(map(str, findings))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -1,4 +1,4 @@
-"""A web server on this machine that logs what it is asked, and fails as it is told."""
+"""Local HTTP server that logs requests and simulates faults."""
 
 import threading
 from collections import defaultdict
@@ -10,47 +10,48 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after so many bytes of the answer."""
+    """Close the connection after this many bytes of the response."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Content:
-    """Other bytes than the file's."""
+    """Send other bytes than those of the file."""
 
     data: bytes
 
 
-WHOLE = "whole"  # the whole file, though a range was asked for
-SHIFTED = "shifted"  # a range, but not the one that was asked for
-Fault = int | Cut | Content | str  # an int is a status
+IGNORE_RANGE = "ignore range"  # send the whole file although a range was requested
+SHIFT_RANGE = "shift range"  # send another range than the requested one
+Fault = int | Cut | Content | str  # an int is a status code
 
 
 @dataclass
 class FileServer:
-    """Files by path, the faults that the next requests for a path meet, and the log of (path, range)."""
+    """Files by path, faults for the next requests of a path, and logs of the requests."""
 
     address: str
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
-    sizes: dict[str, int] = field(default_factory=dict)  # what HEAD says, where that is not the truth
-    asked: list[tuple[str, str | None]] = field(default_factory=list)  # with GET
-    sized: list[str] = field(default_factory=list)  # asked with HEAD
+    sizes: dict[str, int] = field(default_factory=dict)  # false sizes for HEAD
+    requests: list[tuple[str, str | None]] = field(default_factory=list)  # GET: path and range
+    size_requests: list[str] = field(default_factory=list)  # HEAD: path
 
     def ranges(self, path: str) -> list[str | None]:
-        return [wanted for asked, wanted in self.asked if asked == path]
+        return [requested_range for requested, requested_range in self.requests if requested == path]
 
 
 @contextmanager
-def serving() -> Iterator[FileServer]:
+def serve_files() -> Iterator[FileServer]:
+    """Run a server in a thread."""
     http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    served = FileServer(f"http://127.0.0.1:{http.server_port}")
-    http.served = served  # type: ignore[attr-defined]
+    server = FileServer(f"http://127.0.0.1:{http.server_port}")
+    http.file_server = server  # type: ignore[attr-defined]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield served
+        yield server
     finally:
         http.shutdown()
         http.server_close()
@@ -61,35 +62,35 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
-        served, path = self._served, self.path.lstrip("/")
-        served.sized.append(path)
-        if path not in served.files:
-            return self._answer(404, b"", 0)
-        return self._answer(200, b"", served.sizes.get(path, len(served.files[path])))
+        server, path = self._file_server, self.path.lstrip("/")
+        server.size_requests.append(path)
+        if path not in server.files:
+            return self._respond(404, b"", 0)
+        return self._respond(200, b"", server.sizes.get(path, len(server.files[path])))
 
     def do_GET(self) -> None:
-        served, path, wanted = self._served, self.path.lstrip("/"), self.headers["Range"]
-        served.asked.append((path, wanted))
-        fault = served.faults[path].pop(0) if served.faults[path] else None
-        data = fault.data if isinstance(fault, Content) else served.files.get(path)
+        server, path, requested_range = self._file_server, self.path.lstrip("/"), self.headers["Range"]
+        server.requests.append((path, requested_range))
+        fault = server.faults[path].pop(0) if server.faults[path] else None
+        data = fault.data if isinstance(fault, Content) else server.files.get(path)
         if isinstance(fault, int) or data is None:
-            return self._answer(fault if isinstance(fault, int) else 404, b"no")
+            return self._respond(fault if isinstance(fault, int) else 404, b"no")
         start = 0
-        if wanted and fault != WHOLE:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) - (fault == SHIFTED)
+        if requested_range and fault != IGNORE_RANGE:
+            start = int(requested_range.removeprefix("bytes=").removesuffix("-")) - (fault == SHIFT_RANGE)
             if start >= len(data):
-                return self._answer(416, b"")
+                return self._respond(416, b"")
             self._range = f"bytes {start}-{len(data) - 1}/{len(data)}"
         sent = data[start : start + fault.after] if isinstance(fault, Cut) else data[start:]
-        self._answer(206 if wanted and fault != WHOLE else 200, sent, len(data) - start)
+        self._respond(206 if requested_range and fault != IGNORE_RANGE else 200, sent, len(data) - start)
         self.close_connection = isinstance(fault, Cut)
 
     @property
-    def _served(self) -> FileServer:
+    def _file_server(self) -> FileServer:
         self._range = ""
-        return self.server.served  # type: ignore[attr-defined]
+        return self.server.file_server  # type: ignore[attr-defined]
 
-    def _answer(self, status: int, content: bytes, length: int | None = None) -> None:
+    def _respond(self, status: int, content: bytes, length: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content) if length is None else length))
         if self._range:

@@ -1,4 +1,4 @@
-"""Records and shards for the tests: regular ones, and by a wire encoder of its own every other valid shape of them."""
+"""Records and shards for tests: regular ones, and all other valid encodings with an independent protobuf encoder."""
 
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.schema import Schema
-from yt8m_core.data.tfrecord.records import example, sequence_example
+from yt8m_core.data.tfrecord.records import encode_example, encode_sequence_example
 from yt8m_core.workspace import workspace
 
-FRAME_STREAMS = (("x", 7), ("y", 200))  # on both sides of 128, where the frame header becomes longer
+FRAME_STREAMS = (("x", 7), ("y", 200))  # below and above 128, where the frame header becomes longer
 SMALL = Schema("frame", FRAME_STREAMS)
 
 
 def crc32c_bit_by_bit(data: bytes) -> int:
-    """The definition, a bit at a time: polynomial 0x1EDC6F41, reflected."""
+    """Compute crc32c bit by bit from its definition: polynomial 0x1EDC6F41, reflected."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -36,7 +36,7 @@ def masked(data: bytes) -> bytes:
 
 
 def framed(*payloads: bytes) -> bytes:
-    """A whole shard."""
+    """Return a shard with these payloads."""
     parts = []
     for payload in payloads:
         length = struct.pack("<Q", len(payload))
@@ -46,7 +46,7 @@ def framed(*payloads: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Content:
-    """What a record says, however it is encoded: frames uint8 [T, dim] by stream, or vectors float32 [dim]."""
+    """Contents of a record independent of its encoding: frames uint8 [T, dim] or vectors float32 [dim] by stream."""
 
     id: str = "abcd"
     labels: tuple[int, ...] | None = (3, 7)
@@ -55,8 +55,8 @@ class Content:
 
     @property
     def schema(self) -> Schema:
-        frame_level = all(values.ndim == 2 for values in self.streams.values())
-        return Schema("frame" if frame_level else "video", tuple((k, v.shape[-1]) for k, v in self.streams.items()))
+        is_frame_level = all(values.ndim == 2 for values in self.streams.values())
+        return Schema("frame" if is_frame_level else "video", tuple((k, v.shape[-1]) for k, v in self.streams.items()))
 
     @property
     def expected_labels(self) -> list[int] | None:
@@ -68,13 +68,13 @@ class Content:
         return np.hstack([column[: min(map(len, columns))] for column in columns])
 
     def regular(self) -> bytes:
-        """As the real records are."""
+        """Encode like the real records."""
         context: dict[str, Any] = {self.id_key: self.id.encode()}
         if self.labels is not None:
             context["labels"] = self.labels
         if self.schema.level == "frame":
-            return sequence_example(context, self.streams)
-        return example(context | dict(self.streams))
+            return encode_sequence_example(context, self.streams)
+        return encode_example(context | dict(self.streams))
 
 
 def frames(length: int, dim: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -82,14 +82,14 @@ def frames(length: int, dim: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def small(id: str = "abcd", labels: Sequence[int] | None = (3, 7), *, x: int = 4, y: int | None = None) -> Content:
-    """A frame-level video with the streams FRAME_STREAMS, of ``x`` and ``y`` frames."""
+    """Return a frame-level video with FRAME_STREAMS; ``x`` and ``y`` are their numbers of frames."""
     seed = sum(id.encode())
     streams = {"x": frames(x, 7, seed), "y": frames(x if y is None else y, 200, seed)}
     return Content(id, None if labels is None else tuple(labels), streams)
 
 
 def vector(id: str = "abcd", labels: Sequence[int] | None = (3, 7)) -> Content:
-    """A video-level record as YouTube-8M has them."""
+    """Return a video-level record with the streams of YouTube-8M."""
     random = np.random.default_rng(sum(id.encode()))
     streams = {
         name: random.normal(size=dim).astype(np.float32) for name, dim in (("mean_rgb", 1024), ("mean_audio", 128))
@@ -98,17 +98,17 @@ def vector(id: str = "abcd", labels: Sequence[int] | None = (3, 7)) -> Content:
 
 
 def write(path: Path, *records: Content | bytes) -> Path:
-    """A shard of these records, with this file's own framing."""
+    """Write a shard of these records, with the framing of this module."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(framed(*(r if isinstance(r, bytes) else r.regular() for r in records)))
     return path
 
 
 def three_shards(folder: Path) -> Path:
-    """Shards a, b, c of 4, 5 and 6 videos; some without labels, frames of every length, the last of another shape."""
+    """Write shards a, b, c of 4, 5 and 6 videos of different lengths, some unlabeled, the last one irregular."""
     for shard, letter in enumerate("abc"):
         videos = [small(f"{letter}{i}", None if i == 1 else (i, i + 5), x=i + 1) for i in range(3 + shard)]
-        irregular = Encoder(["labels one by one"]).encode(replace(videos[0], id=f"{letter}-odd"))
+        irregular = Encoder(["labels one by one"]).encode(replace(videos[0], id=f"{letter}-irregular"))
         write(folder / f"{letter}.tfrecord", *videos, irregular)
     return folder
 
@@ -117,19 +117,19 @@ def indexed(data: Path, **options: Any) -> Index:
     return open_index(data, streams=FRAME_STREAMS, **options)
 
 
-def stored() -> list[Path]:
-    """All that lies in the workspace's index folder."""
+def stored_indexes() -> list[Path]:
+    """Return all files in the workspace's index folder."""
     return list((workspace() / "index").glob("*"))
 
 
-# Everything that protobuf allows and real records do not do.
+# Encodings that protobuf allows but real records do not use.
 QUIRKS = (
     "value before key",
     "feature lists before context",
     "unknown fields",
-    "keys twice",  # the last one counts
-    "another kind first",  # of a Feature's three, the last one counts
-    "messages in two parts",  # are merged
+    "keys twice",  # the last one is used
+    "another kind first",  # the last of a Feature's lists is used
+    "messages in two parts",  # merged
     "long varints",
     "labels one by one",
     "labels in two chunks",
@@ -138,52 +138,52 @@ QUIRKS = (
 )
 
 
-def varint(value: int, more: int = 0) -> bytes:
-    """``more`` bytes longer than need be."""
+def varint(value: int, extra_bytes: int = 0) -> bytes:
+    """Encode a varint, ``extra_bytes`` longer than necessary."""
     value &= 2**64 - 1
     digits = [value & 0x7F]
     while value := value >> 7:
         digits.append(value & 0x7F)
-    digits += [0] * more
+    digits += [0] * extra_bytes
     return bytes([digit | 0x80 for digit in digits[:-1]] + digits[-1:])
 
 
 class Encoder:
-    """The protobuf wire format of an (Sequence)Example, with the given quirks."""
+    """Encoder of the protobuf wire format of Example and SequenceExample, with the given quirks."""
 
     def __init__(self, quirks: Collection[str] = ()) -> None:
         assert set(quirks) <= set(QUIRKS)
         self.quirks = quirks
 
     def number(self, value: int) -> bytes:
-        return varint(value, more=2 if "long varints" in self.quirks and value < 2**40 else 0)
+        return varint(value, extra_bytes=2 if "long varints" in self.quirks and value < 2**40 else 0)
 
     def sub(self, number: int, content: bytes) -> bytes:
-        """A length-delimited field."""
+        """Encode a length-delimited field."""
         return varint(number << 3 | 2) + self.number(len(content)) + content
 
     def message(self, fields: Iterable[bytes]) -> bytes:
-        inside = b"".join(fields)
+        content = b"".join(fields)
         if "unknown fields" not in self.quirks:
-            return inside
+            return content
         before = varint(15 << 3) + varint(5) + varint(14 << 3 | 2) + b"\x03\x0a\x01\x00"
         group = varint(13 << 3 | 3) + varint(1 << 3) + b"\x01" + varint(13 << 3 | 4)
-        return before + inside + group + varint(12 << 3 | 5) + b"abcd" + varint(11 << 3 | 1) + b"abcdefgh"
+        return before + content + group + varint(12 << 3 | 5) + b"abcd" + varint(11 << 3 | 1) + b"abcdefgh"
 
     def entries(self, values: Mapping[str, bytes], decoy: bytes) -> list[bytes]:
-        """A map's entries."""
+        """Encode the entries of a map."""
         pairs = list(values.items())
         if "keys twice" in self.quirks:
             pairs = [(key, decoy) for key in values] + pairs
-        made = []
+        entries = []
         for key, value in pairs:
             fields = [self.sub(1, key.encode()), self.sub(2, value)]
-            # no unknown fields here: upb, unlike other protobufs, then takes the whole entry for unknown
-            made.append(self.sub(1, b"".join(reversed(fields) if "value before key" in self.quirks else fields)))
-        return made
+            # no unknown fields here: upb, unlike other implementations, would treat the whole entry as unknown
+            entries.append(self.sub(1, b"".join(reversed(fields) if "value before key" in self.quirks else fields)))
+        return entries
 
     def feature(self, kind: int, values: Iterable[bytes]) -> bytes:
-        """A Feature whose bytes (1), float (2) or int64 (3) list has these fields."""
+        """Encode a Feature with these fields in its bytes (1), float (2) or int64 (3) list."""
         lists = [self.sub(kind, self.message(values))]
         if "another kind first" in self.quirks:
             lists.insert(0, self.sub(kind % 3 + 1, b""))
@@ -207,12 +207,12 @@ class Encoder:
         return self.feature(2, [self.sub(1, chunk.astype("<f4").tobytes()) for chunk in chunks])
 
     def field(self, number: int, entries: Sequence[bytes]) -> bytes:
-        """The context (1) or the feature lists (2)."""
+        """Encode the context (1) or the feature lists (2)."""
         half = len(entries) // 2 if "messages in two parts" in self.quirks else 0
         return b"".join(self.sub(number, self.message(part)) for part in (entries[:half], entries[half:]) if part)
 
     def encode(self, content: Content, order: int = 0) -> bytes:
-        """The record; its context entries in one of their orders."""
+        """Encode a record; ``order`` seeds the order of the context entries."""
         context = {content.id_key: self.bytes_feature(content.id.encode())}
         if content.labels is not None:
             context["labels"] = self.int64_feature(content.labels)
@@ -235,7 +235,7 @@ texts = st.text(min_size=1, max_size=11)
 
 @st.composite
 def contents(draw: st.DrawFn) -> Content:
-    """Any usable record of small streams, frame level or video level."""
+    """Draw any valid record with small streams, at frame or video level."""
     draw_seed = st.integers(0, 99)
     content = small(x=draw(st.integers(1, 4)), y=draw(st.integers(1, 4)))
     if draw(st.booleans()):

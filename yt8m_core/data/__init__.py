@@ -1,1 +1,1 @@
-"""The data path: TFRecord shards → index → videos → batches, without TensorFlow."""
+"""Data pipeline: TFRecord shards → index → videos → batches, without TensorFlow."""

@@ -1,17 +1,17 @@
-"""One pass over the shards → a Parquet table: who is in them, with which labels, and where the features lie.
+"""Index shards into a Parquet table: ids, labels and feature offsets of all videos.
 
-Every checksum and frame header is verified in that pass, in several processes, so that reading a video afterwards is
-nothing but copies from the memory map. The table lives in the workspace, not beside the shards, which are often on a
-read-only disk. A shard whose size or time has changed is read again; the others are kept.
+Indexing verifies every checksum and frame header, in several processes, so that a video can later be read by copying
+from the memory map. The table is stored in the workspace, because shards are often on a read-only disk. Only shards
+with a new size or modification time are indexed again.
 
-A bad record ends the pass, unless it is asked to leave such records out (``skip_bad``). What was left out stands in the
-index, which then serves nobody who did not ask for that: the table is one thing, to accept its gaps another.
+A bad record is an error, unless ``skip_bad`` is set. The index lists skipped records; an index with skipped records
+is used only by callers that also set ``skip_bad``.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -29,18 +29,19 @@ import pyarrow.parquet as pq
 
 from yt8m_core.data.schema import Schema, Streams
 from yt8m_core.data.tfrecord.bad_records import BadRecord
-from yt8m_core.data.tfrecord.records import RecordError, walk
-from yt8m_core.data.tfrecord.scan import detect, scan
-from yt8m_core.data.tfrecord.shard import OpenShard, Shard, let_settle, readable
+from yt8m_core.data.tfrecord.records import RecordError, iter_records
+from yt8m_core.data.tfrecord.scan import detect_schema, scan_record
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard, report_unreadable, wait_for_mtime_tick
 from yt8m_core.errors import UserError
+from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
 
 FORMAT = 2
-# Below this many bytes a second process costs more than it brings.
+# Below this many bytes, starting more processes costs more time than it saves.
 PARALLEL_BYTES = 256 << 20
-# Where bad records are left out, so many of a shard are asked what the data set holds.
-TRIED = 100
+# With skip_bad, number of records per shard to try when detecting the schema.
+MAX_SCHEMA_TRIES = 100
 
 COLUMNS = pa.schema(
     {
@@ -55,52 +56,51 @@ COLUMNS = pa.schema(
     }
 )
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
-
 
 @dataclass(frozen=True)
 class Index:
-    """The table of a data set: ``COLUMNS``, a row a video, in the order of the shards."""
+    """Index of a data set: a table with ``COLUMNS`` and one row per video, in shard order."""
 
     schema: Schema
     shards: tuple[Shard, ...]
     table: pa.Table
-    bad: tuple[BadRecord, ...] = ()  # what was left out
+    bad_records: tuple[BadRecord, ...] = ()  # skipped
 
 
 def find_shards(data: str | Path) -> list[Path]:
-    """The shards that DATA names: a file, every ``*.tfrecord`` of a folder, or a glob; sorted by name.
+    """Return the shards of DATA (a file, a folder with ``*.tfrecord`` files, or a glob), sorted by name.
 
-    Raises UserError where there is none.
+    Raises:
+        UserError: there are none.
     """
-    named = _expanded(data)
-    path = named.absolute()
-    with readable(path):
+    pattern = _expand_home(data)
+    path = pattern.absolute()
+    with report_unreadable(path):
         is_file, is_folder = path.is_file(), path.is_dir()
     if is_file:
         return [path]
     if is_folder:
-        found = sorted(p for p in path.glob("*.tfrecord") if not p.is_dir())
-        inner = sorted({p.parent.name for p in path.glob("*/*.tfrecord")})
-        advice = f"It has shards in its folders {', '.join(inner)}: name one of them." if inner else ""
-        if not found:
+        shards = sorted(p for p in path.glob("*.tfrecord") if not p.is_dir())
+        subfolders = sorted({p.parent.name for p in path.glob("*/*.tfrecord")})
+        advice = f"Its subfolders {', '.join(subfolders)} contain shards: choose one of them." if subfolders else ""
+        if not shards:
             raise UserError(
-                "no *.tfrecord file", where=f"folder {path}", advice=advice or "Name the folder of the shards."
+                "no *.tfrecord file", where=f"folder {path}", advice=advice or "Choose the folder with the shards."
             )
-        return found
-    found = sorted(Path(name).absolute() for name in glob(str(named)) if not os.path.isdir(name))
-    if not found:
+        return shards
+    shards = sorted(Path(name).absolute() for name in glob(str(pattern)) if not os.path.isdir(name))
+    if not shards:
         raise UserError(
-            f"no file matches {path}", advice="Name a .tfrecord file, a folder of them, or a glob in quotes."
+            f"no file matches {path}", advice="Use a .tfrecord file, a folder of them, or a glob in quotes."
         )
-    return found
+    return shards
 
 
-def _expanded(data: str | Path) -> Path:
+def _expand_home(data: str | Path) -> Path:
     try:
         return Path(data).expanduser()
     except RuntimeError:
-        raise UserError(f"nobody has the home folder that '{data}' names") from None
+        raise UserError(f"the home folder in '{data}' does not exist") from None
 
 
 def open_index(
@@ -109,174 +109,188 @@ def open_index(
     streams: Streams | None = None,
     skip_bad: bool = False,
     processes: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Index:
-    """The index of DATA: read from the workspace where it is still true, made (again) where it is not.
+    """Return the index of DATA from the workspace, or build it if it is missing or out of date.
 
-    ``streams`` names the feature streams of one's own data; known data sets are recognized. ``skip_bad`` leaves records
-    out that cannot be used, which ``Index.bad`` then tells.
-    Raises UserError (RecordError) for the first record that cannot be used, or where none can, and for a video that is
-    there twice; the index is written only when the whole pass went well.
+    The index is stored only after all shards have been indexed.
+
+    Args:
+        data: a shard, a folder of shards, or a glob.
+        streams: feature streams of the data set; those of YouTube-8M and AudioSet are recognized.
+        skip_bad: skip bad records and list them in ``Index.bad_records``.
+        processes: number of processes; None for the number of CPU cores.
+        progress: called with the number of bytes indexed.
+
+    Raises:
+        UserError: a record is bad (RecordError, without ``skip_bad``), all records are bad, or a video id occurs twice.
     """
     shards = tuple(map(Shard.at, find_shards(data)))
-    key = f"{_expanded(data).absolute()} {streams}"
-    cached = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
-    old = _read(cached)
-    if old is not None and old.shards == shards and (skip_bad or not old.bad):
+    key = f"{_expand_home(data).absolute()} {streams}"
+    file = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+    old = _read_index(file)
+    if old is not None and old.shards == shards and (skip_bad or not old.bad_records):
         return old
 
-    let_settle(shards)
-    schema = _schema_of(shards, streams, skip_bad)
-    kept = {} if old is None or old.schema != schema else _kept(old, set(shards), skip_bad)
-    total, done = sum(s.size for s in shards), sum(s.size for s in kept)
-    for shard, rows in _index_shards([s for s in shards if s not in kept], schema, skip_bad, processes):
-        kept[shard] = rows
+    wait_for_mtime_tick(shards)
+    schema = _detect_schema(shards, streams, skip_bad)
+    shard_rows = {} if old is None or old.schema != schema else _reusable_rows(old, set(shards), skip_bad)
+    total, done = sum(s.size for s in shards), sum(s.size for s in shard_rows)
+    for shard, rows in _index_shards([s for s in shards if s not in shard_rows], schema, skip_bad, processes):
+        shard_rows[shard] = rows
         done += shard.size
-        if progress:
-            progress(done, total)
-    numbered = [
-        kept[s].table.set_column(1, "shard", pa.repeat(pa.scalar(i, pa.int32()), kept[s].table.num_rows))
-        for i, s in enumerate(shards)
-    ]
-    bad = tuple(one for s in shards for one in kept[s].bad)
-    index = Index(schema, shards, pa.concat_tables(numbered).combine_chunks(), bad)
+        progress(f"indexing {data}", done, total)
+    index = _concatenate(schema, [(shard, shard_rows[shard]) for shard in shards])
     if not index.table.num_rows:
-        raise UserError(f"no record can be used, of {len(bad):,}. The first: {bad[0].said}")
-    _refuse_duplicates(index)
-    _write(cached, index)
+        bad = index.bad_records
+        raise UserError(f"all {len(bad):,} records are bad. The first: {bad[0].message}")
+    _check_unique_ids(index)
+    _write_index(file, index)
     return index
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What one shard adds to an index: its rows, not numbered yet, and the records that were left out."""
+class ShardRows:
+    """Index rows of one shard, with an empty shard column, and its bad records."""
 
     table: pa.Table
-    bad: tuple[BadRecord, ...]
+    bad_records: tuple[BadRecord, ...]
 
 
-def _kept(old: Index, wanted: Collection[Shard], skip_bad: bool) -> dict[Shard, Rows]:
-    """What an index knows of shards that have not changed; without those that must be sound and are not."""
+def _concatenate(schema: Schema, shard_rows: Sequence[tuple[Shard, ShardRows]]) -> Index:
+    tables = [
+        rows.table.set_column(1, "shard", pa.repeat(pa.scalar(number, pa.int32()), rows.table.num_rows))
+        for number, (_, rows) in enumerate(shard_rows)
+    ]
+    shards = tuple(shard for shard, _ in shard_rows)
+    bad = tuple(record for _, rows in shard_rows for record in rows.bad_records)
+    return Index(schema, shards, pa.concat_tables(tables).combine_chunks(), bad)
+
+
+def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> dict[Shard, ShardRows]:
+    """Return the rows of unchanged shards, without ``skip_bad`` only of those that have no bad records."""
     bad: dict[str, list[BadRecord]] = {}
-    for one in old.bad:
-        bad.setdefault(one.shard, []).append(one)
+    for record in old.bad_records:
+        bad.setdefault(record.shard, []).append(record)
     first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
     return {
-        shard: Rows(old.table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
+        shard: ShardRows(old.table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
         for i, shard in enumerate(old.shards)
-        if shard in wanted and (skip_bad or shard.path not in bad)
+        if shard in current and (skip_bad or shard.path not in bad)
     }
 
 
-def _schema_of(shards: Iterable[Shard], streams: Streams | None, skip_bad: bool) -> Schema:
-    """What the first record says that the data set holds; the first that says it, where bad records are left out."""
-    fault: UserError | None = None
+def _detect_schema(shards: Iterable[Shard], streams: Streams | None, skip_bad: bool) -> Schema:
+    """Detect the schema from the first record, with ``skip_bad`` from the first record that has a known one."""
+    first_error: UserError | None = None
     for shard in shards:
         opened = OpenShard(shard)
-        for found in islice(walk(opened.data, shard.path), TRIED if skip_bad else 1):
+        for span in islice(iter_records(opened.data, shard.path), MAX_SCHEMA_TRIES if skip_bad else 1):
             try:
-                if isinstance(found, RecordError):
-                    raise found
-                return detect(opened.data[slice(*found)], shard.path, streams)
+                if isinstance(span, RecordError):
+                    raise span
+                return detect_schema(opened.data[slice(*span)], shard.path, streams)
             except UserError as error:
                 if not skip_bad:
                     raise
-                fault = fault or error
+                first_error = first_error or error
             opened.check()
-    if fault is not None:
-        raise fault
+    if first_error is not None:
+        raise first_error
     raise UserError("no records", where=", ".join(s.path for s in shards), advice="The shards are empty.")
 
 
 def _index_shards(
     shards: Sequence[Shard], schema: Schema, skip_bad: bool, processes: int | None
-) -> Iterator[tuple[Shard, Rows]]:
-    rest = dict.fromkeys(shards)
+) -> Iterator[tuple[Shard, ShardRows]]:
+    remaining = dict.fromkeys(shards)
     processes = min(processes or os.cpu_count() or 1, len(shards))
     if processes > 1 and sum(shard.size for shard in shards) >= PARALLEL_BYTES:
-        # spawn, for the app and torch have threads, and a forked child inherits their locks. It runs the main script
-        # again, and dies of that where the script lacks `if __name__ == "__main__"`: then the rest is read here.
+        # spawn: a forked child would inherit the locks of the app's and torch's threads. A spawned child imports the
+        # main script and dies if that lacks `if __name__ == "__main__"`; then this process indexes the rest.
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool, suppress(BrokenProcessPool):
             try:
-                waiting = {pool.submit(index_shard, shard, schema, skip_bad): shard for shard in shards}
-                for future in as_completed(waiting):
-                    rows, shard = future.result(), waiting[future]
-                    del rest[shard]
+                futures = {pool.submit(index_shard, shard, schema, skip_bad): shard for shard in shards}
+                for future in as_completed(futures):
+                    rows, shard = future.result(), futures[future]
+                    del remaining[shard]
                     yield shard, rows
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    for shard in rest:
+    for shard in remaining:
         yield shard, index_shard(shard, schema, skip_bad)
 
 
-def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> Rows:
-    """The rows of one shard.
+def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRows:
+    """Index one shard.
 
-    Raises RecordError for a record that cannot be used, unless ``skip_bad``, and UserError where the shard changes.
+    Raises:
+        RecordError: a record is bad (without ``skip_bad``).
+        UserError: the shard changes meanwhile.
     """
     columns: list[list[Any]] = [[] for _ in COLUMNS]
     bad = []
     opened = OpenShard(shard)
     data, path = opened.data, shard.path
-    for record, found in enumerate(walk(data, path)):
+    for record, span in enumerate(iter_records(data, path)):
         try:
-            if isinstance(found, RecordError):
-                raise found
-            row = scan(data, *found, schema, path, record)
+            if isinstance(span, RecordError):
+                raise span
+            row = scan_record(data, *span, schema, path, record)
         except RecordError as error:
             if not skip_bad:
                 raise
-            bad.append(BadRecord(path, record, str(error), error.rest))
-        else:  # the shard is numbered when all of the data set are put together
-            values = (row.id, None, record, *found, row.num_frames, row.labels, row.offsets)
+            bad.append(BadRecord(path, record, str(error), error.unreadable_bytes))
+        else:  # _concatenate fills in the shard number
+            values = (row.id, None, record, *span, row.num_frames, row.labels, row.offsets)
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
-        opened.check()  # before the next one is touched
-    return Rows(pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS), tuple(bad))
+        opened.check()  # before the next record is read
+    return ShardRows(pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS), tuple(bad))
 
 
-def _refuse_duplicates(index: Index) -> None:
+def _check_unique_ids(index: Index) -> None:
     counts = pc.value_counts(index.table["id"])
-    twice = counts.filter(pc.greater(counts.field("counts"), 1))
-    if not len(twice):
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if not len(repeated):
         return
-    video = twice[0]["values"].as_py()
+    video = repeated[0]["values"].as_py()
     rows = index.table.filter(pc.equal(index.table["id"], video)).slice(0, 2).to_pylist()
-    places = " and ".join(f"{index.shards[row['shard']].path}, record {row['record']}" for row in rows)
+    locations = " and ".join(f"{index.shards[row['shard']].path}, record {row['record']}" for row in rows)
     raise UserError(
-        f"{len(twice)} video ids stand there more than once: '{video}' in {places}",
-        advice="Scores are kept by id. Name shards that hold each video once.",
+        f"{len(repeated)} video ids occur more than once: '{video}' in {locations}",
+        advice="Scores are stored by id. Use shards that contain each video once.",
     )
 
 
-def _read(cached: Path) -> Index | None:
-    """The stored index, or None where there is none that this version can read."""
+def _read_index(file: Path) -> Index | None:
+    """Read a stored index; None if it is missing, damaged or of another version."""
     try:
-        table = pq.read_table(cached, memory_map=True, page_checksum_verification=True)
+        table = pq.read_table(file, memory_map=True, page_checksum_verification=True)
         stored = json.loads(table.schema.metadata[b"yt8m"])
         if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
             return None
         schema = Schema(stored["level"], tuple((name, dim) for name, dim in stored["streams"]))
-        bad = tuple(BadRecord(**one) for one in stored["bad"])
+        bad = tuple(BadRecord(**record) for record in stored["bad"])
         return Index(schema, tuple(Shard(**shard) for shard in stored["shards"]), table.combine_chunks(), bad)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
 
 
-def _write(cached: Path, index: Index) -> None:
+def _write_index(file: Path, index: Index) -> None:
     stored = {
         "format": FORMAT,
         "level": index.schema.level,
         "streams": index.schema.streams,
         "shards": [asdict(shard) for shard in index.shards],
-        "bad": [asdict(one) for one in index.bad],
+        "bad": [asdict(record) for record in index.bad_records],
     }
     table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
     try:
-        with atomic_write(cached) as unfinished:
+        with atomic_write(file) as unfinished:
             pq.write_table(table, unfinished, write_page_checksum=True)
     except OSError as error:
         raise UserError(
-            f"the index cannot be written: {error}", advice="Name a folder that has room in YT8M_HOME."
+            f"the index cannot be written: {error}", advice="Set YT8M_HOME to a folder with free space."
         ) from None

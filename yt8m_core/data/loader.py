@@ -1,6 +1,6 @@
-"""Batches of videos: in an order that is a pure function of (seed, epoch, step), filled into reused buffers by threads.
+"""Batch order as a pure function of (seed, epoch, step), and a multi-threaded loader with reused buffers.
 
-torch's DataLoader allocates a fresh 44 MB batch each time and pays for its page faults; here a few buffers go round.
+torch's DataLoader allocates 44 MB for each batch and pays for the page faults; this loader reuses a few buffers.
 """
 
 from collections import deque
@@ -15,32 +15,32 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 
-# Batches that are drawn together and sorted by length. More pad less (8: an eighth of the rows where lengths are
-# uniform, 32: a twentieth), but once they hold all of a small data set, the same videos meet in every epoch.
+# Number of batches whose videos are sorted by length together. Larger buckets pad less (8: an eighth of the rows for
+# uniform lengths, 32: a twentieth), but a bucket with all videos of a small data set repeats its batches every epoch.
 BUCKET = 8
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some videos, padded to the longest among them. ``frames`` is valid until the next batch is asked for."""
+    """Videos padded to the longest one. ``frames`` is valid until the next batch is requested."""
 
     frames: Tensor  # [B, T, D]: uint8 at frame level; float32 with T = 1 at video level; rows past num_frames are 0
     num_frames: Tensor  # int64 [B]
-    labels: Tensor  # int64 [2, P]: the pairs (row of the batch, label); dense only on the device
+    labels: Tensor  # int64 [2, P]: pairs (row of the batch, label); made dense only on the device
     videos: NDArray[np.int64]  # [B] positions in the data set
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch with its tensors on a device, where they may still be under way."""
+        """Copy the tensors to a device, without waiting for the copies."""
         frames, num_frames, labels = (
             tensor.to(device, non_blocking=True) for tensor in (self.frames, self.num_frames, self.labels)
         )
         return Batch(frames, num_frames, labels, self.videos)
 
     def targets(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor:
-        """The labels as float32 [B, C] of zeros and ones, on ``device``.
+        """Return the labels as a float32 multi-hot tensor [B, C] on ``device``.
 
-        A transposed view, as a classification's scores are: two layouts in one loss would double the time of its
-        gradients.
+        It is a transposed view, like the scores of the classification: mixed layouts would double the time of the
+        loss's backward pass.
         """
         targets = torch.zeros(num_classes, len(self.videos), device=device)
         rows, labels = self.labels.to(device)
@@ -51,12 +51,12 @@ class Batch:
 def shuffled_batches(
     num_frames: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int
 ) -> list[NDArray[np.int64]]:
-    """The batches of an epoch, as positions of videos; each video once, the last batch perhaps smaller.
+    """Return the batches of an epoch as positions of videos; the last batch of a bucket may be smaller.
 
-    Random, but bucketed: videos are shuffled, sorted by length within groups of ``BUCKET`` batches, cut into batches,
-    and the batches are shuffled. The same (seed, epoch) always gives the same list, on any machine.
+    Videos are shuffled, sorted by length within buckets of ``BUCKET`` batches, split into batches, and the batches are
+    shuffled. The same (seed, epoch) gives the same batches on any machine.
     """
-    key = np.array([seed % 2**64, epoch], np.uint64)  # a list goes through float64 where the seed is large
+    key = np.array([seed % 2**64, epoch], np.uint64)  # a list with a large seed would be converted to float64
     random = np.random.Generator(np.random.Philox(key=key))
     order = random.permutation(len(num_frames))
     batches = []
@@ -68,30 +68,47 @@ def shuffled_batches(
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one process does of a batch at a time."""
+class MicroBatch:
+    """The part of a batch that one process computes in one forward and backward pass."""
 
     videos: NDArray[np.int64]  # positions in the data set
-    weight: float  # the part of the whole batch's videos that these are
+    weight: float  # its fraction of the videos of the whole batch
 
 
-def shares_of(batch: NDArray[np.int64], process: int, processes: int, parts: int = 1) -> list[Share]:
-    """A batch's videos of one process out of several, in ``parts`` that it takes one after the other.
+def split_batch(batch: NDArray[np.int64], rank: int, world_size: int, accumulate: int = 1) -> list[MicroBatch]:
+    """Split a batch across processes and accumulation steps.
 
-    Each video is in one share of one process. Where there are fewer videos than shares, a share is a video that weighs
-    nothing, so that every process always has as many to do as the others, which wait for it.
+    Each video is in one micro-batch of one process. All processes get the same number of micro-batches, because they
+    wait for each other; if there are too few videos, the rest are one video with weight 0.
+
+    Args:
+        batch: positions of the videos in the whole batch.
+        rank: number of this process.
+        world_size: number of processes.
+        accumulate: number of micro-batches per process.
+
+    Returns:
+        The micro-batches of process ``rank``.
     """
-    cut = np.array_split(batch[process::processes], parts)
-    return [Share(part, len(part) / len(batch)) if len(part) else Share(batch[:1], 0.0) for part in cut]
+    parts = np.array_split(batch[rank::world_size], accumulate)
+    return [MicroBatch(part, len(part) / len(batch)) if len(part) else MicroBatch(batch[:1], 0.0) for part in parts]
 
 
 def ordered_batches(num_videos: int, batch_size: int) -> list[NDArray[np.int64]]:
-    """All videos in the order of the data set, for evaluation."""
+    """Return batches of all videos in data set order, for evaluation."""
     return [np.arange(i, min(i + batch_size, num_videos)) for i in range(0, num_videos, batch_size)]
 
 
 class Loader:
-    """Iterate over the given batches of videos; ``threads`` fill ``buffers`` in turn, ahead of the consumer."""
+    """Iterate over batches of videos, prefetching them with threads.
+
+    Args:
+        videos: data set.
+        batches: positions of the videos of each batch.
+        threads: number of threads that fill buffers.
+        buffers: number of reused buffers, each as large as the largest batch.
+        pin_memory: whether to allocate the buffers in pinned memory, for copies to a GPU.
+    """
 
     def __init__(
         self,
@@ -114,35 +131,35 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         size = max((int(self.videos.num_frames[b].max()) * len(b) for b in self.batches), default=0)
         dtype = torch.uint8 if self.videos.schema.level == "frame" else torch.float32
-        waiting: deque[tuple[Future[Batch], Tensor]] = deque()
-        todo = iter(self.batches)
+        pending: deque[tuple[Future[Batch], Tensor]] = deque()
+        remaining = iter(self.batches)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="loader")
 
         def fill_next(buffer: Tensor) -> None:
-            copied = None
+            copy_done = None
             if self.pin_memory:  # the consumer's copy to the device may still be reading the buffer
-                copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-                copied.record()
-            if (batch := next(todo, None)) is not None:
-                waiting.append((pool.submit(self._fill, batch, buffer, copied), buffer))
+                copy_done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                copy_done.record()
+            if (batch := next(remaining, None)) is not None:
+                pending.append((pool.submit(self._fill, batch, buffer, copy_done), buffer))
 
         try:
             for _ in range(min(self.buffers, len(self.batches))):
                 if self.pin_memory:
                     buffer = torch.empty(size * self.videos.schema.width, dtype=dtype, pin_memory=True)
-                else:  # NumPy asks for huge pages: a fifth of the cost of touching fresh memory
+                else:  # NumPy requests huge pages, which cost a fifth to touch first
                     buffer = torch.from_numpy(np.empty(size * self.videos.schema.width, self.videos.dtype))
                 fill_next(buffer)
-            while waiting:
-                future, buffer = waiting.popleft()
+            while pending:
+                future, buffer = pending.popleft()
                 yield future.result()
                 fill_next(buffer)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _fill(self, batch: NDArray[np.int64], buffer: Tensor, copied: torch.cuda.Event | None) -> Batch:
-        if copied is not None:
-            copied.synchronize()
+    def _fill(self, batch: NDArray[np.int64], buffer: Tensor, copy_done: torch.cuda.Event | None) -> Batch:
+        if copy_done is not None:
+            copy_done.synchronize()
         videos = self.videos
         lengths = videos.num_frames[batch]
         B, T, D = len(batch), int(lengths.max()), videos.schema.width
@@ -152,10 +169,10 @@ class Loader:
 
 
 def label_pairs(videos: Videos, batch: NDArray[np.int64]) -> Tensor:
-    """The labels of some videos as pairs (row of the batch, label): int64 [2, P]."""
+    """Return the labels of a batch as pairs (row of the batch, label): int64 [2, P]."""
     first = videos.label_offsets[batch]
     counts = videos.label_offsets[batch + 1] - first  # [B]
     rows = np.repeat(np.arange(len(batch)), counts)  # [P]
-    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # [P] 0, 1, … in each video
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # [P]: 0, 1, … within each video
     labels = videos.label_values[np.repeat(first, counts) + within]
     return torch.from_numpy(np.stack([rows, labels.astype(np.int64)]))

@@ -1,21 +1,21 @@
-"""Which world some numbers are about: the demo world, a sample of real data, or the full data set."""
+"""Scale of a data set: demo world, sample of real data, or full data set."""
 
 from pathlib import Path
 
-# Fewer videos than this are a part of YouTube-8M (3.9 and 4.9 million), whatever the experiment hopes.
-PAPER_VIDEOS = 1_000_000
+# YouTube-8M has 3.9 to 4.9 million training videos; anything below this number is a sample.
+MIN_FULL_VIDEOS = 1_000_000
 
-SCALE_WORDS = {"demo": "demo world", "sample": "sample of real data", "paper": "full data set"}
+SCALE_NAMES = {"demo": "demo world", "sample": "sample of real data", "paper": "full data set"}
 
 
-def demo_world_of(data: str | Path) -> Path | None:
-    """The folder of the demo world that some data belong to, if they do."""
+def find_demo_world(data: str | Path) -> Path | None:
+    """Return the folder of the demo world that contains DATA, or None."""
     folder = Path(data)
-    return next((place for place in (folder, *folder.parents[:2]) if (place / "world.json").is_file()), None)
+    return next((parent for parent in (folder, *folder.parents[:2]) if (parent / "world.json").is_file()), None)
 
 
-def scale_of(data: str | Path, num_videos: int) -> str:
-    """The scale of a data set: "demo", "sample" or "paper"."""
-    if demo_world_of(data):
+def detect_scale(data: str | Path, num_videos: int) -> str:
+    """Return the scale of a data set: "demo", "sample" or "paper"."""
+    if find_demo_world(data):
         return "demo"
-    return "paper" if num_videos >= PAPER_VIDEOS else "sample"
+    return "paper" if num_videos >= MIN_FULL_VIDEOS else "sample"

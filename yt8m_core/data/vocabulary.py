@@ -1,8 +1,8 @@
-"""Label id ↔ name, vertical and training count, for the 2017 and the 2018 edition of YouTube-8M.
+"""Label names, verticals and training counts, for the 2017 and the 2018 edition of YouTube-8M.
 
-Both editions publish a csv file, and they differ: ``vocabulary.csv`` (2018) is sorted by count, so that the row number
-is not the label id, and leaves 56 labels without a name; ``label_names.csv`` (2017) holds ids and names alone. The ids
-of the two editions are not the same labels.
+The csv files of the two editions differ. ``vocabulary.csv`` (2018) is sorted by count, so the row number is not the
+label id, and 56 labels have no name. ``label_names.csv`` (2017) has ids and names only. The same id is a different
+label in the two editions.
 """
 
 import csv
@@ -23,14 +23,14 @@ _HEADER_2018 = (
     "Vertical1", "Vertical2", "Vertical3", "WikiDescription",
 )  # fmt: skip
 MAX_BYTES = 1 << 24
-_NEEDED_2018 = ("Index", "TrainVideoCount", "Name", "Vertical1")
-_NEEDED_2017 = ("label_id", "label_name")
+_REQUIRED_2018 = ("Index", "TrainVideoCount", "Name", "Vertical1")
+_REQUIRED_2017 = ("label_id", "label_name")
 _FILE_NAMES = ("vocabulary.csv", "label_names.csv")
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """The labels of a data set, by label id.
+    """Labels of a data set, by label id.
 
     >>> vocabulary = Vocabulary(("Game", ""), ("Games", "Games"))
     >>> vocabulary.name(0), vocabulary.name(1)
@@ -38,11 +38,11 @@ class Vocabulary:
     """
 
     names: tuple[str, ...]
-    """The name of each label, empty where the edition has none; ``name`` is the one to show."""
+    """Label names, empty if the edition has none; use ``name`` for display."""
     verticals: tuple[str, ...]
-    """The first topic of each label (``Vertical1``), empty where unknown."""
+    """First topic of each label (``Vertical1``), empty if unknown."""
     counts: NDArray[np.int64] | None = None
-    """Training videos with each label [C], or None where the file does not say."""
+    """Number of training videos per label [C], or None if unknown."""
 
     def __post_init__(self) -> None:
         if len(self.verticals) != len(self.names):
@@ -68,17 +68,17 @@ class Vocabulary:
 
     @property
     def num_classes(self) -> int:
-        """C, the number of labels."""
+        """Number of labels C."""
         return len(self.names)
 
     def name(self, label: int) -> str:
-        """What to call a label, never empty. Raises IndexError for an id outside 0..C-1."""
+        """Return the display name of a label, never empty. Raises IndexError for an id outside 0..C-1."""
         if not 0 <= label < self.num_classes:
-            raise IndexError(f"label {label} of a vocabulary of {self.num_classes}")
+            raise IndexError(f"label {label} is out of range for a vocabulary of {self.num_classes}")
         return self.names[label].strip() or f"label {label} (unnamed)"
 
-    def frame(self) -> pd.DataFrame:
-        """One row a label, in the order of the ids: label, name (never empty), vertical, count (missing if unknown)."""
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per label id: label, name (never empty), vertical, count (missing if unknown)."""
         labels = range(self.num_classes)
         counts = pd.array([pd.NA] * self.num_classes if self.counts is None else self.counts, dtype="Int64")
         return pd.DataFrame(
@@ -86,90 +86,94 @@ class Vocabulary:
         )
 
 
-def unnamed(num_classes: int) -> Vocabulary:
-    """The vocabulary of data that came without one.
+def unnamed_vocabulary(num_classes: int) -> Vocabulary:
+    """Return a vocabulary without names, for data sets without a vocabulary file.
 
-    >>> unnamed(3).name(2)
+    >>> unnamed_vocabulary(3).name(2)
     'label 2 (unnamed)'
     """
     return Vocabulary(("",) * num_classes, ("",) * num_classes)
 
 
 def find_vocabulary(data: Path) -> Path | None:
-    """The vocabulary that lies with some data: in its folder, else in the parent of that folder.
+    """Find the vocabulary file of a data set: in its folder, else in the parent folder.
 
     Args:
-        data: a folder of shards, one shard, or a glob pattern of shards.
+        data: a folder of shards, a shard, or a glob.
     """
     folder = data.absolute()
     if not folder.is_dir():
         folder = folder.parent
-    # A pattern may have wildcards in its folders too: /data/*/train*.tfrecord lies in /data.
-    while any(sign in str(folder) for sign in "*?[") and not folder.is_dir():
+    # The folders of a glob may have wildcards too: the folder of /data/*/train*.tfrecord is /data.
+    while any(wildcard in str(folder) for wildcard in "*?[") and not folder.is_dir():
         folder = folder.parent
-    found = (place / name for place in (folder, folder.parent) for name in _FILE_NAMES)
-    return next((path for path in found if path.is_file()), None)
+    paths = (parent / name for parent in (folder, folder.parent) for name in _FILE_NAMES)
+    return next((path for path in paths if path.is_file()), None)
 
 
-def vocabulary_of(data: str | Path, named: str | Path | None, labels: NDArray[np.int32]) -> Vocabulary:
-    """The vocabulary of a data set: the file that is named, else the one beside the data, else bare numbers.
+def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[np.int32]) -> Vocabulary:
+    """Load the vocabulary of a data set: the given file, else the one beside the data, else one without names.
 
     Args:
         data: a shard, a folder of shards, or a glob.
-        named: a vocabulary file, if the user named one.
-        labels: every label that occurs; they fix the number of classes where there is no file.
+        file: a vocabulary file, or None.
+        labels: all labels of the data set; they determine the number of classes if there is no file.
 
     Raises:
         UserError: as ``read_vocabulary`` does.
     """
-    path = Path(named) if named else find_vocabulary(Path(data))
-    return read_vocabulary(path) if path else unnamed(int(labels.max(initial=0)) + 1)
+    path = Path(file) if file else find_vocabulary(Path(data))
+    return read_vocabulary(path) if path else unnamed_vocabulary(int(labels.max(initial=0)) + 1)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
     """Read ``vocabulary.csv`` (2018) or ``label_names.csv`` (2017).
 
     Raises:
-        UserError: the file is not such a table, or its ids are not 0..C-1, each once. The message names the file and
-            the row, counted as a spreadsheet does (the header is row 1).
+        UserError: the file is not a vocabulary, or its ids are not 0..C-1, each once. The message names the file and
+            the row, counted as in a spreadsheet (the header is row 1).
     """
-    rows = _rows(path)
+    rows = _read_rows(path)
     _, header = next(rows, (0, []))
     if not header:
-        raise UserError("an empty file", where=str(path), expected="a header and one row a label")
-    needed = _NEEDED_2017 if "label_id" in header else _NEEDED_2018
-    if missing := [column for column in needed if column not in header]:
+        raise UserError("an empty file", where=str(path), expected="a header and one row per label")
+    required = _REQUIRED_2017 if "label_id" in header else _REQUIRED_2018
+    if missing := [column for column in required if column not in header]:
         raise UserError(
             f"no column {', '.join(missing)}",
             where=f"{path}, row 1",
-            expected=f"{', '.join(_NEEDED_2018)} (2018) or {', '.join(_NEEDED_2017)} (2017)",
+            expected=f"{', '.join(_REQUIRED_2018)} (2018) or {', '.join(_REQUIRED_2017)} (2017)",
         )
     if len(set(header)) < len(header):
-        raise UserError("a column name that occurs twice", where=f"{path}, row 1", expected="each column once")
+        raise UserError("duplicate column names", where=f"{path}, row 1", expected="each column once")
 
     entries: dict[int, tuple[str, str, int | None]] = {}
     for row, fields in rows:
         if len(fields) != len(header):
             raise UserError(f"{len(fields)} fields", where=f"{path}, row {row}", expected=f"{len(header)}")
         entry = dict(zip(header, fields, strict=True))
-        label = _number(entry[needed[0]], path, row, needed[0])
+        label = _parse_int(entry[required[0]], path, row, required[0])
         if label in entries:
-            raise UserError(f"label {label} for the second time", where=f"{path}, row {row}", expected="each id once")
-        if needed is _NEEDED_2017:
+            raise UserError(f"label {label} a second time", where=f"{path}, row {row}", expected="each id once")
+        if required is _REQUIRED_2017:
             entries[label] = entry["label_name"], "", None
         else:
-            # An empty count is what write_vocabulary leaves where the counts are unknown.
+            # write_vocabulary leaves the count empty if it is unknown.
             count = entry["TrainVideoCount"]
-            number = _number(count, path, row, "TrainVideoCount") if count else None
+            number = _parse_int(count, path, row, "TrainVideoCount") if count else None
             entries[label] = entry["Name"], entry["Vertical1"], number
+    return _from_entries(entries, path)
 
+
+def _from_entries(entries: dict[int, tuple[str, str, int | None]], path: Path) -> Vocabulary:
+    """Build a vocabulary from (name, vertical, count) by label."""
     if not entries:
-        raise UserError("a header and no labels", where=str(path), expected="one row a label")
+        raise UserError("a header and no labels", where=str(path), expected="one row per label")
     num_classes = max(entries) + 1
     if len(entries) < num_classes:
-        gap = next(label for label in range(num_classes) if label not in entries)
+        missing = next(label for label in range(num_classes) if label not in entries)
         raise UserError(
-            f"no label {gap}, though the ids run to {max(entries)}",
+            f"no label {missing}, although the largest id is {max(entries)}",
             where=str(path),
             expected="the ids 0..C-1, each once",
         )
@@ -180,18 +184,18 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise UserError(
             f"no TrainVideoCount for label {counts.index(None)}",
             where=str(path),
-            expected="a count for all or for none",
+            expected="a count for all labels or for none",
         )
     return Vocabulary(names, verticals, np.array(counts, np.int64))
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
-    """Write in the layout of the 2018 edition, sorted by count; the name appears only when the whole file is there."""
+    """Write a vocabulary in the format of the 2018 edition, sorted by count, atomically."""
     order = np.arange(vocabulary.num_classes)
     if vocabulary.counts is not None:
         order = np.argsort(-vocabulary.counts, kind="stable")
     text = io.StringIO(newline="")
-    # All text is quoted: left to itself, the writer would not quote a name that holds a carriage return.
+    # Quote all text: by default the writer does not quote a name with a carriage return.
     writer = csv.DictWriter(text, _HEADER_2018, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     for label in order.tolist():
@@ -202,8 +206,8 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
         unfinished.write_bytes(text.getvalue().encode())
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a csv file that are not blank, with their numbers counted from 1."""
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the nonblank rows of a csv file with their numbers, counted from 1."""
     try:
         check_size(path, MAX_BYTES)
         data = path.read_bytes()
@@ -217,7 +221,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             "bytes that are not UTF-8", where=f"{path}, line {line}", expected="UTF-8 text", advice="Save it as UTF-8."
         ) from None
     row = 0
-    # strict: a stray quote is an error, and not silently the start of a field that swallows the rest of the file.
+    # strict: otherwise a stray quote would silently start a field that contains the rest of the file.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for row, fields in enumerate(reader, start=1):
@@ -227,8 +231,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{error}", where=f"{path}, row {row + 1}", expected="comma-separated values") from None
 
 
-def _number(text: str, path: Path, row: int, column: str) -> int:
-    # int() takes "1_000", "+7" and Arabic digits too; 18 digits always fit an int64.
+def _parse_int(text: str, path: Path, row: int, column: str) -> int:
+    # int() also accepts "1_000", "+7" and Arabic digits; 18 digits always fit in an int64.
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise UserError(
             f"'{text[:40]}'",

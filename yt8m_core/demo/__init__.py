@@ -1,1 +1,1 @@
-"""The demo world: made-up data in YouTube-8M's format with known causes, and the runs trained on it."""
+"""The demo world: synthetic data in YouTube-8M format with known causes, and runs trained on it."""

@@ -1,4 +1,4 @@
-"""The demo world and the runs trained on it, so that the app and the notebooks have something to show at once."""
+"""The demo world and the runs trained on it, as first content for the app and the notebooks."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.workspace import workspace
 
-# demo: minutes on a laptop. smoke: proves that something runs; its numbers are never kept.
+# demo: takes minutes on a laptop. smoke: for tests; its results are not stored.
 WORLDS = {"demo": demo.World(), "smoke": demo.smoke()}
 
-# Two lines, one that attends and one that does not. The paper's widths are meant for far more videos, and its rate for
-# far more steps; each head has the rate of 0.003, 0.01 and 0.03 that came to the best GAP (of `mean`, for both).
-LINES = {
+# One model with attention and one without. The paper's widths are for far more videos, and its learning rate is for far
+# more steps; each classification has the rate out of 0.003, 0.01 and 0.03 with the best GAP (with `mean` pooling).
+MODELS = {
     "indirect-clustering-moe": (Slot("indirect_clustering"), Slot("moe"), 0.03),
     "mean-mlp": (Slot("mean"), Slot("mlp", {"hidden": [256, 256, 256]}), 0.003),
 }
@@ -26,7 +26,7 @@ TRAINING = {"demo": Training(epochs=8), "smoke": Training(epochs=1, batch_size=1
 
 
 def demo_scale() -> str:
-    """The scale of the demo world: ``YT8M_SCALE``, "demo" unless a test says "smoke"."""
+    """Return the scale of the demo world from ``YT8M_SCALE``: "demo" by default, "smoke" in tests."""
     scale = os.environ.get("YT8M_SCALE", "demo")
     if scale not in WORLDS:
         raise UserError(f"YT8M_SCALE={scale}", expected=" or ".join(WORLDS))
@@ -34,63 +34,60 @@ def demo_scale() -> str:
 
 
 def demo_folder() -> Path:
-    """Where the demo world is built."""
+    """Return the folder of the demo world."""
     return workspace() / demo_scale()
 
 
 def runs_folder() -> Path:
-    """Where the demo runs are, and where the app looks for others."""
+    """Return the folder of the demo runs, where the app also looks for other runs."""
     return workspace() / "runs"
 
 
-def experiments() -> dict[str, Experiment]:
-    """The demo runs by folder name."""
+def demo_experiments() -> dict[str, Experiment]:
+    """Return the experiments of the demo runs by folder name."""
     folder, scale = demo_folder(), demo_scale()
     data = Data(str(folder / "train"), str(folder / "validation"))
     return {
         f"{scale}-{name}": Experiment(
             data, pooling=pooling, classification=head, training=replace(TRAINING[scale], learning_rate=rate)
         )
-        for name, (pooling, head, rate) in LINES.items()
+        for name, (pooling, head, rate) in MODELS.items()
     }
 
 
 def is_ready() -> bool:
-    """Whether the demo world and all its runs are there, as this version makes them."""
+    """Whether the demo world and all its runs exist and are up to date."""
     return demo.is_built(demo_folder(), WORLDS[demo_scale()]) and all(
-        _is_of(runs_folder() / name, experiment) and (runs_folder() / name / "metrics.json").is_file()
-        for name, experiment in experiments().items()
+        _has_experiment(runs_folder() / name, experiment) and (runs_folder() / name / "metrics.json").is_file()
+        for name, experiment in demo_experiments().items()
     )
 
 
 def prepare(progress: Progress = silent) -> list[Run]:
-    """Build the demo world and train its runs, as far as they are not there yet.
-
-    A world or a demo run that another version left is replaced.
-    """
+    """Build the demo world and train its runs if they are missing or out of date."""
     if is_ready():
-        return [Run.open(runs_folder() / name) for name in experiments()]
+        return [Run.open(runs_folder() / name) for name in demo_experiments()]
     from yt8m_core.training.loop import train
 
     folder, world = demo_folder(), WORLDS[demo_scale()]
-    world_stands = demo.is_built(folder, world)
-    for name, experiment in experiments().items():
-        if not (world_stands and _is_of(runs_folder() / name, experiment)):
+    world_is_built = demo.is_built(folder, world)
+    for name, experiment in demo_experiments().items():
+        if not (world_is_built and _has_experiment(runs_folder() / name, experiment)):
             shutil.rmtree(runs_folder() / name, ignore_errors=True)
-    if not world_stands:
-        demo.build(folder, world, lambda done, total: progress("building the demo world", done, total))
+    if not world_is_built:
+        demo.build(folder, world, progress)
     runs = []
-    for name, experiment in experiments().items():
+    for name, experiment in demo_experiments().items():
 
-        def named(what: str, done: int, total: int, note: str = "", name: str = name) -> None:
+        def run_progress(what: str, done: int, total: int, note: str = "", name: str = name) -> None:
             progress(f"run {name}, {what}", done, total, note)
 
-        runs.append(train(experiment, runs_folder() / name, progress=named))
+        runs.append(train(experiment, runs_folder() / name, progress=run_progress))
     return runs
 
 
-def _is_of(folder: Path, experiment: Experiment) -> bool:
-    """Whether a run folder, finished or not, is of an experiment."""
+def _has_experiment(folder: Path, experiment: Experiment) -> bool:
+    """Whether a run folder, finished or not, belongs to an experiment."""
     try:
         return Run.open(folder).experiment == experiment
     except UserError:

@@ -1,1 +1,1 @@
-"""Download YouTube-8M: which shards a partition has, and how they are fetched and checked."""
+"""Download YouTube-8M: download plans, and fetching and verifying shards."""

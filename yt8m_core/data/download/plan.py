@@ -1,7 +1,7 @@
-"""What YouTube-8M consists of on Google's servers: partitions, their download plans, and a fraction of their shards.
+"""Partitions of YouTube-8M, their download plans, and selection of a fraction of their shards.
 
-The facts are those of Google's own script, http://data.yt8m.org/download.py, so that the same choice gives the same
-shards under the same names. A plan is a stranger's file: each of its names becomes part of a path here.
+The rules follow Google's script, http://data.yt8m.org/download.py, so that the same options select the same shards.
+Download plans are untrusted: their file names become part of local paths.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 @dataclass(frozen=True)
 class Partition:
-    """What Google calls so: one split of one edition (2: 2018, 3: segments), at frame level or video level."""
+    """One split of one edition (2: 2018, 3: segments) at frame or video level; Google's term."""
 
     edition: str
     level: str
@@ -27,18 +27,18 @@ class Partition:
 
     @classmethod
     def parse(cls, text: str) -> "Partition":
-        """Read ``edition/level/split``; raises UserError for what was never published."""
+        """Parse ``edition/level/split``. Raises UserError for values that do not exist."""
         parts = text.split("/")
         if len(parts) != 3:
             raise UserError(f"partition '{text}'", expected="edition/level/split, for example 2/frame/train")
         known = {"edition": ("2", "3"), "level": ("frame", "video"), "split": ("train", "validate", "test")}
-        for part, (what, choices) in zip(parts, known.items(), strict=True):
-            check_choice(what, part, choices, where=f"partition '{text}'")
+        for part, (name, choices) in zip(parts, known.items(), strict=True):
+            check_choice(name, part, choices, where=f"partition '{text}'")
         return cls(*parts)
 
     @property
     def plan(self) -> str:
-        """Where its download plan is on the server.
+        """Path of the download plan on the server.
 
         >>> Partition.parse("2/frame/train").plan
         '2/download_plans/frame_train.json'
@@ -51,35 +51,35 @@ class Partition:
 
 @dataclass(frozen=True)
 class PlannedShard:
-    """A shard of a plan: its name on the servers, and its md5."""
+    """Name on the server and md5 of a shard in a download plan."""
 
     name: str
     md5: str
 
     @property
-    def local(self) -> str:
-        """Its name here: two characters at the end become a number, as not every disk tells ``aB`` from ``ab``.
+    def local_name(self) -> str:
+        """Local file name: the last two characters become a number, for disks where ``aB`` and ``ab`` are the same.
 
-        >>> PlannedShard("trainbF.tfrecord", "").local
+        >>> PlannedShard("trainbF.tfrecord", "").local_name
         'train0093.tfrecord'
         """
-        found = re.fullmatch(r"(train|validate|test)([A-Za-z0-9])([A-Za-z0-9])\.tfrecord", self.name)
-        if not found:
+        match = re.fullmatch(r"(train|validate|test)([A-Za-z0-9])([A-Za-z0-9])\.tfrecord", self.name)
+        if not match:
             return self.name
-        number = _LETTERS.index(found[2]) * len(_LETTERS) + _LETTERS.index(found[3])
-        return f"{found[1]}{number:04d}.tfrecord"
+        number = _LETTERS.index(match[2]) * len(_LETTERS) + _LETTERS.index(match[3])
+        return f"{match[1]}{number:04d}.tfrecord"
 
 
 def read_plan(text: bytes, where: str) -> list[PlannedShard]:
-    """The shards that a download plan names, sorted by their names here.
+    """Parse a download plan into shards, sorted by local name.
 
     Raises:
-        UserError: this is no plan, or a name or an md5 in it is not what it should be.
+        UserError: the text is not a plan, or a name or an md5 is invalid.
     """
     try:
         plan = json.loads(text)
     except (ValueError, RecursionError):
-        raise UserError("no JSON", where=where, expected="a download plan") from None
+        raise UserError("invalid JSON", where=where, expected="a download plan") from None
     files = plan.get("files") if isinstance(plan, dict) else None
     if not isinstance(files, dict) or not files:
         raise UserError("no files", where=where, expected='{"files": {name: md5}}')
@@ -90,33 +90,34 @@ def read_plan(text: bytes, where: str) -> list[PlannedShard]:
         if not isinstance(md5, str) or not _MD5.fullmatch(md5.lower()):
             raise UserError(f"{str(md5)[:100]!r}", where=f"{where}, md5 of {name}", expected="32 hexadecimal digits")
         shards.append(PlannedShard(name, md5.lower()))
-    if len({shard.local for shard in shards}) < len(shards):
-        raise UserError("two names that would be the same one here", where=where)
-    return sorted(shards, key=lambda shard: shard.local)
+    if len({shard.local_name for shard in shards}) < len(shards):
+        raise UserError("two shards with the same local name", where=where)
+    return sorted(shards, key=lambda shard: shard.local_name)
 
 
-def read_fraction(text: str) -> tuple[int, int]:
-    """``X,Y``, the X-th of Y parts; raises UserError for anything else.
+def parse_fraction(text: str) -> tuple[int, int]:
+    """Parse ``X,Y``, the X-th of Y parts. Raises UserError for anything else.
 
-    >>> read_fraction("1,100")
+    >>> parse_fraction("1,100")
     (1, 100)
     """
-    found = re.fullmatch(r"([0-9]{1,9}),([0-9]{1,9})", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UserError(f"fraction '{text}'", expected="X,Y with 1 <= X <= Y, for example 1,100 for a hundredth")
-    return int(found[1]), int(found[2])
+    match = re.fullmatch(r"([0-9]{1,9}),([0-9]{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UserError(f"fraction '{text}'", expected="X,Y with 1 <= X <= Y, for example 1,100 for one hundredth")
+    return int(match[1]), int(match[2])
 
 
-def choose(shards: Sequence[PlannedShard], fraction: tuple[int, int]) -> list[PlannedShard]:
-    """The X-th of Y parts of the shards, by the md5 of their names; raises UserError if that part is empty."""
+def select_fraction(shards: Sequence[PlannedShard], fraction: tuple[int, int]) -> list[PlannedShard]:
+    """Select the X-th of Y parts of the shards by the md5 of their names. Raises UserError if that part is empty."""
     part, parts = fraction
 
-    def drawn(name: str) -> int:
+    def part_of(name: str) -> int:
         return int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), 16) % parts
 
-    chosen = [shard for shard in shards if drawn(shard.name) == part - 1]
-    if not chosen:
+    selected = [shard for shard in shards if part_of(shard.name) == part - 1]
+    if not selected:
         raise UserError(
-            f"none of {len(shards):,} shards in part {part} of {parts}", advice="Choose another part, or a larger one."
+            f"part {part} of {parts} contains none of the {len(shards):,} shards",
+            advice="Choose another part or a larger one.",
         )
-    return chosen
+    return selected

@@ -1,14 +1,14 @@
-"""Fetches YouTube-8M from where Google publishes it: the shards of one partition, and the names of the labels.
+"""Download the shards of one YouTube-8M partition, and the vocabulary.
 
-In a folder, the partition ``2/frame/train`` lies as the rest of the package reads it::
+The partition ``2/frame/train`` is stored in a folder as the rest of the package expects it::
 
     2/frame/vocabulary.csv
-    2/frame/train/train0093.tfrecord        a shard that is whole and has the md5 of the download plan
-    2/frame/train/.train0094.tfrecord.part  the beginning of one, to go on from
-    2/frame/train/.checked                  which shards were found right, so that these are not read again
+    2/frame/train/train0093.tfrecord        a complete shard with the md5 of the download plan
+    2/frame/train/.train0094.tfrecord.part  a partial download, resumed by the next run
+    2/frame/train/.checked                  shards with a verified md5, which are not read again
 
-Whatever stops a download, the same command goes on from there. Several of them, with different parts of the same
-fraction, may run side by side. Nothing else in the package uses the network.
+An interrupted download is resumed by the same command. Several downloads with different parts of the same fraction can
+run at the same time. No other module of the package uses the network.
 """
 
 import os
@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from yt8m_core.data.download.http import Arrived, Transfer, Unreachable, md5_of
-from yt8m_core.data.download.plan import Partition, PlannedShard, choose, read_plan
+from yt8m_core.data.download.http import ByteProgress, Transfer, Unreachable, md5_of
+from yt8m_core.data.download.plan import Partition, PlannedShard, read_plan, select_fraction
 from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.progress import Progress, silent
@@ -32,15 +32,15 @@ PLANS = "http://data.yt8m.org"
 MIRRORS = {name: f"http://{name}.data.yt8m.org" for name in ("us", "eu", "asia")}
 VOCABULARY = "https://research.google.com/youtube8m/csv/2/vocabulary.csv"  # edition 3 has the labels of edition 2
 
-MAX_PLAN = 16 << 20  # bytes; the real ones have 0.2 MB
+MAX_PLAN = 16 << 20  # bytes; real plans have 0.2 MB
 MAX_VOCABULARY = 32 << 20  # the real one has 3.6 MB
 MAX_SHARD = 8 << 30
-SAMPLED = 8  # shards of which the size is asked before the download starts; they are much alike
+SIZE_SAMPLES = 8  # number of shards whose size is requested to estimate the total; shards have similar sizes
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where the data set is, and how patient to be with it (see ``Transfer``): a fault of a minute is sat out."""
+class Servers:
+    """URLs of the data set and retry settings (see ``Transfer``); the defaults survive an outage of a minute."""
 
     plans: str = PLANS
     mirrors: tuple[str, ...] = tuple(MIRRORS.values())
@@ -50,12 +50,12 @@ class Source:
     timeout: float = 30.0
 
     @classmethod
-    def named(cls, mirror: str) -> "Source":
-        """Google's servers with ``us``, ``eu`` or ``asia`` first; or a copy of them at an address, vocabulary and all.
+    def from_mirror(cls, mirror: str) -> "Servers":
+        """Return Google's servers with ``us``, ``eu`` or ``asia`` first, or a copy of them at a URL.
 
-        >>> Source.named("eu").mirrors[:2]
+        >>> Servers.from_mirror("eu").mirrors[:2]
         ('http://eu.data.yt8m.org', 'http://us.data.yt8m.org')
-        >>> Source.named("http://nas/yt8m/").vocabulary
+        >>> Servers.from_mirror("http://nas/yt8m/").vocabulary
         'http://nas/yt8m/vocabulary.csv'
         """
         if mirror.startswith(("http://", "https://")):
@@ -64,31 +64,35 @@ class Source:
             except ValueError:
                 host = None
             if not host:
-                raise UserError(f"mirror '{mirror}'", expected="us, eu, asia or an address such as http://nas/yt8m")
+                raise UserError(f"mirror '{mirror}'", expected="us, eu, asia or a URL such as http://nas/yt8m")
             base = mirror.rstrip("/")
             return cls(base, (base,), f"{base}/vocabulary.csv")
         check_choice("mirror", mirror, MIRRORS)
         return cls(mirrors=(MIRRORS[mirror], *(url for name, url in MIRRORS.items() if name != mirror)))
 
+    def shard_urls(self, partition: Partition, shard: PlannedShard) -> list[str]:
+        """Return the URLs of a shard, preferred one first."""
+        return [f"{mirror}/{partition}/{shard.name}" for mirror in self.mirrors]
+
 
 @dataclass(frozen=True)
 class Download:
-    """What is to be fetched of a partition; ``open`` finds out, ``run`` fetches it."""
+    """The download of a partition: ``open`` plans it, ``run`` executes it."""
 
     partition: Partition
     folder: Path
-    """Where its shards lie."""
+    """Folder of its shards."""
     planned: int
-    """Shards of the whole partition."""
+    """Number of shards of the whole partition."""
     shards: tuple[PlannedShard, ...]
-    """Those chosen."""
+    """Selected shards."""
     missing: tuple[PlannedShard, ...]
-    """Those of them that are not here yet, or have another md5."""
+    """Selected shards that are missing here or have another md5."""
     size: int | None
-    """Bytes of the missing ones, estimated from a few of them; None where the servers do not say."""
+    """Estimated bytes of the missing shards; None if the servers do not report sizes."""
     free: int
-    """Bytes that are free on the disk."""
-    source: Source
+    """Free bytes on the disk."""
+    servers: Servers
     transfer: Transfer
 
     @classmethod
@@ -98,186 +102,183 @@ class Download:
         output: Path,
         *,
         fraction: tuple[int, int] = (1, 1),
-        source: Source | None = None,
+        servers: Servers | None = None,
         progress: Progress = silent,
     ) -> "Download":
-        """Fetch the plan, and see what of it is here.
+        """Download the plan and determine which shards are missing.
 
         Args:
-            partition: what to fetch.
-            output: a folder, in which the partition has the folder ``edition/level/split``.
+            partition: the partition to download.
+            output: a folder; the partition is stored in its subfolder ``edition/level/split``.
             fraction: (X, Y), the X-th of Y parts of the shards.
-            source: where it is; Google's servers if not given.
-            progress: told how far the check of the shards that are here is.
+            servers: servers to use; Google's by default.
+            progress: called while existing shards are verified.
 
         Raises:
-            UserError: there is no such plan, or it cannot be used, or the shards will not fit on the disk.
+            UserError: the plan does not exist or is invalid, or the shards do not fit on the disk.
         """
-        source = source or Source()
-        transfer = Transfer(rounds=source.rounds, pause=source.pause, timeout=source.timeout)
-        url, plan = f"{source.plans}/{partition.plan}", BytesIO()
+        servers = servers or Servers()
+        transfer = Transfer(rounds=servers.rounds, pause=servers.pause, timeout=servers.timeout)
+        url, plan = f"{servers.plans}/{partition.plan}", BytesIO()
         try:
             transfer.fetch([url], plan, limit=MAX_PLAN)
         except Unreachable:
             raise
         except UserError as error:
             raise UserError(
-                f"no download plan of {partition} ({error})",
-                advice="Not every edition has every level and split: look at https://research.google.com/youtube8m.",
+                f"no download plan for {partition} ({error})",
+                advice="Not all combinations of edition, level and split exist: see https://research.google.com/youtube8m.",
             ) from None
         planned = read_plan(plan.getvalue(), url)
-        shards = choose(planned, fraction)
+        shards = select_fraction(planned, fraction)
         folder = output / str(partition)
-        missing = _missing(folder, shards, progress)
-        size = _estimate([_urls(source, partition, shard) for shard in missing], transfer)
+        missing = _find_missing(folder, shards, progress)
+        size = _estimate_size([servers.shard_urls(partition, shard) for shard in missing], transfer)
         free = shutil.disk_usage(next(f for f in (folder, *folder.absolute().parents) if f.is_dir())).free
         if size is not None and size > free:
             raise UserError(
-                f"{_bytes(free)} free, for {len(missing):,} shards of about {_bytes(size)} in all",
+                f"{_format_bytes(free)} free, but {len(missing):,} shards need about {_format_bytes(size)}",
                 where=str(folder),
-                advice="Choose a smaller fraction of the shards, or another disk.",
+                advice="Choose a smaller fraction of the shards or another disk.",
             )
-        return cls(partition, folder, len(planned), tuple(shards), tuple(missing), size, free, source, transfer)
+        return cls(partition, folder, len(planned), tuple(shards), tuple(missing), size, free, servers, transfer)
 
     def __str__(self) -> str:
-        size = "of unknown size" if self.size is None else f"about {_bytes(self.size)}"
+        size = "unknown size" if self.size is None else f"about {_format_bytes(self.size)}"
         return (
-            f"{self.partition}: {len(self.shards):,} of {self.planned:,} shards, of which "
-            f"{len(self.shards) - len(self.missing):,} are in {self.folder} and {len(self.missing):,} are to be "
-            f"fetched, {size} ({_bytes(self.free)} free)"
+            f"{self.partition}: {len(self.shards):,} of {self.planned:,} shards selected, "
+            f"{len(self.shards) - len(self.missing):,} already in {self.folder}, "
+            f"{len(self.missing):,} to download, {size} ({_format_bytes(self.free)} free)"
         )
 
     def fetch_vocabulary(self) -> Path:
-        """The names of the labels, beside the folders of the splits; they are fetched unless they are there.
+        """Download the vocabulary into the parent folder of the splits, unless it exists.
 
-        Raises UserError where they are not to be had.
+        Raises:
+            UserError: it is not available.
         """
         path = self.folder.parent / "vocabulary.csv"
         if path.is_file():
             return path
         text = BytesIO()
         try:
-            self.transfer.fetch([self.source.vocabulary], text, limit=MAX_VOCABULARY)
+            self.transfer.fetch([self.servers.vocabulary], text, limit=MAX_VOCABULARY)
             with atomic_write(path) as unfinished:
                 unfinished.write_bytes(text.getvalue())
                 read_vocabulary(unfinished)
         except UserError as error:
             raise UserError(
-                f"no vocabulary at {self.source.vocabulary} ({error})",
-                advice=f"The shards can be used without it. To have the names, save the file as {path}.",
+                f"no vocabulary at {self.servers.vocabulary} ({error})",
+                advice=f"The shards can be used without it. For label names, save the file as {path}.",
             ) from None
         return path
 
     def run(self, progress: Progress = silent) -> int:
-        """Fetch the missing shards, one after the other.
+        """Download the missing shards one by one.
 
-        A shard that the servers refuse, or that arrives with a wrong md5 again and again, does not keep the others
-        from being fetched; servers that do not answer end it.
+        The download continues after a shard that the servers refuse or that keeps arriving with a wrong md5. It ends
+        if the servers are unreachable.
 
         Returns:
-            The bytes of the shards that were fetched.
+            Number of bytes of the downloaded shards.
 
         Raises:
             UserError: some shards are still missing.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        done, faults = 0, []
+        done, errors = 0, []
         for number, shard in enumerate(self.missing):
             try:
-                done += self._fetch(shard, self._told(progress, number, done))
+                done += self._fetch(shard, self._shard_progress(progress, number, done))
             except Unreachable:
                 raise
             except UserError as error:
-                faults.append(error)
+                errors.append(error)
         if self.missing:
-            progress(self._what, done, done, f"{len(self.missing) - len(faults):,} shards")
-        if faults:
-            count = f"{len(faults):,} of {len(self.shards):,} shards could not be fetched. The first: "
-            raise UserError((count if len(faults) > 1 else "") + str(faults[0]))
+            progress(self._task, done, done, f"{len(self.missing) - len(errors):,} shards")
+        if errors:
+            count = f"{len(errors):,} of {len(self.shards):,} shards could not be downloaded. The first: "
+            raise UserError((count if len(errors) > 1 else "") + str(errors[0]))
         return done
 
     @property
-    def _what(self) -> str:
-        return f"fetching {self.partition}"
+    def _task(self) -> str:
+        return f"downloading {self.partition}"
 
-    def _told(self, progress: Progress, number: int, done: int) -> Arrived:
-        """Tells progress, as bytes of all missing shards, while the shard of this number arrives."""
+    def _shard_progress(self, progress: Progress, number: int, done: int) -> ByteProgress:
+        """Convert progress of one shard into progress of the whole download, in bytes."""
 
-        def arrived(here: int, size: int) -> None:
-            whole = max(here, size)
-            rest = (done + whole) / (number + 1) * (len(self.missing) - number - 1)  # as large as those so far
-            total = max(done + whole + round(rest), done + here + 1)  # only the end of `run` is the end
-            progress(self._what, done + here, total, f"{number:,} of {len(self.missing):,} shards")
+        def report(received: int, size: int) -> None:
+            size = max(received, size)
+            remaining = (done + size) / (number + 1) * (len(self.missing) - number - 1)  # same mean size as so far
+            total = max(done + size + round(remaining), done + received + 1)  # `run` reports completion
+            progress(self._task, done + received, total, f"{number:,} of {len(self.missing):,} shards")
 
-        return arrived
+        return report
 
-    def _fetch(self, shard: PlannedShard, arrived: Arrived) -> int:
-        path = self.folder / shard.local
+    def _fetch(self, shard: PlannedShard, progress: ByteProgress) -> int:
+        path = self.folder / shard.local_name
         part = path.with_name(f".{path.name}.part")
-        urls = _urls(self.source, self.partition, shard)
+        urls = self.servers.shard_urls(self.partition, shard)
         try:
             with part.open("a+b") as file:
-                self.transfer.fetch(urls, file, limit=MAX_SHARD, md5=shard.md5, arrived=arrived)
+                self.transfer.fetch(urls, file, limit=MAX_SHARD, md5=shard.md5, progress=progress)
             os.replace(part, path)
         finally:
             if part.is_file() and not part.stat().st_size:
                 part.unlink()
-        _note_checked(path, shard.md5)
+        _record_verified(path, shard.md5)
         return path.stat().st_size
 
 
-def _urls(source: Source, partition: Partition, shard: PlannedShard) -> list[str]:
-    return [f"{mirror}/{partition}/{shard.name}" for mirror in source.mirrors]
-
-
-def _missing(folder: Path, shards: Sequence[PlannedShard], progress: Progress) -> list[PlannedShard]:
-    """The shards that are not in the folder with the right md5; each file is read only once for that."""
+def _find_missing(folder: Path, shards: Sequence[PlannedShard], progress: Progress) -> list[PlannedShard]:
+    """Return the shards that are missing in the folder or have a wrong md5; each file is verified only once."""
     try:
-        checked = set((folder / ".checked").read_text(errors="replace").splitlines())
+        verified = set((folder / ".checked").read_text(errors="replace").splitlines())
     except FileNotFoundError:
-        checked = set()
-    missing, unread = [], []
+        verified = set()
+    missing, unverified = [], []
     for shard in shards:
-        path = folder / shard.local
+        path = folder / shard.local_name
         if not path.is_file():
             missing.append(shard)
-        elif _mark(path, shard.md5) not in checked:
-            unread.append((shard, path))
-    done, total = 0, sum(path.stat().st_size for _, path in unread)
-    for shard, path in unread:
+        elif _fingerprint(path, shard.md5) not in verified:
+            unverified.append((shard, path))
+    done, total = 0, sum(path.stat().st_size for _, path in unverified)
+    for shard, path in unverified:
         with path.open("rb") as file:
-            right = md5_of(file) == shard.md5
-        if right:
-            _note_checked(path, shard.md5)
+            is_valid = md5_of(file) == shard.md5
+        if is_valid:
+            _record_verified(path, shard.md5)
         else:
             missing.append(shard)
         done += path.stat().st_size
-        progress(f"checking {folder}", done, total)
-    return sorted(missing, key=lambda shard: shard.local)
+        progress(f"verifying {folder}", done, total)
+    return sorted(missing, key=lambda shard: shard.local_name)
 
 
-def _note_checked(path: Path, md5: str) -> None:
+def _record_verified(path: Path, md5: str) -> None:
     with path.with_name(".checked").open("a") as file:
-        file.write(_mark(path, md5) + "\n")
+        file.write(_fingerprint(path, md5) + "\n")
 
 
-def _mark(path: Path, md5: str) -> str:
-    """What a file with the right md5 is known by, as long as nobody writes to it."""
+def _fingerprint(path: Path, md5: str) -> str:
+    """Return a line that identifies a file with this md5 until it is written to."""
     stat = path.stat()
     return f"{md5} {stat.st_size} {stat.st_mtime_ns} {path.name}"
 
 
-def _estimate(files: Sequence[Sequence[str]], transfer: Transfer) -> int | None:
-    """Bytes of all the files, each given by its addresses, from the sizes of a few that are spread among them."""
-    asked = min(SAMPLED, len(files))
+def _estimate_size(files: Sequence[Sequence[str]], transfer: Transfer) -> int | None:
+    """Estimate the total bytes of files, each given by its URLs, from an evenly spaced sample of them."""
+    samples = min(SIZE_SAMPLES, len(files))
     total = 0
-    for i in range(asked):
-        size = transfer.size(files[i * len(files) // asked])
+    for i in range(samples):
+        size = transfer.size(files[i * len(files) // samples])
         if size is None:
             return None
         total += size
-    return total * len(files) // asked if asked else 0
+    return total * len(files) // samples if samples else 0
 
 
-def _bytes(number: int) -> str:
+def _format_bytes(number: int) -> str:
     return f"{tqdm.format_sizeof(number)}B"

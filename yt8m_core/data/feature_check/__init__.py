@@ -1,1 +1,1 @@
-"""Whether features look like those that a run was trained on."""
+"""Check that uploaded features resemble the features that a model was trained on."""

@@ -1,8 +1,8 @@
-"""Do features look like those that a model was trained on? What a stranger's file cannot say of itself.
+"""Check whether features look like those that a model was trained on.
 
-Models take any numbers of the right shape, and predict nonsense from those of another extractor, another PCA or another
-scale. Each figure here is held against what was measured on a data set (``feature_profile``), so that the limits are
-nobody's opinion; how often real records fail, and false ones pass, is in tests/test_feature_check.py.
+A model accepts any numbers of the right shape, but its predictions are meaningless for features from another extractor,
+another PCA or another scale. Each statistic is compared with limits measured on a data set (``profile.py``).
+tests/data/test_feature_check.py measures how often real records fail and wrong ones pass.
 """
 
 import math
@@ -16,52 +16,52 @@ from numpy.typing import NDArray
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.feature_check.profile import (
     CONSTANT,
-    OF_MEAN,
+    MEAN_STATISTICS,
     FeatureProfile,
     Floats,
     Limits,
     StreamProfile,
-    built_in_profile,
-    columns_of,
-    frame_size_of,
-    profile_of,
-    range_of,
+    builtin_profile,
+    max_magnitude,
+    mean_frame_norm,
+    measure_profile,
+    split_streams,
 )
 from yt8m_core.data.schema import Level, Schema
-from yt8m_core.data.upload.contents import MAY_BE_MISSING
+from yt8m_core.data.upload.contents import OPTIONAL_STREAMS
 
-Grade = Literal["ok", "odd", "wrong"]
+Grade = Literal["ok", "unusual", "wrong"]
 _BYTE_0 = 4 / 512 - 2
-STILL = 30  # frames, from which on it is odd that all are the same; the silence of a shorter clip is not
+MIN_STATIC_FRAMES = 30  # this many identical frames are unusual; in a shorter clip they may be silence
 
-# Beyond its limits a figure is odd. A length is wrong beyond a limit times (or over) this; other figures are, once they
-# are off by half the distance of the limits; a likeness to nothing is wrong in any case.
-_FAR = {"range": 4.0, "size": 2.0, "frame size": 1.5}
-# By figure: what it is, what it may mean that it is too low, and what that it is too high.
-_WORDS: Mapping[str, tuple[str, str, str]] = {
-    "range": ("The largest value", "", "the values are scaled otherwise, or were never clipped"),
-    "size": (
-        "The length of the video's mean vector",
+# A statistic outside its limits is unusual. It is wrong if it exceeds them by these factors, or, for statistics without
+# a factor, by half the width of the limits. A similarity below its limit is always wrong.
+_WRONG_FACTORS = {"max magnitude": 4.0, "mean norm": 2.0, "frame norm": 1.5}
+# Per statistic: its description, likely causes of a low value, and likely causes of a high value.
+_DESCRIPTIONS: Mapping[str, tuple[str, str, str]] = {
+    "max magnitude": ("The largest absolute value", "", "the values have another scale, or were not clipped"),
+    "mean norm": (
+        "The norm of the video's mean vector",
         "the frames are noise, or were scaled down or L2-normalized",
-        "the values are scaled up, or the mean was not taken off before the PCA",
+        "the values are scaled up, or the mean was not subtracted before the PCA",
     ),
-    "level": (
-        "How much higher the values are than usual",
-        "the values are shifted down, or are floats that were cut to bytes",
+    "mean offset": (
+        "The mean difference from the data set's mean",
+        "the values are shifted down, or are floats that were cast to bytes",
         "the values are shifted up, or are raw activations without a PCA, which are never negative",
     ),
-    "front share": (
-        "The share of the first quarter of the dimensions in what sets the video apart",
+    "leading energy": (
+        "The share of the first quarter of the dimensions in the squared standard scores",
         "the dimensions are in another order",
         "the PCA was not whitened, or the dimensions are in another order",
     ),
-    "resemblance": (
-        "The likeness to the nearest kind of video (1 is the same direction)",
-        "it is like no kind of video there: another extractor or PCA, shuffled dimensions, or noise",
+    "similarity": (
+        "The cosine similarity to the nearest cluster of videos",
+        "no similar videos exist: another extractor or PCA, shuffled dimensions, or noise",
         "",
     ),
-    "frame size": (
-        "The mean length of a frame",
+    "frame norm": (
+        "The mean norm of a frame",
         "the frames were scaled down or L2-normalized",
         "the values are scaled up, not whitened, or noise",
     ),
@@ -70,143 +70,150 @@ _WORDS: Mapping[str, tuple[str, str, str]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What one figure says of one stream."""
+    """Result of one check of one stream."""
 
     stream: str  # as the model names it
-    name: str  # of the figure
+    name: str  # of the check
     grade: Grade
     measured: float
-    expected: Limits  # the lowest and the highest that is ok
-    sentence: str  # for a person
+    expected: Limits  # lowest and highest value that is ok
+    sentence: str  # for display
 
 
 @dataclass(frozen=True)
 class FeatureCheck:
-    """All findings, and what they come to."""
+    """Results of all checks."""
 
-    findings: tuple[Finding, ...]  # by stream; at least one a stream
-    grade: Grade  # the worst of theirs
-    verdict: str  # one sentence for a person
+    findings: tuple[Finding, ...]  # by stream; at least one per stream
+    grade: Grade  # the worst grade of the findings
+    verdict: str  # one sentence for display
 
 
 def check_features(frames: NDArray[Any], schema: Schema, profile: FeatureProfile) -> FeatureCheck:
-    """Hold a video's features against a profile.
+    """Compare a video's features with a profile.
 
     Args:
-        frames: as the model takes them: uint8 [T, D], or float32 [T, D] of dequantized values; T = 1 at video level.
-        schema: what the model takes.
-        profile: of the data that the model was trained on, or the built-in one, with every stream of the schema.
+        frames: model inputs: uint8 [T, D], or float32 [T, D] of dequantized values; T = 1 at video level.
+        schema: the model's schema.
+        profile: of the training data, or the built-in one, with all streams of the schema.
     """
-    columns = columns_of(frames, schema)
+    streams = split_streams(frames, schema)
     findings = tuple(
         finding
-        for (name, _), (stream, values) in zip(schema.streams, columns.items(), strict=True)
-        for finding in _findings(name, values, profile.streams[stream], schema.level)
+        for (name, _), (stream, values) in zip(schema.streams, streams.items(), strict=True)
+        for finding in _check_stream(name, values, profile.streams[stream], schema.level)
     )
-    grade = _worst(findings)
+    grade = _worst_grade(findings)
     bad = [f"{finding.name} of '{finding.stream}'" for finding in findings if finding.grade == grade]
-    what = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
-    whose = f"the features of {profile.source}"
-    if grade == "wrong" and _swapped(frames, schema, profile):
+    names = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
+    reference = f"the features of {profile.source}"
+    if grade == "wrong" and _has_swapped_streams(frames, schema, profile):
         order = " before ".join(f"'{name}'" for name, _ in schema.streams)
-        verdict = f"These look like {whose} with the streams in the wrong order: put {order}."
+        verdict = f"These look like {reference} with the streams in the wrong order: put {order}."
     else:
         verdict = {
-            "ok": f"These look like {whose}.",
-            "odd": f"These look much like {whose}, but for {what}: take the predictions with care.",
-            "wrong": f"These do not look like {whose} ({what}): what the model says of them means little.",
+            "ok": f"These look like {reference}.",
+            "unusual": f"These look like {reference}, except for {names}. Interpret the predictions with care.",
+            "wrong": f"These do not look like {reference} ({names}). The predictions are probably meaningless.",
         }[grade]
     return FeatureCheck(findings, grade, verdict)
 
 
-def profile_for(videos: Videos, source: str) -> FeatureProfile:
-    """The profile to hold uploads against, for a model that was trained on these videos.
+def reference_profile(videos: Videos, source: str) -> FeatureProfile:
+    """Return the profile for a model trained on these videos.
 
-    Where they look like YouTube-8M's or AudioSet's, that is the built-in one, which was measured on more videos than
-    are worth reading each time; otherwise they are measured (a second or so for 2,000 videos, ``source`` names them).
+    If they look like YouTube-8M or AudioSet, this is the built-in profile, which was measured on more videos than can
+    be read each time. Otherwise the videos are measured, in about a second for 2,000 videos.
+
+    Args:
+        videos: the training data.
+        source: their name, for messages.
 
     Raises:
-        UserError: there are too few to be measured.
+        UserError: there are too few videos.
     """
-    built_in = built_in_profile(videos.schema)
-    if built_in:
-        some = np.unique(np.linspace(0, len(videos) - 1, 50).astype(int)).tolist()
-        grades = [check_features(videos.frames(video), videos.schema, built_in).grade for video in some]
+    builtin = builtin_profile(videos.schema)
+    if builtin:
+        sample = np.unique(np.linspace(0, len(videos) - 1, 50).astype(int)).tolist()
+        grades = [check_features(videos.frames(video), videos.schema, builtin).grade for video in sample]
         if grades.count("ok") >= 0.9 * len(grades):
-            return built_in
-    return profile_of(videos, source)
+            return builtin
+    return measure_profile(videos, source)
 
 
-def _worst(findings: tuple[Finding, ...]) -> Grade:
+def _worst_grade(findings: tuple[Finding, ...]) -> Grade:
     grades = {finding.grade for finding in findings}
-    return "wrong" if "wrong" in grades else "odd" if "odd" in grades else "ok"
+    return "wrong" if "wrong" in grades else "unusual" if "unusual" in grades else "ok"
 
 
-def _findings(stream: str, frames: Floats, profile: StreamProfile, level: Level) -> Iterator[Finding]:
-    """All that there is to say of one stream [T, dim]."""
-    frames = frames.astype(np.float64)  # in which the square of any float32 is finite
+def _check_stream(stream: str, frames: Floats, profile: StreamProfile, level: Level) -> Iterator[Finding]:
+    """Yield the findings of one stream [T, dim]."""
+    frames = frames.astype(np.float64)  # where the square of any float32 is finite
     spread = float(np.ptp(frames))
-    if profile.constant or spread < CONSTANT:
-        yield _presence(stream, frames, spread, profile)
+    if profile.is_constant or spread < CONSTANT:
+        yield _check_presence(stream, frames, spread, profile)
         return
     mean = frames.mean(0)
-    figures = {"range": range_of(frames)} | {name: of(mean, profile) for name, of in OF_MEAN.items()}
+    statistics = {"max magnitude": max_magnitude(frames)}
+    statistics |= {name: statistic(mean, profile) for name, statistic in MEAN_STATISTICS.items()}
     if level == "frame":
-        figures["frame size"] = frame_size_of(frames)
-        yield _movement(stream, frames)
-    for name, measured in figures.items():
-        if name in profile.limits:  # the frame size is not known of every data set
-            yield _finding(stream, name, measured, profile.limits[name], frames)
+        statistics["frame norm"] = mean_frame_norm(frames)
+        yield _check_frame_changes(stream, frames)
+    for name, measured in statistics.items():
+        if name in profile.limits:  # video-level data sets have no frame norm
+            yield _check_statistic(stream, name, measured, profile.limits[name], frames)
 
 
-def _presence(stream: str, frames: Floats, spread: float, profile: StreamProfile) -> Finding:
-    """Of a stream that is one value throughout, here or in the data set."""
-    if profile.constant:
-        grade: Grade = "ok" if spread < CONSTANT else "odd"
-        sentence = "The data set has one value here throughout: the model has learned nothing from this stream."
+def _check_presence(stream: str, frames: Floats, spread: float, profile: StreamProfile) -> Finding:
+    """Check a stream that is constant, in the video or in the data set."""
+    if profile.is_constant:
+        grade: Grade = "ok" if spread < CONSTANT else "unusual"
+        sentence = "This stream is constant in the training data: the model has learned nothing from it."
         return Finding(stream, "presence", grade, spread, (0.0, CONSTANT), sentence)
     value = float(frames[0, 0])
-    # Near 0 it adds nothing to a frame, and the other streams speak for themselves.
-    grade = "odd" if stream in MAY_BE_MISSING and abs(value) < 0.1 else "wrong"
-    google = ", which is byte 0: so Google's old extractor writes missing audio" if abs(value - _BYTE_0) < 1e-3 else ""
-    sentence = f"Every value is {value:.2f}{google}. The stream is missing, and the model was trained with it."
+    # Values near 0 add nothing to a frame, so the other streams can still be used.
+    grade = "unusual" if stream in OPTIONAL_STREAMS and abs(value) < 0.1 else "wrong"
+    byte_0 = " (byte 0, as Google's old extractor writes for missing audio)" if abs(value - _BYTE_0) < 1e-3 else ""
+    sentence = f"All values are {value:.2f}{byte_0}. The stream is missing, but the model was trained with it."
     return Finding(stream, "presence", grade, spread, (CONSTANT, math.inf), sentence)
 
 
-def _movement(stream: str, frames: Floats) -> Finding:
-    """How many frames differ from the one before."""
+def _check_frame_changes(stream: str, frames: Floats) -> Finding:
+    """Count the frames that differ from the previous one."""
     T = len(frames)
     changes = int((frames[1:] != frames[:-1]).any(axis=1).sum())
-    if T >= STILL and not changes:
-        sentence = f"All {T} frames are the same: a still picture, silence, or one vector repeated."
-        return Finding(stream, "movement", "odd", changes, (1.0, T - 1.0), sentence)
-    sentence = f"{changes} of {T} frames differ from the one before."
-    return Finding(stream, "movement", "ok", changes, (0.0, T - 1.0), sentence)
+    if T >= MIN_STATIC_FRAMES and not changes:
+        sentence = f"All {T} frames are the same: a static image, silence, or one repeated vector."
+        return Finding(stream, "frame changes", "unusual", changes, (1.0, T - 1.0), sentence)
+    sentence = f"{changes} of {T} frames differ from the previous one."
+    return Finding(stream, "frame changes", "ok", changes, (0.0, T - 1.0), sentence)
 
 
-def _finding(stream: str, name: str, measured: float, limits: Limits, frames: Floats) -> Finding:
+def _check_statistic(stream: str, name: str, measured: float, limits: Limits, frames: Floats) -> Finding:
     low, high = limits
-    if name in _FAR:
-        far = (low / _FAR[name], high * _FAR[name])
+    if name in _WRONG_FACTORS:
+        tolerated = (low / _WRONG_FACTORS[name], high * _WRONG_FACTORS[name])
     else:
-        beyond = 0.0 if name == "resemblance" else (high - low) / 2
-        far = (low - beyond, high + beyond)
-    grade: Grade = "ok" if low <= measured <= high else "odd" if far[0] <= measured <= far[1] else "wrong"
-    what, too_low, too_high = _WORDS[name]
+        margin = 0.0 if name == "similarity" else (high - low) / 2
+        tolerated = (low - margin, high + margin)
+    grade: Grade = (
+        "ok" if low <= measured <= high else "unusual" if tolerated[0] <= measured <= tolerated[1] else "wrong"
+    )
+    description, low_causes, high_causes = _DESCRIPTIONS[name]
     if grade == "ok":
-        sentence = f"{what} is {measured:.3g}, which is usual ({low:.3g} to {high:.3g})."
+        sentence = f"{description} is {measured:.3g}, within the usual range ({low:.3g} to {high:.3g})."
     else:
-        why = too_low if measured < low else too_high
-        if name == "range" and frames.min() >= 0 and 64 < measured <= 255:
-            why = "these are bytes from 0 to 255 that were saved as floats; save them as uint8"
-        sentence = f"{what} is {measured:.3g}, and usual is {low:.3g} to {high:.3g}: {why}."
+        causes = low_causes if measured < low else high_causes
+        if name == "max magnitude" and frames.min() >= 0 and 64 < measured <= 255:
+            causes = "these are bytes from 0 to 255 that were saved as floats; save them as uint8"
+        sentence = f"{description} is {measured:.3g}, outside the usual range ({low:.3g} to {high:.3g}): {causes}."
     return Finding(stream, name, grade, measured, limits, sentence)
 
 
-def _swapped(frames: NDArray[Any], schema: Schema, profile: FeatureProfile) -> bool:
-    """Whether features that look wrong look right when the streams are taken in the opposite order."""
-    back = Schema(schema.level, schema.streams[::-1])
+def _has_swapped_streams(frames: NDArray[Any], schema: Schema, profile: FeatureProfile) -> bool:
+    """Whether features that look wrong look right with the streams in reverse order."""
+    reversed_schema = Schema(schema.level, schema.streams[::-1])
     return len(schema.streams) > 1 and all(
-        _worst(tuple(_findings(stream, values, profile.streams[stream], schema.level))) != "wrong"
-        for stream, values in columns_of(frames, back).items()
+        _worst_grade(tuple(_check_stream(stream, values, profile.streams[stream], schema.level))) != "wrong"
+        for stream, values in split_streams(frames, reversed_schema).items()
     )

@@ -1,1 +1,1 @@
-"""TFRecord files: framing, the contents of a record, and reading through memory maps."""
+"""TFRecord files: framing, record contents, and memory-mapped reading."""

@@ -1,40 +1,40 @@
-"""Records that were left out because nothing can be made of them: counted, and named once each."""
+"""Bad records skipped during indexing: count and log them."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHOWN = 20  # a data set with thousands of them is one with one fault
+MAX_LISTED = 20  # thousands of bad records usually share one cause
 
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that was left out, where ``skip_bad`` allows it."""
+    """A record skipped because of ``skip_bad``."""
 
-    shard: str  # the path
-    record: int  # counted from 0
-    said: str  # its place, and what is wrong with it
-    rest: int  # bytes of the shard that are left out from there on, where the next record cannot be found; else 0
+    shard: str  # path
+    record: int  # position in the shard, counted from 0
+    message: str  # where it is and what is wrong with it
+    skipped_bytes: int  # rest of the shard that is skipped because the next record cannot be located; else 0
 
 
-def describe_bad(bad: Sequence[BadRecord]) -> str:
-    """What was left out, in words; a line a record.
+def format_bad_records(bad: Sequence[BadRecord]) -> str:
+    """Return a message with one line per bad record.
 
-    >>> print(describe_bad([BadRecord("a.tfrecord", 7, "a.tfrecord, record 7, header: …", 1200)]))
-    1 bad record left out, and all that follows one in its shard (1,200 bytes):
+    >>> print(format_bad_records([BadRecord("a.tfrecord", 7, "a.tfrecord, record 7, header: …", 1200)]))
+    Skipped 1 bad record and 1,200 bytes that follow a broken length:
       a.tfrecord, record 7, header: …
     """
-    rest = sum(one.rest for one in bad)
-    head = f"{len(bad):,} bad record{'s'[: len(bad) != 1]} left out"
-    if rest:
-        head += f", and all that follows one in its shard ({rest:,} bytes)"
-    lines = [f"{head}:", *(one.said for one in bad[:SHOWN])]
-    if len(bad) > SHOWN:
-        lines.append(f"… and {len(bad) - SHOWN:,} more")
+    skipped_bytes = sum(record.skipped_bytes for record in bad)
+    head = f"Skipped {len(bad):,} bad record{'s'[: len(bad) != 1]}"
+    if skipped_bytes:
+        head += f" and {skipped_bytes:,} bytes that follow a broken length"
+    lines = [f"{head}:", *(record.message for record in bad[:MAX_LISTED])]
+    if len(bad) > MAX_LISTED:
+        lines.append(f"… and {len(bad) - MAX_LISTED:,} more")
     return "\n  ".join(lines)
 
 
-def warn_of_bad(bad: Sequence[BadRecord]) -> None:
-    """Say what was left out, if anything was, to the log; where nobody has set one up, that is standard error."""
+def warn_bad_records(bad: Sequence[BadRecord]) -> None:
+    """Log a warning that lists the bad records, if any; without logging set up it goes to standard error."""
     if bad:
-        logging.getLogger(__name__).warning("%s", describe_bad(bad))
+        logging.getLogger(__name__).warning("%s", format_bad_records(bad))

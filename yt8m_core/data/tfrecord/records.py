@@ -1,8 +1,8 @@
 """TFRecord framing and the Example messages inside it, without TensorFlow.
 
 Framing of one record: u64 length · masked crc32c(length) · payload · masked crc32c(payload), little-endian.
-A payload is an ``Example`` (video level) or a ``SequenceExample`` (frame level); ``scan.py`` reads the regular ones as
-views of the bytes, and the protobuf messages here read any valid one.
+A payload is an ``Example`` (video level) or a ``SequenceExample`` (frame level). ``scan.py`` reads regular payloads as
+views of the bytes; the protobuf messages in this file read any valid payload.
 """
 
 import struct
@@ -23,9 +23,10 @@ _CRC = struct.Struct("<I")
 
 
 class RecordError(UserError):
-    """A record that cannot be used: says in which file, which record (counted from 0), and which field.
+    """An unusable record; the message names the file, the record (counted from 0) and the field.
 
-    ``rest`` is 0 where the next record is known to follow, else how many bytes the file has from this record on.
+    ``unreadable_bytes`` is the number of bytes from this record to the end of the file if the next record cannot be
+    located, else 0.
     """
 
     def __init__(
@@ -37,69 +38,70 @@ class RecordError(UserError):
         *,
         expected: str = "",
         advice: str = "",
-        rest: int = 0,
+        unreadable_bytes: int = 0,
     ) -> None:
         super().__init__(found, where=f"{path}, record {record}, {field}", expected=expected, advice=advice)
-        self.rest = rest
+        self.unreadable_bytes = unreadable_bytes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Cross process borders as the finished sentence: the index is made in several processes."""
+        """Pickle as a UserError with the finished message: shards are indexed in several processes."""
         return UserError, (str(self),)
 
 
 def masked_crc32c(data: bytes | memoryview) -> int:
-    """TFRecord's checksum: crc32c rotated right by 15 bits, plus a constant, so that CRCs of CRCs stay sound."""
+    """Return TFRecord's checksum: crc32c rotated right by 15 bits, plus a constant."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def payloads(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]]:
-    """Walk a whole shard and yield where each payload lies (start, end), after checking both CRCs.
+def iter_payloads(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of each payload of a shard, after checking both CRCs.
 
-    Raises RecordError for a truncated file or a wrong checksum.
+    Raises:
+        RecordError: the file is truncated or a checksum is wrong.
     """
-    for found in walk(data, path):
-        if isinstance(found, RecordError):
-            raise found
-        yield found
+    for span in iter_records(data, path):
+        if isinstance(span, RecordError):
+            raise span
+        yield span
 
 
-def walk(data: memoryview, path: Path | str) -> Iterator[tuple[int, int] | RecordError]:
-    """As ``payloads``, but what is wrong with a record is yielded in its place.
+def iter_records(data: memoryview, path: Path | str) -> Iterator[tuple[int, int] | RecordError]:
+    """Yield the (start, end) of each payload of a shard, or the error of a bad record in its place.
 
-    A damaged payload is followed by the next record. Where a length cannot be trusted, nobody knows where that is, and
-    the walk ends. Nothing is allocated on the word of a length field.
+    Iteration continues after a damaged payload. It ends at a bad length, because the next record cannot be located.
+    A length field never causes an allocation.
     """
     position, record, size = 0, 0, len(data)
     while position < size:
         start = position + _LENGTH.size
         if start > size:
-            yield RecordError(path, record, "header", f"{size - position} bytes, then the end of the file",
-                              expected="12", advice="The file is truncated: fetch it again.",
-                              rest=size - position)  # fmt: skip
+            yield RecordError(path, record, "header", f"{size - position} bytes before the end of the file",
+                              expected="12", advice="The file is truncated: download it again.",
+                              unreadable_bytes=size - position)  # fmt: skip
             return
         length, length_crc = _LENGTH.unpack_from(data, position)
         if masked_crc32c(data[position : position + 8]) != length_crc:
-            yield RecordError(path, record, "length", f"a length of {length} bytes whose checksum is wrong",
-                              advice="The file is damaged or is no TFRecord file: fetch it again.",
-                              rest=size - position)  # fmt: skip
+            yield RecordError(path, record, "length", f"length {length} with a wrong checksum",
+                              advice="The file is damaged or is not a TFRecord file: download it again.",
+                              unreadable_bytes=size - position)  # fmt: skip
             return
         end = start + length
         if end + _CRC.size > size:
-            yield RecordError(path, record, "data", f"{size - start} bytes, then the end of the file",
-                              expected=f"{length + _CRC.size}", advice="The file is truncated: fetch it again.",
-                              rest=size - position)  # fmt: skip
+            yield RecordError(path, record, "data", f"{size - start} bytes before the end of the file",
+                              expected=f"{length + _CRC.size}", advice="The file is truncated: download it again.",
+                              unreadable_bytes=size - position)  # fmt: skip
             return
         if masked_crc32c(data[start:end]) != _CRC.unpack_from(data, end)[0]:
-            yield RecordError(path, record, "data", f"{length} bytes whose checksum is wrong",
-                              advice="The file is damaged: fetch it again.")  # fmt: skip
+            yield RecordError(path, record, "data", f"{length} bytes with a wrong checksum",
+                              advice="The file is damaged: download it again.")  # fmt: skip
         else:
             yield start, end
         position, record = end + _CRC.size, record + 1
 
 
 def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
-    """Write payloads as one TFRecord file; the name appears only when the whole file is there."""
+    """Write payloads as one TFRecord file, atomically."""
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         for payload in payloads:
             length = len(payload).to_bytes(8, "little")
@@ -111,11 +113,18 @@ def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
 FeatureValue = bytes | Sequence[int] | NDArray[np.float32]
 
 
-def sequence_example(context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[np.uint8]]) -> bytes:
-    """A frame-level payload: context features, and for each stream uint8 [T, dim], one bytes value a frame."""
+def encode_sequence_example(
+    context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[np.uint8]]
+) -> bytes:
+    """Encode a frame-level payload.
+
+    Args:
+        context: context features by name.
+        feature_lists: uint8 [T, dim] by stream; each frame becomes one bytes value.
+    """
     example = SequenceExample()
     for key, value in context.items():
-        _set(example.context.feature[key], value)
+        _set_feature(example.context.feature[key], value)
     for name, frames in feature_lists.items():
         rows = example.feature_lists.feature_list[name].feature
         for frame in frames:
@@ -123,12 +132,12 @@ def sequence_example(context: Mapping[str, FeatureValue], feature_lists: Mapping
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def example(features: Mapping[str, FeatureValue]) -> bytes:
-    """A video-level payload, written as the real ones are: a SequenceExample with an empty field 2."""
-    return sequence_example(features, {}) + b"\x12\x00"
+def encode_example(features: Mapping[str, FeatureValue]) -> bytes:
+    """Encode a video-level payload as the real files do: a SequenceExample with an empty field 2."""
+    return encode_sequence_example(features, {}) + b"\x12\x00"
 
 
-def _set(feature: Any, value: FeatureValue) -> None:
+def _set_feature(feature: Any, value: FeatureValue) -> None:
     if isinstance(value, bytes):
         feature.bytes_list.value.append(value)
     elif isinstance(value, np.ndarray):
@@ -137,10 +146,11 @@ def _set(feature: Any, value: FeatureValue) -> None:
         feature.int64_list.value.extend(value)
 
 
-def parse(payload: memoryview) -> Any:
-    """Any valid Example or SequenceExample as a protobuf message (an Example has no feature lists).
+def parse_example(payload: memoryview) -> Any:
+    """Parse an Example or SequenceExample into a protobuf message (an Example has no feature lists).
 
-    Raises google.protobuf.message.DecodeError for bytes that are neither.
+    Raises:
+        google.protobuf.message.DecodeError: the bytes are neither.
     """
     return SequenceExample.FromString(bytes(payload))
 
@@ -149,27 +159,27 @@ DecodeError = message.DecodeError
 
 
 def _sequence_example_class() -> type[Any]:
-    """tensorflow/core/example/*.proto as descriptors; built here, so that no .proto file has to be compiled."""
+    """Build the messages of tensorflow/core/example/*.proto from descriptors, without compiling .proto files."""
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="yt8m_core/example.proto", package="yt8m_core", syntax="proto3")
 
     def add(name: str, *fields: tuple[str, int, int, str]) -> descriptor_pb2.DescriptorProto:
-        made = file.message_type.add(name=name)
+        descriptor = file.message_type.add(name=name)
         for field_name, number, kind, type_name in fields:
             repeated = name.endswith("List")
-            made.field.add(
+            descriptor.field.add(
                 name=field_name,
                 number=number,
                 type=field.Type.ValueType(kind),
                 type_name=f".yt8m_core.{type_name}" if type_name else None,
                 label=field.LABEL_REPEATED if repeated else field.LABEL_OPTIONAL,
             )
-        return made
+        return descriptor
 
     def add_map(name: str, field_name: str, value: str) -> None:
-        made = add(name, (field_name, 1, field.TYPE_MESSAGE, f"{name}.Entry"))
-        made.field[0].label = field.LABEL_REPEATED
-        entry = made.nested_type.add(name="Entry")
+        descriptor = add(name, (field_name, 1, field.TYPE_MESSAGE, f"{name}.Entry"))
+        descriptor.field[0].label = field.LABEL_REPEATED
+        entry = descriptor.nested_type.add(name="Entry")
         entry.options.map_entry = True
         entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
         entry.field.add(

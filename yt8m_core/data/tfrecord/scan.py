@@ -1,9 +1,8 @@
-"""What one record holds and where: the part of the index pass that looks inside a payload.
+"""Validate one record and locate its features.
 
-Real records are regular: every frame of a stream lies at a constant stride behind an identical header, so a video can
-later be read as two strided views. ``scan`` finds those positions by hand, without copying; a record of any other valid
-shape goes through protobuf instead, with the same result. Everything that can be wrong with a record is said there,
-in ``interpret``.
+Real records are regular: the frames of a stream have a constant stride and identical headers, so a video can later be
+read as one strided view per stream. ``scan_record`` locates these views without copying. Any other valid record is
+parsed by protobuf, with the same result. ``parse_record`` raises all errors about record contents.
 """
 
 from collections.abc import Iterable
@@ -16,27 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_core.data.schema import KNOWN_STREAMS, MAX_LABEL, Level, Schema, Streams
-from yt8m_core.data.tfrecord.records import DecodeError, RecordError, parse
+from yt8m_core.data.tfrecord.records import DecodeError, RecordError, parse_example
 from yt8m_core.errors import UserError
 
 ID_KEYS = ("id", "video_id")
 
 
 @dataclass(frozen=True)
-class Scanned:
-    """One record: who it is, and where its features lie."""
+class ScannedRecord:
+    """Id, labels and feature offsets of one record."""
 
     id: str
-    labels: list[int] | None  # sorted, each once; None where the record carries none (test shards)
+    labels: list[int] | None  # sorted, unique; None if the record has none (test shards)
     num_frames: int
-    offsets: tuple[int, ...] | None  # of each stream's first byte from the start of the buffer; None: not regular
+    offsets: tuple[int, ...] | None  # first byte of each stream from the start of the buffer; None if not regular
 
 
 class _Irregular(Exception):
-    """Not the shape that YouTube-8M and AudioSet records have; perhaps valid all the same."""
+    """The record does not have the byte layout of YouTube-8M and AudioSet records; it may still be valid."""
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[at]
@@ -49,45 +48,45 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
             raise _Irregular
 
 
-def _content(data: memoryview, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Where the content of the length-delimited field at ``at`` lies; it must carry ``tag`` and end by ``end``."""
+def _read_field(data: memoryview, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Return the content span of the length-delimited field at ``at``, which must have ``tag`` and end by ``end``."""
     if at >= end or data[at] != tag:
         raise _Irregular
     size = data[at + 1]
-    if size < 0x80:  # most are one byte long, and there are twenty to a record
+    if size < 0x80:  # fast path: most sizes are one byte, and a record has about twenty
         at += 2
     else:
-        size, at = _varint(data, at + 1)
+        size, at = _read_varint(data, at + 1)
     if at + size > end:
         raise _Irregular
     return at, at + size
 
 
-def _only(data: memoryview, span: tuple[int, int], tag: int) -> tuple[int, int]:
-    """As ``_content``, for a message that holds that field and nothing else."""
-    content = _content(data, *span, tag)
+def _read_only_field(data: memoryview, span: tuple[int, int], tag: int) -> tuple[int, int]:
+    """Return the content span of the only field of a message."""
+    content = _read_field(data, *span, tag)
     if content[1] != span[1]:
         raise _Irregular
     return content
 
 
-def _entries(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]:
-    """The entries of a map<string, message>: key → where its value lies."""
-    found: dict[str, tuple[int, int]] = {}
+def _read_map(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]:
+    """Return the value span of each key of a map<string, message>."""
+    spans: dict[str, tuple[int, int]] = {}
     while at < end:
-        entry, entry_end = _content(data, at, end, 0x0A)
-        key, key_end = _content(data, entry, entry_end, 0x0A)
+        entry, entry_end = _read_field(data, at, end, 0x0A)
+        key, key_end = _read_field(data, entry, entry_end, 0x0A)
         name = str(data[key:key_end], "utf-8")
-        if name in found:  # the last one counts, but all have to be sound
+        if name in spans:  # protobuf uses the last one but validates all
             raise _Irregular
-        found[name] = _only(data, (key_end, entry_end), 0x12)
+        spans[name] = _read_only_field(data, (key_end, entry_end), 0x12)
         at = entry_end
-    return found
+    return spans
 
 
 @cache
 def frame_header(dim: int) -> bytes:
-    """The bytes before each frame of a stream: three nested length-delimited fields (9 bytes for 128 and 1,024)."""
+    """Return the bytes before each frame: three nested length-delimited headers (9 bytes for dim 128 and 1,024)."""
     header = b""
     for _ in range(3):
         size, varint = dim + len(header), b""
@@ -98,40 +97,31 @@ def frame_header(dim: int) -> bytes:
     return header
 
 
-def scan(data: memoryview, start: int, end: int, schema: Schema, path: Path | str, record: int) -> Scanned:
-    """Read the record whose payload lies at data[start:end]; every frame header (or every float) is checked.
+def scan_record(data: memoryview, start: int, end: int, schema: Schema, path: Path | str, record: int) -> ScannedRecord:
+    """Scan the record with payload data[start:end], checking every frame header (or every float at video level).
 
-    Raises RecordError where the record cannot be used, with the field and what was expected there.
+    Raises:
+        RecordError: the record is not usable; names the field and what was expected.
     """
     try:
         return _scan_regular(data, start, end, schema)
     except (_Irregular, IndexError, UnicodeDecodeError, DecodeError):
-        interpreted = interpret(data[start:end], schema, path, record)
-        return Scanned(interpreted.id, interpreted.labels, len(interpreted.frames), None)
+        parsed = parse_record(data[start:end], schema, path, record)
+        return ScannedRecord(parsed.id, parsed.labels, len(parsed.frames), None)
 
 
-def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Scanned:
-    context, context_end = _content(data, start, end, 0x0A)
-    features = _entries(data, context, context_end)
+def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> ScannedRecord:
+    context, context_end = _read_field(data, start, end, 0x0A)
+    features = _read_map(data, context, context_end)
     lists: dict[str, tuple[int, int]] = {}
     if context_end < end:  # real video-level records end in an empty field 2
-        lists = _entries(data, *_only(data, (context_end, end), 0x12))
+        lists = _read_map(data, *_read_only_field(data, (context_end, end), 0x12))
 
     key = next((name for name in ID_KEYS if name in features), None)
     if key is None:
         raise _Irregular
-    id_start, id_end = _only(data, _only(data, features[key], 0x0A), 0x0A)
-
-    labels = None
-    if "labels" in features:
-        at, labels_end = _only(data, _only(data, features["labels"], 0x1A), 0x0A)
-        unsorted = set()
-        while at < labels_end:
-            label, at = _varint(data, at)
-            unsorted.add(label)
-        labels = sorted(unsorted)
-        if not labels or labels[-1] > MAX_LABEL or at != labels_end:
-            raise _Irregular
+    id_start, id_end = _read_only_field(data, _read_only_field(data, features[key], 0x0A), 0x0A)
+    labels = _scan_labels(data, features["labels"]) if "labels" in features else None
 
     offsets, lengths = [], []
     for name, dim in schema.streams:
@@ -143,41 +133,53 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
             if count == 0 or rest:
                 raise _Irregular
             headers = np.ndarray(count, f"V{len(header)}", data, first, stride)
-            if headers.tobytes() != header * count:  # packed first: a strided == costs four times as much
+            if headers.tobytes() != header * count:  # packing first is four times as fast as a strided ==
                 raise _Irregular
             offsets.append(first + len(header))
         else:
             span = features.get(name, (0, 0))
-            first, last = _only(data, _only(data, span, 0x12), 0x0A)
+            first, last = _read_only_field(data, _read_only_field(data, span, 0x12), 0x0A)
             if last - first != 4 * dim or not np.isfinite(np.frombuffer(data, "<f4", dim, first)).all():
                 raise _Irregular
             count = 1
             offsets.append(first)
         lengths.append(count)
-    # What nobody uses has to be sound too, or the record would be good by hand and bad through protobuf.
+    # Unused features must be valid too, so that this path and protobuf accept the same records.
     streams = {name for name, _ in schema.streams}
     if features.keys() - {"labels", key} - (streams if schema.level == "video" else set()):
-        parse(data[start:context_end])
+        parse_example(data[start:context_end])
     if lists.keys() - (streams if schema.level == "frame" else set()):
-        parse(data[context_end:end])
-    return Scanned(str(data[id_start:id_end], "utf-8"), labels, min(lengths), tuple(offsets))
+        parse_example(data[context_end:end])
+    return ScannedRecord(str(data[id_start:id_end], "utf-8"), labels, min(lengths), tuple(offsets))
+
+
+def _scan_labels(data: memoryview, feature: tuple[int, int]) -> list[int]:
+    at, end = _read_only_field(data, _read_only_field(data, feature, 0x1A), 0x0A)
+    labels = set()
+    while at < end:
+        label, at = _read_varint(data, at)
+        labels.add(label)
+    if not labels or max(labels) > MAX_LABEL or at != end:
+        raise _Irregular
+    return sorted(labels)
 
 
 @dataclass(frozen=True)
-class Interpreted:
-    """One record in full: its features copied out."""
+class ParsedRecord:
+    """Id, labels and features of one record, copied out of the buffer."""
 
     id: str
-    labels: list[int] | None
+    labels: list[int] | None  # sorted, unique; None if the record has none
     frames: NDArray[Any]  # uint8 [T, D] at frame level, float32 [1, D] at video level
 
 
-def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int) -> Interpreted:
-    """Read a record of any valid shape through protobuf; streams of unequal length are cut to the shorter.
+def parse_record(payload: memoryview, schema: Schema, path: Path | str, record: int) -> ParsedRecord:
+    """Parse any valid record with protobuf; streams of unequal length are cut to the shortest.
 
-    Raises RecordError where the record cannot be used.
+    Raises:
+        RecordError: the record is not usable.
     """
-    message = _message(payload, path, record)
+    message = _parse_message(payload, path, record)
     features, lists = message.context.feature, message.feature_lists.feature_list
     key = next((name for name in ID_KEYS if name in features), None)
     if key is None:
@@ -188,7 +190,7 @@ def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int
     try:
         video_id = ids[0].decode()
     except UnicodeDecodeError:
-        raise RecordError(path, record, f"context '{key}'", "bytes that are no text") from None
+        raise RecordError(path, record, f"context '{key}'", "bytes that are not UTF-8 text") from None
 
     labels: list[int] = []
     if "labels" in features:
@@ -203,14 +205,14 @@ def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int
     columns: list[NDArray[Any]] = []
     for name, dim in schema.streams:
         kind = "feature list" if schema.level == "frame" else "context"
-        held = lists if schema.level == "frame" else features
+        available = lists if schema.level == "frame" else features
         field = f"{kind} '{name}'"
-        if name not in held:
-            raise RecordError(path, record, field, f"only {sorted(held)}", expected=f"'{name}'")
+        if name not in available:
+            raise RecordError(path, record, field, f"only {sorted(available)}", expected=f"'{name}'")
         if schema.level == "frame":
-            columns.append(_frames(held[name].feature, dim, path, record, field))
+            columns.append(_parse_frames(available[name].feature, dim, path, record, field))
         else:
-            values = np.array(held[name].float_list.value, np.float32)
+            values = np.array(available[name].float_list.value, np.float32)
             if len(values) != dim:
                 raise RecordError(path, record, field, f"{len(values)} numbers", expected=f"{dim}")
             if not np.isfinite(values).all():
@@ -218,10 +220,10 @@ def interpret(payload: memoryview, schema: Schema, path: Path | str, record: int
                 raise RecordError(path, record, field, f"{values[at]} at position {at}", expected="finite numbers")
             columns.append(values[None])
     num_frames = min(len(column) for column in columns)
-    return Interpreted(video_id, labels or None, np.concatenate([column[:num_frames] for column in columns], axis=1))
+    return ParsedRecord(video_id, labels or None, np.concatenate([column[:num_frames] for column in columns], axis=1))
 
 
-def _frames(features: Iterable[Any], dim: int, path: Path | str, record: int, field: str) -> NDArray[np.uint8]:
+def _parse_frames(features: Iterable[Any], dim: int, path: Path | str, record: int, field: str) -> NDArray[np.uint8]:
     frames = []
     for t, feature in enumerate(features):
         values = feature.bytes_list.value
@@ -234,32 +236,38 @@ def _frames(features: Iterable[Any], dim: int, path: Path | str, record: int, fi
     return np.frombuffer(b"".join(frames), np.uint8).reshape(len(frames), dim)
 
 
-def detect(payload: memoryview, path: Path | str, streams: Streams | None = None) -> Schema:
-    """Tell from a data set's first payload what its records hold; ``streams`` names the streams of one's own data.
+def detect_schema(payload: memoryview, path: Path | str, streams: Streams | None = None) -> Schema:
+    """Detect the schema of a data set from its first payload.
 
-    Raises UserError that lists what was found, where neither they nor a known data set's streams are there.
+    Args:
+        payload: one serialized record.
+        path: its shard, for error messages.
+        streams: the streams to look for; None for those of YouTube-8M and AudioSet.
+
+    Raises:
+        UserError: none of the streams exist; lists the names that do.
     """
-    message = _message(payload, path, 0)
-    held: dict[Level, list[str]] = {
+    message = _parse_message(payload, path, 0)
+    available: dict[Level, list[str]] = {
         "frame": sorted(message.feature_lists.feature_list),
         "video": sorted(message.context.feature),
     }
-    for level, names in held.items():
+    for level, names in available.items():
         for candidate in (streams,) if streams else KNOWN_STREAMS[level]:
             if all(name in names for name, _ in candidate):
                 return Schema(level, candidate)
-    wanted = {streams} if streams else {known for level in held for known in KNOWN_STREAMS[level]}
+    wanted = {streams} if streams else {known for level in available for known in KNOWN_STREAMS[level]}
     raise UserError(
-        f"feature lists {held['frame']} and context keys {held['video']}",
+        f"feature lists {available['frame']} and context keys {available['video']}",
         where=f"{path}, record 0",
-        expected=" or ".join(sorted("+".join(name for name, _ in one) for one in wanted)),
-        advice="For features of your own, name the streams, for example --streams rgb:1024 audio:128.",
+        expected=" or ".join(sorted("+".join(name for name, _ in candidate) for candidate in wanted)),
+        advice="For your own features, name the streams, for example --streams rgb:1024 audio:128.",
     )
 
 
-def _message(payload: memoryview, path: Path | str, record: int) -> Any:
+def _parse_message(payload: memoryview, path: Path | str, record: int) -> Any:
     try:
-        return parse(payload)
+        return parse_example(payload)
     except DecodeError:
         raise RecordError(
             path, record, "data", f"{len(payload)} bytes", expected="a tf.Example or tf.SequenceExample"

@@ -1,8 +1,8 @@
-"""One file of a data set: what it was when the data were opened, and whether it still is.
+"""Memory-mapped shards, and detection of shards that change while they are open.
 
-Shards are read through memory maps, which cost the loader half of what ``pread`` costs. But whoever touches a mapped
-page that a truncation has taken away is killed (SIGBUS) instead of told, so a map is looked after: ``check`` asks the
-file itself, before each read, for what any truncation, rewriting, renaming or removal leaves behind.
+Memory maps make the loader twice as fast as ``pread``. But reading a mapped page of a truncated file kills the process
+with SIGBUS instead of raising an exception. Therefore ``OpenShard.check`` looks for truncation, rewriting, renaming
+and removal before each read.
 """
 
 import mmap
@@ -16,14 +16,14 @@ from pathlib import Path
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import check_size
 
-# File systems take the time of a change from a clock that ticks: every 4 ms in most Linux kernels, every 10 in some.
+# Resolution of file modification times with a margin: 4 ms in most Linux kernels, 10 ms in some.
 TICK_NS = 20_000_000
-MAX_BYTES = 1 << 40  # of a shard; YouTube-8M's have less than a GB
+MAX_BYTES = 1 << 40  # of a shard; those of YouTube-8M are below 1 GB
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a data set, as it was when it was read."""
+    """Path, size and modification time of a shard at the time it was indexed."""
 
     path: str
     size: int
@@ -31,70 +31,71 @@ class Shard:
 
     @classmethod
     def at(cls, path: Path) -> "Shard":
-        """The file as it is now. Raises UserError where there is none, or something that is no file."""
-        with readable(path):
+        """Return the current state of a file. Raises UserError if it is missing or not a regular file."""
+        with report_unreadable(path):
             check_size(path, MAX_BYTES)
             stat = path.stat()
         return cls(str(path), stat.st_size, stat.st_mtime_ns)
 
 
 class OpenShard:
-    """A shard that is being read, as a view of its bytes.
+    """An open shard; ``data`` is a memory-mapped view of its bytes.
 
-    Raises UserError where it is gone or no longer the file that it was.
+    Raises:
+        UserError: the file is missing or has changed.
     """
 
     def __init__(self, shard: Shard) -> None:
         self._fd = -1
-        with _still(shard):
+        with _report_missing(shard):
             self._fd = os.open(shard.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             stat = os.fstat(self._fd)
             if (stat.st_size, stat.st_mtime_ns) != (shard.size, shard.mtime_ns):
-                raise _changed(shard)
+                raise _changed_error(shard)
             try:  # an empty file cannot be mapped
                 mapped = mmap.mmap(self._fd, shard.size, access=mmap.ACCESS_READ) if shard.size else b""
-            except ValueError:  # it has just become shorter
-                raise _changed(shard) from None
+            except ValueError:  # truncated since fstat
+                raise _changed_error(shard) from None
         self.shard = shard
         self.data = memoryview(mapped)
-        self._seen = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        self._last_state = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
     def __del__(self) -> None:
-        # Here, and not where it falls out of a cache: another thread may still be reading. The map closes itself so.
+        # Not on cache eviction: another thread may still be reading. The map is also closed when it is collected.
         if self._fd >= 0:
             os.close(self._fd)
 
     def check(self) -> None:
-        """Raise UserError where the file under the shard's name is no longer this one, or has changed.
+        """Raise UserError if the path no longer refers to this file, or if the file has changed.
 
-        One ``fstat`` as long as nothing has happened: the time of the inode's last change (ctime) tells of removal and
-        renaming too. What else moves it, such as new permissions, is told apart by a look at the name.
+        An unchanged file costs one ``fstat``: removal and renaming also change its ctime. Harmless changes of ctime,
+        such as new permissions, are recognized by a ``stat`` of the path.
         """
         stat = os.fstat(self._fd)
-        seen = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-        if seen == self._seen:
+        state = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        if state == self._last_state:
             return
-        with _still(self.shard):
-            named = os.stat(self.shard.path)
-        same = (named.st_size, named.st_mtime_ns) == (self.shard.size, self.shard.mtime_ns)
-        if not same or not os.path.samestat(named, stat):
-            raise _changed(self.shard)
-        self._seen = seen
+        with _report_missing(self.shard):
+            path_stat = os.stat(self.shard.path)
+        unchanged = (path_stat.st_size, path_stat.st_mtime_ns) == (self.shard.size, self.shard.mtime_ns)
+        if not unchanged or not os.path.samestat(path_stat, stat):
+            raise _changed_error(self.shard)
+        self._last_state = state
 
 
-def let_settle(shards: Sequence[Shard]) -> None:
-    """Wait out the tick in which a shard was last written, so that whatever is written from now on has another time.
+def wait_for_mtime_tick(shards: Sequence[Shard]) -> None:
+    """Wait until any further write to the shards gets a new modification time.
 
-    Otherwise a shard that is rewritten right after it was read, in the same tick and size, would pass for the same.
+    Otherwise a shard that is rewritten right after it was read, in the same tick and size, would look unchanged.
     """
     wait = max(shard.mtime_ns for shard in shards) + TICK_NS - time.time_ns()
-    if 0 < wait <= TICK_NS:  # a time that lies in the future is another clock's
+    if 0 < wait <= TICK_NS:  # a time in the future comes from another clock
         time.sleep(wait / 1e9)
 
 
 @contextmanager
-def readable(path: Path | str) -> Iterator[None]:
-    """Tell what the system says of a file as a UserError."""
+def report_unreadable(path: Path | str) -> Iterator[None]:
+    """Convert an OSError about a file into a UserError."""
     try:
         yield
     except OSError as error:
@@ -102,14 +103,16 @@ def readable(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def _still(shard: Shard) -> Iterator[None]:
-    with readable(shard.path):
+def _report_missing(shard: Shard) -> Iterator[None]:
+    with report_unreadable(shard.path):
         try:
             yield
         except FileNotFoundError:
-            advice = "Put it back, or open the data anew."
-            raise UserError("the shard is gone", where=shard.path, advice=advice) from None
+            advice = "Restore it, or open the data set again."
+            raise UserError("the shard no longer exists", where=shard.path, advice=advice) from None
 
 
-def _changed(shard: Shard) -> UserError:
-    return UserError("the shard has changed since the data were opened", where=shard.path, advice="Open them anew.")
+def _changed_error(shard: Shard) -> UserError:
+    return UserError(
+        "the shard has changed since the data set was opened", where=shard.path, advice="Open the data set again."
+    )
