@@ -27,8 +27,10 @@ NOTHING_SKIPPED = os.environ.get("YT8M_NOTHING_SKIPPED") == "1"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file in one worker, for its fixtures, and all browser tests in one, as two browsers are too slow."""
+    """Mark browser tests as slow; keep each file in one worker, for its fixtures, and all browser tests in one."""
     for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("xdist_group") is None:
             group = "browser" if item.get_closest_marker("browser") else item.nodeid.split("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))

@@ -93,7 +93,7 @@ def test_index_and_labels_tell_what_the_data_hold(
         (["index", "{root}"], "It has shards in its folders train, validation"),
         (["index", "{root}/train"], "For features of your own, name the streams|expected.*1024"),
         (["index", "{root}/train", "--streams", "rgb"], "stream 'rgb'; expected name:width"),
-        (["evaluate", "{root}/train", "--data", "x"], "no run folder"),
+        (["evaluate", "{root}/train", "--data", "x"], "not a run folder"),
         (["train", "--run", "{root}/r", "--train", "{root}/train"], "no validation data.*--validation DATA"),
         (["train", "--run", "{root}/r", "--experiment", "{root}/none.json"], "no file"),
         (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--pooling", "2+2"], "cannot read"),
@@ -118,6 +118,7 @@ def test_output_that_cannot_be_written_is_told_and_not_as_a_traceback(
     assert re.match(r"yt8m: .*: .*file", str(stopped.value.code))
 
 
+@pytest.mark.slow
 def test_console_script_ends_with_an_error_status_and_no_traceback_when_it_fails() -> None:
     script = Path(sys.executable).with_name("yt8m")
     ended = subprocess.run([script, "index", "nowhere"], capture_output=True, text=True, env=os.environ)

@@ -552,6 +552,7 @@ def measure_together(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_measure_what_one_does_when_their_shares_differ(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(measure_together, (str(tmp_path),), nprocs=2)
     for rank in range(2):

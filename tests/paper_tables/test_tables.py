@@ -94,6 +94,7 @@ def test_pooling_row_trains_on_real_frames(row: Row, real_data: Path, tmp_path: 
     assert_learns(run)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     "row",

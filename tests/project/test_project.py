@@ -7,11 +7,13 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_app_starts_without_fabric() -> None:
     code = (
         "import sys, yt8m_core.demo.runs, yt8m_core.inference.prediction; sys.exit('lightning_fabric' in sys.modules)"
@@ -45,6 +47,7 @@ def test_every_package_that_pyproject_names_is_pinned_within_its_bounds() -> Non
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
 
 
+@pytest.mark.slow
 def test_make_help_lists_every_target() -> None:
     printed = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
