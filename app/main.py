@@ -6,10 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from cache.runs import find_workspace
+from cache.runs import find_workspace, is_demo_ready
 from components.selectors import plain, show_error
 from context import PageContext
-from yt8m_core.demo.runs import is_ready
 from yt8m_core.errors import UserError
 
 MAX_ERRORS = 5  # listed in the sidebar; the rest go to a table
@@ -85,7 +84,7 @@ def main() -> None:
         url_path="welcome",
         icon=":material/rocket_launch:",
         help="What this app shows, and the demo world to start with.",
-        visibility="hidden" if is_ready() else "visible",
+        visibility="hidden" if is_demo_ready() else "visible",
     )
     page = st.navigation([*(st.Page(**options) for options in PAGES), welcome])
     if not workspace.data_sets and page != welcome:

@@ -188,9 +188,9 @@ def model(run: Run) -> "VideoClassifier":
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=HASH_FUNCS)
 def has_attention(run: Run) -> bool:
     """Return whether the pooling of a run weights the frames."""
-    from yt8m_core.inference.prediction import attends
+    from yt8m_core.inference.prediction import has_attention as pooling_has_attention
 
-    return attends(run.experiment.pooling, run.facts.schema.width)
+    return pooling_has_attention(run.experiment.pooling, run.facts.schema.width)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=HASH_FUNCS)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from cache.loaders import HASH_FUNCS, DataSet, StampedRun, file_stamp, run_stamp
 from yt8m_core.analysis import top_k_errors
-from yt8m_core.demo.runs import demo_folder, runs_folder
+from yt8m_core.demo.runs import demo_experiments, demo_folder, is_ready, runs_folder
 from yt8m_core.errors import UserError
 from yt8m_core.runs import table
 from yt8m_core.runs.run import Run, find_runs
@@ -65,6 +65,17 @@ def find_workspace() -> Workspace:
         if not os.path.lexists(path / "metrics.json"):
             unfinished[key] = path, stamp
     return Workspace(runs, errors, _data_sets(data_paths, runs.values()), unfinished)
+
+
+def is_demo_ready() -> bool:
+    """Return whether the demo world and its runs exist, as ``yt8m_core.demo.runs.is_ready``."""
+    runs = [runs_folder() / name / file for name in demo_experiments() for file in ("config.json", "metrics.json")]
+    return _is_demo_ready(file_stamp([demo_folder() / "world.json", *runs]))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _is_demo_ready(stamp: str) -> bool:
+    return is_ready()
 
 
 def search_paths() -> tuple[list[Path], list[Path]]:

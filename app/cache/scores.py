@@ -133,7 +133,7 @@ def pooled_matrix(data: DataSet, measure: str, support: int, own: tuple[Run, str
         kept = clustering.filter_by_support(values, pairs, support)
     else:
         row, column = clustering.supported_pairs(pairs, support)
-        kept = csr_array((model_matrices(own[0]).at(own[1], row, column), (row, column)), pairs.shape)
+        kept = csr_array((model_matrices(own[0]).entries(own[1], row, column), (row, column)), pairs.shape)
     return clustering.pool_matrix(kept, label_order(data).labels)
 
 

@@ -2,9 +2,10 @@
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import ParamSpec
+from urllib.parse import quote_plus
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,18 @@ def state_setter(key: str, value: object) -> Callable[[], None]:
         st.session_state[key] = value
 
     return set_state
+
+
+def accept_old_values(key: str, renamed: Mapping[str, str]) -> None:
+    """Make links of older versions select the renamed options of a control; call it before the control is drawn.
+
+    Args:
+        key: Key of a control that is bound to the address.
+        renamed: New option of each old value, which is written as in an address: spaces are ``+``.
+    """
+    values = st.query_params.get_all(key)
+    if key not in st.session_state and len(values) == 1 and quote_plus(values[0]) in renamed:
+        st.session_state[key] = renamed[quote_plus(values[0])]
 
 
 def require_run(page: PageContext) -> Run:

@@ -1,4 +1,4 @@
-"""The app given runs, links and files that are not as they should be: it says so, and stays."""
+"""The app with damaged runs, hostile links and failing disks: it reports them and keeps running."""
 
 import ast
 import errno
@@ -12,113 +12,125 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
-from tests.support.damages import NOT_SHOWN, TOLD, damaged, value
-from tests.support.pages import ATTENDING, OTHER, PAGES, charts, faults, first_video, opened, output, words
+from tests.support.damages import NOT_LISTED, REPORTED_BY_PAGES, damaged_copy, set_json_value
+from tests.support.pages import (
+    ATTENTION_RUN,
+    MEAN_RUN,
+    PAGES,
+    charts,
+    error_text,
+    first_video,
+    open_page,
+    output,
+    page_text,
+)
 from tests.support.shards import Content, write
-from yt8m_core.inference import score_cache
+from yt8m_core.inference import array_cache, score_cache
 from yt8m_core.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("demo_app")
 APP = sorted((ROOT / "app").rglob("*.py"))
 
 
-# --- runs of strangers
+# --- untrusted runs
 
 
 @pytest.mark.fault
-def test_corrupt_run_folders_are_told_in_the_list_and_take_no_page_down(
+def test_corrupt_run_folders_are_reported_and_break_no_page(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {f"run {number}": name for number, name in enumerate(NOT_SHOWN)}
+    names = {f"run {number}": name for number, name in enumerate(NOT_LISTED)}
     for run, name in names.items():
-        damaged(demo_home / "runs" / ATTENDING, tmp_path, NOT_SHOWN[name], run)
+        damaged_copy(demo_home / "runs" / ATTENTION_RUN, tmp_path, NOT_LISTED[name], run)
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     for page in PAGES:
-        at = opened(page, run="run 0")
-        assert faults(at) == ""
+        at = open_page(page, run="run 0")
+        assert error_text(at) == ""
         assert charts(at)
-        assert at.selectbox(key="run").options == [ATTENDING, OTHER]
-        first, more = at.sidebar.caption, at.sidebar.dataframe[0].value
-        told = [re.findall(r"Run \*\*(.*)\*\* is not shown\. (.+)", caption.value)[0] for caption in first]
-        assert {names[key] for key, _ in told} | {names[key] for key in more["Run"]} == set(NOT_SHOWN)
-        assert all(len(sentence) < 6000 for _, sentence in [*told, *more.itertuples(index=False)])
+        assert at.selectbox(key="run").options == [ATTENTION_RUN, MEAN_RUN]
+        first, rest = at.sidebar.caption, at.sidebar.dataframe[0].value
+        listed = [re.findall(r"Run \*\*(.*)\*\* is not shown\. (.+)", caption.value)[0] for caption in first]
+        assert {names[key] for key, _ in listed} | {names[key] for key in rest["Run"]} == set(NOT_LISTED)
+        assert all(len(message) < 6000 for _, message in [*listed, *rest.itertuples(index=False)])
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("damage", TOLD)
-def test_damaged_file_of_a_run_is_told_where_it_is_needed(
+@pytest.mark.parametrize("damage", REPORTED_BY_PAGES)
+def test_damaged_file_is_reported_by_the_pages_that_need_it(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    damaged(demo_home / "runs" / ATTENDING, tmp_path, TOLD[damage])
+    damaged_copy(demo_home / "runs" / ATTENTION_RUN, tmp_path, REPORTED_BY_PAGES[damage])
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    told = ""
+    reported = ""
     for page in ("overview", "predictions", "experiments"):
-        at = opened(page, run="mine", members=["mine", OTHER])
+        at = open_page(page, run="mine", members=["mine", MEAN_RUN])
         assert at.selectbox(key="run").value == "mine"
-        told += faults(at) + "".join(info.value for info in at.info if "log" in info.value)
-        told += "".join(warning.value for warning in at.warning if "is left out" in warning.value)
-    assert told
+        reported += error_text(at) + "".join(info.value for info in at.info if "log" in info.value)
+        reported += "".join(warning.value for warning in at.warning if "is left out" in warning.value)
+    assert reported
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("path", ["/etc/passwd", "/dev/zero", "/", "~nobody at all/x"])
 @pytest.mark.parametrize("part", ["validation", "vocabulary"])
-def test_run_that_names_files_which_are_no_data_shows_nothing_of_them(
+def test_run_that_names_other_files_shows_nothing_of_them(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, path: str
 ) -> None:
-    run = damaged(demo_home / "runs" / OTHER, tmp_path, value("config.json", f"experiment/data/{part}", path))
+    run = damaged_copy(
+        demo_home / "runs" / MEAN_RUN, tmp_path, set_json_value("config.json", f"experiment/data/{part}", path)
+    )
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))  # no other data set that could be shown in its place
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))  # without another data set
     shutil.copytree(demo_home / "runs", tmp_path / "home" / "runs")
     key = "/".join(Path(path).parts[-2:]) if part == "validation" else "smoke/validation"
     for page in ("overview", "imbalance", "predictions"):
-        at = opened(page, run=run.name, data=key)
+        at = open_page(page, run=run.name, data=key)
         assert part == "vocabulary" or at.selectbox(key="data").value == key
-        assert "root:" not in faults(at) + words(at)
+        assert "root:" not in error_text(at) + page_text(at)
         if part == "validation" or page == "imbalance":
-            assert faults(at)
+            assert error_text(at)
 
 
 @pytest.mark.fault
-def test_thousand_broken_run_folders_are_counted_and_few_are_written_out(
+def test_thousand_broken_run_folders_are_counted_and_few_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(1000):
         (tmp_path / f"run {number:04d}").mkdir()
         (tmp_path / f"run {number:04d}" / "config.json").write_text("{")
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    at = opened("experiments")
-    assert faults(at) == ""
+    at = open_page("experiments")
+    assert error_text(at) == ""
     assert len(at.sidebar.caption) == 5
     assert at.sidebar.expander[0].label == "995 more are not shown"
     assert len(at.sidebar.dataframe[0].value) == 995
-    known, opening = Run.open, []
-    monkeypatch.setattr(Run, "open", lambda path: opening.append(path.name) or known(path))
+    real_open, opened = Run.open, []
+    monkeypatch.setattr(Run, "open", lambda path: opened.append(path.name) or real_open(path))
     at.run()
-    assert not [name for name in opening if name.startswith("run ")]  # what is known of each is kept
+    assert not [name for name in opened if name.startswith("run ")]  # the errors are cached
 
 
 @pytest.mark.fault
-def test_link_in_a_runs_folder_is_followed_and_shows_no_file_that_is_not_of_a_run(
+def test_symbolic_link_in_a_run_folder_shows_no_other_file(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("a secret, of a kind\nand its second line\n")
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "linked").symlink_to(demo_home / "runs" / OTHER)
+    (tmp_path / "runs" / "linked").symlink_to(demo_home / "runs" / MEAN_RUN)
     for file in ("config.json", "metrics.json", "vocabulary.csv", "log.csv", "predictions.parquet"):
-        run = shutil.copytree(demo_home / "runs" / ATTENDING, tmp_path / "runs" / f"with its {file}")
+        run = shutil.copytree(demo_home / "runs" / ATTENTION_RUN, tmp_path / "runs" / f"with its {file}")
         (run / file).unlink()
         (run / file).symlink_to(secret)
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path / "runs"))
     shown = ""
     for run in ("linked", "with its log.csv", "with its predictions.parquet"):
-        at = opened(run=run)
+        at = open_page(run=run)
         assert at.selectbox(key="run").value == run
-        shown += output(at) + faults(at) + "".join(caption.value for caption in at.sidebar.caption)
+        shown += output(at) + error_text(at) + "".join(caption.value for caption in at.sidebar.caption)
     assert "with its vocabulary" in shown.replace("\\", "")
     assert "no predictions" in shown
     assert "secret, of" not in shown.replace("\\", "")
@@ -129,47 +141,46 @@ def test_link_in_a_runs_folder_is_followed_and_shows_no_file_that_is_not_of_a_ru
 
 
 def bound_keys() -> set[str]:
-    """The parameters of links: the keys of all controls that are bound to the address."""
+    """Return the keys of all controls that are bound to the address."""
     keys = set()
     for file in APP:
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and any(word.arg == "bind" for word in call.keywords):
-                named = [word.value for word in call.keywords if word.arg == "key"]
-                keys |= {key.value for key in named if isinstance(key, ast.Constant)}
+                values = [word.value for word in call.keywords if word.arg == "key"]
+                keys |= {key.value for key in values if isinstance(key, ast.Constant)}
     return keys
 
 
 @pytest.fixture
 def opened_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of all files that are opened, by whatever is called."""
-    found: list[str] = []
-    listening = [True]
+    """Collect the names of all files that this process opens."""
+    names: list[str] = []
+    is_listening = [True]
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if listening[0] and event in ("open", "os.listdir", "os.scandir", "glob.glob"):
-            found.append(str(arguments[0]))
+    def listen(event: str, arguments: tuple[Any, ...]) -> None:
+        if is_listening[0] and event in ("open", "os.listdir", "os.scandir", "glob.glob"):
+            names.append(str(arguments[0]))
 
-    sys.addaudithook(hear)
-    yield found
-    listening[0] = False
+    sys.addaudithook(listen)
+    yield names
+    is_listening[0] = False
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("page", PAGES)
-def test_no_parameter_of_a_link_opens_what_is_not_listed(
+def test_no_query_parameter_opens_unlisted_files(
     demo_home: Path, tmp_path: Path, opened_files: list[str], page: str
 ) -> None:
-    secret = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "secret")
+    secret = shutil.copytree(demo_home / "runs" / MEAN_RUN, tmp_path / "secret")
     shutil.copytree(demo_home / "smoke" / "validation", secret / "validation")
     up = os.path.relpath(secret, demo_home / "runs")
     hostile = (str(secret), up, f"{up}/validation", str(secret / "validation"), f"{secret}\0", "x" * 100_000, "-1")
     assert {"run", "run_b", "runs", "members", "data", "video", "label", "paper", "unfinished"} <= bound_keys()
     opened_files.clear()
     for text in hostile:
-        at = opened(page, **dict.fromkeys(sorted(bound_keys()), text))
-        told = faults(at)
-        assert told in ("", f"no video '{text}' in this data set.")
-        assert at.selectbox(key="run").value == ATTENDING
+        at = open_page(page, **dict.fromkeys(sorted(bound_keys()), text))
+        assert error_text(at) in ("", f"no video '{text}' in this data set.")
+        assert at.selectbox(key="run").value == ATTENTION_RUN
         assert at.selectbox(key="data").value == "smoke/validation"
     assert opened_files
     assert [name for name in opened_files if str(tmp_path) in name or up in name] == []
@@ -182,16 +193,16 @@ EVIL = "<i>a</i> **b** $c$ [d](e) :red[f]"
 
 
 def texts(values: Any) -> Iterator[str]:
-    """All strings in a JSON value."""
+    """Yield all strings in a JSON value."""
     if isinstance(values, str):
         yield values
     elif isinstance(values, dict | list):
-        for one in values.values() if isinstance(values, dict) else values:
-            yield from texts(one)
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from texts(value)
 
 
-def written(at: AppTest) -> Iterator[str]:
-    """All that a page writes as Markdown."""
+def markdown_texts(at: AppTest) -> Iterator[str]:
+    """Yield all that a page renders as Markdown."""
     for kind in ("markdown", "caption", "title", "subheader", "info", "warning", "error", "success"):
         yield from (str(element.value) for element in getattr(at, kind))
     for kind in ("button", "metric", "expander", "download_button", "page_link"):
@@ -206,9 +217,9 @@ def test_html_and_markdown_in_names_show_as_text(
     _, frames, _ = first_video(demo_home)
     streams = {"rgb": frames[:, :1024], "audio": frames[:, 1024:]}
     write(tmp_path / EVIL / "a.tfrecord", *(Content(f"{EVIL} {i}", (i % 3, 3 + i % 2), streams) for i in range(12)))
-    for name in (ATTENDING, OTHER):
+    for name in (ATTENTION_RUN, MEAN_RUN):
         run = shutil.copytree(demo_home / "runs" / name, tmp_path / "runs" / f"{EVIL} {name}".replace("/", "∕"))
-        value("config.json", "experiment/data/validation", str(tmp_path / EVIL))(run)
+        set_json_value("config.json", "experiment/data/validation", str(tmp_path / EVIL))(run)
         names = [f"{label},,,{EVIL} {label},,{EVIL},,," for label in range(120)]
         header = "Index,TrainVideoCount,KnowledgeGraphId,Name,WikiUrl,Vertical1,Vertical2,Vertical3,WikiDescription"
         (run / "vocabulary.csv").write_text("\n".join([header, *names]) + "\n")
@@ -216,83 +227,85 @@ def test_html_and_markdown_in_names_show_as_text(
     monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path / "runs"))
     runs = sorted(run.name for run in (tmp_path / "runs").iterdir())
-    seen = ""
+    shown = ""
     for page in PAGES:
         for run in runs:
-            at = opened(page, run=run, run_b=runs[runs[0] == run], runs=runs, members=runs, label=f"{EVIL} 3 · 3")
+            at = open_page(page, run=run, run_b=runs[runs[0] == run], runs=runs, members=runs, label=f"{EVIL} 3 · 3")
             assert not at.exception
             for chart in charts(at):
                 assert not [text for text in texts(json.loads(chart)) if "<i>" in text]
-                seen += chart
-            for text in written(at):
+                shown += chart
+            for text in markdown_texts(at):
                 assert "**b**" not in text, text
                 assert "[d]" not in text, text
                 assert "<i>" not in text, text
-                seen += text
-    assert "&lt;i&gt;a" in seen.replace("\\u0026", "&")
-    assert r"\*\*b\*\*" in seen
+                shown += text
+    assert "&lt;i&gt;a" in shown.replace("\\u0026", "&")
+    assert r"\*\*b\*\*" in shown
 
 
-# --- what goes away while it is looked at
+# --- files that disappear
 
 
 @pytest.mark.fault
-def test_run_that_is_deleted_while_a_page_shows_it_is_gone_from_the_next_look(
+def test_deleted_run_disappears_at_the_next_rerun(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(demo_home / "runs" / ATTENDING, tmp_path / "mine")
+    shutil.copytree(demo_home / "runs" / ATTENTION_RUN, tmp_path / "mine")
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     for page in PAGES:
-        at = opened(page, run="mine")
+        at = open_page(page, run="mine")
         assert at.selectbox(key="run").value == "mine"
         (tmp_path / "mine").rename(tmp_path / ".gone")
         at.run()
-        assert faults(at) == ""
-        assert at.selectbox(key="run").value == ATTENDING
+        assert error_text(at) == ""
+        assert at.selectbox(key="run").value == ATTENTION_RUN
         (tmp_path / ".gone").rename(tmp_path / "mine")
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("page", ["attention", "predictions", "experiments"])
-def test_run_or_data_that_go_between_two_looks_of_one_page_are_told(
+def test_run_or_data_that_disappear_after_they_were_listed_are_reported(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    from cache import loaders as state
+    from cache import runs
 
-    shutil.copytree(demo_home / "runs" / ATTENDING, tmp_path / "mine")
+    world = shutil.copytree(demo_home / "smoke", tmp_path / "world")
+    run = shutil.copytree(demo_home / "runs" / ATTENTION_RUN, tmp_path / "mine")
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    for name in ("find_all_runs", "find_all_data"):
-        real, calls = getattr(state, name), []
+    monkeypatch.setenv("YT8M_DATA", str(world / "train"))
+    real_find = runs.find_workspace
+    for folder, message in ((run, "has no trained weights"), (world / "train", "world/train")):
 
-        def look(*arguments: Any, real: Any = real, calls: list[Any] = calls) -> Any:
-            calls.append(1)
-            found = real(*arguments)
-            if len(calls) > 1:
-                for kind in (found[0] if isinstance(found, tuple) else found,):
-                    kind.pop("mine", None)
-                    kind.pop("smoke/train", None)
-            return found
+        def find_workspace(folder: Path = folder) -> Any:
+            workspace = real_find()
+            folder.rename(tmp_path / ".gone")
+            return workspace
 
         with monkeypatch.context() as patch:
-            at = opened(page, run="mine", data="smoke/train")
-            patch.setattr(state, name, look)
-            at.run()
-            assert "is no longer there" in faults(at)
+            at = open_page("overview", run="mine", data="world/train")
+            patch.setattr(runs, "find_workspace", find_workspace)
+            st.cache_resource.clear()
+            at.query_params["members"] = ["mine", MEAN_RUN]
+            at.switch_page(f"views/{page}/page.py").run()
+            assert message in page_text(at)
+            assert not at.exception
+        (tmp_path / ".gone").rename(folder)
 
 
 @pytest.mark.fault
-def test_every_part_that_is_drawn_alone_tells_its_faults_itself() -> None:
-    """In a fragment's own run nobody but the fragment is asked."""
-    found = [file.name for file in APP if re.search(r"st\.fragment\b", file.read_text())]
-    assert found == ["selectors.py", "page.py"]  # the latter's reads nothing
+def test_every_fragment_shows_its_own_errors() -> None:
+    """A fragment that reruns alone runs no code of its page."""
+    users = [file.name for file in APP if re.search(r"st\.fragment\b", file.read_text())]
+    assert users == ["selectors.py", "page.py"]  # the welcome page reads no data in its fragment
 
 
-# --- a workspace that takes nothing
+# --- a workspace that cannot be written
 
 
 @pytest.fixture
 def home(demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace of its own, with the demo world and its runs, and nothing made of them yet."""
+    """Return a new workspace with the demo world and its runs, and empty caches."""
     for name in ("runs", "smoke"):
         shutil.copytree(demo_home / name, tmp_path / "home" / name)
     for config in (tmp_path / "home" / "runs").glob("*/config.json"):
@@ -302,67 +315,67 @@ def home(demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.mark.fault
-def test_scores_stay_in_memory_when_the_workspace_takes_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_stay_in_memory_if_they_cannot_be_stored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    at = opened("predictions")
+    at = open_page("predictions")
     assert [file.suffix for file in (home / "scored").iterdir()] == [".npy"]
-    told = [metric.value for metric in at.metric]
-    assert told
+    metrics = [metric.value for metric in at.metric]
+    assert metrics
     shutil.rmtree(home / "scored")
-    (home / "scored").write_text("a file in the place of the folder")
-    run = Run.open(home / "runs" / ATTENDING)
-    os.utime(run.path / "model.safetensors", (1, 1))  # another content, as far as the caches know
-    again = opened("predictions")
-    assert faults(again) == ""
-    assert [metric.value for metric in again.metric] == told
+    (home / "scored").write_text("a file in place of the folder")
+    run = Run.open(home / "runs" / ATTENTION_RUN)
+    os.utime(run.path / "model.safetensors", (1, 1))  # changes its stamp
+    again = open_page("predictions")
+    assert error_text(again) == ""
+    assert [metric.value for metric in again.metric] == metrics
 
-    def full(*arguments: Any) -> Any:
+    def fail(*arguments: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (home / "scored").unlink()
-    monkeypatch.setattr(score_cache, "new_array", full)
-    monkeypatch.setattr(score_cache, "IN_MEMORY", 120 * 8)
+    monkeypatch.setattr(array_cache, "create_array", fail)
+    monkeypatch.setattr(score_cache, "MAX_SCORES_IN_MEMORY", 120 * 8)
     os.utime(run.path / "model.safetensors", (2, 2))
-    again = opened("predictions")
-    assert faults(again) == ""
-    assert "a random sample of 8 of 32 videos" in words(again)
+    again = open_page("predictions")
+    assert error_text(again) == ""
+    assert "a random sample of 8 of 32 videos" in page_text(again)
     assert list((home / "scored").iterdir()) == []
 
 
 @pytest.mark.fault
-def test_index_that_the_workspace_does_not_take_is_told_with_what_to_do(home: Path) -> None:
-    (home / "index").write_text("a file in the place of the folder")
+def test_index_that_cannot_be_stored_is_reported_with_advice(home: Path) -> None:
+    (home / "index").write_text("a file in place of the folder")
     for page in ("overview", "imbalance", "predictions"):
-        assert "Name a folder that has room in YT8M_HOME" in faults(opened(page))
+        assert "Name a folder that has room in YT8M_HOME" in error_text(open_page(page))
 
 
 @pytest.mark.fault
-def test_disk_that_fails_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*arguments: Any) -> Any:
+def test_failing_disk_is_reported_with_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> Any:
         raise OSError(errno.EIO, "Input/output error", "/a/disk")
 
-    monkeypatch.setattr("cache.loaders.labels", fails)
-    assert faults(opened("imbalance")) == "Input/output error: /a/disk."
+    monkeypatch.setattr("cache.loaders.labels", fail)
+    assert error_text(open_page("imbalance")) == "Input/output error: /a/disk."
 
 
 # --- one server, several sessions
 
 
 @pytest.mark.fault
-def test_fault_of_one_session_leaves_the_other_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = opened("imbalance"), opened("predictions")
+def test_error_in_one_session_leaves_the_other_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing, other = open_page("imbalance"), open_page("predictions")
     before = charts(other)
     with monkeypatch.context() as patch:
         patch.setattr("cache.loaders.labels", lambda data: 1 / 0)
-        one.run()
-        assert one.exception
+        failing.run()
+        assert failing.exception
         assert charts(other.run()) == before
-    assert faults(one.run()) == ""
+    assert error_text(failing.run()) == ""
 
 
 @pytest.mark.fault
 def test_every_cache_is_bounded() -> None:
-    found = 0
+    caches = 0
     for file in APP:
         for function in ast.walk(ast.parse(file.read_text())):
             if not isinstance(function, ast.FunctionDef):
@@ -370,14 +383,14 @@ def test_every_cache_is_bounded() -> None:
             for decorator in function.decorator_list:
                 text = ast.unparse(decorator)
                 if text.startswith(("st.cache", "functools.cache", "functools.lru_cache", "lru_cache")):
-                    found += 1
+                    caches += 1
                     no_arguments = not function.args.args and not function.args.kwonlyargs
                     assert re.search(r"max_entries=\d+", text) or no_arguments, f"{file.name}: {function.name}"
-    assert found > 30
+    assert caches > 30
 
 
 @pytest.mark.fault
-def test_nothing_is_kept_in_a_module_or_under_a_name_of_its_own_in_a_session() -> None:
+def test_no_state_in_modules_or_under_computed_names_in_sessions() -> None:
     for file in APP:
         tree = ast.parse(file.read_text())
         for node in ast.walk(tree):
@@ -386,5 +399,5 @@ def test_nothing_is_kept_in_a_module_or_under_a_name_of_its_own_in_a_session() -
                 if target.startswith("st.session_state"):
                     assert isinstance(node.slice, ast.Constant) or target.endswith(("[key]", "[TAB_KEY]")), target
             assert not isinstance(node, ast.Global), file.name
-        for node in tree.body:  # a list or dict of the module that something is put into
+        for node in tree.body:  # an empty list or dict, to be filled later
             assert not (isinstance(node, ast.Assign) and ast.unparse(node.value) in ("[]", "{}", "dict()")), file.name

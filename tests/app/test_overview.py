@@ -1,7 +1,6 @@
-"""The page that says where one is."""
+"""The overview page."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -9,139 +8,133 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.app.conftest import CopyRun
 from tests.support.pages import (
-    ATTENDING,
-    OTHER,
+    ATTENTION_RUN,
+    MEAN_RUN,
     Controls,
-    changes,
+    changes_page,
     charts,
-    controls,
-    faults,
-    opened,
+    control_keys,
+    error_text,
+    open_page,
+    page_text,
     select_last,
-    words,
+    tables,
 )
 from yt8m_core.models import registry
 from yt8m_core.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("demo_app")
 PAGE = "overview"
-
 CONTROLS: Controls = {"run": select_last("run"), "data": select_last("data"), "paper": select_last("paper")}
 
 
 def links(at: AppTest) -> dict[str, dict[str, list[str]]]:
-    """The links of the page: the page that each leads to, and what it sets there."""
+    """Return the query of the last link to each page."""
     return {link.proto.page: parse_qs(link.proto.query_string) for link in at.get("page_link")}
 
 
-def unfinished_copy(home: Path, folder: Path) -> Path:
-    run = shutil.copytree(home / "runs" / OTHER, folder / "on its way")
-    (run / "metrics.json").unlink()
-    return run
-
-
-def test_key_figures_are_those_of_the_run_each_with_its_meaning(demo_home: Path) -> None:
-    at = opened()
-    score = Run.open(demo_home / "runs" / ATTENDING).metrics["validation"]
+def test_metrics_are_those_of_the_run_and_have_a_help_text(demo_home: Path) -> None:
+    at = open_page()
+    score = Run.open(demo_home / "runs" / ATTENTION_RUN).metrics["validation"]
     shown = {metric.label: metric for metric in at.metric}
     for title, name in (("GAP@20", "gap"), ("Hit@1", "hit_at_1"), ("PERR", "perr"), ("mAP", "map_present")):
         assert shown[title].value == f"{score[name]:.3f}"
-    assert shown["GAP@20"].delta == f"95 %: {score['gap_low']:.3f} to {score['gap_high']:.3f}"
+    assert shown["GAP@20"].delta == f"95% CI [{score['gap_low']:.3f}, {score['gap_high']:.3f}]"
     assert all(metric.proto.help for metric in at.metric)
-    assert "**indirect_clustering** counts those seconds most" in words(at)
-    assert "(the validation split of this run)" in words(at)
-    assert "(the training split of this run, which knows its labels)" in words(opened(data="smoke/train"))
+    assert "**indirect_clustering** weights seconds by their similarity" in page_text(at)
+    assert "(validation split of this run)" in page_text(at)
+    assert "(training split of this run, so the run has seen its labels)" in page_text(open_page(data="smoke/train"))
 
 
-def test_every_method_of_the_registry_has_words() -> None:
-    from views.overview.slot_descriptions import METHOD_WORDS
+def test_every_method_of_the_registry_is_described() -> None:
+    from views.overview.slot_descriptions import METHOD_EFFECTS
 
     for slot, methods in registry.SLOTS.items():
-        assert set(METHOD_WORDS[slot]) - {"none"} == set(methods)
+        assert set(METHOD_EFFECTS[slot]) - {"none"} == set(methods)
 
 
-def test_hints_lead_to_what_they_tell_of(demo_home: Path) -> None:
-    at = opened()
-    told = links(at)
-    assert set(told) == {"predictions", "imbalance", "attention", "experiments"}
-    video = told["attention"]["video"][0]
-    (sentence,) = re.findall(rf"Of the (\d+) true labels of video \*\*{video}\*\* only (\d+) are", words(at))
-    there = opened("predictions", **{name: value[0] for name, value in told["attention"].items()})
-    assert f"**{sentence[1]} of {sentence[0]}** true labels are among the best 20" in words(there)
-    assert told["experiments"] == {"run": [ATTENDING], "members": [ATTENDING, OTHER]}
-    # The last link to a page stands for it: the surest mistake. Its label is not a true one of its video.
-    wrong = opened("predictions", **{name: value[0] for name, value in told["predictions"].items()})
-    assert wrong.selectbox(key="label").value == told["predictions"]["label"][0]
-    assert not wrong.dataframe[-1].value.query("name == @name", local_dict={
-        "name": told["predictions"]["label"][0].rsplit(" · ", 1)[0]})["true"].any()  # fmt: skip
+def test_suggestions_link_to_what_they_name() -> None:
+    at = open_page()
+    queries = links(at)
+    assert set(queries) == {"predictions", "imbalance", "attention", "experiments"}
+    video = queries["attention"]["video"][0]
+    pattern = rf"Only (\d+) of the (\d+) true labels of video \*\*{video}\*\* are in the top 20"
+    ((found, labels),) = re.findall(pattern, page_text(at))
+    predictions = open_page("predictions", **{name: value[0] for name, value in queries["attention"].items()})
+    assert f"**{found} of {labels}** true labels are in the top 20" in page_text(predictions)
+    assert queries["experiments"] == {"run": [ATTENTION_RUN], "members": [ATTENTION_RUN, MEAN_RUN]}
+    # The last link to predictions is the top false positive: its label is not a true one of its video.
+    mistake = open_page("predictions", **{name: value[0] for name, value in queries["predictions"].items()})
+    label = queries["predictions"]["label"][0]
+    assert mistake.selectbox(key="label").value == label
+    rows = tables(mistake)[-1].query("name == @name", local_dict={"name": label.rsplit(" · ", 1)[0]})
+    assert not rows["true"].any()
 
 
-def test_strongest_pair_is_told_of_a_data_set_that_has_one(monkeypatch: Any) -> None:
+def test_strongest_pair_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("views.overview.suggestions.SUPPORT", 2)
-    at = opened()
+    at = open_page()
     (label,) = links(at)["correlation"]["label"]
-    assert f"**{label.rsplit(' · ', 1)[0]}** and **" in words(at)
-    pairs = opened("correlation", part="Pairs", support="2", label=label, measure="phi").dataframe[0].value
-    assert f"{pairs['count'].iloc[0]} videos have both (φ {pairs['phi'].iloc[0]:.2f}" in words(at)
+    assert f"**{label.rsplit(' · ', 1)[0]}** and **" in page_text(at)
+    pairs = tables(open_page("correlation", part="Pairs", support="2", label=label, measure="phi"))[0]
+    assert f"{pairs['count'].iloc[0]} videos have both (φ {pairs['phi'].iloc[0]:.2f}" in page_text(at)
 
 
-def test_run_stands_beside_the_rows_of_the_paper() -> None:
-    at = opened(paper="Table 1: video pooling")
-    assert "This run is **Table 1: Indirect Clustering**" in words(at)
-    assert "never made public" in words(at)
-    table = at.dataframe[0].value
+def test_run_is_compared_with_the_rows_of_the_paper() -> None:
+    at = open_page(paper="Table 1: video pooling")
+    assert "This run matches **Table 1: Indirect Clustering**" in page_text(at)
+    assert "no longer available" in page_text(at)
+    table = tables(at)[0]
     assert table[table["this"]]["row"].tolist() == ["Indirect Clustering"]
-    assert table[table["this"]]["run"].tolist() == [ATTENDING]
+    assert table[table["this"]]["run"].tolist() == [ATTENTION_RUN]
     assert table["row"].iloc[0] == "LSTM-M-O"
-    assert "There is no order to compare" in words(at).replace("there is no", "There is no")
-    assert "The paper has no row with this line of slots" in words(opened(run=OTHER))
+    assert "there is no order to compare" in page_text(at)
+    assert "No row of the paper has this architecture" in page_text(open_page(run=MEAN_RUN))
 
 
-def test_run_that_is_not_finished_shows_how_far_it_is(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    run = unfinished_copy(demo_home, tmp_path)
-    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    at = opened()
-    assert "Run **on its way** is in training, or was stopped" in words(at)
+def test_unfinished_run_shows_its_learning_curves(copy_run: CopyRun) -> None:
+    run = copy_run("in training", MEAN_RUN)
+    (run / "metrics.json").unlink()
+    at = open_page()
+    assert "Run **in training** is in training, or was stopped" in page_text(at)
     assert len(charts(at)) == 2
     log = (run / "log.csv").read_text().splitlines()
-    for content, sentence in (
+    for content, message in (
         (log[0] + "\n", None),
-        ("", "has no log of its training yet"),
-        ("no,log\n1,2\n", "no log of a training"),
-        (None, "has no log of its training yet"),
+        ("", "has no training log yet"),
+        ("no,log\n1,2\n", "not a training log"),
+        (None, "has no training log yet"),
     ):
         (run / "log.csv").unlink()
         if content is not None:
             (run / "log.csv").write_text(content)
         at.run()
-        assert faults(at) == ""
-        assert len(charts(at)) == (2 if sentence is None else 1)
-        assert sentence is None or sentence in words(at)
-    run.rename(tmp_path / "another")
-    unfinished_copy(demo_home, tmp_path)
-    assert changes(PAGE, select_last("unfinished"))
+        assert error_text(at) == ""
+        assert len(charts(at)) == (2 if message is None else 1)
+        assert message is None or message in page_text(at)
+    run.rename(run.with_name("another"))
+    run = copy_run("in training", MEAN_RUN)
+    (run / "metrics.json").unlink()
+    assert changes_page(PAGE, select_last("unfinished"))
 
 
 @pytest.mark.parametrize("content", [None, b"no parquet at all"])
-def test_run_without_its_predictions_is_told(
-    demo_home: Path, tmp_path: Path, monkeypatch: Any, content: bytes | None
-) -> None:
-    run = shutil.copytree(demo_home / "runs" / ATTENDING, tmp_path / "mine")
+def test_run_without_valid_predictions_reports_it(copy_run: CopyRun, content: Any) -> None:
+    run = copy_run()
     (run / "predictions.parquet").unlink()
     if content is not None:
         (run / "predictions.parquet").write_bytes(content)
-    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    at = opened(run="mine")
-    assert "predictions" in faults(at)
+    at = open_page(run="mine")
+    assert "predictions" in error_text(at)
     assert charts(at)
     assert at.metric
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_every_control_changes_what_is_shown(control: str) -> None:
-    assert changes(PAGE, CONTROLS[control])
+def test_every_control_changes_the_page(control: str) -> None:
+    assert changes_page(PAGE, CONTROLS[control])
 
 
-def test_every_control_is_among_those_tested() -> None:
-    assert controls(opened(PAGE)) == set(CONTROLS)
+def test_every_control_is_tested() -> None:
+    assert control_keys(open_page(PAGE)) == set(CONTROLS)

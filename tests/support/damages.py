@@ -1,4 +1,4 @@
-"""What can be wrong with a run folder: each damage by its name, as a function that does it to a folder."""
+"""Damages to a run folder: each by its name, as a function that applies it to a folder."""
 
 import json
 import math
@@ -17,25 +17,37 @@ FILES = ("config.json", "metrics.json", "vocabulary.csv", "log.csv", "prediction
 LOG = "epoch,step,examples,learning_rate,loss,gradient,gap,hit_at_1,perr,map_present\n"
 
 
-def value(file: str, place: str, to: Any) -> Damage:
-    """Put another value to a place in a JSON file."""
+def set_json_value(file: str, path: str, value: Any) -> Damage:
+    """Set a value of a JSON file; ``path`` has its keys, separated by slashes."""
 
     def damage(run: Path) -> None:
-        *way, last = place.split("/")
-        whole = at = json.loads((run / file).read_text())
-        for part in way:
-            at = at[part]
-        at[last] = to
-        (run / file).write_text(json.dumps(whole))
+        *keys, last = path.split("/")
+        root = parent = json.loads((run / file).read_text())
+        for key in keys:
+            parent = parent[key]
+        parent[last] = value
+        (run / file).write_text(json.dumps(root))
 
     return damage
 
 
-def content(file: str, to: bytes) -> Damage:
-    return lambda run: (run / file).write_bytes(to)
+def set_json_values(file: str, values: dict[str, tuple[Any, ...]]) -> dict[str, Damage]:
+    """One damage for each path and value."""
+    return {
+        f"{file} {path} {str(value)[:30]!a}": set_json_value(file, path, value)
+        for path, alternatives in values.items()
+        for value in alternatives
+    }
 
 
-def tensors(change: Callable[[torch.Tensor], torch.Tensor]) -> Damage:
+def write_content(file: str, content: bytes) -> Damage:
+    """Overwrite a file."""
+    return lambda run: (run / file).write_bytes(content)
+
+
+def change_tensors(change: Callable[[torch.Tensor], torch.Tensor]) -> Damage:
+    """Change each tensor of the weights."""
+
     def damage(run: Path) -> None:
         weights = load_file(run / "model.safetensors")
         save_file({name: change(tensor) for name, tensor in weights.items()}, run / "model.safetensors")
@@ -43,38 +55,35 @@ def tensors(change: Callable[[torch.Tensor], torch.Tensor]) -> Damage:
     return damage
 
 
-def column(name: str, change: Callable[[Any], Any]) -> Damage:
-    """Change each value of a column of the kept predictions."""
+def change_column(name: str, change: Callable[[Any], Any]) -> Damage:
+    """Change each value of a column of the stored predictions."""
 
     def damage(run: Path) -> None:
         table = pd.read_parquet(run / "predictions.parquet")
-        table[name] = [change(one) for one in table[name]]
+        table[name] = [change(value) for value in table[name]]
         table.to_parquet(run / "predictions.parquet")
 
     return damage
 
 
-def replaced(file: str, by: Callable[[Path], Any]) -> Damage:
+def replace_file(file: str, create: Callable[[Path], Any]) -> Damage:
+    """Replace a file by what ``create`` makes of its path."""
+
     def damage(run: Path) -> None:
         (run / file).unlink()
-        by(run / file)
+        create(run / file)
 
     return damage
 
 
-def cut(file: str) -> Damage:
+def truncate(file: str) -> Damage:
+    """Cut a file in half."""
     return lambda run: os.truncate(run / file, (run / file).stat().st_size // 2)
 
 
-def of_values(file: str, wrong: dict[str, tuple[Any, ...]]) -> dict[str, Damage]:
-    return {
-        f"{file} {place} {str(to)[:30]!a}": value(file, place, to) for place, every in wrong.items() for to in every
-    }
-
-
-# Of these the sidebar tells why the run is not shown.
-NOT_SHOWN: dict[str, Damage] = {
-    **of_values(
+# The run is not listed; the sidebar says why.
+NOT_LISTED: dict[str, Damage] = {
+    **set_json_values(
         "config.json",
         {
             "facts/num_classes": (-1, 0, 119, 1e400, 10**12),
@@ -93,7 +102,7 @@ NOT_SHOWN: dict[str, Damage] = {
             "experiment/pooling/name": ("\ud800", 5),
         },
     ),
-    **of_values(
+    **set_json_values(
         "metrics.json",
         {
             "validation": ([], {"gap": 1}),
@@ -103,52 +112,52 @@ NOT_SHOWN: dict[str, Damage] = {
             "videos_per_second": ({}, "x"),
         },
     ),
-    **{f"{file} is a {what}": replaced(file, by) for file in FILES[:3] for what, by in {
+    **{f"{file} is a {kind}": replace_file(file, create) for file in FILES[:3] for kind, create in {
         "folder": Path.mkdir,
         "link to itself": lambda path: path.symlink_to(path),
         "link to a device": lambda path: path.symlink_to("/dev/zero"),
         "pipe": os.mkfifo,
-    }.items() if (file, what) not in {("config.json", "folder"), ("config.json", "link to itself")}},
-    **{f"{file} is cut": cut(file) for file in FILES[:3]},
-    **{f"{file} is nested too deeply": content(file, b"[" * 200_000) for file in FILES[:2]},
-    **{f"{file} is no text": content(file, b"\xff\0{") for file in FILES[:3]},
-    "vocabulary.csv of another size": content("vocabulary.csv", b"label_id,label_name\n0,Only\n"),
-    "metrics.json gone": lambda run: (run / "metrics.json").unlink(),
-    "vocabulary.csv gone": lambda run: (run / "vocabulary.csv").unlink(),
+    }.items() if (file, kind) not in {("config.json", "folder"), ("config.json", "link to itself")}},
+    **{f"{file} is truncated": truncate(file) for file in FILES[:3]},
+    **{f"{file} is nested too deeply": write_content(file, b"[" * 200_000) for file in FILES[:2]},
+    **{f"{file} is not text": write_content(file, b"\xff\0{") for file in FILES[:3]},
+    "vocabulary.csv of another size": write_content("vocabulary.csv", b"label_id,label_name\n0,Only\n"),
+    "metrics.json is missing": lambda run: (run / "metrics.json").unlink(),
+    "vocabulary.csv is missing": lambda run: (run / "vocabulary.csv").unlink(),
 }  # fmt: skip
 
-# These are told on the pages that need what is damaged; the run is listed.
-TOLD: dict[str, Damage] = {
-    "log.csv of words": content("log.csv", (LOG + "a,b,c,d,e,f,g,,,\n").encode()),
-    "log.csv of infinities": content("log.csv", (LOG + "0,1,1,1,inf,1,,,,\n").encode()),
-    "log.csv of negative losses": content("log.csv", (LOG + "0,1,1,1,-1,1,,,,\n").encode()),
-    "log.csv of huge counts": content("log.csv", (LOG + f"0,1,{10**30},1,1,1,,,,\n").encode()),
-    "log.csv is a pipe": replaced("log.csv", os.mkfifo),
-    "predictions.parquet is cut": cut("predictions.parquet"),
-    "predictions.parquet is a pipe": replaced("predictions.parquet", os.mkfifo),
-    "predictions.parquet is a folder": replaced("predictions.parquet", Path.mkdir),
+# The run is listed; the pages that need the damaged file report it.
+REPORTED_BY_PAGES: dict[str, Damage] = {
+    "log.csv of words": write_content("log.csv", (LOG + "a,b,c,d,e,f,g,,,\n").encode()),
+    "log.csv of infinities": write_content("log.csv", (LOG + "0,1,1,1,inf,1,,,,\n").encode()),
+    "log.csv of negative losses": write_content("log.csv", (LOG + "0,1,1,1,-1,1,,,,\n").encode()),
+    "log.csv of huge counts": write_content("log.csv", (LOG + f"0,1,{10**30},1,1,1,,,,\n").encode()),
+    "log.csv is a pipe": replace_file("log.csv", os.mkfifo),
+    "predictions.parquet is truncated": truncate("predictions.parquet"),
+    "predictions.parquet is a pipe": replace_file("predictions.parquet", os.mkfifo),
+    "predictions.parquet is a folder": replace_file("predictions.parquet", Path.mkdir),
     "predictions.parquet without a column": lambda run: (
         pd.read_parquet(run / "predictions.parquet").drop(columns="scores").to_parquet(run / "predictions.parquet")
     ),
-    "labels of words": column("labels", lambda labels: ["x"] * len(labels)),
-    "labels below 0": column("labels", lambda labels: labels * 0 - 5),
-    "labels beyond the vocabulary": column("labels", lambda labels: labels * 0 + 120),
-    "labels that are no lists": column("labels", lambda labels: 3),
-    "labels that are nothing": column("labels", lambda labels: None),
-    "true labels far beyond the vocabulary": column("true_labels", lambda labels: labels * 0 + 10**9),
-    "scores that are not numbers": column("scores", lambda scores: scores * math.nan),
-    "scores above 1": column("scores", lambda scores: scores * 0 + 7),
-    "fewer scores than labels": column("scores", lambda scores: scores[:3]),
-    "ids that are numbers": column("id", lambda video: 5),
-    "ids of a megabyte": column("id", lambda video: "x" * (1 << 20)),
-    "weights of half precision": tensors(torch.Tensor.half),
-    "weights that are whole numbers": tensors(torch.Tensor.long),
-    "weights that are complex": tensors(lambda tensor: tensor.to(torch.complex64)),
-    "weights that are not finite": tensors(lambda tensor: tensor * math.nan),
-    "model.safetensors is cut": cut("model.safetensors"),
-    "model.safetensors is a pipe": replaced("model.safetensors", os.mkfifo),
-    "model.safetensors is a folder": replaced("model.safetensors", Path.mkdir),
-    **of_values(
+    "labels are words": change_column("labels", lambda labels: ["x"] * len(labels)),
+    "labels are negative": change_column("labels", lambda labels: labels * 0 - 5),
+    "labels beyond the vocabulary": change_column("labels", lambda labels: labels * 0 + 120),
+    "labels are no lists": change_column("labels", lambda labels: 3),
+    "labels are null": change_column("labels", lambda labels: None),
+    "true labels far beyond the vocabulary": change_column("true_labels", lambda labels: labels * 0 + 10**9),
+    "scores are NaN": change_column("scores", lambda scores: scores * math.nan),
+    "scores above 1": change_column("scores", lambda scores: scores * 0 + 7),
+    "fewer scores than labels": change_column("scores", lambda scores: scores[:3]),
+    "ids are numbers": change_column("id", lambda video: 5),
+    "ids of a megabyte": change_column("id", lambda video: "x" * (1 << 20)),
+    "weights in half precision": change_tensors(torch.Tensor.half),
+    "weights are integers": change_tensors(torch.Tensor.long),
+    "weights are complex": change_tensors(lambda tensor: tensor.to(torch.complex64)),
+    "weights are NaN": change_tensors(lambda tensor: tensor * math.nan),
+    "model.safetensors is truncated": truncate("model.safetensors"),
+    "model.safetensors is a pipe": replace_file("model.safetensors", os.mkfifo),
+    "model.safetensors is a folder": replace_file("model.safetensors", Path.mkdir),
+    **set_json_values(
         "config.json",
         {
             "experiment/pooling/options": ({"scale": 1e308}, {"a": [[[[]]]]}),
@@ -158,8 +167,8 @@ TOLD: dict[str, Damage] = {
 }
 
 
-def damaged(sound: Path, folder: Path, damage: Damage, name: str = "mine") -> Path:
-    """A copy of a sound run below ``folder``, damaged."""
-    run = shutil.copytree(sound, folder / name)
-    damage(run)
-    return run
+def damaged_copy(run: Path, folder: Path, damage: Damage, name: str = "mine") -> Path:
+    """Copy a valid run into ``folder`` and damage the copy."""
+    copy = shutil.copytree(run, folder / name)
+    damage(copy)
+    return copy

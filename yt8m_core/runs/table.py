@@ -45,12 +45,12 @@ def _row(name: str, run: Run) -> dict[str, Any]:
         "learning_rate": experiment.training.learning_rate,
         "seed": experiment.seed,
         "scale": run.facts.scale,
-        "finished": run.finished,
+        "finished": run.is_finished,
         "paper_row": "; ".join(in_the_paper(matches)),
         "paper_gap": gaps.pop() if len(gaps) == 1 else None,
         "rows": tuple((match.table, match.row.name) for match in matches),
     }
-    if run.finished:
+    if run.is_finished:
         metrics = run.metrics
         row |= {column: metrics["validation"].get(metric) for column, metric in METRICS.items()}
         row |= {column: metrics.get(column) for column in ("parameters", "videos_per_second")}
@@ -70,7 +70,7 @@ def in_the_paper(matches: Iterable[Match]) -> list[str]:
     """
     first: dict[str, Match] = {}
     for match in matches:
-        first.setdefault(match.row.line, match)
+        first.setdefault(match.row.architecture, match)
     return [f"{short_title(match.table)}: {match.row.name}" for match in first.values()]
 
 

@@ -9,7 +9,15 @@ import streamlit as st
 
 from cache import loaders, scores
 from components.columns import GAP_HELP
-from components.selectors import download_csv, fragment, plain, require_run, require_run_videos, show_error
+from components.selectors import (
+    accept_old_values,
+    download_csv,
+    fragment,
+    plain,
+    require_run,
+    require_run_videos,
+    show_error,
+)
 from context import PageContext
 from views.correlation.matrix import window_labels
 from views.correlation.pair_tables import Selection, show_pair, show_pair_table
@@ -19,7 +27,8 @@ from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 
 MAX_PAIRS = 2000  # strongest pairs compared with a run
-STRONGEST, WINDOW = "the strongest", "those of a window"
+STRONGEST, WINDOW = "strongest", "window"
+OLD_SOURCES = {"those+of+a+window": WINDOW}
 WEIGHTS = {"alpha": ("α", 1.5), "beta": ("β", 0.5), "gamma": ("γ", 0.5)}  # key → symbol, maximum
 UNCHANGED = (1.0, 0.0, 0.0)  # initial weights, the same for every run so that links keep their meaning
 BETAS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3)  # of the curve: those of Table 3, and some between
@@ -51,6 +60,7 @@ def show_calibration(selection: Selection) -> None:
 
 def _show_calibration(selection: Selection) -> None:
     st.markdown(EXPECTED)
+    accept_old_values("pairs_of", OLD_SOURCES)
     source = st.segmented_control(
         "Pairs", [STRONGEST, WINDOW], key="pairs_of", bind="query-params", persist_state="session",
         default=STRONGEST, required=True,
@@ -70,7 +80,7 @@ def _show_calibration(selection: Selection) -> None:
     left, right = st.columns([5, 2], gap="large")
     with left:
         event: Any = st.plotly_chart(
-            figures.against_truth(
+            figures.expected_vs_observed(
                 selection.with_names(table),
                 title=f"Observed and expected pairs, {html.escape(selection.page.run.name)}",
                 scale=selection.page.scale,
@@ -129,8 +139,8 @@ def _show_weights(page: PageContext) -> None:
         "the training labels; M'_c starts as M_c and is trained. Here, the weights are applied **after** training; the "
         "paper trains with them, so results may differ."
     )
-    own_weights = _own_weights(run)
-    reset_weights = own_weights or UNCHANGED
+    correlation_weights = _own_weights(run)
+    reset_weights = correlation_weights or UNCHANGED
     chosen = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for (key, (symbol, maximum)), value in zip(WEIGHTS.items(), UNCHANGED, strict=True):
@@ -159,7 +169,7 @@ def _show_weights(page: PageContext) -> None:
             width=260,
         )
         st.metric(
-            f"Weights of the run: {_triple(reset_weights)}" if own_weights else "No label processing",
+            f"Weights of the run: {_triple(reset_weights)}" if correlation_weights else "No label processing",
             f"{own_gap:.4f}",
             help="Measured on the same videos.",
             width=260,
@@ -169,7 +179,7 @@ def _show_weights(page: PageContext) -> None:
         curve = pd.DataFrame({"beta": BETAS, "gap": [scores.mixture_gap(page, 1.0, beta, 0.0) for beta in BETAS]})
         st.plotly_chart(
             figures.gap_by_weight(
-                curve, here=(chosen[1], gap), base=scores.mixture_gap(page, *UNCHANGED), scale=page.scale
+                curve, selected=(chosen[1], gap), baseline=scores.mixture_gap(page, *UNCHANGED), scale=page.scale
             ),
             alt="GAP of the run's scores against β, with the selected weights",
         )

@@ -8,25 +8,28 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import scores
-from components.selectors import download_csv, fragment, label_names
+from components.selectors import accept_old_values, download_csv, fragment, label_names
 from views.correlation.pair_tables import Selection, show_pair
 from yt8m_core import figures
 from yt8m_core.labels import clustering, cooccurrence
 
 DEFAULT_SIZE = 30  # labels in the window
-FREQUENT, AROUND, CLUSTER, PLACE, CHOSEN = (
-    "most frequent", "around a label", "a cluster", "a place in the order", "my choice",
+FREQUENT, AROUND, CLUSTER, POSITION, CUSTOM = (
+    "most frequent", "around a label", "cluster", "position in cluster order", "custom selection",
 )  # fmt: skip
-TABS = ("Window", "All labels", "Pairs", "Model against truth", "Other weights")
+OLD_WINDOWS = {"a+cluster": CLUSTER, "a+place+in+the+order": POSITION, "my+choice": CUSTOM}
+TABS = ("Window", "All labels", "Pairs", "Calibration", "Label processing")
+OLD_TABS = {"Model+against+truth": TABS[3], "Other+weights": TABS[4]}
 TAB_KEY = "part"
 
 
 def window_labels(selection: Selection) -> NDArray[np.int64]:
     """Select the labels of the window. May return none."""
+    accept_old_values("window", OLD_WINDOWS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Labels in the window",
-            [FREQUENT, AROUND, CLUSTER, PLACE, CHOSEN],
+            [FREQUENT, AROUND, CLUSTER, POSITION, CUSTOM],
             key="window",
             bind="query-params",
             persist_state="session",
@@ -34,14 +37,14 @@ def window_labels(selection: Selection) -> NDArray[np.int64]:
             required=True,
             wrap=True,
             help="Around a label: the labels most correlated (φ) with the one selected above. Cluster: a group of "
-            "correlated labels. Cluster order: labels next to each other in the image of all labels.",
+            "correlated labels. Position in cluster order: neighbors in the image of all labels.",
         )
-        if kind in (FREQUENT, AROUND, PLACE):
+        if kind in (FREQUENT, AROUND, POSITION):
             size = st.slider(
                 "Number of labels", 5, figures.LARGEST_WINDOW, DEFAULT_SIZE, key="window_size", bind="query-params",
                 width=220, persist_state="session",
             )  # fmt: skip
-    if kind == CHOSEN:
+    if kind == CUSTOM:
         return sort_by_phi(selection, custom_labels(selection))
     if kind == FREQUENT:
         table = selection.labels.table
@@ -178,7 +181,7 @@ def show_overview(selection: Selection) -> None:
     left, right = st.columns([3, 1], gap="large")
     with left, st.grid(1, min_column_width=660, wrap=False):
         st.plotly_chart(
-            figures.overview(
+            figures.correlation_overview(
                 cells,
                 selection.measure_name,
                 named,

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from cache import loaders, scores
-from components.selectors import label_picker, plain, show_demo_link, show_provenance, state_setter
+from components.selectors import accept_old_values, label_picker, plain, show_demo_link, show_provenance, state_setter
 from context import PageContext, current_page
 from views.correlation.label_processing import show_calibration, show_weights
-from views.correlation.matrix import TAB_KEY, TABS, show_overview, show_window
+from views.correlation.matrix import OLD_TABS, TAB_KEY, TABS, show_overview, show_window
 from views.correlation.pair_tables import MODEL_MATRIX, ModelMatrix, Selection, show_pairs
 from yt8m_core.labels import cooccurrence
 
@@ -76,6 +76,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         width=240,
         help="Pairs in fewer videos are left out: rare pairs have large values by chance.",
     )
+accept_old_values(TAB_KEY, OLD_TABS)
 tabs = dict(zip(TABS, st.tabs(TABS, key=TAB_KEY, bind="query-params"), strict=True))
 
 

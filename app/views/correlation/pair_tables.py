@@ -57,7 +57,7 @@ class Selection:
     def window(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the matrix of some labels [n, n], NaN for pairs below the minimum support."""
         values = (
-            self.model_matrix.matrices.at(self.model_matrix.kind, *np.ix_(labels, labels))
+            self.model_matrix.matrices.entries(self.model_matrix.kind, *np.ix_(labels, labels))
             if self.model_matrix
             else cooccurrence.measure(self.pairs, self.labels.num_videos, self.measure, labels)
         )
@@ -95,7 +95,7 @@ def show_pair(selection: Selection, first: int, second: int) -> None:
         f"- φ {value['phi'][0, 1]:.2f}, Jaccard {value['jaccard'][0, 1]:.2f}."
     )
     if own := selection.model_matrix:
-        b_to_a, a_to_b = own.matrices.at(own.kind, [first, second], [second, first]).tolist()
+        b_to_a, a_to_b = own.matrices.entries(own.kind, [first, second], [second, first]).tolist()
         st.markdown(
             f"- Model matrix ({own.kind}): {b_to_a:+.4f} of the score of {b} is added to {a}, and {a_to_b:+.4f} of the "
             f"score of {a} to {b}."
@@ -159,7 +159,7 @@ def show_pairs(selection: Selection) -> None:
         return
     st.subheader(f"Strongest pairs{suffix}", anchor=False)
     if own:
-        strongest = own.matrices.rank(own.kind, pairs)
+        strongest = own.matrices.rank_pairs(own.kind, pairs)
         st.caption(f"Sorted by the larger absolute value of M[A, B] and M[B, A] ({own.kind}).")
     else:
         strongest = pairs

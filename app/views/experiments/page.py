@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from components.columns import GAP_COLUMNS
-from components.selectors import download_csv, require_run, show_error, show_provenance
+from components.selectors import accept_old_values, download_csv, require_run, show_error, show_provenance
 from context import PageContext, current_page
 from views.experiments.ensemble import show_ensemble
 from views.experiments.notebook_results import find_results, show_results
@@ -17,7 +17,8 @@ from yt8m_core.paper_tables import TABLES
 
 SLOTS = ["pooling", "classification", "label_processing", "loss"]
 ANY = "any"
-RUNS, RESULTS = "runs found here", "results of the notebooks"
+RUNS, RESULTS = "runs", "notebook results"
+OLD_SOURCES = {"results+of+the+notebooks": RESULTS}
 MAX_DRAWN = 40  # runs in the figure
 COLUMNS = {
     "run": st.column_config.TextColumn("Run", pinned=True),
@@ -147,7 +148,7 @@ def show_runs(runs: pd.DataFrame) -> None:
         )
     else:
         st.plotly_chart(
-            figures.intervals(drawn[:MAX_DRAWN], scale=drawn["scale"].iloc[0]),
+            figures.gap_intervals(drawn[:MAX_DRAWN], scale=drawn["scale"].iloc[0]),
             key="intervals",
             alt="GAP of each run with its 95% CI",
         )
@@ -174,6 +175,7 @@ except UserError as error:
 results = find_results()
 source = RUNS
 if results:
+    accept_old_values("show", OLD_SOURCES)
     source = st.segmented_control("Show", [RUNS, RESULTS], key="show", bind="query-params", default=RUNS, required=True)
 if source == RUNS:
     show_runs(named_runs(page))

@@ -44,7 +44,7 @@ def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
         ranked = findings.bands.sort_values("recall")
         worst, best = ranked.iloc[0], ranked.iloc[-1]
         yield Suggestion(
-            f"Recall in the top 20 is {worst['recall']:.0%} for **{worst['band']}** labels and {best['recall']:.0%} for "
+            f"Recall@20 is {worst['recall']:.0%} for **{worst['band']}** labels and {best['recall']:.0%} for "
             f"**{best['band']}** labels (head: frequent, tail: rare).",
             "imbalance", "Label imbalance", ":material/bar_chart:", query,
         )  # fmt: skip
