@@ -49,7 +49,7 @@ def app(demo_home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def opened(browser: Browser, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Iterator[Page]:
+def open_browser_page(browser: Browser, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Iterator[Page]:
     """A page that may show no error, log none, and ask no other server for anything."""
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE)
@@ -97,7 +97,7 @@ def follow(page: Page, title: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
 def test_every_page_is_drawn(browser: Browser, app: str, tmp_path: Path, width: int, height: int, scheme: str) -> None:
-    with opened(browser, width=width, height=height, scheme=scheme) as page:
+    with open_browser_page(browser, width=width, height=height, scheme=scheme) as page:
         page.goto(app)
         for title, path in PAGES.items():
             if width > 1000 and path:
@@ -117,13 +117,13 @@ def test_every_page_is_drawn(browser: Browser, app: str, tmp_path: Path, width: 
 
 
 def test_cold_server_draws_its_first_chart(browser: Browser, demo_home: Path) -> None:
-    with served(smoke(demo_home)) as address, opened(browser) as page:
+    with served(smoke(demo_home)) as address, open_browser_page(browser) as page:
         page.goto(address)
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
 
 
 def test_click_on_a_cell_tells_the_pair_in_words(browser: Browser, app: str) -> None:
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/correlation")
         settle(page, "Correlation")
         box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
@@ -138,7 +138,7 @@ def test_click_on_a_label_opens_its_card_and_a_video_of_it_its_predictions(brows
         const drawn = plot._fullData[0], box = plot.querySelector(".nsewdrag").getBoundingClientRect()
         return [box.x + xaxis.d2p(drawn.x[0]), box.y + yaxis.d2p(drawn.y[0])]
     }"""
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/imbalance")
         settle(page, "Imbalance")
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
@@ -152,7 +152,7 @@ def test_click_on_a_label_opens_its_card_and_a_video_of_it_its_predictions(brows
 
 
 def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -> None:
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/correlation?part=All+labels")
         settle(page, "Correlation")
         framed = page.locator(".js-plotly-plot .scatterlayer .points path").first
@@ -162,12 +162,12 @@ def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -
         page.mouse.down()
         page.mouse.up()
         # For a moment the figure of before stands beside the new one.
-        expect(page.locator(".js-plotly-plot").filter(has_text="Labels together").first).to_be_visible()
+        expect(page.locator(".js-plotly-plot").filter(has_text="Label association").first).to_be_visible()
         expect(page.get_by_role("combobox", name=re.compile("Cluster, of"))).to_be_visible()
 
 
 def test_click_on_a_weight_tells_of_its_second(browser: Browser, app: str) -> None:
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/attention")
         settle(page, "Attention")
         weights = page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace").first
@@ -181,7 +181,7 @@ def test_click_on_a_weight_tells_of_its_second(browser: Browser, app: str) -> No
 
 
 def test_click_on_a_row_opens_its_run_and_a_hint_leads_to_its_video(browser: Browser, app: str) -> None:
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/experiments?run=smoke-mean-mlp&methods=indirect_clustering")
         settle(page, "Experiments")
         box = page.get_by_test_id("stDataFrame").first.bounding_box()
@@ -198,7 +198,7 @@ def test_click_on_a_row_opens_its_run_and_a_hint_leads_to_its_video(browser: Bro
 
 
 def test_label_and_video_go_along_and_the_link_restores_them(browser: Browser, app: str) -> None:
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/imbalance")
         settle(page, "Imbalance")
         page.get_by_role("combobox", name="Label", exact=True).fill("musc")  # found all the same
@@ -225,7 +225,7 @@ def test_file_is_uploaded_and_refused_or_predicted(browser: Browser, app: str, d
     videos = open_videos(demo_home / "smoke" / "validation")
     frames, file = videos.frames(3), io.BytesIO()
     np.savez(file, rgb=frames[:, :1024], audio=frames[:, 1024:], labels=videos.labels(3), id=np.array("mine"))
-    with opened(browser) as page:
+    with open_browser_page(browser) as page:
         page.goto(f"{app}/predictions")
         settle(page, "Predictions")
         page.get_by_text("my file").click()
@@ -243,7 +243,7 @@ def test_file_is_uploaded_and_refused_or_predicted(browser: Browser, app: str, d
 
 
 def test_welcome_page_builds_the_demo_world_and_arrives(browser: Browser, tmp_path: Path) -> None:
-    with served(smoke(tmp_path / "home")) as address, opened(browser) as page:
+    with served(smoke(tmp_path / "home")) as address, open_browser_page(browser) as page:
         page.goto(address)
         settle(page, "Welcome")
         page.get_by_role("button", name="Build the demo world").click()

@@ -246,12 +246,12 @@ def test_labels_with_few_positives_are_faint_and_topics_have_own_symbols() -> No
 
 
 def test_topic_keeps_its_look_when_others_are_missing() -> None:
-    some = LABELS[LABELS["vertical"] == "topic 1"]
+    subset = LABELS[LABELS["vertical"] == "topic 1"]
     whole, part = (
         figures.precision_by_label(
             table, precision_by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="s"
         )
-        for table in (LABELS, some)
+        for table in (LABELS, subset)
     )
     looks = [
         {(trace.marker.symbol, trace.marker.color) for trace in figure.data if trace.name == "topic 1"}
@@ -560,8 +560,8 @@ def test_frame_overview_has_a_lane_and_a_symbol_per_cluster() -> None:
 
 def test_frame_overview_with_more_clusters_than_colors_has_distinct_symbols() -> None:
     uniform = np.full(8, 1 / 8)
-    alike = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # all cosines are 1
-    lanes = figures.frame_overview(uniform, range(8), alike, title="a", scale="x").data[2:-1]
+    similarity = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # all cosines are 1
+    lanes = figures.frame_overview(uniform, range(8), similarity, title="a", scale="x").data[2:-1]
     assert len({lane.marker.symbol for lane in lanes}) == len(lanes) == 8
 
 

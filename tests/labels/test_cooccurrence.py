@@ -33,7 +33,7 @@ def ragged(videos: list[list[int]]) -> csr_array:
     return label_matrix(np.array(values, np.int32), np.cumsum([0, *map(len, videos)]), CLASSES)
 
 
-# Label 0 implies label 1; label 2 goes with nothing; label 3 is in every video; label 4 and 5 in none.
+# Label 0 implies label 1; label 2 co-occurs only with label 3, which is in all videos; labels 4 and 5 do not occur.
 VIDEOS = [[0, 1, 3], [0, 1, 3], [1, 3], [2, 3], [3]]
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 TOP_K = 20  # number of labels per video that GAP evaluates
 
 OUTCOMES = {
-    "true positive": "a true label at or above the threshold",
-    "in top 20": f"a true label below the threshold, but among the top {TOP_K}",
-    "false negative": f"a true label below the threshold and not among the top {TOP_K}",
-    "false positive": "a label at or above the threshold that is not true",
-    "": f"among the top {TOP_K}, below the threshold, and not true",
+    "true positive": "true labels at or above the threshold",
+    "in top 20": f"true labels below the threshold, but in the top {TOP_K}",
+    "false negative": f"true labels below the threshold and not in the top {TOP_K}",
+    "false positive": "labels at or above the threshold that are not true",
+    "": f"labels in the top {TOP_K} that are below the threshold and not true",
 }
 """Outcomes of a label and their definitions."""
 

@@ -132,8 +132,8 @@ def _figures(
         yield (
             "Experts of the label",
             figures.experts(attribution.experts, title=f"Experts of {name}", scale=video.scale),
-            "The probability is the sum of gate · answer over the label's experts. “Always no” is a gate without an "
-            "expert: its answer is 0.",
+            "The probability is the sum of gate · expert probability over the label's experts. The dummy expert always "
+            "has probability 0.",
         )
     if attribution.label_contributions is not None and len(attribution.label_contributions):
         yield (

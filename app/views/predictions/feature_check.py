@@ -13,7 +13,7 @@ from yt8m_core.runs.run import Run
 if TYPE_CHECKING:
     from yt8m_core.data.feature_check.check import FeatureCheck
 
-GRADES = {"ok": "✓ ok", "odd": "! odd", "wrong": "✗ wrong"}
+GRADES = {"ok": "✓ ok", "unusual": "! unusual", "wrong": "✗ wrong"}
 
 
 def show_feature_check(run: Run, video: SelectedVideo) -> None:
@@ -25,8 +25,8 @@ def show_feature_check(run: Run, video: SelectedVideo) -> None:
             "with."
         )
         return
-    box = {"ok": st.success, "odd": st.warning, "wrong": st.error}[check.grade]
-    icon = {"ok": ":material/check:", "odd": ":material/warning:", "wrong": ":material/error:"}[check.grade]
+    box = {"ok": st.success, "unusual": st.warning, "wrong": st.error}[check.grade]
+    icon = {"ok": ":material/check:", "unusual": ":material/warning:", "wrong": ":material/error:"}[check.grade]
     box(plain(check.verdict), icon=icon)
     with st.expander("Feature checks", icon=":material/fact_check:", expanded=check.grade != "ok"):
         table = _check_table(check)

@@ -137,8 +137,8 @@ def _show_table(table: pd.DataFrame, names: list[str]) -> None:
         hide_index=True,
         column_order=["name", "outcome" if is_labeled else "predicted", "rank", "probability"],
         column_config={
-            "name": st.column_config.TextColumn("Label", width=150, pinned=True),
-            "outcome": st.column_config.TextColumn("Outcome", help="; ".join(definitions), width=120),
+            "name": st.column_config.TextColumn("Label", width=130, pinned=True),
+            "outcome": st.column_config.TextColumn("Outcome", help="; ".join(definitions), width=105),
             "predicted": st.column_config.CheckboxColumn("Predicted", help="At or above the threshold.", width=80),
             "rank": st.column_config.NumberColumn("Rank", width=50, format="localized"),
             "probability": st.column_config.ProgressColumn(

@@ -25,7 +25,7 @@ from context import PageContext
 from yt8m_core.analysis.outcomes import OUTCOMES
 from yt8m_core.analysis.per_video import SORT_ORDERS, sort_videos
 from yt8m_core.data.scale import SCALE_NAMES
-from yt8m_core.data.upload import ENDINGS, MAX_BYTES, UploadedVideo
+from yt8m_core.data.upload import EXTENSIONS, MAX_BYTES, UploadedVideo
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
 
@@ -182,10 +182,10 @@ def _show_list(page: PageContext, table: pd.DataFrame, position: int) -> None:
                 "labels": st.column_config.NumberColumn("True labels"),
                 "worst_rank": st.column_config.NumberColumn("Lowest true rank", format="localized"),
                 "false_negatives": st.column_config.NumberColumn(
-                    "False negatives", help=f"Labels {OUTCOMES['false negative']}."
+                    "False negatives", help=f"Number of {OUTCOMES['false negative']}."
                 ),
                 "false_positives": st.column_config.NumberColumn(
-                    "False positives", help=f"Labels {OUTCOMES['false positive']}."
+                    "False positives", help=f"Number of {OUTCOMES['false positive']}."
                 ),
             },
             key="videos listed",
@@ -220,7 +220,7 @@ def _read_upload(run: Run) -> tuple[str, int, UploadedVideo]:
     streams = " and ".join(f"{name} [{per_second}{width}]" for name, width in run.facts.schema.streams)
     file = st.file_uploader(
         "Feature file",
-        [ending.removeprefix(".") for ending in ENDINGS],
+        [ending.removeprefix(".") for ending in EXTENSIONS],
         key="upload",
         max_upload_size=MAX_BYTES >> 20,
         help="The file is read in memory and not stored.",
