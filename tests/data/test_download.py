@@ -540,7 +540,7 @@ def test_command_downloads_what_index_and_labels_read(
     yt8m(monkeypatch, "index", folder)
     assert "180 videos in 3 shards: video-level features" in capsys.readouterr().out
     yt8m(monkeypatch, "labels", folder)
-    assert "180 videos, 5 of 5 labels occur" in (labels := capsys.readouterr().out)
+    assert "180 videos with 5 of 5 labels" in (labels := capsys.readouterr().out)
     assert "Food" in labels
     assert sorted(open_videos(folder).ids)[:2] == ["Zz00", "Zz01"]
     assert read_vocabulary(folder.parent / "vocabulary.csv").names[2] == "Food"

@@ -24,8 +24,10 @@ LENGTHS = np.random.default_rng(5).integers(1, 301, 5000)
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Videos:
     """40 videos of 1 to 13 frames; every fifth is unlabeled, every seventh irregular."""
-    made = [small(f"v{i}", None if i % 5 == 2 else range(i % 4, i % 11 + 4, 3), x=1 + i * 7 % 13) for i in range(40)]
-    payloads = [Encoder(["value before key"]).encode(v) if i % 7 == 3 else v.regular() for i, v in enumerate(made)]
+    contents = [
+        small(f"v{i}", None if i % 5 == 2 else range(i % 4, i % 11 + 4, 3), x=1 + i * 7 % 13) for i in range(40)
+    ]
+    payloads = [Encoder(["value before key"]).encode(v) if i % 7 == 3 else v.regular() for i, v in enumerate(contents)]
     folder = tmp_path_factory.mktemp("data")
     for shard in range(4):
         write(folder / f"{shard}.tfrecord", *payloads[shard * 10 : shard * 10 + 10])
@@ -128,16 +130,16 @@ def test_batches_equal_the_videos_when_buffers_are_reused(videos: Videos, thread
 
 def test_video_level_batches_are_float_with_one_frame(tmp_path: Path) -> None:
     """Including irregular records, which are copied into the same batch in another way."""
-    made = [vector(f"v{'x' * i}") for i in range(5)]
+    contents = [vector(f"v{'x' * i}") for i in range(5)]
     irregular = Encoder(["floats one by one"])
-    write(tmp_path / "a.tfrecord", *(irregular.encode(v) if i in (0, 3, 4) else v for i, v in enumerate(made)))
+    write(tmp_path / "a.tfrecord", *(irregular.encode(v) if i in (0, 3, 4) else v for i, v in enumerate(contents)))
     videos = open_videos(tmp_path)
     batches = copies(Loader(videos, ordered_batches(5, 2)))
     assert [frames.shape for frames, *_ in batches] == [(2, 1, 1152), (2, 1, 1152), (1, 1, 1152)]
     for frames, num_frames, _, positions in batches:
         assert frames.dtype == np.float32
         assert num_frames.tolist() == [1] * len(positions)
-        assert frames.tobytes() == np.stack([made[video].expected_frames for video in positions]).tobytes()
+        assert frames.tobytes() == np.stack([contents[video].expected_frames for video in positions]).tobytes()
 
 
 def test_targets_equal_the_labels(videos: Videos) -> None:

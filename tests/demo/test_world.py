@@ -129,7 +129,7 @@ def test_labels_of_a_video_share_their_topic_as_often_as_real_ones(videos: list[
     assert same_topic_rate(video.labels for video in videos) == pytest.approx(0.69, abs=0.04)  # real: 0.69
 
 
-# --- frames: expected values from shared/data/README.md, and from SjJ3.npz in windows of 50 frames -------------------
+# --- frames: expected values from the real records, and from the real video in windows of 50 frames ------------------
 
 
 def test_frames_have_the_real_norms_and_spread(videos: list[DemoVideo]) -> None:
@@ -458,9 +458,9 @@ def test_same_seed_writes_the_same_bytes(built: Path, tmp_path: Path) -> None:
 
 def test_another_seed_writes_another_world(built: Path, tmp_path: Path) -> None:
     demo.build(tmp_path / "other", replace(SMOKE, seed=SMOKE.seed + 1))
-    digests_8, digests_9 = digests(built), digests(tmp_path / "other")
-    assert digests_8.keys() == digests_9.keys()
-    assert not set(digests_8.values()) & set(digests_9.values())
+    digests_of_seed, digests_of_other = digests(built), digests(tmp_path / "other")
+    assert digests_of_seed.keys() == digests_of_other.keys()
+    assert not set(digests_of_seed.values()) & set(digests_of_other.values())
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class RealRecords:
         )
 
     def draw(self, random: Random) -> tuple[Seeds, list[bytes], bytes]:
-        """Draw seeds, up to four different payloads of them, and one payload of any seeds."""
+        """Draw a schema's seeds, up to four different payloads of them, and one payload of any schema."""
         seeds = random.choice(self.seeds)
         payloads = dict.fromkeys(random.choices(seeds.payloads, k=random.randrange(1, 5)))
         return seeds, [*payloads], random.choice(random.choice(self.seeds).payloads)

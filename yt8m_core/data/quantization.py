@@ -9,6 +9,7 @@ def dequantize(codes: Tensor) -> Tensor:
     Same formula as Google's ``utils.Dequantize``. A value that was clipped to [-2, 2] and quantized comes back 1/128
     too large on average; this is official behavior.
 
+    >>> import torch
     >>> dequantize(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([-1.9922,  2.0078])
     """

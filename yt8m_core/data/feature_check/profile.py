@@ -4,7 +4,7 @@ Most statistics use a stream's mean over time, for two reasons. Video-level reco
 statistics of 15,113 real videos apply at frame level as well; and the mean of a ten-frame clip is close to the mean of
 the whole video. ``build_builtin_profiles`` rebuilds the built-in profiles from the folder of real records:
 
-    python -c "from yt8m_core.data.feature_check.profile import *; build_builtin_profiles(Path('../shared/data'))"
+    python -c "from yt8m_core.data.feature_check.profile import *; build_builtin_profiles(Path('$YT8M_REAL_DATA'))"
 """
 
 import math
