@@ -1,4 +1,4 @@
-"""GAP, Hit@1, PERR and mAP against slow references, every order of tied entries, and two processes."""
+"""GAP, Hit@1, PERR and mAP compared with slow references, all orders of tied entries, and two processes."""
 
 import heapq
 import json
@@ -27,8 +27,8 @@ from yt8m_core.metrics.top_k import TopLabels, global_average_precision
 Matrices = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
-def drawn(videos: int, classes: int, *, seed: int = 0, levels: int | None = None, share: float = 0.2) -> Matrices:
-    """Scores (all different, or from a few levels) and labels with at least one positive."""
+def random_data(videos: int, classes: int, *, seed: int = 0, levels: int | None = None, share: float = 0.2) -> Matrices:
+    """Return scores (all different, or with ``levels`` distinct values) and labels with at least one positive."""
     numbers = np.random.default_rng(seed)
     if levels:
         scores = numbers.integers(1, levels + 1, (videos, classes)) / levels
@@ -39,7 +39,7 @@ def drawn(videos: int, classes: int, *, seed: int = 0, levels: int | None = None
     return scores.astype(np.float32), labels
 
 
-def state(scores: NDArray[Any], labels: NDArray[Any], k: int = 20, batch: int = 1000) -> TopLabels:
+def fill_metric(scores: NDArray[Any], labels: NDArray[Any], k: int = 20, batch: int = 1000) -> TopLabels:
     metric = TopLabels(scores.shape[1], k=k)
     for first in range(0, len(scores), batch):
         part = slice(first, first + batch)
@@ -47,11 +47,11 @@ def state(scores: NDArray[Any], labels: NDArray[Any], k: int = 20, batch: int = 
     return metric
 
 
-# Slow references.
+# Slow references
 
 
 def heap_gap(scores: NDArray[Any], labels: NDArray[Any], k: int, seed: int = 0) -> float:
-    """GAP as Google's calculator gets it: a heap, a shuffle, a stable sort, a loop (SPEC section 8)."""
+    """Compute GAP as Google's calculator does: a heap, a shuffle, a stable sort and a loop."""
     heap: list[tuple[float, int]] = []
     for score, label in zip(scores, labels, strict=True):
         for index in np.argpartition(score, -min(k, len(score)))[-min(k, len(score)) :]:
@@ -69,18 +69,18 @@ def average_precision(ranked: list[tuple[float, int]], positives: int) -> float:
 
 
 def enumerated_gap(scores: NDArray[Any], labels: NDArray[Any], k: int) -> float:
-    """The mean of GAP over every choice at each video's k-th place and every order of each pooled tie."""
+    """Compute the mean of GAP over all choices at each video's k-th place and all orders of the pooled ties."""
 
-    def kept(score: NDArray[Any], label: NDArray[Any]) -> list[tuple[tuple[float, int], ...]]:
-        # Every set of k places that leaves no larger score out; all of them are equally likely.
+    def possible_top_k(score: NDArray[Any], label: NDArray[Any]) -> list[tuple[tuple[float, int], ...]]:
+        # All sets of k labels that omit no larger score; they are equally likely.
         entries = [(float(s), int(y)) for s, y in zip(score, label, strict=True)]
         k_th = sorted(score)[-min(k, len(score))]
         above = tuple(entry for entry in entries if entry[0] > k_th)
-        level = [entry for entry in entries if entry[0] == k_th]
-        return [above + choice for choice in combinations(level, min(k, len(score)) - len(above))]
+        tied = [entry for entry in entries if entry[0] == k_th]
+        return [above + choice for choice in combinations(tied, min(k, len(score)) - len(above))]
 
     total, number = Fraction(0), 0
-    for choice in product(*(kept(score, label) for score, label in zip(scores, labels, strict=True))):
+    for choice in product(*(possible_top_k(score, label) for score, label in zip(scores, labels, strict=True))):
         pool = [entry for video in choice for entry in video]
         total += mean_over_orders(tuple(sorted(pool, reverse=True)))
         number += 1
@@ -100,7 +100,7 @@ def mean_over_orders(pool: tuple[tuple[float, int], ...]) -> Fraction:
     return total / orders
 
 
-# GAP.
+# GAP
 
 
 def test_gap_is_one_half_when_one_of_two_positives_is_outside_the_top_20() -> None:
@@ -109,14 +109,14 @@ def test_gap_is_one_half_when_one_of_two_positives_is_outside_the_top_20() -> No
     assert global_average_precision(scores, labels) == 0.5
 
 
-def test_gap_pools_the_videos_into_one_list() -> None:
-    # Best first: 0.9 hit, 0.8 miss, 0.7 hit, 0.6 miss, so (1/1 + 2/3) / 2; a mean over videos would be (1 + 1/2) / 2.
+def test_gap_pools_all_videos_into_one_list() -> None:
+    # In descending order: 0.9 hit, 0.8 miss, 0.7 hit, 0.6 miss. A mean over videos would be (1 + 1/2) / 2.
     scores, labels = np.array([[0.9, 0.6], [0.7, 0.8]]), np.array([[1, 0], [1, 0]])
     assert global_average_precision(scores, labels) == pytest.approx((1 + 2 / 3) / 2, abs=1e-15)
 
 
-def test_gap_of_equal_scores_when_every_order_is_as_likely() -> None:
-    # One hit among n tied entries stands at each place equally often: mean of 1/j, that is H(n)/n.
+def test_gap_of_equal_scores_is_the_mean_over_all_orders() -> None:
+    # One hit among n tied entries has each rank equally often: mean of 1/j, which is H(n)/n.
     labels = np.zeros((1, 7), bool)
     labels[0, 3] = True
     expected = sum(1 / place for place in range(1, 8)) / 7
@@ -124,27 +124,27 @@ def test_gap_of_equal_scores_when_every_order_is_as_likely() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 5, 20, 50])
-def test_gap_equals_the_heap_reference_when_no_scores_tie(k: int) -> None:
-    scores, labels = drawn(300, 40, seed=k, share=0.1)
+def test_gap_equals_the_heap_reference_without_ties(k: int) -> None:
+    scores, labels = random_data(300, 40, seed=k, share=0.1)
     assert global_average_precision(scores, labels, k) == pytest.approx(heap_gap(scores, labels, k), abs=1e-12)
 
 
 TIED_CASES = [
-    # scores, labels, k: by hand, one feature of the tie each
+    # scores, labels, k; each case has one kind of tie
     ([[0.5, 0.5, 0.5]], [[1, 0, 0]], 1),  # one place, three candidates
     ([[0.5, 0.5, 0.5]], [[1, 1, 0]], 2),  # the number of hits is random
-    ([[0.9, 0.5, 0.5, 0.5]], [[0, 1, 1, 0]], 3),  # a tie below a sure place
-    ([[0.9, 0.5, 0.5], [0.5, 0.5, 0.1]], [[1, 1, 0], [1, 0, 1]], 2),  # a cut tie meets an uncut one
-    ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], [[1, 1, 0], [1, 0, 0]], 2),  # two cut ties meet
+    ([[0.9, 0.5, 0.5, 0.5]], [[0, 1, 1, 0]], 3),  # a tie below a certain place
+    ([[0.9, 0.5, 0.5], [0.5, 0.5, 0.1]], [[1, 1, 0], [1, 0, 1]], 2),  # a boundary tie with the score of another tie
+    ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], [[1, 1, 0], [1, 0, 0]], 2),  # two boundary ties with the same score
     ([[0.7, 0.7, 0.7], [0.5, 0.5, 0.5]], [[1, 1, 0], [1, 1, 0]], 2),  # random hits before a random tie
     ([[0.5, 0.5]], [[1, 1]], 2),  # all tied, all hits
-    ([[0.1, 0.1, 0.9]], [[1, 0, 0]], 1),  # a tie that has no place at all
+    ([[0.1, 0.1, 0.9]], [[1, 0, 0]], 1),  # a tie outside the top k
     ([[np.inf, -np.inf, -np.inf]], [[0, 1, 0]], 2),  # infinite scores are scores
 ]
 
 
 @pytest.mark.parametrize(("scores", "labels", "k"), TIED_CASES)
-def test_gap_equals_the_mean_over_all_orders_when_scores_tie(
+def test_gap_equals_the_mean_over_all_orders_of_ties(
     scores: list[list[float]], labels: list[list[int]], k: int
 ) -> None:
     expected = enumerated_gap(np.array(scores), np.array(labels), k)
@@ -153,7 +153,7 @@ def test_gap_equals_the_mean_over_all_orders_when_scores_tie(
 
 @settings(max_examples=80)
 @given(data=st.data(), k=st.integers(1, 3))
-def test_gap_equals_the_mean_over_all_orders_for_drawn_ties(data: st.DataObject, k: int) -> None:
+def test_gap_equals_the_mean_over_all_orders_of_random_ties(data: st.DataObject, k: int) -> None:
     videos, classes = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
     cells = videos * classes
     scores = np.array(data.draw(st.lists(st.integers(1, 3), min_size=cells, max_size=cells))).reshape(videos, classes)
@@ -165,9 +165,9 @@ def test_gap_equals_the_mean_over_all_orders_for_drawn_ties(data: st.DataObject,
     assert global_average_precision(scores / 4, labels, k) == pytest.approx(expected, abs=1e-13)
 
 
-def test_gap_is_the_mean_of_the_heap_reference_over_shuffles_when_scores_tie() -> None:
-    # Ties inside the kept places only: what Google's shuffle leaves to chance is what the expectation averages.
-    scores, labels = drawn(40, 3, levels=4, share=0.4)
+def test_gap_with_ties_is_the_mean_of_the_heap_reference_over_shuffles() -> None:
+    # Ties within the top k only: the expectation averages over the shuffles of Google's code.
+    scores, labels = random_data(40, 3, levels=4, share=0.4)
     shuffled = [heap_gap(scores, labels, 3, seed) for seed in range(3000)]
     error = np.std(shuffled) / math.sqrt(len(shuffled))
     assert np.std(shuffled) > 0.005  # the case does depend on the order
@@ -176,8 +176,8 @@ def test_gap_is_the_mean_of_the_heap_reference_over_shuffles_when_scores_tie() -
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([None, 2, 6]), k=st.integers(1, 9))
-def test_gap_stays_when_videos_or_labels_change_places(seed: int, levels: int | None, k: int) -> None:
-    scores, labels = drawn(12, 8, seed=seed, levels=levels)
+def test_gap_does_not_depend_on_the_order_of_videos_or_labels(seed: int, levels: int | None, k: int) -> None:
+    scores, labels = random_data(12, 8, seed=seed, levels=levels)
     numbers = np.random.default_rng(seed)
     videos, classes = numbers.permutation(12), numbers.permutation(8)
     expected = global_average_precision(scores, labels, k)
@@ -188,29 +188,29 @@ def test_gap_stays_when_videos_or_labels_change_places(seed: int, levels: int | 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([None, 2, 6]))
-def test_gap_stays_when_scores_are_transformed_monotonically(seed: int, levels: int | None) -> None:
-    scores, labels = drawn(12, 8, seed=seed, levels=levels)
+def test_gap_does_not_change_with_monotonic_transforms_of_the_scores(seed: int, levels: int | None) -> None:
+    scores, labels = random_data(12, 8, seed=seed, levels=levels)
     expected = global_average_precision(scores, labels, 3)
     for transformed in (np.log(scores), scores**3, 5 * scores - 2):
         assert global_average_precision(transformed, labels, 3) == expected
 
 
-def test_gap_is_the_same_when_the_matrix_is_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores, labels = drawn(50, 30, levels=9)
+def test_gap_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = random_data(50, 30, levels=9)
     expected = global_average_precision(scores, labels, 5)
     monkeypatch.setattr(top_k, "CHUNK", 7 * 30)
     assert global_average_precision(scores, labels, 5) == expected
 
 
 @pytest.mark.filterwarnings("error")
-def test_gap_is_the_same_for_every_kind_of_array() -> None:
-    scores, labels = drawn(20, 30, levels=9)
+def test_gap_accepts_all_kinds_of_arrays() -> None:
+    scores, labels = random_data(20, 30, levels=9)
     expected = global_average_precision(scores, labels)
-    locked = scores.copy()
-    locked.flags.writeable = False
+    read_only = scores.copy()
+    read_only.flags.writeable = False
     for other in (
         scores.astype(np.float64),
-        locked,
+        read_only,
         np.asfortranarray(scores),
         torch.from_numpy(scores).requires_grad_(),
     ):
@@ -220,12 +220,12 @@ def test_gap_is_the_same_for_every_kind_of_array() -> None:
         assert global_average_precision(scores, truth) == expected
 
 
-def test_gap_ranks_in_float32_when_scores_are_float64() -> None:
+def test_gap_ranks_float64_scores_in_float32() -> None:
     # 1 + 1e-12 is 1 in float32, so the two entries tie.
     assert global_average_precision(np.array([[1 + 1e-12, 1.0]]), np.array([[1, 0]])) == 0.75
 
 
-def test_gap_is_zero_when_no_positive_is_among_the_best() -> None:
+def test_gap_is_zero_without_positives_in_the_top_k() -> None:
     assert global_average_precision(np.array([[0.9, 0.1]]), np.array([[0, 1]]), k=1) == 0.0
 
 
@@ -243,12 +243,12 @@ def test_gap_is_zero_when_no_positive_is_among_the_best() -> None:
         (np.zeros((2, 3)), np.ones((2, 3)), 0, "k=0"),
     ],
 )
-def test_gap_says_what_is_wrong_when_the_input_is(scores: Any, labels: Any, k: int, message: str) -> None:
+def test_gap_rejects_invalid_input(scores: Any, labels: Any, k: int, message: str) -> None:
     with pytest.raises(UserError, match=message):
         global_average_precision(scores, labels, k)
 
 
-def test_gap_names_the_video_when_a_later_chunk_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gap_error_names_the_video_in_a_later_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(top_k, "CHUNK", 3)
     scores, labels = np.zeros((5, 3)), np.ones((5, 3))
     scores[4, 2] = np.nan
@@ -259,11 +259,11 @@ def test_gap_names_the_video_when_a_later_chunk_is_wrong(monkeypatch: pytest.Mon
         global_average_precision(np.zeros((5, 3)), labels)
 
 
-# The other metrics.
+# Other metrics
 
 
 def reference(scores: NDArray[Any], labels: NDArray[Any], k: int) -> dict[str, float]:
-    """The definitions of SPEC section 8 in loops, for scores that do not tie."""
+    """Compute all metrics with loops, for scores without ties."""
     videos, classes = scores.shape
     hits, precisions = [], []
     kept: list[list[tuple[float, int]]] = [[] for _ in range(classes)]
@@ -289,77 +289,79 @@ def reference(scores: NDArray[Any], labels: NDArray[Any], k: int) -> dict[str, f
 
 @pytest.mark.parametrize("k", [1, 3, 20])
 @pytest.mark.parametrize("share", [0.03, 0.5])
-def test_all_metrics_equal_the_loops_when_no_scores_tie(k: int, share: float) -> None:
-    scores, labels = drawn(60, 12, seed=k, share=share)
-    labels[:, 5] = 0  # a class without a positive
-    labels[7] = 0  # a video without a label
+def test_all_metrics_equal_the_loops_without_ties(k: int, share: float) -> None:
+    scores, labels = random_data(60, 12, seed=k, share=share)
+    labels[:, 5] = 0  # a class without positives
+    labels[7] = 0  # a video without labels
     scores = scores - 0.6  # some scores that PERR does not count
     expected = reference(scores, labels, k)
     assert 0 < expected["perr"] < 1
     assert expected["num_unlabeled"] >= 1
-    assert state(scores, labels, k).compute() == pytest.approx(expected, abs=1e-12)
+    assert fill_metric(scores, labels, k).compute() == pytest.approx(expected, abs=1e-12)
 
 
 def test_metrics_do_not_depend_on_the_batches() -> None:
-    scores, labels = drawn(50, 30, levels=9)
-    whole = state(scores, labels).compute()
-    assert state(scores, labels, batch=7).compute() == pytest.approx(whole, abs=1e-13)
+    scores, labels = random_data(50, 30, levels=9)
+    whole = fill_metric(scores, labels).compute()
+    assert fill_metric(scores, labels, batch=7).compute() == pytest.approx(whole, abs=1e-13)
     assert whole["gap"] == pytest.approx(global_average_precision(scores, labels), abs=1e-13)
 
 
-def test_forward_returns_the_metrics_of_the_batch_and_keeps_those_of_all() -> None:
-    scores, labels = drawn(20, 6)
+def test_forward_returns_batch_metrics_and_accumulates() -> None:
+    scores, labels = random_data(20, 6)
     labels[:, 1] = 1
     metric = TopLabels(6)
     for part in (slice(0, 12), slice(12, 20)):
         value = metric(torch.from_numpy(scores[part]), torch.from_numpy(labels[part]))
         assert value["gap"] == pytest.approx(global_average_precision(scores[part], labels[part]), abs=1e-13)
-    assert metric.compute() == pytest.approx(state(scores, labels).compute(), abs=1e-13)
+    assert metric.compute() == pytest.approx(fill_metric(scores, labels).compute(), abs=1e-13)
 
 
-def test_targets_may_be_pairs() -> None:
-    scores, labels = drawn(20, 6)
+def test_targets_can_be_pairs() -> None:
+    scores, labels = random_data(20, 6)
     pairs = TopLabels(6)
     videos, true = torch.from_numpy(labels).nonzero().T
-    again = torch.tensor([0, len(videos) - 1])  # a label that is listed twice counts once
-    pairs.update(torch.from_numpy(scores), (torch.cat([videos, videos[again]]), torch.cat([true, true[again]])))
-    assert pairs.compute() == state(scores, labels).compute()
+    duplicates = torch.tensor([0, len(videos) - 1])  # a duplicate label counts once
+    pairs.update(
+        torch.from_numpy(scores), (torch.cat([videos, videos[duplicates]]), torch.cat([true, true[duplicates]]))
+    )
+    assert pairs.compute() == fill_metric(scores, labels).compute()
 
 
-def test_hit_at_1_and_perr_are_expected_values_when_scores_tie() -> None:
+def test_hit_at_1_and_perr_are_expected_values_for_ties() -> None:
     # Video 0: three labels tie at the top, one true. Video 1: places 2 and 3 tie, n = 2, one of the two is true.
     scores = np.array([[0.5, 0.5, 0.5, 0.1], [0.9, 0.4, 0.4, 0.1]], np.float32)
     labels = np.array([[0, 1, 0, 0], [1, 0, 1, 0]])
-    for k in (1, 2, 4):  # a tie that the k-th place cuts, and one that it does not
-        values = state(scores, labels, k).compute()
+    for k in (1, 2, 4):  # with and without a boundary tie
+        values = fill_metric(scores, labels, k).compute()
         assert values["hit_at_1"] == pytest.approx((1 / 3 + 1) / 2, abs=1e-15)
         assert values["perr"] == pytest.approx((1 / 3 + 3 / 4) / 2, abs=1e-15)
 
 
-def test_perr_looks_past_k_when_a_video_has_more_labels() -> None:
+def test_perr_uses_more_than_k_labels_if_a_video_has_more() -> None:
     scores = np.linspace(1, 0.1, 30, dtype=np.float32)[None]
     labels = (np.arange(30) % 2 == 0).astype(int)[None]
     labels[0, 29] = 1
     assert labels.sum() == 16
-    assert state(scores, labels, k=4).compute()["perr"] == pytest.approx(8 / 16, abs=1e-15)
+    assert fill_metric(scores, labels, k=4).compute()["perr"] == pytest.approx(8 / 16, abs=1e-15)
 
 
-def test_perr_counts_no_score_of_zero() -> None:
+def test_perr_ignores_scores_of_zero() -> None:
     scores, labels = np.array([[0.5, 0.0, 0.0]], np.float32), np.array([[1, 1, 0]])
-    assert state(scores, labels).compute()["perr"] == 0.5
+    assert fill_metric(scores, labels).compute()["perr"] == 0.5
 
 
-def test_unlabeled_videos_are_counted_and_left_out() -> None:
+def test_unlabeled_videos_are_counted_and_skipped() -> None:
     scores, labels = np.array([[0.9, 0.1], [0.8, 0.2]], np.float32), np.array([[1, 0], [0, 0]])
-    values = state(scores, labels).compute()
+    values = fill_metric(scores, labels).compute()
     assert (values["num_videos"], values["num_unlabeled"]) == (2, 1)
     assert (values["hit_at_1"], values["perr"]) == (1.0, 1.0)
 
 
-def test_per_class_counts_missed_positives_and_leaves_empty_classes_open() -> None:
+def test_per_class_counts_missed_positives_and_has_nan_for_empty_classes() -> None:
     scores = np.array([[0.9, 0.1, 0.2], [0.8, 0.7, 0.3], [0.2, 0.6, 0.1]], np.float32)
     labels = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0]])
-    table = state(scores, labels, k=1).per_class()
+    table = fill_metric(scores, labels, k=1).per_class()
     # k = 1 keeps label 0 of the videos 0 and 1 and label 1 of video 2: one hit of two for 0, none of two for 1.
     assert table["label"].tolist() == [0, 1, 2]
     assert table["positives"].tolist() == [2, 2, 0]
@@ -367,25 +369,25 @@ def test_per_class_counts_missed_positives_and_leaves_empty_classes_open() -> No
     assert np.isnan(table["ap"][2])
 
 
-def test_map_averages_the_order_when_scores_of_a_class_tie() -> None:
-    # The one entry of class 0 that hits ties with one that misses: rank 1 or 2, each half the time.
+def test_map_is_an_expected_value_for_ties_within_a_class() -> None:
+    # In class 0 a hit ties with a miss: rank 1 or 2 with equal probability.
     scores, labels = np.array([[0.5, 0.1], [0.5, 0.2]], np.float32), np.array([[1, 0], [0, 0]])
-    assert state(scores, labels).per_class()["ap"][0] == 0.75
+    assert fill_metric(scores, labels).per_class()["ap"][0] == 0.75
 
 
-def test_map_ranks_each_class_by_itself_when_classes_share_a_score() -> None:
+def test_map_ranks_each_class_separately() -> None:
     scores, labels = np.array([[0.5, 0.1], [0.1, 0.5]], np.float32), np.array([[1, 0], [0, 1]])
-    assert state(scores, labels, k=1).per_class()["ap"].tolist() == [1.0, 1.0]
+    assert fill_metric(scores, labels, k=1).per_class()["ap"].tolist() == [1.0, 1.0]
 
 
-def test_map_keeps_the_smaller_label_when_the_last_place_is_tied() -> None:
+def test_map_keeps_the_smaller_label_of_a_boundary_tie() -> None:
     scores, labels = np.full((1, 3), 0.5, np.float32), np.array([[1, 1, 0]])
-    table = state(scores, labels, k=1).per_class()
+    table = fill_metric(scores, labels, k=1).per_class()
     assert table["ap"][:2].tolist() == [1.0, 0.0]
 
 
-def test_best_labels_are_sorted_by_score_then_label_when_scores_tie() -> None:
-    metric = state(np.array([[0.2, 0.7, 0.2, 0.7, 0.2, 0.9]], np.float32), np.array([[1, 0, 0, 1, 0, 0]]), k=4)
+def test_top_labels_are_sorted_by_score_then_label() -> None:
+    metric = fill_metric(np.array([[0.2, 0.7, 0.2, 0.7, 0.2, 0.9]], np.float32), np.array([[1, 0, 0, 1, 0, 0]]), k=4)
     assert metric.labels[0].tolist() == [[5, 1, 3, 0]]
     assert metric.hits[0].tolist() == [[False, False, True, True]]
     assert metric.scores[0].tolist() == [pytest.approx([0.9, 0.7, 0.7, 0.2])]
@@ -405,14 +407,14 @@ def test_best_labels_are_sorted_by_score_then_label_when_scores_tie() -> None:
         (torch.zeros(2, 3), (torch.tensor([0, 1]), torch.tensor([1])), "one label per pair"),
     ],
 )
-def test_update_says_what_is_wrong_when_the_batch_is(scores: Any, targets: Any, message: str) -> None:
+def test_update_rejects_invalid_batches(scores: Any, targets: Any, message: str) -> None:
     metric = TopLabels(3)
     with pytest.raises(UserError, match=message):
         metric.update(scores, targets)
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_compute_refuses_when_there_is_nothing_to_measure() -> None:
+def test_compute_needs_labeled_videos() -> None:
     metric = TopLabels(3)
     with pytest.raises(UserError, match="no video"):
         metric.compute()
@@ -426,26 +428,26 @@ def test_compute_refuses_when_there_is_nothing_to_measure() -> None:
 
 
 def test_an_empty_batch_changes_nothing() -> None:
-    scores, labels = drawn(10, 5)
-    metric = state(scores, labels)
+    scores, labels = random_data(10, 5)
+    metric = fill_metric(scores, labels)
     expected = metric.compute()
     metric.update(torch.zeros(0, 5), torch.zeros(0, 5))
     assert metric.compute() == expected
 
 
-def test_metrics_stay_when_batches_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    scores, labels = drawn(90, 30, levels=9)
-    expected = state(scores, labels, batch=2).compute()
+def test_metrics_do_not_change_when_batches_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = random_data(90, 30, levels=9)
+    expected = fill_metric(scores, labels, batch=2).compute()
     monkeypatch.setattr(top_k, "PIECE", 20)
     monkeypatch.setattr(top_k, "BATCHES", 4)
-    metric = state(scores, labels, batch=2)
+    metric = fill_metric(scores, labels, batch=2)
     assert [len(rows) for rows in metric.scores] == [24, 24, 24, 16, 2]  # of batches 1-12, 13-24, 25-36, 37-44, 45
     assert [len(rows) for rows in metric.perr] == [24, 24, 24, 16, 2]
     assert metric.compute() == pytest.approx(expected, abs=1e-14)
-    assert torch.equal(metric.top_labels().labels, state(scores, labels).top_labels().labels)
+    assert torch.equal(metric.top_labels().labels, fill_metric(scores, labels).top_labels().labels)
 
 
-def test_a_zero_ties_with_a_negative_zero_and_infinities_rank_at_the_ends() -> None:
+def test_keys_of_zeros_are_equal_and_infinities_are_extreme() -> None:
     scores = torch.tensor([torch.inf, 2.0, 1e-45, 0.0, -0.0, -1e-45, -2.0, -torch.inf])
     keys = descending_keys(scores).tolist()
     assert keys[3] == keys[4]
@@ -453,113 +455,113 @@ def test_a_zero_ties_with_a_negative_zero_and_infinities_rank_at_the_ends() -> N
 
 
 @pytest.mark.parametrize("n0", [0, 1, 40, 63, 64, 65, 10_000, 20_000_000])
-def test_a_sum_of_reciprocals_is_exact_when_it_is_short_or_long(n0: int) -> None:
-    for n in (0, 1, 2, 3, 30, 64, 199, 5000):  # a sum over a middle, from the table, and by logarithms
+def test_reciprocal_sum_is_exact_for_short_and_long_sums(n0: int) -> None:
+    for n in (0, 1, 2, 3, 30, 64, 199, 5000):  # computed by the series, the table or logarithms
         expected = math.fsum(1 / (n0 + j) for j in range(1, n + 1))
-        found = float(reciprocal_sum(np.array([float(n0)]), np.array([float(n)]))[0])
-        assert found == pytest.approx(expected, rel=2e-15)
+        actual = float(reciprocal_sum(np.array([float(n0)]), np.array([float(n)]))[0])
+        assert actual == pytest.approx(expected, rel=2e-15)
 
 
-# The bootstrap interval.
+# Bootstrap interval
 
 
-def noisy(videos: int, seed: int = 0) -> Matrices:
-    scores, labels = drawn(videos, 30, seed=seed, share=0.1)
+def predictable_data(videos: int, seed: int = 0) -> Matrices:
+    scores, labels = random_data(videos, 30, seed=seed, share=0.1)
     return scores + labels.astype(np.float32) * np.float32(0.3), labels
 
 
-def test_bootstrap_replicates_equal_gap_of_the_drawn_videos_when_recomputed() -> None:
+def test_bootstrap_equals_gap_recomputed_for_the_drawn_videos() -> None:
     for levels in (None, 4):  # with ties, copies of a video tie with each other and with other videos
-        scores, labels = drawn(15, 10, levels=levels)
+        scores, labels = random_data(15, 10, levels=levels)
         numbers = np.random.default_rng(5)
         gaps = []
         while len(gaps) < 50:
             video = numbers.integers(15, size=15)
             if labels[video].any():
                 gaps.append(global_average_precision(scores[video], labels[video], 4))
-        interval = state(scores, labels, 4).bootstrap(seed=5, replicates=50)
+        interval = fill_metric(scores, labels, 4).bootstrap(seed=5, replicates=50)
         assert interval == pytest.approx(np.quantile(gaps, [0.025, 0.975]), abs=1e-12)
 
 
-def test_bootstrap_interval_contains_the_point_and_shrinks_with_the_videos() -> None:
+def test_bootstrap_interval_contains_gap_and_shrinks_with_more_videos() -> None:
     widths = []
     for videos in (100, 1600):
-        metric = state(*noisy(videos))
+        metric = fill_metric(*predictable_data(videos))
         low, high = metric.bootstrap(seed=0)
         assert low < metric.compute()["gap"] < high
         widths.append(high - low)
     assert 2.5 < widths[0] / widths[1] < 6  # 4 = sqrt(16) in theory
 
 
-def test_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
-    truth = state(*noisy(20_000, seed=99)).compute()["gap"]
-    intervals = [state(*noisy(200, seed)).bootstrap(seed, replicates=100) for seed in range(60)]
+def test_bootstrap_coverage_is_close_to_nominal() -> None:
+    truth = fill_metric(*predictable_data(20_000, seed=99)).compute()["gap"]
+    intervals = [fill_metric(*predictable_data(200, seed)).bootstrap(seed, replicates=100) for seed in range(60)]
     covered = sum(low <= truth <= high for low, high in intervals)
     assert 50 <= covered <= 60  # 57 expected
 
 
-def test_bootstrap_stays_when_videos_go_through_in_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    metric = state(*drawn(40, 10, levels=5), k=4, batch=7)  # ties of 40 entries, also at the last places
+def test_bootstrap_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = fill_metric(*random_data(40, 10, levels=5), k=4, batch=7)  # ties of 40 entries, also at the k-th place
     expected = metric.bootstrap(2, 20)
     monkeypatch.setattr(bootstrap, "BLOCK", 2)
     monkeypatch.setattr(bootstrap, "EXACT", 3)
     assert metric.bootstrap(2, 20) == pytest.approx(expected, abs=1e-14)
 
 
-def test_bootstrap_counts_exactly_when_a_gap_holds_more_than_float32_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bootstrap_counts_exactly_beyond_the_range_of_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     scores, labels = np.array([[0.9], [0.8], [0.5]], np.float32), np.array([[0], [0], [1]])
     copies = np.array([[2**24], [1], [1]], np.float32)  # misses, and the hit below them
     monkeypatch.setattr(bootstrap, "EXACT", 1)
-    found = bootstrap.GapResampler([state(scores, labels).top_labels()]).gap_numerators(copies)[0]
-    assert found == 1 / (2**24 + 2) != 1 / (2**24 + 1)
+    actual = bootstrap.GapResampler([fill_metric(scores, labels).top_labels()]).gap_numerators(copies)[0]
+    assert actual == 1 / (2**24 + 2) != 1 / (2**24 + 1)
 
 
-def test_bootstrap_depends_on_the_seed_alone() -> None:
-    metric = state(*noisy(100))
+def test_bootstrap_depends_only_on_the_seed() -> None:
+    metric = fill_metric(*predictable_data(100))
     assert metric.bootstrap(1) == metric.bootstrap(1)
     assert metric.bootstrap(1) != metric.bootstrap(2)
 
 
-def test_bootstrap_draws_again_when_a_draw_has_no_label() -> None:
-    scores, labels = drawn(3, 4)
+def test_bootstrap_repeats_draws_without_labels() -> None:
+    scores, labels = random_data(3, 4)
     labels[:] = 0
     labels[0, int(scores[0].argmax())] = 1
-    assert all(0 < end <= 1 for end in state(scores, labels).bootstrap(0))
+    assert all(0 < end <= 1 for end in fill_metric(scores, labels).bootstrap(0))
 
 
-# Several processes.
+# Several processes
 
-# For each case, the sizes of the batches of each process: unequal numbers, and a process that sees no video.
+# Batch sizes of each process: unequal sizes, and a process without videos.
 SHARES = ([[8, 8, 3], [8]], [[5, 4], []])
 
 
 def measure_together(rank: int, folder: str) -> None:
-    """One of two processes: feed its share of the videos and write down what both together came to."""
+    """Run one of two processes: update with its share of the videos and write the joint metrics to a file."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     results = []
     for shares in SHARES:
-        scores, labels = (torch.from_numpy(matrix) for matrix in drawn(sum(map(sum, shares)), 12, levels=7))
+        scores, labels = (torch.from_numpy(matrix) for matrix in random_data(sum(map(sum, shares)), 12, levels=7))
         first = sum(map(sum, shares[:rank]))
         metric = TopLabels(12, k=5)
         for size in shares[rank]:
             metric.update(scores[first : first + size], labels[first : first + size])
             first += size
         values = {**metric.compute(), "interval": metric.bootstrap(3, 20), "ap": metric.per_class()["ap"].tolist()}
-        # After the gathering each process has its own videos again.
-        results.append({**values, "own": sum(len(batch) for batch in metric.num_labels)})
+        # After the synchronization each process has its own videos again.
+        results.append({**values, "num_own_videos": sum(len(batch) for batch in metric.num_labels)})
     Path(folder, f"{rank}.json").write_text(json.dumps(results))
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
-def test_two_processes_measure_what_one_does_when_their_shares_differ(tmp_path: Path) -> None:
+def test_two_processes_compute_the_same_metrics_as_one(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(measure_together, (str(tmp_path),), nprocs=2)
     for rank in range(2):
         for shares, values in zip(SHARES, json.loads((tmp_path / f"{rank}.json").read_text()), strict=True):
-            scores, labels = drawn(sum(map(sum, shares)), 12, levels=7)
-            alone = state(scores, labels, 5)
-            assert values.pop("own") == sum(shares[rank])
-            assert values.pop("interval") == pytest.approx(alone.bootstrap(3, 20), abs=1e-12)
-            assert values.pop("ap") == pytest.approx(alone.per_class()["ap"].tolist(), abs=1e-12, nan_ok=True)
-            assert values == pytest.approx(alone.compute(), abs=1e-12)
+            scores, labels = random_data(sum(map(sum, shares)), 12, levels=7)
+            single = fill_metric(scores, labels, 5)
+            assert values.pop("num_own_videos") == sum(shares[rank])
+            assert values.pop("interval") == pytest.approx(single.bootstrap(3, 20), abs=1e-12)
+            assert values.pop("ap") == pytest.approx(single.per_class()["ap"].tolist(), abs=1e-12, nan_ok=True)
+            assert values == pytest.approx(single.compute(), abs=1e-12)

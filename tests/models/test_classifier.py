@@ -1,4 +1,4 @@
-"""The line of four slots as one module."""
+"""VideoClassifier: combinations of methods, trace, padding, saving and errors."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,14 +20,16 @@ B, T, D, C = 3, 7, 6, 5
 SMALL: Mapping[str, Mapping[str, Any]] = {"mlp": {"hidden": [8]}}
 
 
-def classifier(pooling: str = "indirect_clustering", classification: str = "moe", **others: Any) -> VideoClassifier:
+def make_classifier(
+    pooling: str = "indirect_clustering", classification: str = "moe", **arguments: Any
+) -> VideoClassifier:
     torch.manual_seed(0)
     return VideoClassifier(
         streams=STREAMS,
         num_classes=C,
         pooling=(pooling, SMALL.get(pooling, {})),
         classification=(classification, SMALL.get(classification, {})),
-        **{"label_processing": ("identity", {}), **others},
+        **{"label_processing": ("identity", {}), **arguments},
     )
 
 
@@ -37,18 +39,18 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randint(0, 256, (B, T, D), dtype=torch.uint8), torch.tensor([T, 3, 0])
 
 
-LINES = [
+COMBINATIONS = [
     (pooling, classification)
     for classification in SLOTS["classification"]
     for pooling in (["none"] if takes_frames(classification) else SLOTS["pooling"])
 ]
 
 
-@pytest.mark.parametrize(("pooling", "classification"), LINES)
-def test_model_when_any_pooling_meets_any_classification(
+@pytest.mark.parametrize(("pooling", "classification"), COMBINATIONS)
+def test_all_poolings_work_with_all_classifications(
     batch: tuple[Tensor, Tensor], pooling: str, classification: str
 ) -> None:
-    model = classifier(pooling, classification)
+    model = make_classifier(pooling, classification)
     scores, trace = model(*batch, torch.zeros(B, C))
     assert scores.p.shape == (B, C)
     assert scores.log_p.isfinite().all()
@@ -61,17 +63,17 @@ def test_model_when_any_pooling_meets_any_classification(
         assert trace.vector.shape == (B, model.pooling.out_features)
 
 
-def test_model_without_a_pooling_where_one_is_needed_and_the_other_way_round_says_so() -> None:
+def test_pooling_must_match_the_classification() -> None:
     with pytest.raises(
         UserError, match=r"pooling 'mean' before classification 'many_to_many'.*expected pooling 'none'"
     ):
-        classifier("mean", "many_to_many")
+        make_classifier("mean", "many_to_many")
     with pytest.raises(UserError, match=r"unknown pooling 'none'"):
-        classifier("none", "moe")
+        make_classifier("none", "moe")
 
 
-def test_trace_when_followed_step_by_step(batch: tuple[Tensor, Tensor]) -> None:
-    model = classifier(normalization="per_modality")
+def test_trace_matches_the_steps(batch: tuple[Tensor, Tensor]) -> None:
+    model = make_classifier(normalization="per_modality")
     scores, trace = model(*batch)
     frames, mask = normalize(*batch, streams=STREAMS, mode="per_modality")
     pooled = model.pooling(frames, mask)
@@ -81,72 +83,72 @@ def test_trace_when_followed_step_by_step(batch: tuple[Tensor, Tensor]) -> None:
     assert trace.scores is scores
 
 
-def test_scores_when_labels_are_processed(batch: tuple[Tensor, Tensor]) -> None:
-    class Doubt(torch.nn.Module):
+def test_label_processing_changes_the_scores(batch: tuple[Tensor, Tensor]) -> None:
+    class Decrease(torch.nn.Module):
         def forward(self, scores: Scores) -> Scores:
             return Scores(scores.log_p - 1, scores.log_not_p, scores.embedding)
 
-    model = classifier()
-    model.label_processing = Doubt()
+    model = make_classifier()
+    model.label_processing = Decrease()
     scores, trace = model(*batch)
     assert torch.equal(scores.log_p, trace.raw_scores.log_p - 1)
     assert trace.scores is scores
 
 
-def test_pooling_when_targets_are_given(batch: tuple[Tensor, Tensor]) -> None:
-    model, seen = classifier(), []
-    model.pooling.register_forward_pre_hook(lambda module, args: seen.append(args[2]))
+def test_targets_reach_the_pooling(batch: tuple[Tensor, Tensor]) -> None:
+    model, targets_seen = make_classifier(), []
+    model.pooling.register_forward_pre_hook(lambda module, args: targets_seen.append(args[2]))
     targets = torch.ones(B, C)
     model(*batch, targets)
     model(*batch)
-    assert seen[0] is targets
-    assert seen[1] is None
+    assert targets_seen[0] is targets
+    assert targets_seen[1] is None
 
 
-def test_model_when_frames_are_one_video_level_vector() -> None:
+def test_video_level_features_are_one_frame() -> None:
     mean_rgb_and_audio = torch.randn(B, 1, D)
-    _, trace = classifier("mean")(mean_rgb_and_audio, torch.ones(B, dtype=torch.long))
+    _, trace = make_classifier("mean")(mean_rgb_and_audio, torch.ones(B, dtype=torch.long))
     torch.testing.assert_close(trace.vector, torch.nn.functional.normalize(mean_rgb_and_audio[:, 0], dim=-1))
 
 
-def test_model_when_padded_further(batch: tuple[Tensor, Tensor]) -> None:
-    model, (frames, num_frames) = classifier(), batch
+def test_padding_does_not_change_the_scores(batch: tuple[Tensor, Tensor]) -> None:
+    model, (frames, num_frames) = make_classifier(), batch
     scores, _ = model(frames, num_frames)
     padded, _ = model(torch.nn.functional.pad(frames, (0, 0, 0, 9), value=255), num_frames)
     torch.testing.assert_close(scores.log_p, padded.log_p, atol=1e-6, rtol=1e-6)
 
 
-def test_model_when_saved_and_loaded(batch: tuple[Tensor, Tensor], tmp_path: Path) -> None:
-    model = classifier()
+def test_scores_are_equal_after_saving_and_loading(batch: tuple[Tensor, Tensor], tmp_path: Path) -> None:
+    model = make_classifier()
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     torch.manual_seed(2)
-    fresh = VideoClassifier(
-        streams=[["rgb", 4], ["audio", 2]],  # as config.json gives it back
+    loaded = VideoClassifier(
+        streams=[["rgb", 4], ["audio", 2]],  # lists, as read from config.json
         num_classes=C,
         pooling=["indirect_clustering", {}],
         classification=["moe", {}],
         label_processing=["identity", {}],
     )
-    fresh.load_state_dict(load_file(tmp_path / "model.safetensors"))
-    assert torch.equal(model(*batch)[0].log_p, fresh(*batch)[0].log_p)
+    loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    assert torch.equal(model(*batch)[0].log_p, loaded(*batch)[0].log_p)
 
 
-def test_model_when_compiled(batch: tuple[Tensor, Tensor]) -> None:
-    model = classifier()
+def test_compiled_model_matches_eager_mode(batch: tuple[Tensor, Tensor]) -> None:
+    model = make_classifier()
     scores, trace = torch.compile(model, fullgraph=True, backend="aot_eager")(*batch)
-    expected, steps = model(*batch)
+    expected, expected_trace = model(*batch)
     torch.testing.assert_close(scores.log_p, expected.log_p)
-    torch.testing.assert_close(trace.attention, steps.attention)
+    torch.testing.assert_close(trace.attention, expected_trace.attention)
 
 
 @pytest.mark.parametrize(
-    ("chosen", "message"),
+    ("options", "message"),
     [
         ({"normalization": "per_modalty"}, r"unknown normalization 'per_modalty'\. Did you mean 'per_modality'\?"),
         ({"pooling": "men"}, r"unknown pooling 'men'\. Did you mean 'mean'\?"),
         ({"label_processing": ("identity", {"alpha": 1})}, r"label_processing 'identity': unknown option 'alpha'"),
     ],
 )
-def test_model_when_a_choice_is_unknown(chosen: Mapping[str, Any], message: str) -> None:
+def test_unknown_names_are_rejected(options: Mapping[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        classifier(**chosen)
+        make_classifier(**options)

@@ -1,4 +1,4 @@
-"""What uses how labels go together, or how hard they are: correlation, pseudo-Huber and center loss, 2-layer MoE."""
+"""Label correlation, center loss, pseudo-Huber loss and the 2-layer mixture of experts."""
 
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,23 @@ from yt8m_core.models.registry import build
 
 Array = NDArray[np.float64]
 C, E, VIDEOS = 5, 3, 7
-# Label 3 is always alone and label 4 never seen.
+# Label 3 always occurs alone; label 4 has no videos.
 LABELS = label_matrix([0, 1, 0, 1, 2, 0, 1, 1, 2, 3, 3, 0], [0, 2, 5, 7, 9, 10, 11, 12, 12], C)
 COUNTS = [[4, 3, 1, 0, 0], [3, 4, 2, 0, 0], [1, 2, 2, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 0]]
 
 
-def loss(name: str, **chosen: Any) -> nn.Module:
-    return build("loss", name, chosen, num_classes=C, embedding_features=E)
+def build_loss(name: str, **options: Any) -> nn.Module:
+    return build("loss", name, options, num_classes=C, embedding_features=E)
 
 
-def correlation(**chosen: Any) -> nn.Module:
-    method = build("label_processing", "correlation", chosen, num_classes=C)
+def correlation(**options: Any) -> nn.Module:
+    method = build("label_processing", "correlation", options, num_classes=C)
     method.fit_label_prior(LABELS)
     return method
 
 
 def batch(seed: int, dtype: torch.dtype = torch.float32) -> tuple[Scores, Tensor]:
-    """Scores of 7 videos, and targets in which video 0 has no label."""
+    """Return scores and targets of 7 videos; video 0 has no label."""
     generator = torch.Generator().manual_seed(seed)
     values = [torch.randn(VIDEOS, width, generator=generator, dtype=dtype) for width in (C, E)]
     targets = (torch.rand(VIDEOS, C, generator=generator) < 0.4).to(dtype)
@@ -51,7 +51,7 @@ def center_distance(embedding: Array, targets: Array, centers: Array) -> float:
     return total / len(embedding)
 
 
-def moved(embedding: Array, targets: Array, centers: Array) -> Array:
+def update_centers(embedding: Array, targets: Array, centers: Array) -> Array:
     result = centers.copy()
     for j in range(C):
         videos = [e for e, y in zip(embedding, targets, strict=True) if y[j]]
@@ -59,41 +59,41 @@ def moved(embedding: Array, targets: Array, centers: Array) -> Array:
     return result
 
 
-@pytest.mark.parametrize("cuts", [[VIDEOS], [3, 4]], ids=["one forward a step", "two forwards a step"])
-def test_center_when_ten_steps_are_compared_with_a_loop(cuts: list[int]) -> None:
-    method, centers = loss("center", weight=2.0).train(), np.zeros((C, E))
+@pytest.mark.parametrize("sizes", [[VIDEOS], [3, 4]], ids=["one forward per step", "two forwards per step"])
+def test_center_matches_a_loop_over_ten_steps(sizes: list[int]) -> None:
+    method, centers = build_loss("center", weight=2.0).train(), np.zeros((C, E))
     for step in range(10):
         scores, targets = batch(step)
-        tensors = zip(*(tensor.split(cuts) for tensor in (*scores[:3], targets)), strict=True)
-        for *some, wanted in tensors:
-            total, parts = method(Scores(*some), wanted)
-            distance = center_distance(some[2].double().numpy(), wanted.numpy(), centers)
+        tensors = zip(*(tensor.split(sizes) for tensor in (*scores[:3], targets)), strict=True)
+        for *part, part_targets in tensors:
+            total, parts = method(Scores(*part), part_targets)
+            distance = center_distance(part[2].double().numpy(), part_targets.numpy(), centers)
             assert parts["center_distance"].item() == pytest.approx(distance, rel=1e-5)
             assert total.item() == pytest.approx(parts["cross_entropy"].item() + 2 * distance, rel=1e-5)
         method.after_step(lambda tensor: tensor)
-        centers = moved(scores.embedding.double().numpy(), targets.numpy(), centers)
+        centers = update_centers(scores.embedding.double().numpy(), targets.numpy(), centers)
         np.testing.assert_allclose(method.centers, centers, rtol=1e-5, atol=1e-7)
     assert abs(centers).max() > 0.1
 
 
-def test_center_when_two_processes_have_half_a_batch_each() -> None:
-    alone, halves = loss("center"), [loss("center"), loss("center")]
+def test_center_sums_over_two_processes() -> None:
+    single, halves = build_loss("center"), [build_loss("center"), build_loss("center")]
     scores, targets = batch(0)
-    alone(scores, targets)
+    single(scores, targets)
     for half, rows in zip(halves, (slice(0, 3), slice(3, None)), strict=True):
         half(Scores(*(tensor[rows] for tensor in scores[:3])), targets[rows])
-    alone.after_step(lambda tensor: tensor)
+    single.after_step(lambda tensor: tensor)
     both = [halves[0].sums + halves[1].sums, halves[0].counts + halves[1].counts]
     halves[0].after_step(lambda tensor: next(total for total in both if total.shape == tensor.shape))
-    assert alone.centers.abs().max() > 0
-    torch.testing.assert_close(halves[0].centers, alone.centers)
+    assert single.centers.abs().max() > 0
+    torch.testing.assert_close(halves[0].centers, single.centers)
 
 
 @pytest.mark.parametrize(
-    ("chosen", "training"), [({}, False), ({"update": "none"}, True), ({"variant": "authors"}, True)]
+    ("options", "training"), [({}, False), ({"update": "none"}, True), ({"variant": "authors"}, True)]
 )
-def test_center_when_centers_stay(chosen: dict[str, str], training: bool) -> None:
-    method = loss("center", **chosen).train(training)
+def test_center_does_not_move_centers(options: dict[str, str], training: bool) -> None:
+    method = build_loss("center", **options).train(training)
     method(*batch(0))
     method.after_step(lambda tensor: tensor)
     assert all(buffer.eq(0).all() for buffer in method.buffers())
@@ -101,22 +101,22 @@ def test_center_when_centers_stay(chosen: dict[str, str], training: bool) -> Non
     assert not list(method.parameters())
 
 
-def test_center_when_read_as_the_authors_and_as_they_meant_it() -> None:
-    """The mean over all pairs of a video and a label and over dimensions; their update, had it run, moves the rest."""
+def test_center_authors_variant_with_and_without_the_update() -> None:
+    """L_c is the mean over all pairs of a video and a label and over dimensions; the update would move the centers."""
     scores, targets = batch(0)
     squares = (scores.embedding**2).mean(dim=1)
-    _, parts = loss("center", variant="authors")(scores, targets)
+    _, parts = build_loss("center", variant="authors")(scores, targets)
     expected = (targets.sum(dim=1) * squares).sum() / targets.sum()
     torch.testing.assert_close(parts["center_distance"], expected)
-    meant = loss("center", variant="authors", update="wen")
-    meant(scores, targets)
-    meant.after_step(lambda tensor: tensor)
-    assert meant.centers.ne(0).any()
+    updated = build_loss("center", variant="authors", update="wen")
+    updated(scores, targets)
+    updated.after_step(lambda tensor: tensor)
+    assert updated.centers.ne(0).any()
 
 
-def test_center_when_videos_are_near_their_centers() -> None:
-    """At 1/1000 of the centers' size, where ||e||² - 2 e·c + ||c||² in float32 would have one digit left."""
-    method, (scores, targets) = loss("center").eval(), batch(0)
+def test_center_is_accurate_near_the_centers() -> None:
+    """At distances of 1/1000 of the centers' norm, ||e||² - 2 e·c + ||c||² in float32 would keep one digit."""
+    method, (scores, targets) = build_loss("center").eval(), batch(0)
     method.centers.normal_(std=10)
     targets = nn.functional.one_hot(torch.arange(VIDEOS) % C, C).float()
     embedding = method.centers[torch.arange(VIDEOS) % C] + 0.01 * scores.embedding
@@ -126,8 +126,8 @@ def test_center_when_videos_are_near_their_centers() -> None:
 
 
 @pytest.mark.parametrize("variant", ["paper", "authors"])
-def test_center_gradient_when_centers_are_anywhere(variant: str) -> None:
-    method = loss("center", weight=3.0, variant=variant).double().eval()
+def test_center_gradient_matches_finite_differences(variant: str) -> None:
+    method = build_loss("center", weight=3.0, variant=variant).double().eval()
     method.centers.normal_(generator=torch.Generator().manual_seed(0))
     scores, targets = batch(1, torch.float64)
     embedding = scores.embedding.requires_grad_()
@@ -135,7 +135,7 @@ def test_center_gradient_when_centers_are_anywhere(variant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slot", "name", "chosen", "message"),
+    ("slot", "name", "options", "message"),
     [
         ("loss", "center", {"loss": "center"}, "found a center loss; expected another loss"),
         ("loss", "center", {"loss": "centr"}, "unknown loss 'centr'"),
@@ -152,9 +152,9 @@ def test_center_gradient_when_centers_are_anywhere(variant: str) -> None:
         ("classification", "two_layer_moe", {"experts": 0}, "'experts': found 0; expected 1 or more"),
     ],
 )
-def test_build_when_a_label_prior_is_refused(slot: str, name: str, chosen: dict[str, Any], message: str) -> None:
+def test_build_rejects_invalid_options(slot: str, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        build(slot, name, chosen, in_features=E, num_classes=C, embedding_features=E)
+        build(slot, name, options, in_features=E, num_classes=C, embedding_features=E)
 
 
 def reference_matrix(norm: str) -> Array:
@@ -187,7 +187,7 @@ def reference_matrix(norm: str) -> Array:
         ("none", [8, 9, 5, 2, 0], [8, 9, 5, 2, 0]),
     ],
 )
-def test_correlation_matrix_when_compared_with_a_loop(norm: str, rows: Any, columns: Any) -> None:
+def test_correlation_matrix_matches_a_loop(norm: str, rows: Any, columns: Any) -> None:
     method = correlation(beta=0.1, gamma=0.1, matrix_norm=norm)
     np.testing.assert_allclose(method.fixed, reference_matrix(norm), rtol=1e-6, atol=1e-7)
     assert torch.equal(method.fixed, method.trained)
@@ -196,49 +196,49 @@ def test_correlation_matrix_when_compared_with_a_loop(norm: str, rows: Any, colu
             torch.testing.assert_close(method.fixed.sum(dim=dim), torch.tensor(sums, dtype=torch.float32))
 
 
-@pytest.mark.parametrize("chosen", [{}, {"variant": "authors"}, {"space": "logit"}, {"space": "expert_logit"}])
-def test_correlation_when_nothing_is_added(chosen: dict[str, str]) -> None:
-    method, scores = correlation(**chosen), batch(0)[0]
+@pytest.mark.parametrize("options", [{}, {"variant": "authors"}, {"space": "logit"}, {"space": "expert_logit"}])
+def test_correlation_without_beta_and_gamma_returns_its_input(options: dict[str, str]) -> None:
+    method, scores = correlation(**options), batch(0)[0]
     assert method(scores) is scores
     assert not method.state_dict()
 
 
-@pytest.mark.parametrize(("beta", "gamma", "kept"), [(0.1, 0.0, ["fixed"]), (0.0, 0.1, ["trained"])])
-def test_correlation_when_only_one_matrix_is_used(beta: float, gamma: float, kept: list[str]) -> None:
+@pytest.mark.parametrize(("beta", "gamma", "keys"), [(0.1, 0.0, ["fixed"]), (0.0, 0.1, ["trained"])])
+def test_correlation_saves_only_the_matrices_in_use(beta: float, gamma: float, keys: list[str]) -> None:
     method = correlation(beta=beta, gamma=gamma)
-    assert list(method.state_dict()) == kept
-    assert len(list(method.parameters())) == (kept == ["trained"])
+    assert list(method.state_dict()) == keys
+    assert len(list(method.parameters())) == (keys == ["trained"])
 
 
-def test_correlation_when_no_labels_were_observed() -> None:
+def test_correlation_before_fitting_keeps_the_scores() -> None:
     scores = batch(0)[0]
     method = build("label_processing", "correlation", {"beta": 0.1, "gamma": 0.1}, num_classes=C)
-    for output, wanted in zip(method(scores)[:3], scores[:3], strict=True):
-        torch.testing.assert_close(output, wanted)
+    for output, expected in zip(method(scores)[:3], scores[:3], strict=True):
+        torch.testing.assert_close(output, expected)
 
 
-def test_correlation_when_saved_and_loaded(tmp_path: Path) -> None:
-    chosen, scores = {"beta": 0.2, "gamma": 0.1}, batch(0)[0]
-    method = correlation(**chosen)
+def test_correlation_is_equal_after_saving_and_loading(tmp_path: Path) -> None:
+    options, scores = {"beta": 0.2, "gamma": 0.1}, batch(0)[0]
+    method = correlation(**options)
     save_file(method.state_dict(), tmp_path / "model.safetensors")
-    fresh = build("label_processing", "correlation", chosen, num_classes=C)
-    fresh.load_state_dict(load_file(tmp_path / "model.safetensors"))
-    assert torch.equal(fresh(scores).log_p, method(scores).log_p)
-    assert not torch.equal(fresh(scores).log_p, scores.log_p)
+    loaded = build("label_processing", "correlation", options, num_classes=C)
+    loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    assert torch.equal(loaded(scores).log_p, method(scores).log_p)
+    assert not torch.equal(loaded(scores).log_p, scores.log_p)
 
 
-def test_correlation_when_trained() -> None:
+def test_training_changes_only_the_trained_matrix() -> None:
     method, (scores, targets) = correlation(beta=0.1, gamma=0.1), batch(0)
     before = method.fixed.clone()
     optimizer = torch.optim.Adam(method.parameters())
-    loss("cross_entropy")(method(scores), targets)[0].backward()
+    build_loss("cross_entropy")(method(scores), targets)[0].backward()
     optimizer.step()
     assert torch.equal(method.fixed, before)
     assert method.trained.ne(before).all()
 
 
-def test_correlation_when_scores_leave_0_to_1() -> None:
-    """Label 0 above 1, label 2 below 0 label 1 within, all with gradients that are numbers."""
+def test_correlation_clamps_scores_with_finite_gradients() -> None:
+    """Label 0 ends above 1, label 2 below 0, and label 1 in between."""
     method = build("label_processing", "correlation", {"gamma": 1.0}, num_classes=C)
     with torch.no_grad():
         method.trained[0, 1], method.trained[2, 1], method.trained[1, 0] = 5.0, -5.0, 0.2
@@ -258,8 +258,8 @@ def test_correlation_when_scores_leave_0_to_1() -> None:
 
 
 @pytest.mark.parametrize("p", [1e-11, 1e-6, 0.3, 1 - 1e-6])
-def test_correlation_when_scores_are_at_the_ends(p: float) -> None:
-    """Row 3 of M_c is 0, so label 3 keeps its score, both logs to float32's 7 digits."""
+def test_correlation_keeps_digits_of_extreme_scores(p: float) -> None:
+    """Row 3 of M_c is 0, so label 3 keeps its score; both logs keep the 7 digits of float32."""
     logits = torch.full((1, C), np.log(p) - np.log1p(-p))
     scores = correlation(beta=0.5)(Scores.from_logits(logits, logits))
     assert scores.log_p[0, 3].item() == pytest.approx(np.log(p), rel=1e-5, abs=1e-11)
@@ -268,13 +268,13 @@ def test_correlation_when_scores_are_at_the_ends(p: float) -> None:
 
 @pytest.mark.parametrize("variant", ["paper", "authors"])
 @pytest.mark.parametrize("dummy", [True, False])
-def test_correlation_of_expert_logits_when_compared_with_a_loop(variant: str, dummy: bool) -> None:
+def test_correlation_of_expert_logits_matches_a_loop(variant: str, dummy: bool) -> None:
     k, gamma, vector = 2, 0.3, torch.randn(VIDEOS, E, generator=torch.Generator().manual_seed(0)).double()
     moe = build("classification", "moe", {"experts": k, "dummy": dummy}, in_features=E, num_classes=C).double()
-    chosen: dict[str, Any] = {"gamma": gamma, "variant": variant}
+    options: dict[str, Any] = {"gamma": gamma, "variant": variant}
     if variant == "paper":
-        chosen |= {"space": "expert_logit", "alpha": 0.9, "beta": 0.2}
-    method = correlation(**chosen).double()
+        options |= {"space": "expert_logit", "alpha": 0.9, "beta": 0.2}
+    method = correlation(**options).double()
     scores = method(moe(vector))
     matrix = reference_matrix("centered" if variant == "authors" else "cond_row")
     gate, expert, bias = (weight.detach().numpy() for weight in (moe.gate.weight, moe.expert.weight, moe.expert.bias))
@@ -285,7 +285,7 @@ def test_correlation_of_expert_logits_when_compared_with_a_loop(variant: str, du
             gates = softmax([gate[c * (k + dummy) + i] @ v for i in range(k + dummy)])
             p = 0.0
             for i in range(k):
-                if variant == "authors":  # E ← (1-γ) E + γ E M, a row of E all labels of one expert
+                if variant == "authors":  # E ← (1-γ) E + γ E M; a row of E holds all labels of one expert
                     mixed = (1 - gamma) * logits[c, i] + gamma * sum(logits[j, i] * matrix[j, c] for j in range(C))
                 else:
                     mixed = 0.9 * logits[c, i] + (0.2 + gamma) * sum(matrix[c, j] * logits[j, i] for j in range(C))
@@ -295,67 +295,67 @@ def test_correlation_of_expert_logits_when_compared_with_a_loop(variant: str, du
     torch.testing.assert_close(scores.embedding, vector)
 
 
-def test_correlation_of_expert_logits_when_there_are_no_experts() -> None:
+def test_correlation_of_expert_logits_needs_experts() -> None:
     with pytest.raises(UserError, match="a classification without experts; expected a mixture of experts"):
         correlation(variant="authors", gamma=0.1)(batch(0)[0])
 
 
 @pytest.mark.parametrize(("cost", "slope"), [(0.001, 0.001), (0.1, 0.098), (100.0, 0.5)])
-def test_pseudo_huber_slope_when_costs_differ(cost: float, slope: float) -> None:
-    """SPEC 5.2 with δ = 0.5: nearly right counts for nothing, wrong for δ."""
+def test_pseudo_huber_slopes(cost: float, slope: float) -> None:
+    """With δ = 0.5 the slope is about L_CE for small costs and δ for large costs."""
     log_p = torch.tensor([[-cost]], requires_grad=True)
-    total, parts = loss("pseudo_huber")(Scores(log_p, torch.zeros(1, 1), log_p), torch.ones(1, 1))
+    total, parts = build_loss("pseudo_huber")(Scores(log_p, torch.zeros(1, 1), log_p), torch.ones(1, 1))
     total.backward()
     assert log_p.grad.item() == pytest.approx(-slope, rel=5e-3)
     assert parts["cross_entropy"].item() == pytest.approx(cost)
     assert total.item() == pytest.approx(0.25 * np.expm1(np.log1p(4 * cost**2) / 2), rel=1e-5)
 
 
-def test_pseudo_huber_when_delta_is_large() -> None:
+def test_pseudo_huber_with_a_large_delta_is_quadratic() -> None:
     scores, targets = batch(0)
     costs = -(targets * scores.log_p + (1 - targets) * scores.log_not_p)
-    total, _ = loss("pseudo_huber", delta=1e4)(scores, targets)
+    total, _ = build_loss("pseudo_huber", delta=1e4)(scores, targets)
     torch.testing.assert_close(total, (costs**2 / 2).sum(dim=1).mean())
 
 
-def test_pseudo_huber_when_levels_differ() -> None:
-    """The costs of whole videos are far above δ = 0.5: nearly δ times the cross entropy, a little less each."""
-    parts = {level: loss("pseudo_huber", level=level)(*batch(0))[1] for level in ("class", "example", "batch")}
-    bent = [parts[level]["pseudo_huber"].item() for level in ("class", "batch", "example")]
-    assert bent == sorted(bent)
-    assert bent[0] < 0.7 * bent[1]
-    assert bent[1] == pytest.approx(0.5 * parts["batch"]["cross_entropy"].item(), rel=0.2)
+def test_pseudo_huber_levels() -> None:
+    """The costs of whole videos are far above δ = 0.5, so the loss is slightly below δ times the cross entropy."""
+    parts = {level: build_loss("pseudo_huber", level=level)(*batch(0))[1] for level in ("class", "example", "batch")}
+    losses = [parts[level]["pseudo_huber"].item() for level in ("class", "batch", "example")]
+    assert losses == sorted(losses)
+    assert losses[0] < 0.7 * losses[1]
+    assert losses[1] == pytest.approx(0.5 * parts["batch"]["cross_entropy"].item(), rel=0.2)
 
 
 @pytest.mark.parametrize(("experts", "millions"), [(2, 53), (16, 323)])
-def test_two_layer_moe_when_counted(experts: int, millions: int) -> None:
+def test_two_layer_moe_parameter_counts(experts: int, millions: int) -> None:
     with torch.device("meta"):
         method = build("classification", "two_layer_moe", {"experts": experts}, in_features=1152, num_classes=4716)
     assert sum(weight.numel() for weight in method.parameters()) // 10**6 == millions
 
 
 @pytest.mark.parametrize("variant", ["paper", "authors"])
-def test_two_layer_moe_when_its_layers_are_multiplied_out(variant: str) -> None:
-    """Without an activation it is the 1-layer MoE of a vector with a 1 at its end, which carries the hidden biases."""
-    chosen = {"hidden": 6, "variant": variant}
-    two = build("classification", "two_layer_moe", chosen, in_features=E, num_classes=C).double()
+def test_two_layer_moe_equals_one_layer_with_multiplied_weights(variant: str) -> None:
+    """Without an activation it equals a 1-layer MoE of the vector with an appended 1 for the hidden biases."""
+    options = {"hidden": 6, "variant": variant}
+    two = build("classification", "two_layer_moe", options, in_features=E, num_classes=C).double()
     one = build("classification", "moe", {}, in_features=E + 1, num_classes=C).double()
     for weight in two.parameters():
         nn.init.normal_(weight)
 
-    def composed(outer: nn.Linear, inner: nn.Linear) -> Tensor:
+    def multiply(outer: nn.Linear, inner: nn.Linear) -> Tensor:
         return outer.weight @ torch.cat([inner.weight, inner.bias[:, None]], dim=1)
 
     last = two.expert[1] if variant == "paper" else two.expert
     with torch.no_grad():
-        one.gate.weight.copy_(composed(two.gate[1], two.gate[0]))
+        one.gate.weight.copy_(multiply(two.gate[1], two.gate[0]))
         if variant == "paper":
-            one.expert.weight.copy_(composed(two.expert[1], two.expert[0]))
+            one.expert.weight.copy_(multiply(two.expert[1], two.expert[0]))
         else:
             one.expert.weight.copy_(torch.cat([two.expert.weight, torch.zeros(2 * C, 1)], dim=1))
         one.expert.bias.copy_(last.bias)
     vector = torch.randn(VIDEOS, E, dtype=torch.float64)
-    scores, wanted = two(vector), one(torch.cat([vector, torch.ones(VIDEOS, 1)], dim=1))
-    torch.testing.assert_close(scores.log_p, wanted.log_p)
-    torch.testing.assert_close(scores.log_not_p, wanted.log_not_p)
+    scores, expected = two(vector), one(torch.cat([vector, torch.ones(VIDEOS, 1)], dim=1))
+    torch.testing.assert_close(scores.log_p, expected.log_p)
+    torch.testing.assert_close(scores.log_not_p, expected.log_not_p)
     assert torch.equal(scores.embedding, vector)

@@ -1,4 +1,4 @@
-"""Bytes → unit frame vectors and a mask, against SPEC 1.3 to 1.5."""
+"""Dequantization, frame masks and normalization of frames (paper section 2.1)."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.errors import UserError
-from yt8m_core.models.normalization import NORMALIZATIONS, l2_normalize, frame_mask, normalize
+from yt8m_core.models.normalization import NORMALIZATIONS, frame_mask, l2_normalize, normalize
 
 STREAMS = [("rgb", 4), ("audio", 2)]
 T, D = 5, 6
@@ -19,7 +19,7 @@ def codes() -> Tensor:
     return torch.randint(0, 256, (3, T, D), generator=generator, dtype=torch.uint8)
 
 
-def test_dequantize_when_given_every_byte() -> None:
+def test_dequantize_all_bytes() -> None:
     codes = torch.arange(256, dtype=torch.uint8)
     values = dequantize(codes)
     assert values.dtype == torch.float32
@@ -29,23 +29,23 @@ def test_dequantize_when_given_every_byte() -> None:
     assert codes.tolist() == list(range(256))
 
 
-def test_dequantize_when_undoing_googles_quantizer() -> None:
+def test_dequantize_has_the_bias_of_googles_quantizer() -> None:
     values = np.random.default_rng(0).uniform(-2, 2, 100_000)
     codes = np.round((values + 2) * 255 / 4).astype(np.uint8)
     bias = dequantize(torch.from_numpy(codes)).numpy() - values
     assert bias.mean() == pytest.approx(1 / 128, abs=1e-4)
 
 
-def test_mask_when_videos_are_empty_short_and_full() -> None:
+def test_mask_of_empty_short_and_full_videos() -> None:
     assert frame_mask(torch.tensor([0, 2, 3]), 3).int().tolist() == [[0, 0, 0], [1, 1, 0], [1, 1, 1]]
 
 
-def test_mask_when_num_frames_exceed_the_rows() -> None:
+def test_mask_with_more_frames_than_rows() -> None:
     assert frame_mask(torch.tensor([9]), 3).all()
 
 
 @pytest.mark.parametrize("mode", NORMALIZATIONS)
-def test_normalize_when_compared_with_a_loop(codes: Tensor, mode: str) -> None:
+def test_normalize_matches_a_loop(codes: Tensor, mode: str) -> None:
     lengths = [T, 2, 0]
     frames, mask = normalize(codes, torch.tensor(lengths), streams=STREAMS, mode=mode)
     expected = np.zeros((3, T, D))
@@ -61,54 +61,54 @@ def test_normalize_when_compared_with_a_loop(codes: Tensor, mode: str) -> None:
     assert mask.sum(dim=1).tolist() == lengths
 
 
-def test_normalize_when_no_mode_is_named(codes: Tensor) -> None:
+def test_normalize_is_joint_by_default(codes: Tensor) -> None:
     frames, _ = normalize(codes, torch.tensor([T, T, T]), streams=STREAMS)
     assert frames.norm(dim=-1).numpy() == pytest.approx(1, abs=1e-6)
 
 
-def test_normalize_when_frames_are_floats() -> None:
-    given = torch.randn(2, T, D)
-    frames, _ = normalize(given, torch.tensor([T, T]), streams=STREAMS, mode="none")
-    assert torch.equal(frames, given)
+def test_normalize_keeps_float_frames() -> None:
+    values = torch.randn(2, T, D)
+    frames, _ = normalize(values, torch.tensor([T, T]), streams=STREAMS, mode="none")
+    assert torch.equal(frames, values)
 
 
 @pytest.mark.parametrize(
-    ("given", "computed"), [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64,) * 2]
+    ("dtype", "output_dtype"), [(torch.bfloat16, torch.float32), (torch.float32, torch.float32), (torch.float64,) * 2]
 )
-def test_normalize_when_floats_are_narrow_or_wide(given: torch.dtype, computed: torch.dtype) -> None:
-    frames, _ = normalize(torch.ones(1, T, D, dtype=given), torch.tensor([T]), streams=STREAMS)
-    assert frames.dtype == computed
+def test_normalize_promotes_half_precision(dtype: torch.dtype, output_dtype: torch.dtype) -> None:
+    frames, _ = normalize(torch.ones(1, T, D, dtype=dtype), torch.tensor([T]), streams=STREAMS)
+    assert frames.dtype == output_dtype
     assert frames.norm(dim=-1).numpy() == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("mode", NORMALIZATIONS)
-def test_normalize_when_a_real_row_is_zero(mode: str) -> None:
-    given = torch.zeros(1, T, D, requires_grad=True)
-    frames, _ = normalize(given, torch.tensor([T]), streams=STREAMS, mode=mode)
+def test_normalize_of_a_zero_frame_has_finite_gradients(mode: str) -> None:
+    values = torch.zeros(1, T, D, requires_grad=True)
+    frames, _ = normalize(values, torch.tensor([T]), streams=STREAMS, mode=mode)
     frames.sum().backward()
     assert frames.eq(0).all()
-    assert given.grad is not None
-    assert given.grad.isfinite().all()
+    assert values.grad is not None
+    assert values.grad.isfinite().all()
 
 
-def test_normalize_when_padding_holds_garbage() -> None:
-    given = torch.full((1, T, D), float("nan"))
-    given[:, :2] = 1.0
-    frames, _ = normalize(given, torch.tensor([2]), streams=STREAMS)
+def test_normalize_ignores_the_padding() -> None:
+    values = torch.full((1, T, D), float("nan"))
+    values[:, :2] = 1.0
+    frames, _ = normalize(values, torch.tensor([2]), streams=STREAMS)
     assert frames[:, 2:].eq(0).all()
-    assert given[:, 2:].isnan().all(), "the caller's frames were written to"
+    assert values[:, 2:].isnan().all(), "normalize changed its input"
 
 
-def test_l2_normalize_when_a_vector_is_tiny() -> None:
+def test_l2_normalize_of_a_tiny_vector() -> None:
     tiny = torch.tensor([3e-8, 4e-8])
     np.testing.assert_allclose(l2_normalize(tiny).numpy(), [3e-2, 4e-2], rtol=1e-5)  # divided by 1e-6, not by its norm
 
 
-def test_normalize_when_the_mode_is_misspelt(codes: Tensor) -> None:
+def test_normalize_rejects_an_unknown_mode(codes: Tensor) -> None:
     with pytest.raises(UserError, match=r"unknown normalization 'jont'\. Did you mean 'joint'\?"):
         normalize(codes, torch.tensor([T, T, T]), streams=STREAMS, mode="jont")
 
 
-def test_normalize_when_the_streams_do_not_add_up(codes: Tensor) -> None:
+def test_normalize_rejects_streams_with_another_width(codes: Tensor) -> None:
     with pytest.raises(UserError, match=r"found 6 features per frame; expected 4 \(rgb 4\)"):
         normalize(codes, torch.tensor([T, T, T]), streams=[("rgb", 4)])

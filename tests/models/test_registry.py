@@ -1,11 +1,11 @@
-"""Names and options from a person's JSON: each mistake gets a sentence that says what to type instead."""
+"""Registry errors: each invalid name or option of a configuration gets a message that says what is valid."""
 
 import inspect
 from typing import Any
 
 import pytest
 
-from tests.support.slot_cases import FACTS
+from tests.support.slot_cases import ARGUMENTS
 from yt8m_core.errors import UserError
 from yt8m_core.models.classification.mlp import MLP
 from yt8m_core.models.registry import SLOTS, build, default_options
@@ -14,7 +14,7 @@ METHODS = [(slot, name) for slot, methods in SLOTS.items() for name in methods]
 
 
 @pytest.mark.parametrize(
-    ("slot", "name", "chosen", "message"),
+    ("slot", "name", "options", "message"),
     [
         ("pooling", "maen", {}, r"unknown pooling 'maen'\. Did you mean 'mean'\? Known: mean, sum, "),
         ("classification", "zzz", {}, r"unknown classification 'zzz'\. Known: logistic, moe, mlp"),
@@ -51,30 +51,30 @@ METHODS = [(slot, name) for slot, methods in SLOTS.items() for name in methods]
         ("loss", "cross_entropy", {"eps": -1e-5}, r"cross_entropy, option 'eps': found -1e-05; expected 0 or more"),
     ],
 )
-def test_build_when_something_is_wrong(slot: str, name: Any, chosen: Any, message: str) -> None:
+def test_build_rejects_invalid_names_and_options(slot: str, name: Any, options: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        build(slot, name, chosen, **FACTS.get(slot, {}))
+        build(slot, name, options, **ARGUMENTS.get(slot, {}))
 
 
 @pytest.mark.parametrize(("slot", "name"), METHODS)
 @pytest.mark.parametrize(
     "value", [None, "text", True, 3, -1, 2.5, [], [8, "8"], {}, float("nan"), float("inf")], ids=repr
 )
-def test_build_when_an_option_has_any_json_value(slot: str, name: str, value: Any) -> None:
+def test_build_accepts_or_rejects_any_json_value(slot: str, name: str, value: Any) -> None:
     for option in default_options(slot, name):
         small = {"hidden": [8]} if name == "mlp" else {}
         try:
-            build(slot, name, small | {option: value}, **FACTS[slot])
+            build(slot, name, small | {option: value}, **ARGUMENTS[slot])
         except UserError:
-            continue  # refused in words; anything else that is raised here would reach a person as a traceback
+            continue  # any other exception would reach the user as a traceback
 
 
 @pytest.mark.parametrize(("slot", "name"), METHODS)
-def test_options_when_listed_can_be_left_out(slot: str, name: str) -> None:
+def test_all_options_have_defaults(slot: str, name: str) -> None:
     assert inspect.Parameter.empty not in default_options(slot, name).values()
 
 
-def test_build_when_a_list_and_an_int_come_from_json() -> None:
+def test_build_accepts_lists_and_integers_from_json() -> None:
     mlp = build("classification", "mlp", {"hidden": [8, 7]}, in_features=6, num_classes=4)
     assert isinstance(mlp, MLP)
     assert mlp.output.weight.shape == (4, 7)

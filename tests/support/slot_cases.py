@@ -1,6 +1,6 @@
-"""Every method that the registry lists, with the settings, inputs and references that test_slots.py tests it by.
+"""Options, inputs and slow references of all methods in the registry, for tests/models/test_slots.py.
 
-A new method needs one function in REFERENCES, and in OPTIONS the settings worth testing beside its defaults.
+A new method needs one function in REFERENCES, and an entry in OPTIONS to test more than its default options.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ Options = dict[str, Any]
 
 B, T, D, C = 3, 7, 6, 4
 LENGTHS = [T, 4, 1]
-LABELS = label_matrix([0, 1, 0, 1, 2, 0, 3, 1], [0, 2, 5, 7, 8], C)  # of the training videos
-FACTS: dict[str, dict[str, Any]] = {
+LABELS = label_matrix([0, 1, 0, 1, 2, 0, 3, 1], [0, 2, 5, 7, 8], C)  # labels of the training videos
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "fusion": {"streams": [("rgb", 4), ("audio", D - 4)]},
     "pooling": {"in_features": D, "num_classes": C},
     "classification": {"in_features": D, "num_classes": C},
@@ -33,9 +33,12 @@ FACTS: dict[str, dict[str, Any]] = {
 }
 
 
-# Each method once more in float64, as slowly and plainly as its equations read. Fusions take one video's real frames
-# and return as many, poolings take them and return (vector, attention), classifications take one vector and return
-# (p, embedding), label processings take one video's p, losses take the whole batch's p and targets.
+# Slow references in float64 that follow the equations. Inputs and outputs:
+# - fusion: the real frames of one video → as many frames
+# - pooling: the real frames of one video → (vector, attention)
+# - classification: one vector → (p, embedding)
+# - label processing: p of one video → p
+# - loss: p and targets of the batch → the loss
 
 
 def sigmoid(x: Any) -> Any:
@@ -76,7 +79,7 @@ def position_encoding(frames: Array, weights: Weights, options: Options) -> tupl
 
 
 def lstm_states(frames: Array, weights: Weights, prefix: str, layer: int, layer_normed: bool) -> tuple[Array, Array]:
-    """All s_t and the last c of one layer."""
+    """Compute all s_t and the last c of one layer."""
     if layer_normed:
         U, W = weights[f"{prefix}.inputs.{layer}"], weights[f"{prefix}.recurrent.{layer}"]
         gain, shift = weights[f"{prefix}.gains.{layer}"], weights[f"{prefix}.shifts.{layer}"]
@@ -128,15 +131,15 @@ def cnn(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]
     vector = np.full(len(filters), -np.inf)
     for t in range(length - kernel + 1):
         for channel in range(len(filters)):
-            answer = weights["conv.bias"][channel]
+            activation = weights["conv.bias"][channel]
             for k in range(kernel):
-                answer += filters[channel, :, k] @ padded[t + k]
-            vector[channel] = max(vector[channel], answer, 0)
+                activation += filters[channel, :, k] @ padded[t + k]
+            vector[channel] = max(vector[channel], activation, 0)
     return post(vector, options.get("post", "l2"), weights), None
 
 
 def adaptive_noise(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array | None]:
-    """As it predicts, without noise: the pooling that it wraps."""
+    """Compute the wrapped pooling: predictions have no noise."""
     return indirect_clustering(frames, weights, {}) if "pooling" in options else sum_of_frames(frames, weights, {})
 
 
@@ -147,10 +150,12 @@ def largest_cluster(frames: Array, weights: Weights, options: Options) -> tuple[
         nearest = [min(range(k), key=lambda i: np.sum((frame - centers[i]) ** 2)) for frame in frames]
         for i in range(k):
             if i in nearest:
-                centers[i] = np.mean([frame for frame, own in zip(frames, nearest, strict=True) if own == i], axis=0)
+                centers[i] = np.mean(
+                    [frame for frame, cluster in zip(frames, nearest, strict=True) if cluster == i], axis=0
+                )
     sizes = [nearest.count(i) for i in range(k)]
-    members = np.array([own == sizes.index(max(sizes)) for own in nearest])
-    return frames[members].mean(axis=0), members / members.sum()
+    in_largest = np.array([cluster == sizes.index(max(sizes)) for cluster in nearest])
+    return frames[in_largest].mean(axis=0), in_largest / in_largest.sum()
 
 
 def indirect_clustering(frames: Array, weights: Weights, options: Options) -> tuple[Array, Array | None]:
@@ -188,13 +193,13 @@ def moe(vector: Array, weights: Weights, options: Options) -> tuple[Array, Array
 def mlp(vector: Array, weights: Weights, options: Options) -> tuple[Array, Array]:
     layer_normed = options.get("layer_norm", True)
     for depth in range(len(options["hidden"])):
-        at = depth * (3 if layer_normed else 2)
-        vector = weights[f"hidden.{at}.weight"] @ vector
+        index = depth * (3 if layer_normed else 2)
+        vector = weights[f"hidden.{index}.weight"] @ vector
         if layer_normed:
-            assert f"hidden.{at}.bias" not in weights
-            vector = layer_norm(vector, weights[f"hidden.{at + 1}.weight"], weights[f"hidden.{at + 1}.bias"])
+            assert f"hidden.{index}.bias" not in weights
+            vector = layer_norm(vector, weights[f"hidden.{index + 1}.weight"], weights[f"hidden.{index + 1}.bias"])
         else:
-            vector = vector + weights[f"hidden.{at}.bias"]
+            vector = vector + weights[f"hidden.{index}.bias"]
         vector = np.maximum(vector, 0)
     bias = 0 if options.get("variant") == "authors" else weights["output.bias"]
     return sigmoid(weights["output.weight"] @ vector + bias), vector
@@ -217,7 +222,7 @@ def concat(frames: Array, weights: Weights, options: Options) -> Array:
 
 
 def compact_bilinear(frames: Array, weights: Weights, options: Options) -> Array:
-    width, rgb = options.get("width", 2048), FACTS["fusion"]["streams"][0][1]
+    width, rgb = options.get("width", 2048), ARGUMENTS["fusion"]["streams"][0][1]
     buckets, signs = weights["buckets"], weights["signs"]
     fused = np.zeros((len(frames), width))
     for frame, out in zip(frames, fused, strict=True):
@@ -274,17 +279,17 @@ def two_layer_moe(vector: Array, weights: Weights, options: Options) -> tuple[Ar
 
 
 def correlation(p: Array, weights: Weights, options: Options) -> Array:
-    beta, gamma, authors = options.get("beta", 0), options.get("gamma", 0), options.get("variant") == "authors"
-    alpha = 1 - gamma if authors else options.get("alpha", 1)
+    beta, gamma, is_authors = options.get("beta", 0), options.get("gamma", 0), options.get("variant") == "authors"
+    alpha = 1 - gamma if is_authors else options.get("alpha", 1)
     o = np.log(p / (1 - p)) if options.get("space") == "logit" else p
     mixed = alpha * o
     for c in range(len(p)):
         for other in range(len(p)):
-            at = (other, c) if authors else (c, other)
+            index = (other, c) if is_authors else (c, other)
             if beta:
-                mixed[c] += beta * weights["fixed"][at] * o[other]
+                mixed[c] += beta * weights["fixed"][index] * o[other]
             if gamma:
-                mixed[c] += gamma * weights["trained"][at] * o[other]
+                mixed[c] += gamma * weights["trained"][index] * o[other]
     return sigmoid(mixed) if options.get("space") == "logit" else mixed
 
 
@@ -299,16 +304,16 @@ def pseudo_huber(p: Array, targets: Array, options: Options) -> float:
 
 
 def center(p: Array, targets: Array, options: Options) -> float:
-    """With the centers at 0, where they start, and the logits as the embedding, as ``call`` has it."""
-    authors = options.get("variant") == "authors"
-    lengths = np.mean if options.get("dims", "mean" if authors else "sum") == "mean" else np.sum
+    """Compute the loss with the initial centers, 0, and with the logits as the embedding, as in ``call_method``."""
+    is_authors = options.get("variant") == "authors"
+    reduce = np.mean if options.get("dims", "mean" if is_authors else "sum") == "mean" else np.sum
     pairs, videos = [], []
     for video, labels in zip(np.log(p / (1 - p)), targets, strict=True):
-        squares = [lengths(video**2) for label in labels if label]
+        squares = [reduce(video**2) for label in labels if label]
         pairs += squares
         videos.append(np.mean(squares) if squares else 0)
     inner = pseudo_huber(p, targets, {}) if "loss" in options else cross_entropy(p, targets, {})
-    return inner + options.get("weight", 0.001) * np.mean(pairs if authors else videos)
+    return inner + options.get("weight", 0.001) * np.mean(pairs if is_authors else videos)
 
 
 REFERENCES: dict[str, Callable[..., Any]] = {
@@ -392,15 +397,16 @@ OPTIONS: dict[str, list[Options]] = {
 
 
 def cases(*slots: str) -> Any:
-    found = [(s, name, chosen) for s in slots for name in SLOTS[s] for chosen in OPTIONS.get(name, [{}])]
-    ids = [f"{name}-{'-'.join(f'{k}={v}' for k, v in chosen.items()) or 'defaults'}" for _, name, chosen in found]
-    return pytest.mark.parametrize(("slot", "name", "chosen"), found, ids=ids)
+    """Parametrize a test with all methods of the slots and their options to test."""
+    methods = [(s, name, options) for s in slots for name in SLOTS[s] for options in OPTIONS.get(name, [{}])]
+    ids = [f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items()) or 'defaults'}" for _, name, options in methods]
+    return pytest.mark.parametrize(("slot", "name", "options"), methods, ids=ids)
 
 
-def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """The method with random weights everywhere, so that no 0 or 1 of an initialization hides a mistake."""
+def make_method(slot: str, name: str, options: Options, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Build a method with random weights, because zeros and ones of an initialization could hide a mistake."""
     torch.manual_seed(0)
-    method = build(slot, name, chosen, **FACTS[slot]).to(dtype).eval()
+    method = build(slot, name, options, **ARGUMENTS[slot]).to(dtype).eval()
     if hasattr(method, "fit_label_prior"):
         method.fit_label_prior(LABELS)
     for weight in method.parameters():
@@ -408,8 +414,8 @@ def make(slot: str, name: str, chosen: Options, dtype: torch.dtype = torch.float
     return method
 
 
-def inputs(slot: str, name: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
-    """What a slot takes: frames (garbage in the padding), a vector, logits and an embedding, or logits and targets."""
+def make_inputs(slot: str, name: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+    """Return the inputs of a slot: frames (random padding), a vector, logits and embedding, or logits and targets."""
     torch.manual_seed(1)
     if slot == "classification" and takes_frames(name):
         slot = "pooling"
@@ -418,13 +424,13 @@ def inputs(slot: str, name: str, dtype: torch.dtype = torch.float64) -> tuple[Te
     return (values[0], torch.rand(B, C, dtype=dtype).round()) if slot == "loss" else tuple(values)
 
 
-def call(
+def call_method(
     slot: str, method: nn.Module, values: Sequence[Tensor], lengths: Sequence[int] = LENGTHS
 ) -> tuple[Tensor, ...]:
-    """The outputs of a method as plain tensors."""
+    """Call a method and return its outputs as plain tensors."""
     if slot == "fusion":
         mask = frame_mask(torch.tensor(lengths), values[0].shape[1])
-        return (method(values[0] * mask[..., None], mask),)  # padding is 0, as features.normalize leaves it
+        return (method(values[0] * mask[..., None], mask),)  # padding is 0, as after ``normalize``
     if slot == "pooling":
         pooled = method(values[0], frame_mask(torch.tensor(lengths), values[0].shape[1]))
         return (pooled.vector,) if pooled.attention is None else (pooled.vector, pooled.attention)

@@ -1,10 +1,10 @@
-"""A data set of a few narrow videos, whose labels can be learned from their frames; and an experiment on it."""
+"""A tiny data set whose labels can be learned from the frames, and an experiment on it."""
 
 from pathlib import Path
 
 import numpy as np
 
-from yt8m_core.data.tfrecord.records import FeatureValue, sequence_example, write_shard
+from yt8m_core.data.tfrecord.records import FeatureValue, encode_sequence_example, write_shard
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 
@@ -13,25 +13,28 @@ CLASSES = 6
 
 
 def write_tiny(folder: Path, videos: int, *, seed: int, labeled: bool = True, shards: int = 2) -> Path:
-    """Shards of videos with 1 to 12 frames around one of six prototypes: label c, and c - 1 too where c is odd."""
+    """Write shards of videos with 1 to 12 frames around one of six prototypes.
+
+    A video of prototype c has label c and, if c is odd, also c - 1.
+    """
     random = np.random.default_rng(seed)
-    looks = np.random.default_rng(0).integers(0, 256, (CLASSES, 32))
+    prototypes = np.random.default_rng(0).integers(0, 256, (CLASSES, 32))
     payloads = []
     for number in range(videos):
         label = int(random.integers(CLASSES))
-        frames = looks[label] + random.normal(0, 60, (random.integers(1, 13), 32))
+        frames = prototypes[label] + random.normal(0, 60, (random.integers(1, 13), 32))
         frames = np.clip(frames, 0, 255).astype(np.uint8)
         context: dict[str, FeatureValue] = {"id": f"{seed:02d}{number:04d}".encode()}
         if labeled:
             context["labels"] = [label - 1, label] if label % 2 else [label]
-        payloads.append(sequence_example(context, {"rgb": frames[:, :24], "audio": frames[:, 24:]}))
+        payloads.append(encode_sequence_example(context, {"rgb": frames[:, :24], "audio": frames[:, 24:]}))
     for shard in range(shards):
         write_shard(folder / f"{folder.name}{shard}.tfrecord", payloads[shard::shards])
     return folder
 
 
 def tiny_experiment(root: Path, **changes: object) -> Experiment:
-    """A quick experiment on 120 + 40 tiny videos below ``root``, written there if they are not."""
+    """Return a fast experiment on 120 + 40 tiny videos in ``root``, which are written if missing."""
     if not (root / "train").is_dir():
         write_tiny(root / "train", 120, seed=1)
         write_tiny(root / "validation", 40, seed=2)
