@@ -184,7 +184,7 @@ class TestModelMatrix:
         chart = json.loads(charts(at)[0])
         assert chart["layout"]["title"]["text"] == "Label association: M_c, change"
         at.number_input(key="support").set_value(1).run()
-        assert "what training added" in page_text(at)
+        assert "the change due to training" in page_text(at)
         at.session_state["part"] = "Pairs"
         at.run()
         assert {"b_to_a", "a_to_b"} <= set(tables(at)[0].columns)
