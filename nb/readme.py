@@ -8,9 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from nb.stamp import FOLDER, notebooks
-from yt8m_core.ablation import all_claims, claim_table, format_table, read_result, result_table, summarize, to_markdown
+from yt8m_core.ablation import (
+    all_claims,
+    claim_table,
+    count_verdicts,
+    format_table,
+    read_result,
+    result_table,
+    summarize,
+    to_markdown,
+)
 from yt8m_core.ablation.recipe import SCALES as SCALE_NAMES
-from yt8m_core.ablation.report import count_verdicts
 from yt8m_core.ablation.results import Result
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES

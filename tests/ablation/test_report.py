@@ -124,7 +124,7 @@ def test_gain_changes_if_the_interval_between_the_ends_excludes_zero(last: Estim
     assert text.startswith("On the demo world (400 videos, 3 seeds; synthetic data), the gain of **Huber** over CE is ")
     assert "is +0.0000 (no significant difference) at 0, " in text
     value = f"{last.value:+.4f}".replace("-", "−")
-    assert f"{value} ({difference_verdict(last)}) at 0.2 (x: label noise). " in text
+    assert f"{value} ({difference_verdict(last)}) at 0.2 (parameter: label noise). " in text
     assert text.endswith(sentence)
 
 

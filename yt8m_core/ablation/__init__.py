@@ -15,6 +15,7 @@ from yt8m_core.ablation.compare import compare_rows, compare_variants, differenc
 from yt8m_core.ablation.demo_sweeps import SWEEPS, Sweep, run_sweep
 from yt8m_core.ablation.report import (
     claim_table,
+    count_verdicts,
     format_table,
     result_table,
     stored_result,
@@ -36,6 +37,7 @@ __all__ = [
     "claim_table",
     "compare_rows",
     "compare_variants",
+    "count_verdicts",
     "difference_verdict",
     "format_table",
     "outdated",

@@ -172,7 +172,7 @@ class Source:
         """Build the demo world if it is needed and missing."""
         folder = Path(self.data.train).parent
         if self.world is not None and not demo.is_built(folder, self.world):
-            demo.build(folder, self.world, lambda done, total: progress("building the demo world", done, total))
+            demo.build(folder, self.world, progress)
 
     def digest(self, experiment: Experiment) -> str:
         """Return a digest of an experiment on these videos that is the same on every machine."""

@@ -129,16 +129,16 @@ def summarize(rows: pd.DataFrame, claims: pd.DataFrame) -> Markdown:
     return Markdown(" ".join(filter(None, (f"{_context(rows)}, {_comparison(rows)}.", count_verdicts(claims)))))
 
 
-def count_verdicts(claims: pd.DataFrame) -> str:
+def count_verdicts(claims: pd.DataFrame) -> Markdown:
     """Return the number of claims for each verdict as a sentence; empty without claims.
 
-    >>> count_verdicts(pd.DataFrame({"verdict": ["supported", "inconclusive"]}))
-    '2 claims tested: 1 supported, 0 contradicted, 1 inconclusive.'
+    >>> print(count_verdicts(pd.DataFrame({"verdict": ["supported", "inconclusive"]})))
+    2 claims tested: 1 supported, 0 contradicted, 1 inconclusive.
     """
     if claims.empty:
-        return ""
+        return Markdown()
     counts = ", ".join(f"{(claims['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
-    return f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'} tested: {counts}."
+    return Markdown(f"{len(claims)} {'claim' if len(claims) == 1 else 'claims'} tested: {counts}.")
 
 
 def _context(rows: pd.DataFrame) -> str:
@@ -201,7 +201,7 @@ def summarize_sweep(gains: pd.DataFrame) -> Markdown:
     )
     return Markdown(
         f"{_context(gains)}, the gain of **{first.row}** over {first.reference} is {points} "
-        f"(x: {first.parameter}). {direction} from the first to the last value: "
+        f"(parameter: {first.parameter}). {direction} from the first to the last value: "
         f"{format_difference(interval)}{exceptions}."
     )
 

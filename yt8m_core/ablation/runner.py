@@ -151,7 +151,7 @@ def _train(experiment: Experiment, folder: Path, progress: Progress) -> None:
 
     try:
         # Started in a workspace that was moved since, or finished without the weights that are needed now.
-        if (run := Run.open(folder)).finished or run.experiment != experiment:
+        if (run := Run.open(folder)).is_finished or run.experiment != experiment:
             shutil.rmtree(folder)
     except UserError:
         shutil.rmtree(folder, ignore_errors=True)
