@@ -107,6 +107,15 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
+def test_readme_lists_every_method() -> None:
+    from yt8m_core.models.registry import SLOTS
+
+    _, _, table = (ROOT / "README.md").read_text().partition("## Slots")
+    rows = [row.split("|")[2:4] for row in table.partition("\n\nWhere")[0].splitlines() if row.startswith("| ")][1:]
+    listed = [re.sub(r"\(.*?\)", "", cell).replace(",", " ").split() for row in rows for cell in row]
+    assert sorted(sum(listed, [])) == sorted(name for methods in SLOTS.values() for name in methods)
+
+
 def test_gallery_shows_every_page_of_the_app() -> None:
     from main import PAGES  # of app/
 
