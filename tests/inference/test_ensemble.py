@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
-from yt8m_core.data.vocabulary import unnamed, write_vocabulary
+from yt8m_core.data.vocabulary import unnamed_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.inference.ensemble import Diversity, Ensemble, average
-from yt8m_core.inference.evaluation import evaluate, open_data_of, score
+from yt8m_core.inference.evaluation import evaluate_model, open_run_data, score_batches
 from yt8m_core.inference.prediction import write_predictions
 from yt8m_core.metrics.top_k import global_average_precision
 from yt8m_core.models.slot import Slot
@@ -32,14 +32,14 @@ def runs(root: Path) -> list[Run]:
 
 
 def scores_of(run: Run) -> np.ndarray:
-    videos = open_data_of(run, run.experiment.data.validation)
-    return torch.cat([p for _, p in score(run.load_model(), videos)]).double().numpy()
+    videos = open_run_data(run, run.experiment.data.validation)
+    return torch.cat([p for _, p in score_batches(run.load_model(), videos)]).double().numpy()
 
 
 def parquet(run: Run, file: Path, change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table) -> Path:
     """A run's scores as a file, in groups of 7 videos, with a change."""
-    videos = open_data_of(run, run.experiment.data.validation)
-    write_predictions(score(run.load_model(), videos), videos, file)
+    videos = open_run_data(run, run.experiment.data.validation)
+    write_predictions(score_batches(run.load_model(), videos), videos, file)
     schema = pq.read_schema(file)
     pq.write_table(pa.Table.from_pandas(change(pd.read_parquet(file)), schema, preserve_index=False), file, 7)
     return file
@@ -60,7 +60,7 @@ def test_average_is_that_of_numpy() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [([1], "1 weights"), ([1, -1], "weights"), ([0, 0], "not all of them 0"), ([1, float("nan")], "weights")],
+    [([1], "1 weights"), ([1, -1], "weights"), ([0, 0], "not all 0"), ([1, float("nan")], "weights")],
 )
 def test_weights_that_mean_nothing_are_refused(weights: list[float], message: str) -> None:
     with pytest.raises(UserError, match=message):
@@ -70,7 +70,7 @@ def test_weights_that_mean_nothing_are_refused(weights: list[float], message: st
 
 
 def test_diversity_of_planted_predictions_is_that_of_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yt8m_core.inference.ensemble.BEST", 2)
+    monkeypatch.setattr("yt8m_core.inference.ensemble.TOP_K", 2)
     one = torch.tensor([[0.9, 0.8, 0.1, 0.0], [0.1, 0.2, 0.7, 0.9]])
     other = torch.tensor([[0.9, 0.1, 0.8, 0.0], [0.0, 0.1, 0.9, 0.8]])
     diversity = Diversity()
@@ -97,7 +97,7 @@ def test_ensemble_is_the_mean_of_runs_and_files_by_id(runs: list[Run], tmp_path:
     assert list(table["member"]) == [str(runs[0].path), str(shuffled), "ensemble"]
     for gap, scores in zip(table["gap"], [*each, means], strict=True):
         assert gap == pytest.approx(global_average_precision(scores, labels, k=CLASSES))
-    alone = evaluate(runs[0].load_model(), videos, num_classes=CLASSES).metrics
+    alone = evaluate_model(runs[0].load_model(), videos, num_classes=CLASSES).metrics
     assert table.iloc[0].drop("member").to_dict() == pytest.approx(alone)
 
 
@@ -115,10 +115,10 @@ def test_member_beside_its_own_file_is_not_diverse(runs: list[Run], tmp_path: Pa
     [
         (
             lambda t: t.iloc[3:],
-            r"a\.parquet: found 3 videos of the data missing, the first of them '020000'; expected.*40",
+            r"a\.parquet: found 3 videos that are missing, the first of them '020000'; expected.*40",
         ),
-        (lambda t: pd.concat([t, t[:2].assign(id=["x", "y"])]), r"2 videos that the data do not have, .* 'x'"),
-        (lambda t: pd.concat([t, t[:1]]), r"video '020000' more than once"),
+        (lambda t: pd.concat([t, t[:2].assign(id=["x", "y"])]), r"2 videos that are not in the data set, .* 'x'"),
+        (lambda t: pd.concat([t, t[:1]]), r"duplicate video '020000'"),
     ],
 )
 def test_file_of_other_videos_is_refused(
@@ -134,18 +134,18 @@ def test_what_is_no_member_is_refused(runs: list[Run], tmp_path: Path) -> None:
     file = parquet(runs[0], tmp_path / "a.parquet")
     with pytest.raises(UserError, match="no run among the members"):
         Ensemble.open([file], data)
-    with pytest.raises(UserError, match="named twice"):
+    with pytest.raises(UserError, match="duplicate member"):
         Ensemble.open([runs[0].path, runs[0].path], data)
     pq.write_table(pa.table({"id": ["a"], "scores": pa.array([[0.5]], pa.list_(pa.float32(), 1))}), file)
-    with pytest.raises(UserError, match=f"expected {CLASSES} numbers a video"):
+    with pytest.raises(UserError, match=f"expected {CLASSES} numbers per video"):
         Ensemble.open([runs[0].path, file], data)
     file.write_bytes(b"PAR1 not")
-    with pytest.raises(UserError, match="no scores of an ensemble's member"):
+    with pytest.raises(UserError, match="cannot read the scores of a member"):
         Ensemble.open([runs[0].path, file], data)
 
 
 def test_members_of_other_labels_are_refused(root: Path, runs: list[Run], tmp_path: Path) -> None:
-    write_vocabulary(tmp_path / "vocabulary.csv", unnamed(CLASSES + 1))
+    write_vocabulary(tmp_path / "vocabulary.csv", unnamed_vocabulary(CLASSES + 1))
     data = tiny_experiment(root).data
     other = train(
         tiny_experiment(
@@ -163,5 +163,5 @@ def test_data_without_labels_are_scored_without_metrics(runs: list[Run], tmp_pat
     comparison = ensemble.compare()
     write_predictions(ensemble.score(comparison), ensemble.videos, tmp_path / "p.csv")
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 10
-    assert not comparison.labeled
+    assert not comparison.is_labeled
     assert len(comparison.diversity()) == 1

@@ -7,7 +7,7 @@ import torch
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.errors import UserError
-from yt8m_core.inference.evaluation import evaluate, open_data_of, score
+from yt8m_core.inference.evaluation import evaluate_model, open_run_data, score_batches
 from yt8m_core.metrics.top_k import global_average_precision
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
@@ -22,8 +22,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_metrics_are_those_of_all_videos_scored_one_by_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches pad and mix videos; a loop over single videos does neither."""
     monkeypatch.setattr("yt8m_core.inference.evaluation.BATCH_SIZE", 7)
-    model, videos = run.load_model(), open_data_of(run, run.experiment.data.validation)
-    evaluation = evaluate(model, videos, num_classes=CLASSES)
+    model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
+    evaluation = evaluate_model(model, videos, num_classes=CLASSES)
     rows, truth = [], np.zeros((len(videos), CLASSES))
     for video in range(len(videos)):
         frames = torch.from_numpy(videos.frames(video))[None]
@@ -43,42 +43,42 @@ def test_metrics_are_those_of_all_videos_scored_one_by_one(run: Run, monkeypatch
 
 
 def test_stored_metrics_are_what_a_fresh_evaluation_gives(run: Run) -> None:
-    videos = open_data_of(run, run.experiment.data.validation)
-    again = evaluate(run.load_model(), videos, num_classes=CLASSES)
+    videos = open_run_data(run, run.experiment.data.validation)
+    again = evaluate_model(run.load_model(), videos, num_classes=CLASSES)
     assert again.metrics == pytest.approx(run.metrics["validation"])
 
 
 def test_model_is_left_in_the_mode_it_was_in(run: Run) -> None:
-    model, videos = run.load_model(), open_data_of(run, run.experiment.data.validation)
-    evaluate(model.train(), videos, num_classes=CLASSES)
+    model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
+    evaluate_model(model.train(), videos, num_classes=CLASSES)
     assert model.training
 
 
 def test_unlabeled_data_is_refused_by_name(run: Run, tmp_path: Path) -> None:
     test = write_tiny(tmp_path / "test", 4, seed=3, labeled=False)
     with pytest.raises(UserError, match=r"no video has labels.*yt8m predict"):
-        evaluate(run.load_model(), open_data_of(run, test), num_classes=CLASSES)
+        evaluate_model(run.load_model(), open_run_data(run, test), num_classes=CLASSES)
 
 
 def test_data_of_other_features_is_refused_with_both_named(run: Run, real_data: Path) -> None:
     other = Run(run.path, tiny_experiment(run.path.parent), run.facts)
     other.experiment.data.__dict__["streams"] = ()  # let the data tell its own
     with pytest.raises(UserError, match=r"video-level features mean_rgb.*expected frame-level features rgb \(24\)"):
-        open_data_of(other, real_data / "yt8m-2018-video" / "validate")
+        open_run_data(other, real_data / "yt8m-2018-video" / "validate")
 
 
 def test_labels_outside_the_runs_vocabulary_are_refused(run: Run, tmp_path: Path) -> None:
-    from yt8m_core.data.tfrecord.records import sequence_example, write_shard
+    from yt8m_core.data.tfrecord.records import encode_sequence_example, write_shard
 
     frames = {"rgb": np.zeros((2, 24), np.uint8), "audio": np.zeros((2, 8), np.uint8)}
-    write_shard(tmp_path / "a.tfrecord", [sequence_example({"id": b"x", "labels": [CLASSES]}, frames)])
+    write_shard(tmp_path / "a.tfrecord", [encode_sequence_example({"id": b"x", "labels": [CLASSES]}, frames)])
     assert len(open_videos(tmp_path, streams=STREAMS)) == 1
     with pytest.raises(UserError, match=f"found label {CLASSES} of video 'x'; expected 0 to {CLASSES - 1}"):
-        open_data_of(run, tmp_path)
+        open_run_data(run, tmp_path)
 
 
 def test_consumer_of_scores_keeps_its_gradients_when_it_stops_half_way(run: Run) -> None:
-    scored = score(run.load_model().requires_grad_(True), open_data_of(run, run.experiment.data.validation))
+    scored = score_batches(run.load_model().requires_grad_(True), open_run_data(run, run.experiment.data.validation))
     _, p = next(scored)
     assert not p.requires_grad
     assert torch.is_grad_enabled()

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
-from yt8m_core.data.vocabulary import unnamed
+from yt8m_core.data.vocabulary import unnamed_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.inference.evaluation import open_data_of, score
+from yt8m_core.inference.evaluation import open_run_data, score_batches
 from yt8m_core.inference.prediction import Prediction, predict_video, write_predictions
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
@@ -23,17 +23,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_ranking_is_by_probability_then_label_and_marks_the_true_ones() -> None:
     p = np.array([0.1, 0.5, 0.5, 0.9], np.float32)
-    table = Prediction(p, p / 2, None).ranking(unnamed(4), (2, 0))
+    table = Prediction(p, p / 2, None).ranking(unnamed_vocabulary(4), (2, 0))
     assert list(table["label"]) == [3, 1, 2, 0]
     assert list(table["rank"]) == [1, 2, 3, 4]
     assert list(table["true"]) == [False, False, True, True]
     np.testing.assert_array_equal(table["classified"], p[[3, 1, 2, 0]] / 2)
-    assert Prediction(p, p, None).ranking(unnamed(4))["true"].isna().all()
-    assert not Prediction(p, p, None).ranking(unnamed(4), ())["true"].any()
+    assert Prediction(p, p, None).ranking(unnamed_vocabulary(4))["true"].isna().all()
+    assert not Prediction(p, p, None).ranking(unnamed_vocabulary(4), ())["true"].any()
 
 
 def test_prediction_of_a_video_is_the_models_own(run: Run) -> None:
-    model, videos = run.load_model(), open_data_of(run, run.experiment.data.validation)
+    model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
     prediction = predict_video(model, videos.frames(3))
     scores, trace = model(torch.from_numpy(videos.frames(3))[None], torch.tensor([videos.num_frames[3]]))
     np.testing.assert_array_equal(prediction.probabilities, scores.p[0].numpy())
@@ -45,8 +45,8 @@ def test_prediction_of_a_video_is_the_models_own(run: Run) -> None:
 
 def test_csv_holds_every_videos_labels_best_first_with_or_without_true_ones(run: Run, tmp_path: Path) -> None:
     model, test = run.load_model(), write_tiny(tmp_path / "test", 9, seed=4, labeled=False)
-    videos = open_data_of(run, test)
-    write_predictions(score(model, videos), videos, tmp_path / "out" / "p.csv")
+    videos = open_run_data(run, test)
+    write_predictions(score_batches(model, videos), videos, tmp_path / "out" / "p.csv")
     header, *rows = (tmp_path / "out" / "p.csv").read_text().splitlines()
     assert header == "VideoId,LabelConfidencePairs"
     assert [row.split(",")[0] for row in rows] == videos.ids
@@ -59,7 +59,7 @@ def test_csv_holds_every_videos_labels_best_first_with_or_without_true_ones(run:
 
 
 def test_csv_of_before_is_kept_when_a_new_one_fails(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    videos = open_data_of(run, run.experiment.data.validation)
+    videos = open_run_data(run, run.experiment.data.validation)
     output = tmp_path / "p.csv"
     output.write_text("before")
 
@@ -69,22 +69,22 @@ def test_csv_of_before_is_kept_when_a_new_one_fails(run: Run, tmp_path: Path, mo
 
     monkeypatch.setattr("yt8m_core.inference.evaluation.BATCH_SIZE", 8)
     with pytest.raises(OSError):  # noqa: PT011
-        write_predictions(score(run.load_model(), videos, progress=fails_at_the_end), videos, output)
+        write_predictions(score_batches(run.load_model(), videos, progress=fails_at_the_end), videos, output)
     assert [file.name for file in tmp_path.iterdir()] == ["p.csv"]
     assert output.read_text() == "before"
 
 
 def test_parquet_holds_all_scores_of_every_video(run: Run, tmp_path: Path) -> None:
-    model, videos = run.load_model(), open_data_of(run, run.experiment.data.validation)
-    write_predictions(score(model, videos), videos, tmp_path / "p.parquet")
+    model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
+    write_predictions(score_batches(model, videos), videos, tmp_path / "p.parquet")
     table = pd.read_parquet(tmp_path / "p.parquet")
     assert list(table["id"]) == videos.ids
-    expected = torch.cat([p for _, p in score(model, videos)]).numpy()
+    expected = torch.cat([p for _, p in score_batches(model, videos)]).numpy()
     np.testing.assert_array_equal(np.stack(table["scores"]), expected)
 
 
 def test_another_kind_of_file_is_refused_by_name(run: Run, tmp_path: Path) -> None:
-    videos = open_data_of(run, run.experiment.data.validation)
-    with pytest.raises(UserError, match=r"p\.json: unknown kind of file '\.json'.*Known: \.csv, \.parquet"):
-        write_predictions(score(run.load_model(), videos), videos, tmp_path / "p.json")
+    videos = open_run_data(run, run.experiment.data.validation)
+    with pytest.raises(UserError, match=r"p\.json: unknown file type '\.json'.*Known: \.csv, \.parquet"):
+        write_predictions(score_batches(run.load_model(), videos), videos, tmp_path / "p.json")
     assert not list(tmp_path.iterdir())

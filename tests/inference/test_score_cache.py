@@ -20,7 +20,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.inference import score_cache as module
 from yt8m_core.inference.evaluation import open_run_data
 from yt8m_core.inference.prediction import predict_video
-from yt8m_core.inference.score_cache import CachedScores, sample_videos, load_scores
+from yt8m_core.inference.score_cache import CachedScores, load_scores, sample_videos
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.metrics.sparse import sparse_gap
 from yt8m_core.metrics.top_k import global_average_precision

@@ -1,6 +1,6 @@
-"""Ensembles: the mean of what several models say, and how much they differ (section 3.3).
+"""Ensembles: the average of several models' probabilities, and the diversity of the members (section 3.3).
 
-The paper averages the scores of its models, and finds that members that differ do more for it than strong ones.
+The paper averages the scores of its models and finds diverse members more useful than strong ones.
 https://arxiv.org/abs/1706.07960
 """
 
@@ -27,32 +27,35 @@ from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 
-BEST = 20  # labels of a video that are compared, as in GAP@20
-EPS = 1e-7  # probabilities are at least so far from 0 and 1 where logits are averaged
+TOP_K = 20  # labels per video that are compared, as in GAP@20
+EPS = 1e-7  # probabilities are clamped to [EPS, 1 - EPS] before their logits are averaged
 
-Scorer = Callable[[Batch], Tensor]  # a batch of a data set → a member's probabilities [B, C]
+Scorer = Callable[[Batch], Tensor]  # a member: batch → probabilities [B, C]
 
 
 def average(scores: Sequence[Tensor], weights: Sequence[float], kind: str = "probability") -> Tensor:
-    """The members' probabilities, each [B, C], as one.
+    """Return the weighted average of the members' probabilities.
 
     >>> average([torch.tensor([[0.2]]), torch.tensor([[0.8]])], [3, 1])
     tensor([[0.3500]])
 
     Args:
-        scores: a member's probabilities each.
-        weights: not negative, not all 0; only their proportions count.
-        kind: "probability", the mean as in the paper, or "logit", the mean of log p/(1-p), for which a sure member
-            counts for more.
+        scores: probabilities [B, C] of each member.
+        weights: non-negative, not all 0; normalized to sum to 1.
+        kind: "probability" for the mean of p, as in the paper, or "logit" for the mean of log p/(1-p), which gives
+            confident members more influence.
+
+    Returns:
+        Probabilities [B, C].
 
     Raises:
-        UserError: the kind is unknown, or the weights are not as said.
+        UserError: the kind is unknown, or the weights are invalid.
     """
     check_choice("average", kind, ("probability", "logit"))
     if len(weights) != len(scores):
         raise UserError(f"{len(weights)} weights", expected=f"one for each of {len(scores)} members")
     if not all(0 <= weight < float("inf") for weight in weights) or not sum(weights):
-        raise UserError(f"weights {list(weights)}", expected="numbers from 0 on, not all of them 0")
+        raise UserError(f"weights {list(weights)}", expected="non-negative numbers, not all 0")
     shares = [weight / sum(weights) for weight in weights]
     if kind == "logit":
         return sum(share * p.logit(EPS) for share, p in zip(shares, scores, strict=True)).sigmoid()  # type: ignore[union-attr]
@@ -61,43 +64,46 @@ def average(scores: Sequence[Tensor], weights: Sequence[float], kind: str = "pro
 
 @dataclass
 class Diversity:
-    """How alike two members are, over videos that arrive in batches.
+    """Agreement of two members, accumulated over batches.
 
-    - ``overlap``: of the 20 best labels that either has for a video, the part that both have; the mean over videos.
-    - ``same_best``: the share of videos for which both have the same best label.
-    - ``correlation``: Pearson's, of the two probabilities of all those labels of all videos.
+    - ``overlap``: mean over videos of the Jaccard index of the members' 20 top labels.
+    - ``same_best``: fraction of videos with the same top label.
+    - ``correlation``: Pearson correlation of the two probabilities, over the top labels of either member.
     """
 
     videos: int = 0
-    overlaps: float = 0.0
-    same: int = 0
-    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))  # of 1, x, y, x², y², xy
+    overlap_sum: float = 0.0
+    same_best: int = 0
+    moments: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))  # sums of 1, x, y, x², y², xy
 
-    def update(self, one: Tensor, other: Tensor) -> None:
-        """Add the two members' probabilities [B, C] of a batch."""
-        k = min(BEST, one.shape[1])
-        best, others = (p.topk(k).indices for p in (one, other))  # [B, k]
-        new = (others[:, :, None] != best[:, None, :]).all(dim=2)  # [B, k]: of the other's, those that one has not
-        both = k - new.sum(dim=1)
-        self.videos += len(one)
-        self.overlaps += float((both / (2 * k - both)).sum())
-        self.same += int((one.argmax(dim=1) == other.argmax(dim=1)).sum())
-        x, y = (torch.cat([p.gather(1, best).flatten(), p.gather(1, others)[new]]).double() for p in (one, other))
-        self.sums += [len(x), *(float(part.sum()) for part in (x, y, x * x, y * y, x * y))]
+    def update(self, first: Tensor, second: Tensor) -> None:
+        """Add the probabilities [B, C] of both members for a batch."""
+        k = min(TOP_K, first.shape[1])
+        top_first, top_second = (p.topk(k).indices for p in (first, second))  # [B, k]
+        only_second = (top_second[:, :, None] != top_first[:, None, :]).all(dim=2)  # [B, k]
+        both = k - only_second.sum(dim=1)
+        self.videos += len(first)
+        self.overlap_sum += float((both / (2 * k - both)).sum())
+        self.same_best += int((first.argmax(dim=1) == second.argmax(dim=1)).sum())
+        x, y = (
+            torch.cat([p.gather(1, top_first).flatten(), p.gather(1, top_second)[only_second]]).double()
+            for p in (first, second)
+        )
+        self.moments += [len(x), *(float(part.sum()) for part in (x, y, x * x, y * y, x * y))]
 
     def compute(self) -> dict[str, float]:
-        """The measures by name; a correlation without variance is NaN."""
-        n, x, y, xx, yy, xy = self.sums
-        spread = np.sqrt(max(n * xx - x * x, 0) * max(n * yy - y * y, 0))
+        """Return the measures by name; the correlation is NaN without variance."""
+        n, x, y, xx, yy, xy = self.moments
+        deviations = np.sqrt(max(n * xx - x * x, 0) * max(n * yy - y * y, 0))
         return {
-            "overlap": self.overlaps / self.videos,
-            "same_best": self.same / self.videos,
-            "correlation": float((n * xy - x * y) / spread) if spread else float("nan"),
+            "overlap": self.overlap_sum / self.videos,
+            "same_best": self.same_best / self.videos,
+            "correlation": float((n * xy - x * y) / deviations) if deviations else float("nan"),
         }
 
 
 def run_scorer(run: Run, device: torch.device | str = "cpu") -> Scorer:
-    """A run as a member: its model scores each batch. Raises UserError where the run has no weights."""
+    """Return a member that scores batches with a run's model. Raises UserError where the run has no weights."""
     model: VideoClassifier = run.load_model(device)
 
     def scorer(batch: Batch) -> Tensor:
@@ -110,33 +116,33 @@ def run_scorer(run: Run, device: torch.device | str = "cpu") -> Scorer:
 
 
 def file_scorer(path: Path, videos: Videos, num_classes: int) -> Scorer:
-    """A Parquet of full scores as a member, which may have the videos in another order.
+    """Return a member that reads scores from a Parquet file of ``yt8m predict``, with its videos in any order.
 
     Raises:
-        UserError: the file cannot be read, is no such Parquet, has another number of labels, or other videos.
+        UserError: the file cannot be read, or has other columns, labels or videos.
     """
     try:
         file = pq.ParquetFile(path)
         kind = file.schema_arrow.field("scores").type
         ids = file.read(["id"])["id"].to_pylist()
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"no scores of an ensemble's member ({error})", where=str(path)) from None
+        raise UserError(f"cannot read the scores of a member ({error})", where=str(path)) from None
     if not pa.types.is_fixed_size_list(kind) or kind.list_size != num_classes:
-        raise UserError(f"scores of type {kind}", where=str(path), expected=f"{num_classes} numbers a video")
+        raise UserError(f"scores of type {kind}", where=str(path), expected=f"{num_classes} numbers per video")
     rows = {video_id: row for row, video_id in enumerate(ids)}
     if len(rows) < len(ids):
-        twice = next(video_id for row, video_id in enumerate(ids) if rows[video_id] != row)
-        raise UserError(f"video '{twice}' more than once", where=str(path))
-    here = videos.ids
-    for fault, found in (
-        ("of the data missing", [video_id for video_id in here if video_id not in rows]),
-        ("that the data do not have", sorted(rows.keys() - set(here))),
+        duplicate = next(video_id for row, video_id in enumerate(ids) if rows[video_id] != row)
+        raise UserError(f"duplicate video '{duplicate}'", where=str(path))
+    data_ids = videos.ids
+    for problem, video_ids in (
+        ("are missing", [video_id for video_id in data_ids if video_id not in rows]),
+        ("are not in the data set", sorted(rows.keys() - set(data_ids))),
     ):
-        if found:
+        if video_ids:
             raise UserError(
-                f"{len(found):,} videos {fault}, the first of them '{found[0]}'",
+                f"{len(video_ids):,} videos that {problem}, the first of them '{video_ids[0]}'",
                 where=str(path),
-                expected=f"the {len(here):,} videos of the data",
+                expected=f"the {len(data_ids):,} videos of the data set",
                 advice="Score the same data with every member.",
             )
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
@@ -147,12 +153,12 @@ def file_scorer(path: Path, videos: Videos, num_classes: int) -> Scorer:
         return column.flatten().to_numpy().reshape(-1, num_classes)  # type: ignore[no-any-return]
 
     def scorer(batch: Batch) -> Tensor:
-        wanted = np.array([rows[videos.id(int(video))] for video in batch.videos])
-        groups = np.searchsorted(starts, wanted, side="right") - 1
-        scores = np.empty((len(wanted), num_classes), np.float32)
+        batch_rows = np.array([rows[videos.id(int(video))] for video in batch.videos])
+        groups = np.searchsorted(starts, batch_rows, side="right") - 1
+        scores = np.empty((len(batch_rows), num_classes), np.float32)
         for group in np.unique(groups):
-            its = groups == group
-            scores[its] = group_scores(int(group))[wanted[its] - starts[group]]
+            in_group = groups == group
+            scores[in_group] = group_scores(int(group))[batch_rows[in_group] - starts[group]]
         return torch.from_numpy(scores)
 
     return scorer
@@ -160,7 +166,7 @@ def file_scorer(path: Path, videos: Videos, num_classes: int) -> Scorer:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members that score the same videos, and how they are averaged."""
+    """Members that score the same videos, with their weights and the kind of average."""
 
     videos: Videos
     num_classes: int
@@ -179,69 +185,82 @@ class Ensemble:
         skip_bad: bool = False,
         progress: Progress = silent,
     ) -> "Ensemble":
-        """Open run folders, and Parquets of full scores, as an ensemble on DATA; without weights all count alike.
+        """Open run folders and Parquet files of scores as an ensemble on DATA.
+
+        Args:
+            members: run folders, at least one, and ``.parquet`` files.
+            data: a shard, a folder of shards, or a glob.
+            weights: one per member; none for equal weights.
+            kind: "probability" or "logit", as in ``average``.
+            skip_bad: skip bad records.
+            progress: progress callback.
 
         Raises:
-            UserError: no member is a run folder (which says how DATA is read), members do not know the same labels, or
-                as ``open_run_data``, ``file_scorer`` and ``average`` do.
+            UserError: no member is a run folder, members have different labels, or as ``open_run_data``,
+                ``file_scorer`` and ``average``.
         """
         runs = [Run.open(member) for member in members if member.suffix != ".parquet"]
         if not runs:
-            raise UserError("no run among the members", advice="One of them must be a run folder.")
+            raise UserError("no run among the members", advice="Add a run folder.")
         for run in runs[1:]:
             if not run.vocabulary.to_frame().equals(runs[0].vocabulary.to_frame()):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
-        every = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
+        run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
         scorers = {}
         for member in members:
             if member.suffix == ".parquet":
-                scorers[str(member)] = file_scorer(member, every[0], num_classes)
+                scorers[str(member)] = file_scorer(member, run_videos[0], num_classes)
             else:
                 scorers[str(member)] = run_scorer(Run.open(member))
         if len(scorers) < len(members):
-            raise UserError("a member that is named twice", advice="Give it a weight instead: --weights.")
-        return cls(every[0], num_classes, scorers, weights or [1.0] * len(members), kind)
+            raise UserError("duplicate member", advice="Use --weights to weight a member.")
+        return cls(run_videos[0], num_classes, scorers, weights or [1.0] * len(members), kind)
 
     def score(
-        self, each: Callable[[Batch, list[Tensor], Tensor], None] | None = None, progress: Progress = silent
+        self, callback: Callable[[Batch, list[Tensor], Tensor], None] | None = None, progress: Progress = silent
     ) -> Iterator[tuple[Batch, Tensor]]:
-        """Every batch with the ensemble's probabilities [B, C]; ``each`` is shown those of the members as well."""
+        """Yield each batch with the ensemble's probabilities [B, C].
+
+        Args:
+            callback: called with each batch, the members' probabilities [B, C] and the ensemble's.
+            progress: progress callback.
+        """
         done = 0
         for batch in Loader(self.videos, ordered_batches(len(self.videos), BATCH_SIZE)):
             scores = [scorer(batch) for scorer in self.scorers.values()]
             mean = average(scores, self.weights, self.kind)
-            if each is not None:
-                each(batch, scores, mean)
+            if callback is not None:
+                callback(batch, scores, mean)
             done += len(batch.videos)
             progress("scoring", done, len(self.videos))
             yield batch, mean
 
     def compare(self) -> "Comparison":
-        """Something to show each batch to, that comes to metrics and diversity."""
+        """Return a callback for ``score`` that computes metrics and diversity."""
         return Comparison(self)
 
 
 class Comparison:
-    """Metrics of each member and of the ensemble, and the diversity of each pair of members."""
+    """Metrics of each member and of the ensemble, and diversity of each pair of members; a callback of ``score``."""
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.names = [*ensemble.scorers, "ensemble"]
-        self.labeled = bool(ensemble.videos.is_labeled.any())
+        self.is_labeled = bool(ensemble.videos.is_labeled.any())
         self.metrics = [TopLabels(ensemble.num_classes) for _ in self.names]
         self.pairs = {pair: Diversity() for pair in combinations(range(len(ensemble.scorers)), 2)}
 
     def __call__(self, batch: Batch, scores: list[Tensor], mean: Tensor) -> None:
-        """Add a batch, with the members' probabilities [B, C] and their average."""
+        """Add the probabilities [B, C] of the members and of the ensemble for a batch."""
         rows, labels = batch.labels
         for metric, p in zip(self.metrics, [*scores, mean], strict=True):
-            if self.labeled:
+            if self.is_labeled:
                 metric.update(p, (rows, labels))
-        for (one, other), diversity in self.pairs.items():
-            diversity.update(scores[one], scores[other])
+        for (first, second), diversity in self.pairs.items():
+            diversity.update(scores[first], scores[second])
 
     def members(self) -> pd.DataFrame:
-        """A row a member, and one for the ensemble: gap with its 95 % interval, and the other metrics.
+        """Return one row per member and one for the ensemble: GAP with its 95% CI, and the other metrics.
 
         Raises UserError for data without labels.
         """
@@ -252,10 +271,10 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def diversity(self) -> pd.DataFrame:
-        """A row a pair of members: member_a, member_b, and what ``Diversity`` measures."""
+        """Return one row per pair of members: member_a, member_b, and the measures of ``Diversity``."""
         return pd.DataFrame(
             [
-                {"member_a": self.names[one], "member_b": self.names[other], **diversity.compute()}
-                for (one, other), diversity in self.pairs.items()
+                {"member_a": self.names[first], "member_b": self.names[second], **diversity.compute()}
+                for (first, second), diversity in self.pairs.items()
             ]
         )

@@ -87,9 +87,7 @@ def load_pooled(
     values = CACHE.load(key, shape, stored)
     if values is None:
         try:
-            values = CACHE.store(
-                key, shape, stored, lambda array: _fill(array, model, videos, dtype, device, progress)
-            )
+            values = CACHE.store(key, shape, stored, lambda array: _fill(array, model, videos, dtype, device, progress))
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

@@ -85,9 +85,7 @@ def load_scores(run: Run, videos: Videos, *, progress: Progress = silent) -> Cac
     if scores is None:
         model = run.load_model()
         try:
-            scores = CACHE.store(
-                key, shape, np.float32, lambda values: _fill(values, model, videos, sample, progress)
-            )
+            scores = CACHE.store(key, shape, np.float32, lambda values: _fill(values, model, videos, sample, progress))
         except OSError as error:
             logging.getLogger(__name__).warning("The scores of run %s stay in memory: %s", run.name, error)
             sample = sample_videos(videos.is_labeled, MAX_SCORES_IN_MEMORY // C)
