@@ -1,4 +1,4 @@
-"""``python -m yt8m_core`` is the command ``yt8m``, for launchers such as torchrun that take a module."""
+"""Run ``yt8m`` as ``python -m yt8m_core``, for launchers such as torchrun that take a module."""
 
 from yt8m_core.cli.main import main
 

@@ -1,6 +1,7 @@
-"""One experiment written down: four slots, data, training, seed. Frozen, and JSON there and back.
+"""Experiments: data, slots, training settings and seed, frozen and convertible to JSON.
 
-The same JSON is the CLI's input, a run folder's ``config.json`` and a row of a paper table. Defaults are the paper's.
+The JSON is the input of ``yt8m train --experiment``, a run folder's ``config.json`` and a row of a paper table. The
+defaults are the paper's. The docstring of each field is its help text on the command line.
 """
 
 import dataclasses
@@ -12,29 +13,34 @@ from typing import Any, Self
 from yt8m_core.data.schema import MAX_WIDTH
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.slot import Slot
-from yt8m_core.storage.atomic import as_text
+from yt8m_core.storage.atomic import printable_name
 from yt8m_core.storage.typed_json import check_number, read_fields
 
 MAX_PATH = 4096  # characters
-MAX_SEED = (1 << 32) - 1  # NumPy's
+MAX_SEED = (1 << 32) - 1  # of NumPy
 
 
 @dataclass(frozen=True)
 class Data:
-    """Where the videos come from: each a shard, a folder of shards, or a glob."""
+    """Data sets: each a shard, a folder of shards, or a glob."""
 
     train: str
+    """Training data: a shard, a folder of shards, or a glob."""
     validation: str
-    vocabulary: str = ""  # a vocabulary file; empty: the one beside the training data, if any
-    streams: tuple[tuple[str, int], ...] = ()  # name and width of one's own feature streams; empty: recognized
-    max_frames: int = 300  # the first so many seconds of a video are used
+    """Validation data: a shard, a folder of shards, or a glob."""
+    vocabulary: str = ""
+    """Vocabulary file with the label names. Default: the one next to the training data, if any."""
+    streams: tuple[tuple[str, int], ...] = ()
+    """Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized."""
+    max_frames: int = 300
+    """Number of frames to use per video, from its start."""
 
     def __post_init__(self) -> None:
-        """Refuse what names no data. Raises UserError."""
-        for part in ("train", "validation", "vocabulary"):
-            path = getattr(self, part)
-            if "\0" in path or len(path) > MAX_PATH or as_text(path) != path:
-                raise UserError(ascii(path[:80]), where=f"data, {part}", expected="a path in Unicode")
+        """Validate the values. Raises UserError."""
+        for field in ("train", "validation", "vocabulary"):
+            path = getattr(self, field)
+            if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
+                raise UserError(ascii(path[:80]), where=f"data, {field}", expected="a path in Unicode")
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
         check_number(self.max_frames, 1, where="data, max_frames")
@@ -42,26 +48,42 @@ class Data:
 
 @dataclass(frozen=True)
 class Training:
-    """The regime of section 2.6; what the paper leaves open is as in the authors' code."""
+    """Training settings of section 2.6. Values that the paper omits are those of the authors' code."""
 
     epochs: int = 5
+    """Number of passes over the training data."""
     batch_size: int = 128
+    """Number of videos per optimizer step."""
     learning_rate: float = 6e-4
+    """Initial learning rate of Adam."""
     beta1: float = 0.9
+    """Adam's decay of the mean gradient."""
     beta2: float = 0.999
+    """Adam's decay of the mean squared gradient."""
     epsilon: float = 1e-8
+    """Adam's epsilon."""
     decay: float = 0.95
-    decay_examples: int = 1_500_000  # "1.5M iterations" in the paper: as steps, its run would never decay
-    clip_norm: float = 1.0  # of each tensor's gradient
-    l2: float = 1e-8  # on the weights of the classification slot
-    accumulate: int = 1  # a batch is learned from in so many parts, one after the other, to take less memory
-    ema: float = 0.0  # decay of a moving average of the weights, which is then what is measured and kept; 0: none
-    precision: str = "float32"  # of the matrix products: float32 or bfloat16
-    compile: bool = False  # the model, by torch.compile: half a minute first, then faster passes over frames
-    pool_once: str = "float32"  # how a pooling without weights is kept for all epochs: float32, bfloat16, or no
+    """Factor of the learning rate every DECAY-EXAMPLES examples."""
+    decay_examples: int = 1_500_000  # "1.5M iterations" in the paper; as steps, its run would never decay
+    """Number of examples between two decays of the learning rate."""
+    clip_norm: float = 1.0
+    """Maximum gradient norm of each parameter tensor."""
+    l2: float = 1e-8
+    """L2 regularization of the weights of the classification slot."""
+    accumulate: int = 1
+    """Number of micro-batches per step. More of them need less memory."""
+    ema: float = 0.0
+    """Decay of a moving average of the weights, such as 0.999, which is evaluated and saved. 0 for none."""
+    precision: str = "float32"
+    """Precision of matrix products: float32, or bfloat16 on GPUs that support it."""
+    compile: bool = False
+    """Compile the model with torch.compile: half a minute at first, then faster steps on frames."""
+    pool_once: str = "float32"
+    """Precision of the cache of pooled frames, for poolings without trainable parameters: float32, bfloat16 with half
+    the size, or no to read the frames in every epoch."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that nothing can be learned with. Raises UserError that names the first."""
+        """Validate the values. Raises UserError that names the first invalid one."""
         check_choice("precision", self.precision, ("float32", "bfloat16"), where="training")
         check_choice("pool_once", self.pool_once, ("float32", "bfloat16", "no"), where="training")
         if not 0 <= self.ema < 1:
@@ -74,35 +96,56 @@ class Training:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One row of a table."""
+    """A complete description of one training.
+
+    >>> from yt8m_core import Experiment, Slot
+    >>> from yt8m_core.experiment import Data, Training
+    >>> experiment = Experiment(
+    ...     Data("train/*.tfrecord", "validate/*.tfrecord"),
+    ...     pooling=Slot("lstm", {"width": 512}),
+    ...     classification=Slot.parse("moe(experts=16)"),
+    ...     training=Training(epochs=3),
+    ... )
+    >>> print(experiment)
+    lstm(width=512) → moe(experts=16) → identity → cross_entropy
+    >>> Experiment.from_dict(experiment.to_dict()) == experiment
+    True
+    """
 
     data: Data
     pooling: Slot = Slot("mean")
+    """Frames to one vector: lstm, cnn, position_encoding, indirect_clustering, adaptive_noise, mean, and more."""
     classification: Slot = Slot("moe")
+    """Vector to scores: moe, two_layer_moe, mlp, logistic; or many_to_many, with --pooling none."""
     label_processing: Slot = Slot("identity")
+    """Scores to scores: identity, correlation, context_gating."""
     loss: Slot = Slot("cross_entropy")
-    fusion: Slot = Slot("concat")  # of a frame's streams, section 2.1
-    normalization: str = "joint"  # of a frame's features, section 2.1: joint, per_modality or none
+    """Loss: cross_entropy, pseudo_huber, center."""
+    fusion: Slot = Slot("concat")
+    """Fusion of a frame's streams (section 2.1): concat, compact_bilinear."""
+    normalization: str = "joint"
+    """Normalization of a frame's features (section 2.1): joint, per_modality, none."""
     training: Training = Training()
     seed: int = 0
+    """Random seed of the weights and of the order of the videos."""
 
     def __post_init__(self) -> None:
-        """Refuse a seed that no generator takes. Raises UserError."""
+        """Validate the seed. Raises UserError."""
         check_number(self.seed, 0, MAX_SEED, where="experiment, seed")
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Return the experiment as plain values for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
-        """Read what ``to_dict`` wrote. Raises UserError that names an unknown, missing or mistyped entry."""
+        """Parse the output of ``to_dict``. Raises UserError for an unknown, missing or invalid entry."""
         experiment: Self = read_fields(cls, values, "experiment")
         return experiment
 
     @property
     def digest(self) -> str:
-        """16 hex digits that two experiments share only when they are the same."""
+        """16 hex digits that identify the experiment."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def __str__(self) -> str:

@@ -1,32 +1,36 @@
-"""How long work says how far it is: the library calls a function; a terminal draws a bar, the app one of its own."""
+"""Progress callbacks and a tqdm implementation."""
 
+import sys
+from time import monotonic
 from typing import Protocol
 
 from tqdm import tqdm
 
+LINE_SECONDS = 10.0  # between two lines of a log
+
 
 class Progress(Protocol):
-    """Told again and again what is under way, how much of it is done, of how much, and a word on how it goes."""
+    """Callback that reports progress: the name of the task, items done, items in total, and a short note."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...  # noqa: D102
 
 
 def silent(what: str, done: int, total: int, note: str = "") -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
-class Bars:
-    """A tqdm bar for each kind of work, one after the other; in a terminal or a notebook."""
+class ProgressBars:
+    """One tqdm bar per task, one after the other, for a terminal or a notebook."""
 
     def __init__(self) -> None:
         self._what = ""
         self._bar: tqdm | None = None  # type: ignore[type-arg]
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Move the bar of ``what``, opening it if it is new."""
+        """Update the bar of a task. A new task closes the previous bar."""
         if what != self._what or self._bar is None:
             self.close()
-            # Without ``miniters`` tqdm waits for a next step once one took long, and no note between would be seen.
+            # Without ``miniters`` tqdm skips updates after a slow step, and a note in between would not be drawn.
             self._what, self._bar = what, tqdm(total=total, desc=what, unit_scale=True, miniters=0)
         self._bar.total = total
         self._bar.set_postfix_str(note, refresh=False)
@@ -35,7 +39,32 @@ class Bars:
             self.close()
 
     def close(self) -> None:
-        """Leave the last bar as it stands."""
+        """Close the current bar."""
         if self._bar is not None:
             self._bar.close()
         self._what, self._bar = "", None
+
+
+class ProgressLines:
+    """Lines on standard error for log files: at most one every ten seconds, and one at the end of each task."""
+
+    def __init__(self) -> None:
+        self._last_line = monotonic()
+        self._finished = ""  # the task that ended last
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Write a line if the task is done or the last line is ten seconds old."""
+        now, is_done = monotonic(), done >= total
+        ends = is_done and what != self._finished
+        self._finished = what if is_done else ""
+        if ends or now - self._last_line >= LINE_SECONDS:
+            self._last_line = now
+            share = f" ({done / total:.0%})" if total else ""
+            print(f"{what}: {done:,} of {total:,}{share}{note and f', {note}'}", file=sys.stderr, flush=True)
+
+
+def console_progress() -> Progress:
+    """Return progress bars in a terminal or a notebook, and plain lines elsewhere."""
+    ipython = sys.modules.get("IPython")
+    is_notebook = ipython is not None and ipython.get_ipython() is not None
+    return ProgressBars() if is_notebook or sys.stderr.isatty() else ProgressLines()

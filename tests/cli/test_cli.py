@@ -1,8 +1,10 @@
+import dataclasses
 import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from tests.support.tiny import tiny_experiment
 from yt8m_core.ablation import learning_rate_search
 from yt8m_core.cli import main as cli
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 
@@ -51,9 +55,65 @@ def test_train_repeats_a_run_from_its_config(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yt8m(monkeypatch, "train", "--experiment", run / "config.json", "--run", tmp_path / "again")
-    assert "95 % interval" in capsys.readouterr().out
+    assert "95% CI [" in capsys.readouterr().out
     weights = [(folder / "model.safetensors").read_bytes() for folder in (run, tmp_path / "again")]
     assert weights[0] == weights[1]
+
+
+def test_train_takes_every_setting_as_a_flag_with_the_default_of_its_dataclass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        yt8m(monkeypatch, "train", "--help")
+    assert stopped.value.code == 0
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for kind in (Data, Training, Experiment):
+        for field in dataclasses.fields(kind):
+            if field.name not in ("data", "training"):
+                assert f"--{field.name.replace('_', '-')} " in printed.replace(", --no-", " --no-")
+    assert "Number of videos per optimizer step. (default: 128)" in printed
+    assert "(default: 0.0006)" in printed
+    assert "--pooling SLOT" in printed
+
+
+def test_train_flags_override_the_experiment_file(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Experiment] = []
+
+    def record(experiment: Experiment, folder: Path, **options: object) -> Run:
+        trained.append(experiment)
+        return Run.open(run)
+
+    monkeypatch.setattr("yt8m_core.training.loop.train", record)
+    before = Run.open(run).experiment
+    config = run / "config.json"
+    yt8m(monkeypatch, "train", "--run", tmp_path, f"--experiment={config}")
+    assert trained.pop() == before
+    monkeypatch.chdir(run.parent)
+    yt8m(
+        monkeypatch, "train", "--run", tmp_path, "--experiment", config, "--validation", "train",
+        "--vocabulary", "v.csv", "--streams", "rgb:24", "--max-frames", "7", "--pooling", "mean", "--label-processing", "correlation(beta=0.5)",
+        "--loss", "center(weight=0.1)", "--fusion", "compact_bilinear(width=8)", "--normalization", "none", "--compile",
+        "--accumulate", "2", "--ema", "0.9", "--precision", "bfloat16", "--pool-once", "no", "--clip-norm", "0.5",
+        "--l2", "0", "--beta1", "0.8", "--decay-examples", "10", "--skip-bad",
+    )  # fmt: skip
+    experiment = trained.pop()
+    data = replace(
+        before.data, validation=str(run.parent / "train"), vocabulary=str(run.parent / "v.csv"), streams=(("rgb", 24),),
+        max_frames=7,
+    )  # fmt: skip
+    training = replace(
+        before.training, compile=True, accumulate=2, ema=0.9, precision="bfloat16", pool_once="no", clip_norm=0.5,
+        l2=0.0, beta1=0.8, decay_examples=10,
+    )  # fmt: skip
+    assert experiment == replace(
+        before, data=data, training=training, pooling=Slot("mean"), label_processing=Slot("correlation", {"beta": 0.5}),
+        loss=Slot("center", {"weight": 0.1}), fusion=Slot("compact_bilinear", {"width": 8}), normalization="none",
+    )  # fmt: skip
+    compiled = tmp_path / "compiled.json"
+    compiled.write_text(json.dumps(experiment.to_dict()))
+    yt8m(monkeypatch, "train", "--run", tmp_path, "--experiment", compiled, "--no-compile", "--streams")
+    assert not trained[-1].training.compile
+    assert trained[-1].data.streams == ()
 
 
 def test_evaluate_prints_the_metrics_of_the_run_as_json(
@@ -81,8 +141,8 @@ def test_index_and_labels_tell_what_the_data_hold(
     assert "120 videos in 2 shards: frame-level features rgb (24) + audio (8)" in capsys.readouterr().out
     yt8m(monkeypatch, "labels", root / "train", *STREAMS, "--minimum-support", "5", "--pairs", "2")
     printed = capsys.readouterr().out
-    assert "120 videos, 6 of 6 labels occur" in printed
-    assert "The pairs of highest phi in at least 5 videos" in printed
+    assert "120 videos with 6 of 6 labels" in printed
+    assert "Pairs with the highest φ in at least 5 videos" in printed
     assert "label 2 (unnamed)" in printed
 
 
@@ -141,7 +201,7 @@ def test_ensemble_prints_each_member_and_writes_the_mean(
     printed = capsys.readouterr().out
     assert f"{output}: 40 videos" in printed
     assert re.search(r"ensemble +0\.\d{4}", printed)
-    assert "How alike the members are" in printed
+    assert "Diversity of the members" in printed
 
 
 def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
@@ -155,7 +215,7 @@ def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rates_prints_each_line_and_keeps_no_smoke_test(
+def test_rates_prints_each_architecture_and_stores_no_smoke_test(
     rates_file: Path, demo_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
 
@@ -167,5 +227,5 @@ def test_rates_prints_each_line_and_keeps_no_smoke_test(
     lines = capsys.readouterr().out.splitlines()
     assert "label_processing: concat → indirect_clustering → moe(experts=16)" in lines[0]
     assert "0.001: " in lines[1]
-    assert lines[2].startswith("1 lines in")
+    assert lines[2].startswith("1 architectures in")
     assert rates_file.read_bytes() == before

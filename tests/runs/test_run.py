@@ -34,11 +34,11 @@ def test_runs_are_found_by_their_config(run: Run) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "invalid JSON"),
         ("[]", "expected a JSON object"),
-        ('{"format": 99}', "found format 99; expected format 1"),
-        ('{"format": 1, "facts": {}}', "facts: no entry 'schema'"),
-        ('{"format": 1, "facts": 3}', "facts: found int"),
+        ('{"format": 99}', "found format 99; expected format 2"),
+        ('{"format": 2, "facts": {}}', "facts: no entry 'schema'"),
+        ('{"format": 2, "facts": 3}', "facts: found int"),
     ],
 )
 def test_run_says_what_is_wrong_when_its_config_is_damaged(run: Run, config: str, message: str) -> None:
@@ -47,8 +47,22 @@ def test_run_says_what_is_wrong_when_its_config_is_damaged(run: Run, config: str
         Run.open(run.path)
 
 
+def test_run_of_an_earlier_version_is_refused_in_one_sentence(run: Run) -> None:
+    """Format 1 spelled the normalization in British English."""
+    file = run.path / "config.json"
+    config = json.loads(file.read_text())
+    config["experiment"]["normalisation"] = config["experiment"].pop("normalization")
+    file.write_text(json.dumps({**config, "format": 1}))
+    with pytest.raises(UserError) as error:
+        Run.open(run.path)
+    assert str(error.value) == (
+        f"{file}: found format 1; expected format 2. The run was trained by another version of this program; train it "
+        "again."
+    )
+
+
 def test_run_says_that_it_is_none_when_the_folder_is_another(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"is no run folder: it has no config\.json"):
+    with pytest.raises(UserError, match=r"is not a run folder: it has no config\.json"):
         Run.open(tmp_path)
 
 
@@ -60,16 +74,16 @@ def test_run_says_what_is_wrong_when_its_weights_do_not_fit(run: Run) -> None:
     ):
         run.load_model()
     weights.write_bytes(b"not tensors")
-    with pytest.raises(UserError, match=r"model\.safetensors: weights that cannot be read"):
+    with pytest.raises(UserError, match=r"model\.safetensors: cannot read the weights"):
         run.load_model()
     weights.unlink()
-    with pytest.raises(UserError, match=r"no trained weights.*Train it to its end"):
+    with pytest.raises(UserError, match=r"no trained weights.*Finish its training"):
         run.load_model()
 
 
 def test_unfinished_run_says_so_when_asked_for_its_metrics(run: Run) -> None:
     (run.path / "metrics.json").unlink()
-    assert not run.finished
+    assert not run.is_finished
     with pytest.raises(UserError, match="is not finished"):
         _ = run.metrics
 
@@ -87,13 +101,13 @@ def test_log_and_predictions_that_are_gone_or_no_such_thing_are_told(run: Run) -
     assert {"epoch", "examples", "loss", "gap"} <= set(run.log)
     assert list(run.predictions) == ["id", "labels", "scores", "true_labels"]
     for name, content, message in (
-        ("log.csv", None, "has no log of its training yet"),
-        ("log.csv", b"", "has no log of its training yet"),
-        ("log.csv", b"a,b\n1,2\n", "no log of a training .*epoch"),
-        ("log.csv", b"\xff\xfe\x00", "no log of a training"),
-        ("log.csv", b'a,b\n1,2,3,4\n"\n', "no log of a training"),
+        ("log.csv", None, "has no training log yet"),
+        ("log.csv", b"", "has no training log yet"),
+        ("log.csv", b"a,b\n1,2\n", "not a training log .*epoch"),
+        ("log.csv", b"\xff\xfe\x00", "not a training log"),
+        ("log.csv", b'a,b\n1,2,3,4\n"\n', "not a training log"),
         ("predictions.parquet", None, "has no predictions"),
-        ("predictions.parquet", b"PAR1 or not", "no predictions"),
+        ("predictions.parquet", b"PAR1 or not", "cannot read the predictions"),
     ):
         (run.path / name).unlink(missing_ok=True)
         if content is not None:

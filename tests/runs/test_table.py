@@ -1,4 +1,4 @@
-"""Runs side by side, and beside the rows of the paper."""
+"""Tables of runs and their comparison with the paper."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from yt8m_core.runs.run import Run, find_runs
-from yt8m_core.runs.table import COLUMNS, Order, in_the_paper, join_paper_rows, order, run_table
+from yt8m_core.runs.table import COLUMNS, RankAgreement, join_paper_rows, paper_row_names, rank_agreement, run_table
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def runs(demo_home: Path) -> dict[str, Run]:
     return {path.name: Run.open(path) for path in find_runs(demo_home / "runs")}
 
 
-def test_table_says_what_the_run_folders_say(runs: dict[str, Run], demo_home: Path) -> None:
+def test_table_has_the_values_of_the_run_folders(runs: dict[str, Run], demo_home: Path) -> None:
     table = run_table(runs)
     assert list(table.columns) == list(COLUMNS)
     assert table["run"].tolist() == sorted(path.name for path in (demo_home / "runs").iterdir())
@@ -36,7 +36,7 @@ def test_table_says_what_the_run_folders_say(runs: dict[str, Run], demo_home: Pa
     assert pd.isna(table["paper_gap"].iloc[1])
 
 
-def test_unfinished_run_has_no_metrics_and_no_run_no_row(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_unfinished_run_has_no_metrics_and_no_runs_give_an_empty_table(runs: dict[str, Run], tmp_path: Path) -> None:
     name, run = next(iter(runs.items()))
     table = run_table({name: replace(run, path=tmp_path)})
     assert not table["finished"].iloc[0]
@@ -45,8 +45,8 @@ def test_unfinished_run_has_no_metrics_and_no_run_no_row(runs: dict[str, Run], t
     assert join_paper_rows("pooling", run_table({}))["run"].isna().all()
 
 
-def measured(*lines: tuple[str, str, float]) -> pd.DataFrame:
-    """Runs by name, row of Table 1 and GAP, each with an interval of ±0.01."""
+def evaluated(*lines: tuple[str, str, float]) -> pd.DataFrame:
+    """Return finished runs of rows of Table 1, each with a GAP and a CI of ±0.01."""
     return pd.DataFrame(
         [
             {
@@ -58,24 +58,26 @@ def measured(*lines: tuple[str, str, float]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def test_rows_stand_in_the_papers_order_each_with_its_runs() -> None:
-    table = join_paper_rows("pooling", measured(("a", "LSTM", 0.3), ("b", "LSTM", 0.4), ("c", "CNN-64", 0.5)))
+def test_rows_are_in_the_papers_order_with_their_runs() -> None:
+    table = join_paper_rows("pooling", evaluated(("a", "LSTM", 0.3), ("b", "LSTM", 0.4), ("c", "CNN-64", 0.5)))
     assert table["paper_gap"].dropna().is_monotonic_decreasing
     assert table["row"].iloc[-1] == "CNN-1024"  # the paper gives it no GAP
     assert table[table["row"] == "LSTM"]["run"].tolist() == ["b", "a"]
     assert table["run"].notna().sum() == 3
 
 
-def test_order_counts_what_the_intervals_tell() -> None:
-    runs = measured(
+def test_rank_agreement_counts_pairs_by_their_confidence_intervals() -> None:
+    runs = evaluated(
         ("mine", "Indirect Clustering", 0.5),  # 0.801 in the paper
-        ("better as in the paper", "LSTM-M-O", 0.6),
-        ("worse as in the paper", "CNN-64", 0.4),
-        ("the other way round", "CNN-256", 0.7),
-        ("not to be told", "LSTM", 0.515),
+        ("better, as in the paper", "LSTM-M-O", 0.6),
+        ("worse, as in the paper", "CNN-64", 0.4),
+        ("disagrees", "CNN-256", 0.7),
+        ("overlaps", "LSTM", 0.515),
         ("the same row", "Indirect Clustering", 0.9),
     )
-    assert order(join_paper_rows("pooling", runs), "mine") == Order(as_paper=2, other_way=1, open=1)
-    assert order(join_paper_rows("pooling", runs), "none") == Order(0, 0, 0)
-    assert order(join_paper_rows("pooling", measured(("x", "CNN-1024", 0.3), *[])), "x") == Order(0, 0, 0)
-    assert in_the_paper([]) == []
+    table = join_paper_rows("pooling", runs)
+    assert rank_agreement(table, "mine") == RankAgreement(agree=2, disagree=1, inconclusive=1)
+    assert rank_agreement(table, "none") == RankAgreement(0, 0, 0)
+    table = join_paper_rows("pooling", evaluated(("x", "CNN-1024", 0.3)))
+    assert rank_agreement(table, "x") == RankAgreement(0, 0, 0)
+    assert paper_row_names([]) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from tests.support.tiny import tiny_experiment
-from yt8m_core.data.loader import shares_of
+from yt8m_core.data.loader import split_batch
 from yt8m_core.experiment import Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
@@ -36,7 +36,7 @@ def test_each_video_of_a_batch_has_one_share_and_the_weights_sum_to_one(
     videos: int, processes: int, parts: int
 ) -> None:
     batch = np.arange(100, 100 + videos)
-    shares = [shares_of(batch, process, processes, parts) for process in range(processes)]
+    shares = [split_batch(batch, process, processes, parts) for process in range(processes)]
     assert {len(mine) for mine in shares} == {parts}
     real = [share for mine in shares for share in mine if share.weight]
     assert sorted(np.concatenate([share.videos for share in real])) == list(batch)
@@ -44,6 +44,7 @@ def test_each_video_of_a_batch_has_one_share_and_the_weights_sum_to_one(
     assert all(len(share.videos) for mine in shares for share in mine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "center(weight=0.1, loss='pseudo_huber')"])
 def test_two_processes_end_with_the_weights_and_metrics_of_one(root: Path, tmp_path: Path, loss: str) -> None:
     experiment = tiny_experiment(

@@ -24,8 +24,8 @@ import yt8m_core.storage.atomic as files
 from tests.support.tiny import tiny_experiment
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import atomic_write, exclusive_lock, create_array
-from yt8m_core.training.checkpoint import Position
+from yt8m_core.storage.atomic import atomic_write, create_array, exclusive_lock
+from yt8m_core.training.checkpoint import TrainingProgress
 from yt8m_core.training.log import RunLog
 from yt8m_core.training.loop import train
 
@@ -97,6 +97,7 @@ def same(one: Path, other: Path) -> bool:
     return logs[0] == logs[1] and all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.parametrize(
     ("hook", "epoch", "step"),
@@ -114,7 +115,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_command_goes_on(
     words = said(stopped)
     assert stopped.returncode == 128 + signal.SIGTERM
     assert f"stopped in epoch {epoch}, after" in words
-    assert "The same command goes on from there." in words
+    assert "Run the same command to resume." in words
     with safe_open(tmp_path / "run" / "checkpoint.safetensors", "pt") as checkpoint:
         position = json.loads(checkpoint.metadata()["position"])
     assert position["examples"] == int(words.split("after ")[1].split(" ")[0])
@@ -123,15 +124,20 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_command_goes_on(
     assert same(tmp_path / "run", straight)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_kills_at_random_moments_are_gone_on_with_to_the_same_weights() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.kills", "--kills", "4", "--seed", "7"], cwd=ROOT, text=True, capture_output=True
+        [sys.executable, "-m", "tests.support.kills", "--kills", "4", "--seed", "7"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 kills, 0 ended otherwise" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_unfinished_files_of_a_killed_training_go_when_it_is_gone_on_with(
     tmp_path: Path, experiment: Path, straight: Path
@@ -148,26 +154,26 @@ def test_unfinished_files_of_a_killed_training_go_when_it_is_gone_on_with(
 @pytest.mark.fault
 @pytest.mark.parametrize("torn", ["", "1,3", "1,3,4", "1,3,48,0.02,5.1"])
 def test_log_that_ends_within_a_line_is_gone_on_with(tmp_path: Path, torn: str) -> None:
-    with RunLog(tmp_path, Position()) as log:
-        log.add(Position(0, 1, 16), loss=2.0)
-        log.add(Position(0, 2, 32), loss=1.0)
+    with RunLog(tmp_path, TrainingProgress()) as log:
+        log.add(TrainingProgress(0, 1, 16), loss=2.0)
+        log.add(TrainingProgress(0, 2, 32), loss=1.0)
     whole = log.file.read_text()
     log.file.write_text(whole + torn)
-    with RunLog(tmp_path, Position(0, 3, 48)):
+    with RunLog(tmp_path, TrainingProgress(0, 3, 48)):
         assert log.file.read_text() == whole
-    with RunLog(tmp_path, Position(0, 1, 16)):
+    with RunLog(tmp_path, TrainingProgress(0, 1, 16)):
         assert log.file.read_text().splitlines() == whole.splitlines()[:2]
 
 
 @pytest.mark.fault
 def test_metrics_that_were_logged_and_not_saved_are_not_logged_twice(tmp_path: Path) -> None:
-    with RunLog(tmp_path, Position()) as log:
-        log.add(Position(0, 8, 120), loss=2.0)
-        log.add(Position(1, 0, 120), gap=0.5)
+    with RunLog(tmp_path, TrainingProgress()) as log:
+        log.add(TrainingProgress(0, 8, 120), loss=2.0)
+        log.add(TrainingProgress(1, 0, 120), gap=0.5)
     whole = log.file.read_text().splitlines()
-    with RunLog(tmp_path, Position(1, 0, 120)):
+    with RunLog(tmp_path, TrainingProgress(1, 0, 120)):
         assert log.file.read_text().splitlines() == whole
-    with RunLog(tmp_path, Position(0, 8, 120)):  # killed before the checkpoint of the end of the epoch
+    with RunLog(tmp_path, TrainingProgress(0, 8, 120)):  # killed before the checkpoint of the end of the epoch
         assert log.file.read_text().splitlines() == whole[:2]
 
 
@@ -188,6 +194,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 FILLS = "if told == 5: open({filler!r}, 'wb', 0).write(bytes(1 << 20))"
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_full_disk_stops_the_training_and_the_last_checkpoint_stays(
     small_disk: Path, experiment: Path, straight: Path
@@ -198,7 +205,7 @@ def test_full_disk_stops_the_training_and_the_last_checkpoint_stays(
     assert stopped.returncode == 1
     assert str(small_disk / "run") in words
     assert "cannot be written" in words
-    assert "Make room" in words
+    assert "Free disk space" in words
     with safe_open(small_disk / "run" / "checkpoint.safetensors", "pt") as checkpoint:
         assert json.loads(checkpoint.metadata()["position"])["step"] == 4
     filler.unlink()
@@ -206,6 +213,7 @@ def test_full_disk_stops_the_training_and_the_last_checkpoint_stays(
     assert same(small_disk / "run", straight)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_checkpoint_that_the_disk_does_not_take_stops_the_training_and_the_last_one_stays(
     tmp_path: Path, experiment: Path, straight: Path
@@ -215,12 +223,13 @@ def test_checkpoint_that_the_disk_does_not_take_stops_the_training_and_the_last_
     words = said(stopped)
     assert stopped.returncode == 1
     assert "checkpoint.safetensors: cannot be written" in words
-    assert "the same command goes on" in words
+    assert "run the same command again to resume" in words
     assert [file.name for file in (tmp_path / "run").iterdir() if file.name.endswith(".tmp")] == []
     assert begin(tmp_path / "run", experiment).wait() == 0
     assert same(tmp_path / "run", straight)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_folder_that_may_not_be_written_is_told_and_kept(place: Path, experiment: Path, straight: Path) -> None:
     folder = place / "theirs"
@@ -233,6 +242,7 @@ def test_folder_that_may_not_be_written_is_told_and_kept(place: Path, experiment
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_second_training_in_a_folder_is_refused_while_the_first_is_at_work(
     tmp_path: Path, experiment: Path, straight: Path
@@ -298,6 +308,7 @@ def test_array_without_room_on_the_disk_is_an_error_and_no_crash(tmp_path: Path)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_array_is_an_error_on_a_disk_that_would_take_it_as_a_hole_alone(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
@@ -316,7 +327,7 @@ class TestRunOfAStranger:
         config = json.loads((run.path / "config.json").read_text())
         config["experiment"]["classification"]["options"] = {"experts": 1 << 30}  # 800 GB of weights
         (run.path / "config.json").write_text(json.dumps(config))
-        with pytest.raises(UserError, match=r"weights that do not fit the run's config: 'classification"):
+        with pytest.raises(UserError, match=r"weights that do not fit the config: 'classification"):
             Run.open(run.path).load_model()
 
     @pytest.mark.fault
@@ -339,12 +350,12 @@ class TestRunOfAStranger:
         with pytest.raises(UserError, match=r"predictions\.parquet: found 39 videos; expected 40"):
             _ = run.predictions
         (run.path / "predictions.parquet").write_bytes(b"PAR1 of a kind")
-        with pytest.raises(UserError, match="no predictions"):
+        with pytest.raises(UserError, match="cannot read the predictions"):
             _ = run.predictions
 
     @pytest.mark.fault
     @pytest.mark.parametrize("content", ["epoch\n1\n", "epoch,step,examples,loss,gap\n1,1,x,2,\n", "\xff\x00"])
     def test_log_that_is_none_is_told(self, run: Run, content: str) -> None:
         (run.path / "log.csv").write_text(content, encoding="latin-1")
-        with pytest.raises(UserError, match=r"log\.csv: no log of a training"):
+        with pytest.raises(UserError, match=r"log\.csv: not a training log"):
             _ = run.log

@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 import yt8m_core.training.loop as training_module
 import yt8m_core.training.step as learner_module
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
-from yt8m_core.data.tfrecord.records import sequence_example, write_shard
-from yt8m_core.data.vocabulary import unnamed, write_vocabulary
+from yt8m_core.data.tfrecord.records import encode_sequence_example, write_shard
+from yt8m_core.data.vocabulary import unnamed_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Training
 from yt8m_core.models.registry import build
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
-from yt8m_core.training.step import clip, learning_rate
+from yt8m_core.training.step import clip_gradient, learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_run_is_complete_and_has_learned_when_training_ends(root: Path, tmp_path: Path) -> None:
     experiment = tiny_experiment(root, training=Training(epochs=8, batch_size=16, learning_rate=0.02))
     run = train(experiment, tmp_path / "run")
-    assert run.finished
+    assert run.is_finished
     assert run.experiment == experiment
     assert run.facts.num_classes == CLASSES
     assert (run.facts.train_videos, run.facts.validation_videos, run.facts.scale) == (120, 40, "sample")
@@ -61,6 +61,7 @@ EVERYTHING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
     [(4, {}), (8, {}), (11, {}), (11, EVERYTHING)],  # within an epoch (8 steps each), at its end, in the second
@@ -174,7 +175,7 @@ def test_damaged_checkpoint_is_named_when_resuming(root: Path, tmp_path: Path) -
     train(tiny_experiment(root), folder)
     (folder / "metrics.json").unlink()
     (folder / "checkpoint.safetensors").write_bytes(b"\xff" * 40)
-    with pytest.raises(UserError, match=r"checkpoint\.safetensors: a checkpoint that cannot be read"):
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors: cannot read the checkpoint"):
         train(tiny_experiment(root), folder)
 
 
@@ -241,7 +242,7 @@ def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: P
     with pytest.raises(UserError, match=r"test: no video has labels"):
         train(tiny_experiment(root, data=both), tmp_path / "run")
 
-    write_vocabulary(tmp_path / "three.csv", unnamed(3))
+    write_vocabulary(tmp_path / "three.csv", unnamed_vocabulary(3))
     small = Data(str(root / "train"), str(root / "validation"), str(tmp_path / "three.csv"), STREAMS)
     with pytest.raises(UserError, match=r"record \d+, context 'labels': found label \d.*expected 0 to 2"):
         train(tiny_experiment(root, data=small), tmp_path / "run")
@@ -260,7 +261,7 @@ def test_loss_of_the_first_step_is_that_of_the_untrained_model(root: Path, tmp_p
 def test_classes_are_those_of_all_videos_when_there_is_no_vocabulary(root: Path, tmp_path: Path) -> None:
     frames = {"rgb": np.zeros((1, 24), np.uint8), "audio": np.zeros((1, 8), np.uint8)}
     for name, label in (("train", 2), ("validation", 7)):
-        payload = sequence_example({"id": b"x", "labels": [label]}, frames)
+        payload = encode_sequence_example({"id": b"x", "labels": [label]}, frames)
         write_shard(tmp_path / name / "a.tfrecord", [payload])
     data = Data(str(tmp_path / "train"), str(tmp_path / "validation"), streams=STREAMS)
     run = train(tiny_experiment(root, data=data), tmp_path / "run")
@@ -272,7 +273,7 @@ def test_run_is_not_gone_on_with_when_its_data_have_changed(tmp_path: Path) -> N
     run = train(experiment, tmp_path / "run")
     (run.path / "metrics.json").unlink()
     write_tiny(tmp_path / "train", 100, seed=1)
-    with pytest.raises(UserError, match=r"other data than when the run was begun"):
+    with pytest.raises(UserError, match=r"the data have changed since the run started"):
         train(experiment, tmp_path / "run")
 
 
@@ -329,11 +330,12 @@ def test_gradient_is_clipped_as_torch_does(size: float) -> None:
     ours, theirs = (torch.nn.Parameter(torch.zeros(50)) for _ in range(2))
     for parameter in (ours, theirs):
         parameter.grad = size * direction
-    norm = clip(ours.grad, 1.0)  # type: ignore[arg-type]
+    norm = clip_gradient(ours.grad, 1.0)  # type: ignore[arg-type]
     torch.testing.assert_close(norm, torch.nn.utils.clip_grad_norm_(theirs, 1.0), equal_nan=True)
     torch.testing.assert_close(ours.grad, theirs.grad, equal_nan=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setup", "left"), [("step.configure_training_process()", 0), ("", 2**20)])
 def test_numbers_that_cost_a_cpu_a_hundredfold_are_0_on_all_threads_of_a_training_alone(setup: str, left: int) -> None:
     code = f"""

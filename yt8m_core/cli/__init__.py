@@ -1,1 +1,1 @@
-"""The commands of ``yt8m``, each a function whose arguments and docstring tyro makes options and help of."""
+"""Commands of ``yt8m``: functions whose signatures and docstrings tyro turns into options and help."""

@@ -1,34 +1,75 @@
-"""What several commands share: how their arguments are written, and how a result is told."""
+"""Argument types and formatting shared by the commands."""
 
 import os
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from yt8m_core.errors import UserError
+from yt8m_core.models.slot import Slot
 
 DataArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 RunArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Streams = tuple[tuple[str, int], ...]
+
+registry = ConstructorRegistry()
 
 
-def streams_of(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...] | None:
-    """Feature streams written as name:width; None where there are none. Raises UserError for anything else."""
+@registry.primitive_rule
+def slot_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Slot] | None:
+    """Parse a slot from its name and options."""
+    if type_info.type is not Slot:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="SLOT",
+        instance_from_str=lambda texts: Slot.parse(texts[0]),
+        is_instance=lambda value: isinstance(value, Slot),
+        str_from_instance=lambda slot: [str(slot)],
+    )
+
+
+@registry.primitive_rule
+def streams_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Streams] | None:
+    """Parse feature streams written as name:width."""
+    if type_info.type != Streams:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[NAME:WIDTH [NAME:WIDTH ...]]",
+        instance_from_str=parse_streams,
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda streams: [f"{name}:{width}" for name, width in streams],
+    )
+
+
+def parse_streams(texts: list[str]) -> Streams:
+    """Parse feature streams written as name:width. Raises UserError for anything else.
+
+    >>> parse_streams(["rgb:1024", "audio:128"])
+    (('rgb', 1024), ('audio', 128))
+    """
     streams = []
     for text in texts:
         name, _, width = text.rpartition(":")
         if not name or not width.isdecimal() or not int(width):
             raise UserError(f"stream '{text}'", expected="name:width, for example rgb:1024")
         streams.append((name, int(width)))
-    return tuple(streams) or None
+    return tuple(streams)
 
 
 def absolute(data: str | Path) -> str:
-    """DATA, such that it means the same from any folder."""
+    """Return DATA as an absolute path or glob."""
     return os.path.abspath(Path(data).expanduser())
 
 
-def gap_of(metrics: dict[str, float]) -> str:
-    """GAP and its interval in words."""
+def format_gap(metrics: dict[str, float]) -> str:
+    """Return GAP, its CI and the number of videos as text.
+
+    >>> format_gap({"gap": 0.7, "gap_low": 0.65, "gap_high": 0.75, "num_videos": 1000})
+    'GAP@20 0.7000, 95% CI [0.6500, 0.7500], 1,000 videos'
+    """
     low, high = metrics["gap_low"], metrics["gap_high"]
-    return f"GAP@20 {metrics['gap']:.4f}, 95 % interval {low:.4f} to {high:.4f} over {metrics['num_videos']:,} videos"
+    return f"GAP@20 {metrics['gap']:.4f}, 95% CI [{low:.4f}, {high:.4f}], {metrics['num_videos']:,} videos"

@@ -1,27 +1,27 @@
-"""Commands about data: the demo world, downloads, the index, the labels."""
+"""Commands on data: demo world, download, index and labels."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from yt8m_core.cli.arguments import DataArgument, gap_of, streams_of
+from yt8m_core.cli.arguments import DataArgument, Streams, format_gap
 from yt8m_core.errors import UserError
 from yt8m_core.progress import console_progress
 
 if TYPE_CHECKING:
     from yt8m_core.data.dataset import Videos
 
-# A command imports what it needs when it runs, so that `yt8m --help` and `yt8m app` start at once.
+# Commands import what they need when they run, so that `yt8m --help` and `yt8m app` start fast.
 
 
 def demo() -> None:
-    """Build the demo world and train its runs, as far as they are not there yet."""
+    """Build the demo world and train its runs, or what is missing of them."""
     from yt8m_core.demo.runs import demo_folder, prepare
 
     for run in prepare(console_progress()):
-        print(f"{run.path}: {gap_of(run.metrics['validation'])} (demo world)")
-    print(f"The demo world is in {demo_folder()}. See it: yt8m app")
+        print(f"{run.path}: {format_gap(run.metrics['validation'])} (demo world)")
+    print(f"The demo world is in {demo_folder()}. To open it: yt8m app")
 
 
 def download(
@@ -30,52 +30,52 @@ def download(
     mirror: str = "us",
     fraction: Annotated[str, tyro.conf.arg(aliases=["--shard"], metavar="X,Y")] = "1,1",
 ) -> None:
-    """Fetch shards of YouTube-8M and the names of its labels; the same command goes on where an earlier one stopped.
+    """Download shards of YouTube-8M and its vocabulary. The same command resumes an interrupted download.
 
-    The frame level of edition 2 has 1.53 TB, the video level 31 GB; what is to come is told before it starts.
+    The frame-level features of edition 2 have 1.53 TB, the video-level features 31 GB. The size is printed first.
 
     Args:
-        partition: As Google calls it, edition/level/split: 2/frame/train, 2/video/validate, 3/frame/test.
-        output: A folder; the partition gets a folder of its name in it.
-        mirror: The nearest of us, eu, asia; or http://… where a copy of data.yt8m.org and vocabulary.csv are.
-        fraction: The X-th of Y parts of the shards, the same ones as those of shard=X,Y in Google's script.
+        partition: Google's name, edition/level/split: 2/frame/train, 2/video/validate, 3/frame/test.
+        output: Folder for the partition's folder.
+        mirror: The nearest of us, eu, asia; or a URL http://… with a copy of data.yt8m.org and vocabulary.csv.
+        fraction: The X-th of Y parts of the shards, the same shards as shard=X,Y in Google's script.
     """
     from yt8m_core.data.download.plan import Partition, parse_fraction
     from yt8m_core.data.download.shards import Download, Servers
 
-    bars = console_progress()
+    progress = console_progress()
     opened = Download.open(
         Partition.parse(partition),
         output,
         fraction=parse_fraction(fraction),
         servers=Servers.from_mirror(mirror),
-        progress=bars,
+        progress=progress,
     )
     print(opened)
     try:
-        print(f"{opened.fetch_vocabulary()}: the names of the labels")
+        print(f"{opened.fetch_vocabulary()}: vocabulary")
     except UserError as error:
         print(error)
-    fetched = opened.run(bars)
-    print(f"{opened.folder}: {len(opened.shards):,} shards with the right md5, {fetched:,} bytes fetched")
+    num_bytes = opened.run(progress)
+    print(f"{opened.folder}: {len(opened.shards):,} shards with the right md5, {num_bytes:,} bytes downloaded")
 
 
-def index(data: DataArgument, streams: tuple[str, ...] = (), skip_bad: bool = False) -> None:
-    """Read every record once, check it, and note where its features lie.
+def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> None:
+    """Check every record and store the offsets of its features.
 
     Args:
         data: A shard, a folder of shards, or a glob.
-        streams: Feature streams of your own as name:width; those of YouTube-8M and AudioSet are recognized.
-        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
+        streams: Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
-    from yt8m_core.inference.evaluation import describe
+    from yt8m_core.inference.evaluation import describe_schema
 
-    videos = _videos(data, streams, skip_bad)
-    labeled = int(videos.is_labeled.sum())
-    frames = f", {videos.num_frames.mean():.1f} frames a video" if videos.schema.level == "frame" else ""
-    print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe(videos.schema)}{frames}")
-    sound = f"{len(videos.bad_records):,} bad records left out" if videos.bad_records else "all records sound"
-    print(f"{labeled:,} with labels, {len(videos.label_values) / max(labeled, 1):.2f} labels a video, {sound}")
+    videos = _open(data, streams, skip_bad)
+    num_labeled = int(videos.is_labeled.sum())
+    frames = f", {videos.num_frames.mean():.1f} frames per video" if videos.schema.level == "frame" else ""
+    print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe_schema(videos.schema)}{frames}")
+    bad = f"{len(videos.bad_records):,} bad records skipped" if videos.bad_records else "no bad records"
+    print(f"{num_labeled:,} labeled videos, {len(videos.label_values) / max(num_labeled, 1):.2f} labels each, {bad}")
 
 
 def labels(
@@ -83,50 +83,45 @@ def labels(
     vocabulary: Path | None = None,
     minimum_support: int = 10,
     pairs: int = 20,
-    streams: tuple[str, ...] = (),
+    streams: Streams = (),
     skip_bad: bool = False,
 ) -> None:
-    """Show how often the labels occur, and which occur together.
+    """Print label counts, class imbalance and the most correlated label pairs.
 
     Args:
         data: A shard, a folder of shards, or a glob.
-        vocabulary: The names of the labels; without it, the vocabulary beside the data, if any.
-        minimum_support: Pairs in fewer videos are left out.
-        pairs: How many pairs to show.
-        streams: Feature streams of your own as name:width.
-        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
+        vocabulary: Vocabulary file with the label names. Default: the one next to the data, if any.
+        minimum_support: Minimum number of videos with both labels of a pair.
+        pairs: Number of pairs.
+        streams: Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
     from yt8m_core.data.vocabulary import load_vocabulary
     from yt8m_core.labels import cooccurrence, statistics
 
-    videos = _videos(data, streams, skip_bad)
+    videos = _open(data, streams, skip_bad)
     names = load_vocabulary(data, vocabulary, videos.label_values)
     videos.check_labels(names.num_classes)
     matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
     counts = statistics.counts(matrix)
     table = statistics.rank_frequency(counts, names.to_frame())
-    print(f"{len(videos):,} videos, {int((counts > 0).sum()):,} of {names.num_classes:,} labels occur")
+    print(f"{len(videos):,} videos with {int((counts > 0).sum()):,} of {names.num_classes:,} labels")
     for name, value in statistics.imbalance(counts).items():
         print(f"  {name.replace('_', ' ')}: {value:.4g}")
     print(table.head(20).to_string(index=False))
     strongest = cooccurrence.strongest_pairs(
         cooccurrence.count_pairs(matrix), len(videos), "phi", minimum_support=minimum_support, limit=pairs
     )
-    for side in "ab":
-        strongest.insert(0 if side == "a" else 1, side, [names.name(label) for label in strongest[f"label_{side}"]])
-    print(f"\nThe pairs of highest phi in at least {minimum_support} videos:")
+    for position, side in enumerate("ab"):
+        strongest.insert(position, side, [names.name(label) for label in strongest[f"label_{side}"]])
+    print(f"\nPairs with the highest φ in at least {minimum_support} videos:")
     print(strongest.drop(columns=["label_a", "label_b"]).to_string(index=False, float_format="%.3f"))
 
 
-def _videos(data: str, streams: tuple[str, ...], skip_bad: bool) -> "Videos":
+def _open(data: str, streams: Streams, skip_bad: bool) -> "Videos":
     from yt8m_core.data.dataset import open_videos
     from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 
-    videos = open_videos(
-        data,
-        streams=streams_of(streams),
-        skip_bad=skip_bad,
-        progress=console_progress(),
-    )
+    videos = open_videos(data, streams=streams or None, skip_bad=skip_bad, progress=console_progress())
     warn_bad_records(videos.bad_records)
     return videos

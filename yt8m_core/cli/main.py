@@ -1,7 +1,4 @@
-"""The command ``yt8m``.
-
-demo · download · index · labels · train · evaluate · predict · ensemble · rates · ablate · app
-"""
+"""Command line ``yt8m``: demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app."""
 
 import os
 import signal
@@ -13,30 +10,30 @@ from pathlib import Path
 import tyro
 
 from yt8m_core.cli.ablations import ablate, rates
-from yt8m_core.cli.arguments import absolute
+from yt8m_core.cli.arguments import absolute, registry
 from yt8m_core.cli.data import demo, download, index, labels
-from yt8m_core.cli.runs import ensemble, evaluate, predict, train
-from yt8m_core.errors import Stopped, UserError
+from yt8m_core.cli.runs import ensemble, evaluate, predict, train_command
+from yt8m_core.errors import TrainingStoppedError, UserError
 
-STOPPED = 128 + signal.SIGTERM  # the exit status by which shells and schedulers know it
+STOPPED = 128 + signal.SIGTERM  # exit status that shells and schedulers expect
 
 
 def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
-    """Open the app in a browser at http://127.0.0.1:8501.
+    """Serve the app at http://127.0.0.1:8501 and open a browser.
 
     Args:
-        runs: Folders of runs to show beside those of the workspace.
-        data: Data sets to show beside the demo world and those of the runs.
-        port: Where to serve it.
+        runs: Folders with further runs.
+        data: Further data sets.
+        port: Port of the server.
     """
     script = _app_script()
-    chosen = {
+    variables = {
         "YT8M_RUNS": os.pathsep.join(str(folder.absolute()) for folder in runs),
-        "YT8M_DATA": os.pathsep.join(absolute(one) for one in data),
+        "YT8M_DATA": os.pathsep.join(absolute(path) for path in data),
     }
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    # Our own program, without a shell: what a user wrote is one argument or one variable of it.
-    raise SystemExit(subprocess.call(command, env={**os.environ, **chosen}))  # noqa: S603
+    # No shell: user input is an argument or a variable.
+    raise SystemExit(subprocess.call(command, env={**os.environ, **variables}))  # noqa: S603
 
 
 def _app_script() -> Path:
@@ -51,22 +48,24 @@ def _app_script() -> Path:
 
 
 def main() -> None:
-    """The console script: runs a command, and tells a fault in one sentence."""
-    commands = {
-        c.__name__: c for c in (demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app)
-    }
-    # As a fault does, so that what is half written is removed; a training answers it in its own way.
+    """Run a command. Errors of the user are one sentence, without a traceback."""
+    # Raises SystemExit, which removes partly written files. A training handles the signal itself.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(STOPPED))
     try:
+        train = train_command(sys.argv[1:])
+        commands = (demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app)
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog="yt8m", description="Multi-label video classification on YouTube-8M features."
+            {command.__name__: command for command in commands},
+            prog="yt8m",
+            description="Multi-label video classification on YouTube-8M features.",
+            registry=registry,
         )
-    except Stopped as error:
+    except TrainingStoppedError as error:
         print(f"yt8m: {error}", file=sys.stderr)
         raise SystemExit(STOPPED) from None
     except UserError as error:
         raise SystemExit(f"yt8m: {error}") from None
-    except OSError as error:  # a disk that is full, a folder that may not be written
+    except OSError as error:  # a full disk, a folder without write permission
         raise SystemExit(f"yt8m: {error.strerror or error}: {error.filename or 'a file'}") from None
     except KeyboardInterrupt:
-        raise SystemExit("yt8m: stopped; a training or a download goes on with the same command") from None
+        raise SystemExit("yt8m: stopped; run the same command again to resume a training or a download") from None

@@ -1,115 +1,54 @@
-"""Commands about runs: train them, measure them, let them predict, alone and together."""
+"""Commands on runs: train, evaluate, predict and ensemble."""
 
 import json
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from yt8m_core.cli.arguments import RunArgument, absolute, gap_of, streams_of
+from yt8m_core.cli.arguments import RunArgument, absolute, format_gap
 from yt8m_core.errors import UserError
-from yt8m_core.progress import Bars
+from yt8m_core.experiment import Data, Experiment
+from yt8m_core.progress import console_progress
+
+Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
 
 
-def train(
-    run: Path,
-    train: str | None = None,
-    validation: str | None = None,
-    experiment: Path | None = None,
-    pooling: str | None = None,
-    classification: str | None = None,
-    label_processing: str | None = None,
-    loss: str | None = None,
-    fusion: str | None = None,
-    normalization: str | None = None,
-    vocabulary: Path | None = None,
-    streams: tuple[str, ...] = (),
-    max_frames: int | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    accumulate: int | None = None,
-    ema: float | None = None,
-    precision: str | None = None,
-    compile: bool | None = None,
-    pool_once: str | None = None,
-    seed: int | None = None,
-    skip_bad: bool = False,
-) -> None:
-    """Train one experiment; the same command goes on where an earlier one was stopped.
+def train_command(arguments: Sequence[str]) -> Callable[..., None]:
+    """Return the command ``train`` with the defaults of the ``--experiment`` file among its arguments.
 
-    On several GPUs, or machines: torchrun --standalone --nproc-per-node 8 -m -- yt8m_core train …
-
-    A slot is a name, or a name with options: --classification "moe(experts=16)". What is not given is as in the
-    paper, or as in --experiment.
-
-    Args:
-        run: The folder to leave the run in.
-        train: The training data: a shard, a folder of shards, or a glob.
-        validation: The validation data, likewise.
-        experiment: A JSON file to start from, for example the config.json of a run.
-        pooling: Frames to a vector: lstm, cnn, position_encoding, indirect_clustering, adaptive_noise, mean, and more.
-        classification: A vector to scores: moe, two_layer_moe, mlp, logistic; or many_to_many, with --pooling none.
-        label_processing: Scores to scores: identity, correlation, context_gating.
-        loss: cross_entropy, pseudo_huber, center.
-        fusion: Of a frame's streams: concat, compact_bilinear.
-        normalization: Of a frame's features: joint, per_modality, none.
-        vocabulary: The names of the labels; without it, the vocabulary beside the training data, if any.
-        streams: Feature streams of your own as name:width.
-        max_frames: The first so many frames of a video are used (300).
-        epochs: Passes over the training data (5).
-        batch_size: Videos a step (128).
-        learning_rate: Of Adam (0.0006).
-        accumulate: Take each batch in so many parts, which needs less memory (1).
-        ema: Decay of a moving average of the weights, which is then what is kept, such as 0.999 (0: none).
-        precision: Of the matrix products: float32, or bfloat16 on GPUs that have it (float32).
-        compile: The model by torch.compile, for long trainings on frames: half a minute first, then faster (no).
-        pool_once: How the vectors of a pooling without weights are kept for all epochs and later trainings: float32,
-            bfloat16 in half the room, or no to read the frames each time (float32).
-        seed: Of the weights and of the order of the videos (0).
-        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
+    Raises UserError for a file that cannot be read or is not an experiment.
     """
-    from yt8m_core.experiment import Experiment
-    from yt8m_core.models.slot import Slot
-    from yt8m_core.training.loop import train as train_experiment
-    from yt8m_core.training.step import configure_training_process
+    defaults = _default_experiment(arguments) if arguments[:1] == ["train"] else Experiment(Data("", ""))
 
-    values = _experiment_json(experiment)
-    data = {
-        "train": train and absolute(train),
-        "validation": validation and absolute(validation),
-        "vocabulary": vocabulary and absolute(vocabulary),
-        "streams": streams_of(streams),
-        "max_frames": max_frames,
-    }
-    training = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "accumulate": accumulate,
-        "ema": ema,
-        "precision": precision,
-        "compile": compile,
-        "pool_once": pool_once,
-    }
-    slots = {"pooling": pooling, "classification": classification, "label_processing": label_processing, "loss": loss}
-    slots |= {"fusion": fusion}
-    for part, given in (("data", data), ("training", training)):
-        values[part] = {**values.get(part, {}), **{name: value for name, value in given.items() if value is not None}}
-    for name, text in slots.items():
-        if text is not None:
-            slot = Slot.parse(text)
-            values[name] = {"name": slot.name, "options": dict(slot.options)}
-    values |= {name: v for name, v in {"normalization": normalization, "seed": seed}.items() if v is not None}
-    for name in ("train", "validation"):
-        if name not in values["data"]:
-            raise UserError(f"no {name} data", advice=f"Name it: --{name} DATA (a shard, a folder of shards, a glob).")
-    configure_training_process()
-    trained = train_experiment(Experiment.from_dict(values), run, skip_bad=skip_bad, progress=Bars())
-    if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes speaks for all
-        print(f"{trained.path}: {trained.experiment}")
-        print(f"{gap_of(trained.metrics['validation'])} ({trained.facts.scale})")
+    def train(run: Path, flags: Flags = defaults, experiment: Path | None = None, skip_bad: bool = False) -> None:
+        """Train an experiment. The same command resumes an interrupted training.
+
+        A slot is a name, or a name with options: --classification "moe(experts=16)". Defaults are the paper's, or those
+        of --experiment.
+
+        On several GPUs or machines: torchrun --standalone --nproc-per-node 8 -m -- yt8m_core train …
+
+        Args:
+            run: Run folder to write.
+            flags: Experiment.
+            experiment: JSON file with the defaults of the flags, for example the config.json of a run.
+            skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        """
+        from yt8m_core.training.loop import train as train_experiment
+        from yt8m_core.training.step import configure_training_process
+
+        settings = replace(flags, data=_absolute_data(flags.data, defaults.data))
+        configure_training_process()
+        trained = train_experiment(settings, run, skip_bad=skip_bad, progress=console_progress())
+        if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
+            print(f"{trained.path}: {trained.experiment}")
+            print(f"{format_gap(trained.metrics['validation'])} ({trained.facts.scale})")
+
+    return train
 
 
 def evaluate(
@@ -118,55 +57,45 @@ def evaluate(
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
 ) -> None:
-    """Measure a run on a data set.
+    """Evaluate a run on a data set.
 
     Args:
-        run: A run folder.
+        run: Run folder.
         data: A shard, a folder of shards, or a glob.
         as_json: Print the metrics as JSON.
-        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
-    from yt8m_core.data.tfrecord.bad_records import warn_of_bad
-    from yt8m_core.inference.evaluation import evaluate as evaluate_model
-    from yt8m_core.inference.evaluation import open_data_of
+    from yt8m_core.inference.evaluation import evaluate as evaluate_run
     from yt8m_core.runs.run import Run
 
-    opened, bars = Run.open(run), Bars()
-    model = opened.load_model()
-    videos = open_data_of(opened, data, skip_bad=skip_bad, progress=bars)
-    warn_of_bad(videos.bad)
-    metrics = evaluate_model(model, videos, num_classes=opened.facts.num_classes, progress=bars).metrics
+    opened = Run.open(run)
+    evaluation = evaluate_run(opened, data, skip_bad=skip_bad, progress=console_progress())
+    metrics = evaluation.metrics
     if as_json:
-        print(json.dumps({"run": str(run), "data": data, "bad_records": len(videos.bad), **metrics}))
+        print(json.dumps({"run": str(run), "data": data, "bad_records": evaluation.bad_records, **metrics}))
         return
-    print(f"{opened.path} on {data}: {gap_of(metrics)}")
+    print(f"{opened.path} on {data}: {format_gap(metrics)}")
     for name, value in metrics.items():
         print(f"  {name}: {value:.6g}")
 
 
 def predict(run: RunArgument, data: str, output: Path, skip_bad: bool = False) -> None:
-    """Write what a run says of every video.
+    """Write the predictions of a run for every video.
 
-    A .csv is that of the Kaggle competitions of 2017 and 2018, the 20 best labels of each video. A .parquet has all
-    scores, to be a member of an ensemble.
+    A .csv file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
+    .parquet file has all scores and can be a member of an ensemble.
 
     Args:
-        run: A run folder.
-        data: A shard, a folder of shards, or a glob; labels are not needed.
-        output: The file to write, .csv or .parquet.
-        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
+        run: Run folder.
+        data: A shard, a folder of shards, or a glob. Labels are not needed.
+        output: File to write, .csv or .parquet.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
-    from yt8m_core.data.tfrecord.bad_records import warn_of_bad
-    from yt8m_core.inference.evaluation import open_data_of, score
-    from yt8m_core.inference.prediction import write_predictions
+    from yt8m_core.inference.prediction import predict as predict_run
     from yt8m_core.runs.run import Run
 
-    opened, bars = Run.open(run), Bars()
-    model = opened.load_model()
-    videos = open_data_of(opened, data, skip_bad=skip_bad, progress=bars)
-    warn_of_bad(videos.bad)
-    write_predictions(score(model, videos, progress=bars), videos, output)
-    print(f"{output}: {len(videos):,} videos")
+    num_videos = predict_run(Run.open(run), data, output, skip_bad=skip_bad, progress=console_progress())
+    print(f"{output}: {num_videos:,} videos")
 
 
 def ensemble(
@@ -177,48 +106,74 @@ def ensemble(
     average: str = "probability",
     skip_bad: bool = False,
 ) -> None:
-    """Average what several runs say, and show how good each is and how alike they are.
+    """Average the scores of several runs, and show the metrics and the diversity of the members.
 
     Args:
-        members: Run folders, and .parquet files of all scores that `yt8m predict` wrote of the same data.
+        members: Run folders, and .parquet files that `yt8m predict` wrote for the same data.
         data: A shard, a folder of shards, or a glob.
-        output: A .csv or .parquet file to write the ensemble's predictions to.
-        weights: One number a member; without them all count alike.
-        average: Of probability, or of logit.
-        skip_bad: Leave bad records out, and say which; without it, the first one ends the command.
+        output: .csv or .parquet file to write the ensemble's predictions to.
+        weights: One weight per member. Default: equal weights.
+        average: Average of probability or of logit.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
-    from yt8m_core.data.tfrecord.bad_records import warn_of_bad
+    from yt8m_core.data.tfrecord.bad_records import warn_bad_records
     from yt8m_core.inference.ensemble import Ensemble
     from yt8m_core.inference.prediction import write_predictions
 
-    bars = Bars()
-    opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=bars)
-    warn_of_bad(opened.videos.bad)
+    progress = console_progress()
+    opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=progress)
+    warn_bad_records(opened.videos.bad_records)
     comparison = opened.compare()
-    scored = opened.score(comparison, bars)
+    scored = opened.score(comparison, progress)
     if output is not None:
         write_predictions(scored, opened.videos, output)
         print(f"{output}: {len(opened.videos):,} videos")
     else:
         for _ in scored:
             pass
-    if comparison.labeled:
+    if comparison.is_labeled:
         print(comparison.members().to_string(index=False, float_format="%.4f"))
     if len(members) > 1:
-        print("\nHow alike the members are:")
+        print("\nDiversity of the members:")
         print(comparison.diversity().to_string(index=False, float_format="%.3f"))
 
 
-def _experiment_json(path: Path | None) -> dict[str, Any]:
-    """The values of an experiment file; of a run's config.json, the experiment in it."""
-    if path is None:
-        return {}
+def _default_experiment(arguments: Sequence[str]) -> Experiment:
+    """Return the experiment of the ``--experiment`` file among the arguments; the paper's defaults without one."""
+    file = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--experiment" and following:
+            file = Path(following)
+        elif argument.startswith("--experiment="):
+            file = Path(argument.partition("=")[2])
+    if file is None:
+        return Experiment(Data("", ""))
+    values = _read_experiment(file)
+    data = values.get("data", {})
+    return Experiment.from_dict({**values, "data": {"train": "", "validation": "", **data}})
+
+
+def _read_experiment(path: Path) -> dict[str, Any]:
+    """Return the values of an experiment file, or of the experiment in a run's config.json."""
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"no file {path}") from None
     except ValueError as error:
-        raise UserError(f"no JSON ({error})", where=str(path)) from None
+        raise UserError(f"invalid JSON ({error})", where=str(path)) from None
     if not isinstance(values, dict):
-        raise UserError("no JSON object", where=str(path))
+        raise UserError(type(values).__name__, where=str(path), expected="a JSON object")
     return dict(values.get("experiment", values))
+
+
+def _absolute_data(data: Data, defaults: Data) -> Data:
+    """Make the paths that were given as flags absolute. Raises UserError without training or validation data."""
+    for name in ("train", "validation"):
+        if not getattr(data, name):
+            raise UserError(f"no {name} data", advice=f"Add --{name} DATA (a shard, a folder of shards, or a glob).")
+    changes = {
+        name: absolute(path)
+        for name in ("train", "validation", "vocabulary")
+        if (path := getattr(data, name)) and path != getattr(defaults, name)
+    }
+    return replace(data, **changes)

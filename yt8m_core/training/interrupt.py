@@ -1,48 +1,48 @@
-"""A training that is asked to stop, as schedulers and `kill` ask by SIGTERM, ends between two steps."""
+"""Stop a training between two steps on SIGTERM, which schedulers and ``kill`` send."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Self
 
-from yt8m_core.errors import Stopped
+from yt8m_core.errors import TrainingStoppedError
 from yt8m_core.progress import Progress
 
 
 class StopSignal:
-    """Listens for SIGTERM while it is entered, and answers when asked; what it interrupts is never half done.
+    """Context manager that records SIGTERM, so that the training can stop where its state is consistent.
 
-    Python hears signals in its main thread alone: a training in another one ends with its process.
+    Python delivers signals to the main thread only. In another thread SIGTERM keeps its previous handler.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.is_set = False
 
     def __enter__(self) -> Self:
-        self.heard = threading.current_thread() is threading.main_thread()
-        if self.heard:
-            self.before = signal.signal(signal.SIGTERM, self._ask)
+        self._is_installed = threading.current_thread() is threading.main_thread()
+        if self._is_installed:
+            self._previous = signal.signal(signal.SIGTERM, self._set)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.heard:
-            signal.signal(signal.SIGTERM, self.before)
+        if self._is_installed:
+            signal.signal(signal.SIGTERM, self._previous)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def _set(self, number: int, frame: FrameType | None) -> None:
+        self.is_set = True
 
     def check(self) -> None:
-        """Raise Stopped where a signal has come."""
-        if self.asked:
-            raise Stopped("asked to stop (SIGTERM)")
+        """Raise TrainingStoppedError if the signal has arrived."""
+        if self.is_set:
+            raise TrainingStoppedError("stopped by SIGTERM")
 
-    def between(self, progress: Progress) -> Progress:
-        """A progress that stops what tells it how far it is."""
+    def wrap_progress(self, progress: Progress) -> Progress:
+        """Return a progress callback that checks for the signal before each report."""
 
-        def told(what: str, done: int, total: int, note: str = "") -> None:
+        def checked_progress(what: str, done: int, total: int, note: str = "") -> None:
             self.check()
             progress(what, done, total, note)
 
-        return told
+        return checked_progress

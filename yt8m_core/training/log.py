@@ -1,4 +1,4 @@
-"""The log of a training: a CSV that the app and the notebooks read, and the same for TensorBoard."""
+"""Training log: a CSV file for the app and the notebooks, and the same values for TensorBoard."""
 
 import contextlib
 import csv
@@ -13,36 +13,39 @@ from tensorboardX.proto.summary_pb2 import Summary
 
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write
-from yt8m_core.training.checkpoint import Position
+from yt8m_core.training.checkpoint import TrainingProgress
 
 COLUMNS = ("epoch", "step", "examples", "learning_rate", "loss", "gradient", "gap", "hit_at_1", "perr", "map_present")
 
 
 class RunLog:
-    """``log.csv``: a line every few steps with the loss and the norm of the gradient, and a line an epoch with metrics.
+    """Writer of ``log.csv``: one line every few steps with loss and gradient norm, one per epoch with metrics.
 
-    ``tensorboard/`` holds the same over examples, and the parts of the loss. Both are written at once, and in this
-    thread, so that a full disk is told where it is met.
+    ``tensorboard/`` has the same values over examples, and the terms of the loss. Both are written synchronously, so
+    that a full disk raises an error where it occurs.
     """
 
-    def __init__(self, folder: Path, position: Position, *, writes: bool = True) -> None:
-        """Open the log of a training that stands at ``position``: what an earlier try wrote past that is dropped.
+    def __init__(self, folder: Path, progress: TrainingProgress, *, is_writer: bool = True) -> None:
+        """Open the log of a training and delete lines after its progress, which an earlier attempt wrote.
 
-        Of several processes one ``writes``.
+        Args:
+            folder: run folder.
+            progress: progress of the training.
+            is_writer: whether this process writes; exactly one of several does.
         """
         self.file = folder / "log.csv"
         self.board = None
-        if writes:
-            # What follows the last end of a line was being written when the process was killed or the disk was full.
+        if is_writer:
+            # The text after the last line end is incomplete: the process was killed, or the disk was full.
             lines = self.file.read_text().split("\n")[1:-1] if self.file.is_file() else []
-            # By epoch and step: the line of an epoch's metrics is at as many examples as that of its last step.
-            here = position.epoch, position.step
-            kept = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= here]
+            # Compares epoch and step: an epoch's metrics have the same number of examples as its last step.
+            position = progress.epoch, progress.step
+            kept = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= position]
             with atomic_write(self.file) as unfinished:
                 unfinished.write_text("\n".join([",".join(COLUMNS), *kept]) + "\n")
             (folder / "tensorboard").mkdir(exist_ok=True)
             self.board = EventsWriter(str(folder / "tensorboard" / "events"))
-            self.board.write_event(Event(step=position.examples + 1, session_log=SessionLog(status=SessionLog.START)))
+            self.board.write_event(Event(step=progress.examples + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def __enter__(self) -> Self:
         return self
@@ -51,23 +54,23 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.board is not None:
-            with contextlib.suppress(OSError):  # a disk that is full was told of already
+            with contextlib.suppress(OSError):  # ``add`` has already reported a full disk
                 self.board.close()
 
-    def add(self, position: Position, **values: float) -> None:
-        """Append a line. Raises UserError where the disk does not take it."""
+    def add(self, progress: TrainingProgress, **values: float) -> None:
+        """Append a line. Raises UserError where the disk is full."""
         if self.board is None:
             return
-        row = {"epoch": position.epoch, "step": position.step, "examples": position.examples, **values}
+        row = {"epoch": progress.epoch, "step": progress.step, "examples": progress.examples, **values}
         summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
         try:
             with self.file.open("a", newline="") as file:
                 csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore").writerow(row)
-            self.board.write_event(Event(wall_time=time.time(), step=position.examples, summary=summary))
+            self.board.write_event(Event(wall_time=time.time(), step=progress.examples, summary=summary))
             self.board.flush()
         except OSError as error:
             raise UserError(
                 f"cannot be written ({error.strerror})",
                 where=str(self.file),
-                advice="Make room; then the same command goes on.",
+                advice="Free disk space, then run the same command again to resume.",
             ) from None

@@ -1,12 +1,14 @@
-"""The training loop (section 2.6), on Lightning Fabric: one experiment → one run folder.
+"""Training loop (section 2.6) on Lightning Fabric: one experiment trains into one run folder.
 
-``train`` sets up, ``_Loop`` is the loop. The order of the data and every random number are a pure function of (seed,
-epoch, step), so a training that was killed and resumed ends with the weights of one that never was; and each process
-learns from its part of a batch with the weight of that part, so that several end where one would.
+``train`` sets up the data and the model; ``_Loop`` runs the epochs. Batch order and all random numbers are pure
+functions of (seed, epoch, step), so a training that was killed and resumed ends with the weights of an uninterrupted
+one. Each process weights its gradient by its share of the batch, so several processes give the result of one.
+
+https://arxiv.org/abs/1706.07960
 """
 
-import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,56 +16,80 @@ from typing import cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.loader import Loader, shares_of, shuffled_batches
-from yt8m_core.data.tfrecord.bad_records import warn_of_bad
-from yt8m_core.errors import Diverged, Stopped, UserError
+from yt8m_core.data.loader import Batch, Loader, shuffled_batches, split_batch
+from yt8m_core.data.tfrecord.bad_records import warn_bad_records
+from yt8m_core.errors import TrainingDivergedError, TrainingStoppedError, UserError
 from yt8m_core.experiment import Experiment
-from yt8m_core.inference.evaluation import Evaluation, evaluate
-from yt8m_core.inference.pooled_cache import Summaries, summaries_of
+from yt8m_core.inference.evaluation import Evaluation, evaluate_model
+from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.storage.atomic import exclusive_lock
-from yt8m_core.training.checkpoint import Position, resume, save
+from yt8m_core.training.checkpoint import TrainingProgress, load_checkpoint, save_checkpoint
 from yt8m_core.training.interrupt import StopSignal
 from yt8m_core.training.log import RunLog
-from yt8m_core.training.splits import open_both
-from yt8m_core.training.step import Learner, learning_rate, on_device
+from yt8m_core.training.splits import open_splits
+from yt8m_core.training.step import Learner, launch_fabric, learning_rate, on_device
 
 LOG_STEPS = 20
-CHECKPOINT_STEPS = 1000  # a multiple of it
-CHECKPOINT_SECONDS = 300  # or when so many have passed, for steps that take long
+CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT_STEPS = 1000  # a multiple of LOG_STEPS
+CHECKPOINT_SECONDS = 300  # for slow steps; whichever comes first
 
 
 def train(
     experiment: Experiment,
-    folder: Path,
+    folder: str | Path,
     *,
     accelerator: str = "auto",
     skip_bad: bool = False,
     progress: Progress = silent,
 ) -> Run:
-    """Train an experiment and leave a finished run folder.
+    """Train an experiment into a run folder, or resume it there; a finished run is returned unchanged.
 
-    A folder that holds the same experiment unfinished is gone on with, and a finished one is returned as it is. SIGTERM
-    ends a training between two steps, with a checkpoint; killed in any other way it goes on from the last one. Under
-    ``torchrun`` all its processes train together, each on its part of every batch, with the result of one process.
-    ``skip_bad`` leaves bad records out, and is no part of the experiment: whoever repeats it is asked again.
+    SIGTERM stops a training between two steps and saves a checkpoint. After any other interruption it resumes from the
+    last checkpoint. Under ``torchrun`` all processes train together, each on its share of every batch, with the result
+    of one process.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from yt8m_core import Experiment, Slot, train
+    >>> from yt8m_core.demo.world import build, smoke
+    >>> from yt8m_core.experiment import Data, Training
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> build(folder / "data", smoke())
+    >>> data = Data(str(folder / "data" / "train"), str(folder / "data" / "validation"))
+    >>> experiment = Experiment(data, pooling=Slot("indirect_clustering"), training=Training(epochs=1))
+    >>> run = train(experiment, folder / "run")
+    >>> run.is_finished, run.metrics["validation"]["num_videos"]
+    (True, 32)
+
+    Args:
+        experiment: data, slots, training settings and seed.
+        folder: run folder.
+        accelerator: of Lightning Fabric: "auto", "cpu" or "cuda".
+        skip_bad: skip bad records and warn about them; otherwise the first one raises an error. Not part of the
+            experiment.
+        progress: progress callback.
+
+    Returns:
+        The finished run.
 
     Raises:
-        UserError: the data cannot be used, a slot is unknown, the folder holds another experiment or another training
-            is at work there, or the disk is full.
-        Stopped: it was asked to stop.
-        Diverged: the loss is no longer finite (the last checkpoint stays).
+        UserError: the data cannot be used, a slot is unknown, the folder holds another experiment or a training that
+            is running, or the disk is full.
+        TrainingStoppedError: SIGTERM stopped the training.
+        TrainingDivergedError: the loss is no longer finite. The last checkpoint stays.
     """
-    fabric = _fabric(accelerator, experiment.training.precision)
+    folder = Path(folder)
+    fabric = launch_fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
         return _train(fabric, experiment, folder, skip_bad, silent)
     with exclusive_lock(folder, "training"):
@@ -71,57 +97,54 @@ def train(
 
 
 def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool, progress: Progress) -> Run:
-    begun = Run.open(folder) if (folder / "config.json").is_file() else None
-    if begun and begun.experiment != experiment:
+    existing = Run.open(folder) if (folder / "config.json").is_file() else None
+    if existing and existing.experiment != experiment:
         raise UserError(
-            f"another experiment: {begun.experiment}", where=str(folder), advice="Choose another run folder."
+            f"another experiment: {existing.experiment}", where=str(folder), advice="Choose another run folder."
         )
-    if begun and begun.finished:
-        if fabric.is_global_zero:  # left where the process was killed after its last file but one
-            (folder / "checkpoint.safetensors").unlink(missing_ok=True)
-        return begun
-    with fabric.rank_zero_first():  # which leaves the index to the others
-        videos, validation, vocabulary, facts = open_both(experiment, skip_bad=skip_bad, progress=progress)
+    if existing and existing.is_finished:
+        if fabric.is_global_zero:  # left by a process that was killed just before it deleted the checkpoint
+            (folder / CHECKPOINT).unlink(missing_ok=True)
+        return existing
+    with fabric.rank_zero_first():  # writes the index that the other processes read
+        videos, validation, vocabulary, facts = open_splits(experiment, skip_bad=skip_bad, progress=progress)
     if fabric.is_global_zero:
-        warn_of_bad([*videos.bad, *validation.bad])
-    if begun and begun.facts != facts:
+        warn_bad_records([*videos.bad_records, *validation.bad_records])
+    if existing and existing.facts != facts:
         raise UserError(
-            "other data than when the run was begun", where=str(folder), advice="Choose another run folder."
+            "the data have changed since the run started", where=str(folder), advice="Choose another run folder."
         )
-    learner = _learner(fabric, experiment, facts, videos)
-    model = cast(VideoClassifier, learner.parts.model)
-    position = resume(folder / "checkpoint.safetensors", learner.parts)
+    learner = _create_learner(fabric, experiment, facts, videos)
+    model = cast(VideoClassifier, learner.state.model)
+    position = load_checkpoint(folder / CHECKPOINT, learner.state)
     with fabric.rank_zero_first():
-        summaries = (
-            _summaries(fabric, model, videos, experiment, progress),
-            _summaries(fabric, model, validation, experiment, progress),
+        pooled = (
+            _load_pooled(fabric, model, videos, experiment, progress),
+            _load_pooled(fabric, model, validation, experiment, progress),
         )
-    fabric.barrier()  # whatever is read of the folder has been read
+    fabric.barrier()  # until every process has read the folder
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
         Run.create(folder, experiment, facts, vocabulary)
     with StopSignal() as stop:
-        evaluation = _Loop(fabric, learner, videos, validation, summaries, run, position, stop, progress).run_all()
+        evaluation = _Loop(fabric, learner, videos, validation, pooled, run, position, stop, progress).run_epochs()
     if fabric.is_global_zero:
-        run.finish(
-            cast(VideoClassifier, learner.parts.best),
-            {
-                "validation": evaluation.metrics,
-                "data": experiment.data.validation,
-                "parameters": sum(parameter.numel() for parameter in model.parameters()),
-                "training_seconds": round(position.seconds, 1),
-                "videos_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
-                "processes": fabric.world_size,
-            },
-            evaluation.predictions,
-        )
-        (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        metrics = {
+            "validation": evaluation.metrics,
+            "data": experiment.data.validation,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "training_seconds": round(position.seconds, 1),
+            "videos_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
+            "processes": fabric.world_size,
+        }
+        run.finish(cast(VideoClassifier, learner.state.final_model), metrics, evaluation.predictions)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     fabric.barrier()
     return run
 
 
-def _learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Videos) -> Learner:
-    """The experiment's model, which has seen the labels of its videos, and its loss, both as the seed has them."""
+def _create_learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Videos) -> Learner:
+    """Create the model, with the label prior of its training videos, and the loss, both from the experiment's seed."""
     fabric.seed_everything(experiment.seed, verbose=False)
     model = build_model(experiment, facts)
     model.fit_label_prior(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
@@ -132,116 +155,125 @@ def _learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Video
         num_classes=facts.num_classes,
         embedding_features=model.classification.embedding_features,
     )
-    return Learner.set_up(fabric, model, loss, experiment.training, facts.num_classes)
+    return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
 
 
 @dataclass(frozen=True)
 class _Loop:
-    """Epochs of steps, each epoch followed by a look at the validation data."""
+    """Epochs of training steps, each followed by validation."""
 
     fabric: Fabric
     learner: Learner
     videos: Videos
     validation: Videos
-    summaries: tuple[Summaries | None, Summaries | None]  # of both, where the pooling needs the frames only once
+    pooled: tuple[PooledVideos | None, PooledVideos | None]  # of both splits, if the pooling is cacheable
     run: Run
-    position: Position
+    position: TrainingProgress
     stop: StopSignal
-    show: Progress
+    report: Progress
 
-    def run_all(self) -> Evaluation:
-        """All epochs that are left."""
+    def run_epochs(self) -> Evaluation:
+        """Train the remaining epochs and return the last evaluation."""
         evaluation, position = None, self.position
-        with RunLog(self.run.path, position, writes=self.fabric.is_global_zero) as log:
+        with RunLog(self.run.path, position, is_writer=self.fabric.is_global_zero) as log:
             try:
                 while position.epoch < self.run.experiment.training.epochs:
-                    self.epoch(log)
+                    self.train_epoch(log)
                     evaluation = self.validate()
                     position.epoch, position.step = position.epoch + 1, 0
                     names = ("gap", "hit_at_1", "perr", "map_present")
                     log.add(position, **{name: evaluation.metrics[name] for name in names})
                     self.save()
-                # A training that was stopped between its last epoch and its last file has nothing left to learn.
+                # A training that was stopped after its last epoch has no metrics yet.
                 return evaluation or self.validate()
-            except Stopped:
+            except TrainingStoppedError:
                 self.save()
-                raise Stopped(
+                raise TrainingStoppedError(
                     f"stopped in epoch {position.epoch + 1}, after {position.examples:,} examples",
                     where=str(self.run.path),
-                    advice="The same command goes on from there.",
+                    advice="Run the same command to resume.",
                 ) from None
 
     def validate(self) -> Evaluation:
-        """Measure the model, or its moving average where there is one."""
-        return evaluate(
-            cast(VideoClassifier, self.learner.parts.best),
+        """Evaluate the model, or its moving average, on the validation split."""
+        return evaluate_model(
+            cast(VideoClassifier, self.learner.state.final_model),
             self.validation,
             num_classes=self.run.facts.num_classes,
             device=self.fabric.device,
-            progress=self.stop.between(self.show),
-            process=(self.fabric.global_rank, self.fabric.world_size),
-            summaries=self.summaries[1],
+            progress=self.stop.wrap_progress(self.report),
+            rank=self.fabric.global_rank,
+            world_size=self.fabric.world_size,
+            pooled=self.pooled[1],
         )
 
     def save(self) -> None:
-        """Leave a checkpoint, once for all processes."""
+        """Write a checkpoint, in one process."""
         if self.fabric.is_global_zero:
-            save(self.run.path / "checkpoint.safetensors", self.learner.parts, self.position)
+            save_checkpoint(self.run.path / CHECKPOINT, self.learner.state, self.position)
 
-    def epoch(self, log: RunLog) -> None:
-        """The steps of the epoch at ``position`` that are left."""
+    def train_epoch(self, log: RunLog) -> None:
+        """Run the remaining steps of the current epoch."""
         position, training, seed = self.position, self.run.experiment.training, self.run.experiment.seed
         what = f"epoch {position.epoch + 1} of {training.epochs}"
         batches = shuffled_batches(self.videos.num_frames, training.batch_size, seed=seed, epoch=position.epoch)
-        mine = [  # for each step, what this process does of it
-            shares_of(batch, self.fabric.global_rank, self.fabric.world_size, training.accumulate)
+        steps = [  # this process's micro-batches of each step
+            split_batch(batch, self.fabric.global_rank, self.fabric.world_size, training.accumulate)
             for batch in batches[position.step :]
         ]
-        shares = [share.videos for step in mine for share in step]
-        pinned = self.fabric.device.type == "cuda"
-        summaries = self.summaries[0]
-        batches_ahead = summaries.load(shares) if summaries else Loader(self.videos, shares, pin_memory=pinned)
-        loaded = on_device(batches_ahead, self.fabric.device)
-        recent: list[dict[str, Tensor]] = []  # what each step since the last line of the log came to, on the device
+        loaded = self.load([micro_batch.videos for step in steps for micro_batch in step])
+        recent: list[dict[str, Tensor]] = []  # losses of the steps since the last log line, on the device
         started, saved = time.perf_counter(), time.monotonic()
-        self.learner.parts.model.train()
-        self.learner.parts.loss.train()
-        for step in mine:
+        self.learner.state.model.train()
+        self.learner.state.loss.train()
+        for step in steps:
             rate = learning_rate(training, position.examples)
-            self.learner.set_randomness(seed, position)
+            self.learner.seed_step(seed, position)
             recent.append(self.learner.step(zip(step, loaded, strict=False), rate, last=len(step) - 1))
             position.examples += len(batches[position.step])
             position.step += 1
             if position.step % LOG_STEPS == 0 or position.step == len(batches):
-                losses = self.means(recent, what, batches)
+                losses = self.mean_losses(recent, what, batches)
                 recent.clear()
                 log.add(position, learning_rate=rate, **losses)
-                # Where a score is clamped nothing is learned: whoever wonders at a loss that stays is to see it.
+                # Clamped scores have no gradient, which explains a loss that does not decrease.
                 clamped = f", {losses['clamped']:.1%} of the scores clamped" if losses.get("clamped") else ""
-                self.show(what, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
+                self.report(what, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
                 if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     position.seconds += time.perf_counter() - started
-                    self.save()  # known to be finite, for so are the losses
+                    self.save()  # the weights are finite, because the losses are
                     started, saved = time.perf_counter(), time.monotonic()
-            # What is saved is finite, here too; and of several processes none waits for another that has stopped.
-            if self.stop.asked and all(bool(value.isfinite()) for one in recent for value in one.values()):
+            # Stop only with finite losses, so that the checkpoint is finite and all processes stop at the same step.
+            if self.stop.is_set and all(bool(value.isfinite()) for losses in recent for value in losses.values()):
                 position.seconds += time.perf_counter() - started
                 self.stop.check()
         position.seconds += time.perf_counter() - started
 
-    def means(self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]) -> dict[str, float]:
-        """The means over recent steps, over all processes. Raises Diverged where one of them is not finite."""
+    def load(self, micro_batches: list[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Yield the batches on the device, from the pooled vectors or from the frames."""
+        pooled, device = self.pooled[0], self.fabric.device
+        if pooled is not None:
+            return on_device(pooled.load(micro_batches), device)
+        return on_device(Loader(self.videos, micro_batches, pin_memory=device.type == "cuda"), device)
+
+    def mean_losses(
+        self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]
+    ) -> dict[str, float]:
+        """Return the means over recent steps and all processes.
+
+        Raises TrainingDivergedError for a value that is not finite.
+        """
         names = list(recent[0])
         table = torch.stack([torch.stack([step[name] for name in names]) for step in recent])  # [steps, names]
         table = cast(Tensor, self.fabric.all_reduce(table, reduce_op="sum")).cpu()
         if not table.isfinite().all():
             row = int((~table.isfinite()).any(dim=1).nonzero()[0])
-            # The loss is the sum of its parts: what is named is the part, where there is one.
+            # The total loss comes first; name the term of it that is not finite, if there is one.
             name = next(name for name in [*names[1:], names[0]] if not table[row, names.index(name)].isfinite())
             number = self.position.step - len(recent) + row
             batch = batches[number]
             ids = ", ".join(f"'{self.videos.id(int(video))}'" for video in batch[:3])
-            raise Diverged(
+            raise TrainingDivergedError(
                 f"the {name.replace('_', ' ')} is {table[row, names.index(name)]:g}",
                 where=f"{what}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
                 advice=f"Lower the learning rate. The last good checkpoint stays in {self.run.path}.",
@@ -249,26 +281,11 @@ class _Loop:
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
 
 
-def _fabric(accelerator: str, precision: str) -> Fabric:
-    """Fabric for this process: alone, or one of those that ``torchrun`` started on one or more machines."""
-    processes, here = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=here,
-        num_nodes=processes // here,
-        # Buffers are priors and centers, which every process computes alike; a correlation matrix takes 89 MB.
-        strategy=DDPStrategy(forward_sync_buffers=False) if processes > 1 else "auto",
-        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
-    )
-    fabric.launch()
-    return fabric
-
-
-def _summaries(
+def _load_pooled(
     fabric: Fabric, model: VideoClassifier, videos: Videos, experiment: Experiment, progress: Progress
-) -> Summaries | None:
+) -> PooledVideos | None:
     precision = experiment.training.pool_once
     if precision == "no":
         return None
-    kept = summaries_of(model, videos, precision=precision, device=fabric.device, progress=progress)
-    return kept and kept.to(fabric.device)
+    pooled = load_pooled(model, videos, precision=precision, device=fabric.device, progress=progress)
+    return pooled and pooled.to(fabric.device)

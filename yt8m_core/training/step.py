@@ -1,10 +1,11 @@
-"""What learns, and one step of it (section 2.6): backward, each tensor's gradient clipped by itself, Adam.
+"""One optimizer step: backward, per-tensor gradient clipping, Adam (section 2.6).
 
 https://arxiv.org/abs/1706.07960
 """
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,19 +13,20 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from yt8m_core.data.loader import Batch, MicroBatch
 from yt8m_core.experiment import Training
 from yt8m_core.models.classifier import VideoClassifier
-from yt8m_core.training.checkpoint import Parts, Position
+from yt8m_core.training.checkpoint import TrainingProgress, TrainingState
 
 
 def learning_rate(training: Training, examples: int) -> float:
-    """The staircase of section 2.6: times 0.95 for every 1.5 million examples.
+    """Return the learning rate after a number of examples: times 0.95 for every 1.5 million of them (section 2.6).
 
-    Over the paper's run of five epochs of 6,308,488 videos that is 21 times:
+    The paper's run, five epochs of 6,308,488 videos, has 21 decays:
 
     >>> round(learning_rate(Training(), 5 * 6_308_488) / 6e-4, 4) == round(0.95**21, 4)
     True
@@ -34,76 +36,107 @@ def learning_rate(training: Training, examples: int) -> float:
 
 @dataclass(frozen=True)
 class Learner:
-    """A model, its loss and its optimizer, on the devices of Fabric."""
+    """A model, its loss and its optimizer on the devices of Fabric.
+
+    Attributes:
+        fabric: Fabric of this process.
+        state: modules and optimizer.
+        trained: the model as Fabric runs it: in half precision, with gradients averaged over processes.
+        num_classes: C.
+        clip_norm: maximum norm of each tensor's gradient.
+    """
 
     fabric: Fabric
-    parts: Parts
-    trained: nn.Module  # the model as Fabric runs it: in half precision, with gradients shared between processes
+    state: TrainingState
+    trained: nn.Module
     num_classes: int
-    clip_norm: float  # of each tensor's gradient
+    clip_norm: float
 
     @classmethod
-    def set_up(
+    def create(
         cls, fabric: Fabric, model: VideoClassifier, loss: nn.Module, training: Training, num_classes: int
     ) -> "Learner":
-        """A learner of a model with fresh weights, which moves to the device."""
+        """Create the optimizer and the moving average of a model, and move all to the device."""
         optimizer = adam(model, training)
-        # As it is compiled, for any number of frames: dequantizing, masking and pooling pass over the frames once.
+        # Compiled for any number of frames; dequantization, masking and pooling become one pass over the frames.
         compiled = cast(nn.Module, torch.compile(model, dynamic=True)) if training.compile else model
         trained, _ = fabric.setup(compiled, optimizer)
-        parts = Parts(model, loss.to(fabric.device), optimizer, moving_average(model, training.ema))
-        return cls(fabric, parts, trained, num_classes, training.clip_norm)
+        state = TrainingState(model, loss.to(fabric.device), optimizer, moving_average(model, training.ema))
+        return cls(fabric, state, trained, num_classes, training.clip_norm)
 
-    def set_randomness(self, seed: int, position: Position) -> None:
-        """Make dropout and noise a function of the step, and different in each process."""
-        key = [seed % 2**64, position.epoch, position.step, self.fabric.global_rank]
+    def seed_step(self, seed: int, progress: TrainingProgress) -> None:
+        """Seed dropout and noise by the step and the process."""
+        key = [seed % 2**64, progress.epoch, progress.step, self.fabric.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
     def step(self, batches: Iterable[tuple[MicroBatch, Batch]], rate: float, last: int) -> dict[str, Tensor]:
-        """Learn from this process's shares of a batch; the ``last``th of them brings the processes together.
+        """Run one optimizer step on this process's micro-batches of a batch.
 
-        Returns the loss, its parts, the part of the scores that label processing clamped, if it may, and the norm of
-        the gradient, of all shares together, on the device.
+        Args:
+            batches: the micro-batches and their data.
+            rate: learning rate.
+            last: index of the last micro-batch, at which gradients are averaged over processes.
+
+        Returns:
+            Scalars on the device, weighted by micro-batch: the loss, its terms, the fraction of scores that label
+            processing clamped, if it can, and the gradient norm.
         """
-        fabric, parts = self.fabric, self.parts
-        seen: dict[str, Tensor] = {}
-        for number, (share, batch) in enumerate(batches):
+        fabric, state = self.fabric, self.state
+        means: dict[str, Tensor] = {}
+        for number, (micro_batch, batch) in enumerate(batches):
             targets = batch.targets(self.num_classes, fabric.device)
-            if not share.weight:  # a stand-in, so that this process takes part: it must teach nothing
+            if not micro_batch.weight:  # a placeholder without gradient, so that this process takes part
                 targets.zero_()
             with fabric.no_backward_sync(cast(Any, self.trained), enabled=number < last and fabric.world_size > 1):
                 scores, _ = self.trained(batch.frames, batch.num_frames, targets)
-                loss, named = parts.loss(scores, targets)
-                # Processes end with the mean of their gradients; this one's is to count by its part of the batch.
-                fabric.backward(loss * share.weight * fabric.world_size)
-            if (clamped := getattr(parts.model.label_processing, "clamped_fraction", None)) is not None:
-                named = {**named, "clamped": clamped}
-            for name, value in {"loss": loss.detach(), **named}.items():
-                counted = share.weight * value.float() if share.weight else torch.zeros_like(value, dtype=torch.float32)
-                seen[name] = seen[name] + counted if name in seen else counted
+                loss, terms = state.loss(scores, targets)
+                # DDP averages over processes; the product undoes that and weights by the share of the batch.
+                fabric.backward(loss * micro_batch.weight * fabric.world_size)
+            if (clamped := getattr(state.model.label_processing, "clamped_fraction", None)) is not None:
+                terms = {**terms, "clamped": clamped}
+            for name, value in {"loss": loss.detach(), **terms}.items():
+                # 0 * NaN is NaN, and a placeholder must not count.
+                zero = torch.zeros_like(value, dtype=torch.float32)
+                weighted = micro_batch.weight * value.float() if micro_batch.weight else zero
+                means[name] = means[name] + weighted if name in means else weighted
         norms = [
-            clip(parameter.grad, self.clip_norm) for parameter in parts.model.parameters() if parameter.grad is not None
+            clip_gradient(parameter.grad, self.clip_norm)
+            for parameter in state.model.parameters()
+            if parameter.grad is not None
         ]
-        for group in parts.optimizer.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = rate
-        parts.optimizer.step()
-        parts.optimizer.zero_grad()
-        if (after_step := getattr(parts.loss, "after_step", None)) is not None:
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        if (after_step := getattr(state.loss, "after_step", None)) is not None:
             after_step(lambda tensor: fabric.all_reduce(tensor, reduce_op="sum"))
-        if parts.average is not None:
-            parts.average.update_parameters(parts.model)
-        return {**seen, "gradient": torch.stack(norms).norm() / fabric.world_size}
+        if state.average is not None:
+            state.average.update_parameters(state.model)
+        return {**means, "gradient": torch.stack(norms).norm() / fabric.world_size}
+
+
+def launch_fabric(accelerator: str, precision: str) -> Fabric:
+    """Launch Fabric in this process, alone or as one of those that ``torchrun`` started on one or more machines."""
+    processes, local_processes = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=local_processes,
+        num_nodes=processes // local_processes,
+        # Buffers (label priors, centers) are equal in all processes, and a correlation matrix has 89 MB.
+        strategy=DDPStrategy(forward_sync_buffers=False) if processes > 1 else "auto",
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+    )
+    fabric.launch()
+    return fabric
 
 
 def configure_training_process() -> None:
-    """Set up a process that does nothing but train, before it computes anything; its threads inherit it.
+    """Configure a process that only trains. Call it before any computation, because threads inherit the settings.
 
-    Numbers below 1e-38 become 0. A CPU takes a hundred times as long for products with them, and saturated scores have
-    such gradients: correlation of experts at a rate of 0.03 came to 18 seconds a step instead of 3.
-
-    Up to 2 GB that it frees it keeps. A step frees its gradients and takes as much for the next, and glibc gives large
-    blocks back to the system, which clears every page again: a tenth of a step of MoE-16 on a CPU. Without glibc
-    nothing is kept.
+    - Denormal numbers (below 1e-38) are flushed to 0. On a CPU they make products a hundred times slower, and saturated
+      scores have such gradients: a correlation of experts took 18 seconds per step instead of 3 at a rate of 0.03.
+    - glibc keeps up to 2 GB of freed memory. It otherwise returns large blocks to the system, which clears their pages
+      again at the next step: a tenth of a step of MoE-16 on a CPU. Without glibc nothing changes.
     """
     torch.set_flush_denormal(True)
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
@@ -113,46 +146,46 @@ def configure_training_process() -> None:
         glibc.mallopt(trim_threshold, 2**31 - 1)
 
 
-def clip(gradient: Tensor, limit: float) -> Tensor:
-    """Scale a gradient down to a norm of ``limit`` where it is longer; returns the norm it had.
+def clip_gradient(gradient: Tensor, max_norm: float) -> Tensor:
+    """Clip a gradient in place to ``max_norm`` and return its norm before.
 
-    As ``nn.utils.clip_grad_norm_``, which multiplies by 1 as well: a fifth of a step whose head is large. A GPU would
-    have to be waited for to know.
+    Equals ``nn.utils.clip_grad_norm_``, but skips the multiplication by 1 on a CPU, which takes a fifth of a step with
+    many classes. On a GPU the check would wait for the device.
     """
     norm: Tensor = torch.linalg.vector_norm(gradient)
-    if gradient.device.type != "cpu" or not norm <= limit:
-        gradient.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
+    if gradient.device.type != "cpu" or not norm <= max_norm:
+        gradient.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
 def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on a device; on a GPU each is copied there, by a stream of its own, while the one before is used."""
+    """Yield the batches on a device. On a GPU, a separate stream copies each batch while the previous one is used."""
     if device.type != "cuda":
         yield from (batch.to(device) for batch in batches)
         return
-    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    waiting: Batch | None = None
+    copy_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    previous: Batch | None = None
     source = iter(batches)
     while True:
-        with torch.cuda.stream(copying):  # the loader marks here when the buffer that it is given back has been read
+        with torch.cuda.stream(copy_stream):  # the loader records here when its buffer may be reused
             following = next(source, None)
             following = following and following.to(device)
-        if waiting is not None:
-            yield waiting
+        if previous is not None:
+            yield previous
         if following is None:
             return
-        using = torch.cuda.current_stream(device)
-        using.wait_stream(copying)
+        current_stream = torch.cuda.current_stream(device)
+        current_stream.wait_stream(copy_stream)
         for tensor in (following.frames, following.num_frames, following.labels):
-            tensor.record_stream(using)  # its memory is free again only when what uses it is done
-        waiting = following
+            tensor.record_stream(current_stream)  # keeps its memory until the computation is done
+        previous = following
 
 
 def adam(model: VideoClassifier, training: Training) -> torch.optim.Adam:
-    """Adam with L2 on the weight matrices of the classification slot, as in the authors' code."""
+    """Create Adam with L2 on the weight matrices of the classification slot, as in the authors' code."""
     decayed = [parameter for parameter in model.classification.parameters() if parameter.ndim >= 2]
-    chosen = {id(parameter) for parameter in decayed}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    decayed_ids = {id(parameter) for parameter in decayed}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in decayed_ids]
     return torch.optim.Adam(
         [group for group in ({"params": decayed, "weight_decay": training.l2}, {"params": others}) if group["params"]],
         lr=training.learning_rate,
@@ -163,7 +196,7 @@ def adam(model: VideoClassifier, training: Training) -> torch.optim.Adam:
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel | None:
-    """The exponential moving average of the weights; None for a decay of 0, which is no average."""
+    """Create the exponential moving average of the weights; None for a decay of 0."""
     if not decay:
         return None
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
