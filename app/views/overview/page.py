@@ -15,7 +15,7 @@ from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
-from yt8m_core.runs.table import join_paper_rows, order
+from yt8m_core.runs.table import join_paper_rows, rank_agreement
 
 METRICS = {
     "hit_at_1": ("Hit@1", "Share of videos whose most probable label is a true one."),
@@ -125,7 +125,7 @@ def show_paper_rows(page: PageContext) -> None:
     if len(titles) > 1:
         title = st.selectbox("Paper table", list(titles), key="paper", bind="query-params", width=420)
     joined = join_paper_rows(titles[title], table[table["data"] == row["data"]])
-    agreement = order(joined, page.run_key)
+    agreement = rank_agreement(joined, page.run_key)
     st.markdown(
         f"This run matches **{plain(row['paper_row'])}**; layer widths may differ. The paper reports GAP on the 2017 "
         "Kaggle test set, which is no longer available: compare the **order** of rows, not the values."
@@ -133,8 +133,8 @@ def show_paper_rows(page: PageContext) -> None:
     if sum(agreement):
         st.markdown(
             f"Compared with {sum(agreement)} runs of other rows on the same videos, the order agrees with the paper "
-            f"**{agreement.as_paper}** times, disagrees **{agreement.other_way}** times, and is open "
-            f"**{agreement.open}** times because the 95% CIs overlap."
+            f"**{agreement.agree}** times, disagrees **{agreement.disagree}** times, and is inconclusive "
+            f"**{agreement.inconclusive}** times because the 95% CIs overlap."
         )
     else:
         st.caption("No run of another row was measured on the same videos, so there is no order to compare.")
