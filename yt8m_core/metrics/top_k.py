@@ -149,8 +149,10 @@ class TopLabels(Metric):
         """
         if scores.ndim != 2 or scores.shape[1] != self.num_classes:
             raise UserError(f"scores {tuple(scores.shape)}", expected=f"[B, {self.num_classes}]")
-        is_sparse = isinstance(targets, tuple)
-        truth = _dense_labels(*targets, scores) if is_sparse else _check_labels(targets.to(scores.device))
+        if isinstance(targets, tuple):
+            truth = _dense_labels(*targets, scores)
+        else:
+            truth = _check_labels(targets.to(scores.device))
         if truth.shape != scores.shape:
             raise UserError(f"targets {tuple(truth.shape)}", expected=f"the shape of the scores {tuple(scores.shape)}")
         for name, rows in self._video_rows(_check_scores(scores.detach()), truth).items():
@@ -181,10 +183,7 @@ class TopLabels(Metric):
                 rows[first:] = [torch.cat(rows[first:])]
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the state of all processes.
-
-        A process without videos contributes empty tensors; torchmetrics alone would not know their shapes.
-        """
+        """Gather the state of all processes; give one without videos empty tensors, so that the shapes are known."""
         empty = torch.empty(0, self.num_classes, device=self.device)
         for name, rows in self._video_rows(empty, empty.bool()).items():
             if len(getattr(self, name)) == 0:
