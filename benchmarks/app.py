@@ -1,11 +1,11 @@
-"""The app in a real browser: how long a page and a control take, and what twenty readers at once do to the server.
+"""App latency in a browser: loading pages and moving controls, and the load of concurrent sessions on the server.
 
     python -m benchmarks.app --home FOLDER [--sessions 20 --minutes 10 --reading 30]
 
-FOLDER is a workspace (``YT8M_HOME``) with trained runs; what is asked of the app is asked with a run over the 3,541
-videos of the real validation shards. Seconds, and no peer: no other tool shows this. Browser and server share the
-machine. First each page is opened several times by one reader, warm, and each control moved; then so many sessions walk
-all pages, reading each for ``--reading`` seconds, and the server's memory is watched.
+FOLDER is a workspace (``YT8M_HOME``) with trained runs. The limits apply to a run on the 3,541 videos of the real
+validation shards. Times are in seconds; there is no other tool to compare with. Browser and server share the machine.
+First, one session opens each page several times with warm caches and moves each control. Then, many sessions visit all
+pages, each for ``--reading`` seconds, while the server's memory is measured.
 """
 
 import argparse
@@ -26,110 +26,113 @@ from playwright.async_api import Error as BrowserError
 
 from tests.support.server import FLAGS, served
 
-PAINT, CONTROL, OVERVIEW, LOADED, MEMORY = 2.0, 1.0, 3.0, 3.0, 2 << 30  # what is asked: seconds, bytes
-# What a session walks: pages by their titles, and parts of them.
-WALK: dict[str, tuple[str, ...]] = {
+CONTROL_LIMIT, PAGE_LIMIT, MEMORY_LIMIT = 1.0, 3.0, 2 << 30  # seconds, seconds, bytes
+# What a session visits: pages by their titles, and options or tabs of them.
+VISITS: dict[str, tuple[str, ...]] = {
     "Overview": (),
     "Imbalance": ("precision",),
-    "Correlation": ("All labels", "Other weights"),
+    "Correlation": ("All labels", "Label processing"),
     "Attention": (),
     "Predictions": (),
     "Experiments": (),
 }
 REPEATS = 5
 LABELS = ("car", "dog", "music", "game", "food", "guitar")
-# By what is told of it: the address, and the title to wait for.
+# Name → address, and the title to wait for.
 PAGES = {
     "overview": ("", "Overview"),
     "imbalance": ("imbalance", "Imbalance"),
     "imbalance, precision": ("imbalance?look=precision", "Imbalance"),
     "correlation": ("correlation", "Correlation"),
     "correlation, all labels": ("correlation?part=All+labels", "Correlation"),
-    "correlation, other weights": ("correlation?part=Other+weights", "Correlation"),
+    "correlation, label processing": ("correlation?part=Label+processing", "Correlation"),
     "attention": ("attention", "Attention"),
     "predictions": ("predictions", "Predictions"),
     "experiments": ("experiments", "Experiments"),
 }
-SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
-# From a control that is moved to the end of the script that answers it, and two frames drawn.
-ANSWERED = """() => new Promise(resolve => {
+FINISHED = "[data-testid=stApp][data-test-script-state=notRunning]"
+# Milliseconds from the move of a control to the end of the rerun, and two drawn frames.
+RERUN_TIME = """() => new Promise(resolve => {
     const app = document.querySelector("[data-testid=stApp]"), started = performance.now()
-    let ran = false
+    let hasStarted = false
     const done = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - started)))
     new MutationObserver(() => {
-        if (app.dataset.testScriptState !== "notRunning") ran = true
-        else if (ran) done()
-    }).fit_label_prior(app, {attributes: true})
+        if (app.dataset.testScriptState !== "notRunning") hasStarted = true
+        else if (hasStarted) done()
+    }).observe(app, {attributes: true})
     setTimeout(() => resolve(NaN), 20000)
 })"""
 
 
 @dataclass
-class Seen:
-    """Seconds by what took them, and what went wrong."""
+class Timings:
+    """Times in seconds by name, and errors."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
-    def add(self, what: str, seconds: float) -> None:
-        self.seconds.setdefault(what, []).append(seconds)
+    def add(self, name: str, seconds: float) -> None:
+        """Add one time."""
+        self.seconds.setdefault(name, []).append(seconds)
 
     def table(self) -> str:
-        """A line each: median and 95th percentile."""
-        lines = [f"{'':44}{'median':>8}{'95 %':>8}{'times':>7}"]
-        for what, seconds in self.seconds.items():
-            lines.append(f"{what:44}{np.nanmedian(seconds):8.2f}{np.nanquantile(seconds, 0.95):8.2f}{len(seconds):7}")
+        """Return a line per name with the median and the 95th percentile."""
+        lines = [f"{'':44}{'median':>8}{'p95':>8}{'times':>7}"]
+        for name, seconds in self.seconds.items():
+            lines.append(f"{name:44}{np.nanmedian(seconds):8.2f}{np.nanquantile(seconds, 0.95):8.2f}{len(seconds):7}")
         return "\n".join(lines)
 
 
-async def new_page(browser: Browser, seen: Seen) -> Page:
-    """A session of its own, whose complaints are kept."""
+async def new_page(browser: Browser, timings: Timings) -> Page:
+    """Open an empty page in a new session, and record its errors."""
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(120_000)
     page = await context.new_page()
-    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("pageerror", lambda error: timings.errors.append(str(error)))
     page.on(
         "console",
-        lambda told: (
-            seen.errors.append(told.text) if told.type == "error" and "/_stcore/" not in told.location["url"] else None
+        lambda message: (
+            timings.errors.append(message.text)
+            if message.type == "error" and "/_stcore/" not in message.location["url"]
+            else None
         ),
     )
     return page
 
 
-async def settle(page: Page, title: str) -> None:
-    """Wait until a page is there, its first picture or table included."""
+async def wait_for_page(page: Page, title: str) -> None:
+    """Wait until a page has finished, and shows its first figure or table."""
     await page.get_by_role("heading", level=1, name=title).wait_for()
-    await page.locator(SETTLED).wait_for(state="attached")
+    await page.locator(FINISHED).wait_for(state="attached")
     await page.locator(".js-plotly-plot .main-svg, [data-testid=stDataFrame], [data-testid=stAlert]").first.wait_for()
 
 
-async def open_page(page: Page, address: str, what: str, seen: Seen) -> None:
-    """Open a page by its address, as a link does: a new session of the server."""
-    path, title = PAGES[what]
+async def open_page(page: Page, address: str, name: str, timings: Timings) -> None:
+    """Open a page by its address, in a new session of the server."""
+    path, title = PAGES[name]
     started = time.perf_counter()
     await page.goto(address.format(path))
-    await settle(page, title)
-    seen.add(what, time.perf_counter() - started)
+    await wait_for_page(page, title)
+    timings.add(name, time.perf_counter() - started)
     if await page.get_by_test_id("stException").count():
-        seen.errors.append(f"{what}: an exception")
+        timings.errors.append(f"{name}: an exception")
 
 
-async def nothing() -> None:
-    """No preparation."""
+async def no_preparation() -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """A control that is moved, after what is not timed, such as the typing of a name."""
+    """A move of a control, after a preparation that is not timed, such as typing a name."""
 
-    what: str
+    name: str
     act: Callable[[], Awaitable[Any]]
-    prepare: Callable[[], Awaitable[Any]] = nothing
+    prepare: Callable[[], Awaitable[Any]] = no_preparation
 
 
 def moves(page: Page) -> dict[str, list[Move]]:
-    """By page, the controls that are moved."""
+    """Return the moves of each page."""
 
     def choose(text: str) -> Callable[[], Awaitable[Any]]:
         radio, button = (page.get_by_role(role, name=text, exact=True) for role in ("radio", "button"))
@@ -139,19 +142,19 @@ def moves(page: Page) -> dict[str, list[Move]]:
         return lambda: page.get_by_role("slider", name=name).first.press("ArrowRight")
 
     async def type_a_label() -> None:
-        await page.get_by_role("combobox", name="label").first.fill(random.choice(LABELS))
+        await page.get_by_role("combobox", name="Label").first.fill(random.choice(LABELS))
         await page.get_by_role("option").first.wait_for()
 
-    label = Move("a label by name", lambda: page.get_by_role("option").first.click(), type_a_label)
+    label = Move("label by name", lambda: page.get_by_role("option").first.click(), type_a_label)
     return {
         "imbalance": [Move("cumulative share", choose("cumulative share")), label],
         "correlation": [
             Move("measure", choose("lift")),
             Move("measure", choose("phi")),
-            Move("window size", slide("How many")),
+            Move("window size", slide("Number of labels")),
             label,
         ],
-        "correlation, other weights": [Move("β", slide("β")), Move("γ", slide("γ")), Move("α", slide("α"))],
+        "correlation, label processing": [Move("β", slide("β")), Move("γ", slide("γ")), Move("α", slide("α"))],
         "predictions": [
             Move("next video", lambda: page.keyboard.press("n")),
             Move("next video", lambda: page.keyboard.press("n")),
@@ -162,58 +165,60 @@ def moves(page: Page) -> dict[str, list[Move]]:
     }
 
 
-async def one_reader(browser: Browser, address: str) -> Seen:
-    """Each page, and each control, several times."""
-    seen = Seen()
-    page = await new_page(browser, Seen())
-    for what in PAGES:  # the first look computes what is kept from then on
-        await open_page(page, address, what, Seen())
+async def measure_session(browser: Browser, address: str) -> Timings:
+    """Open each page and move each control several times."""
+    timings = Timings()
+    page = await new_page(browser, Timings())
+    for name in PAGES:  # fill the caches
+        await open_page(page, address, name, Timings())
     for _ in range(REPEATS):
-        for what in PAGES:
-            await open_page(page, address, what, seen)
-            for move in moves(page).get(what, ()):
+        for name in PAGES:
+            await open_page(page, address, name, timings)
+            for move in moves(page).get(name, ()):
                 try:
                     await move.prepare()
-                    answered = asyncio.ensure_future(page.evaluate(ANSWERED))
-                    await asyncio.sleep(0.05)  # until the browser listens
+                    rerun_time = asyncio.ensure_future(page.evaluate(RERUN_TIME))
+                    await asyncio.sleep(0.05)  # until the observer is active
                     await move.act()
-                    seen.add(f"{what}: {move.what}", (await answered) / 1000 - 0.05)
-                    await page.locator(SETTLED).wait_for(state="attached")
+                    timings.add(f"{name}: {move.name}", (await rerun_time) / 1000 - 0.05)
+                    await page.locator(FINISHED).wait_for(state="attached")
                 except BrowserError as error:
-                    seen.errors.append(f"{what}: {move.what}: {str(error)[:200]}")
+                    timings.errors.append(f"{name}: {move.name}: {str(error)[:200]}")
     await page.context.close()
-    return seen
+    return timings
 
 
-async def reader(browser: Browser, address: str, seed: int, until: float, reading: float, seen: Seen) -> None:
-    """A session that walks all pages by their links, in its own order, until the time is over."""
-    chance = random.Random(seed)
-    page = await new_page(browser, seen)
-    await asyncio.sleep(chance.uniform(0, reading))
-    await open_page(page, address, "overview", Seen())
+async def visit_pages(
+    browser: Browser, address: str, seed: int, deadline: float, reading: float, timings: Timings
+) -> None:
+    """Visit all pages by their links, in random order, until the deadline."""
+    rng = random.Random(seed)
+    page = await new_page(browser, timings)
+    await asyncio.sleep(rng.uniform(0, reading))
+    await open_page(page, address, "overview", Timings())
     links = page.get_by_test_id("stSidebarNav")
-    while time.monotonic() < until:
-        for title in chance.sample(list(WALK), len(WALK)):
-            for part in ("", *WALK[title]):
-                if time.monotonic() > until:
+    while time.monotonic() < deadline:
+        for title in rng.sample(list(VISITS), len(VISITS)):
+            for part in ("", *VISITS[title]):
+                if time.monotonic() > deadline:
                     break
-                there = page.get_by_role("radio", name=part, exact=True).or_(
+                option = page.get_by_role("radio", name=part, exact=True).or_(
                     page.get_by_role("tab", name=part, exact=True)
                 )
                 started = time.perf_counter()
                 try:
-                    await (there.first if part else links.get_by_role("link", name=title)).click()
-                    await page.wait_for_timeout(50)  # until the browser has told the server
-                    await settle(page, title)
-                    seen.add(", ".join(filter(None, (title.lower(), part))), time.perf_counter() - started)
+                    await (option.first if part else links.get_by_role("link", name=title)).click()
+                    await page.wait_for_timeout(50)  # until the browser has sent the click
+                    await wait_for_page(page, title)
+                    timings.add(", ".join(filter(None, (title.lower(), part))), time.perf_counter() - started)
                 except BrowserError as error:
-                    seen.errors.append(f"{title} {part}: {str(error)[:200]}")
-                await asyncio.sleep(chance.uniform(0.5, 1.5) * reading)
+                    timings.errors.append(f"{title} {part}: {str(error)[:200]}")
+                await asyncio.sleep(rng.uniform(0.5, 1.5) * reading)
     await page.context.close()
 
 
 def resident(address: str) -> int:
-    """Bytes of memory that the server holds."""
+    """Return the resident memory of the server in bytes."""
     port = address.rsplit(":", 1)[1].split("/")[0]
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -224,58 +229,60 @@ def resident(address: str) -> int:
     return 0
 
 
-async def watch(address: str, until: float) -> list[int]:
-    """The server's memory, every ten seconds."""
-    found = []
-    while time.monotonic() < until:
-        found.append(resident(address))
+async def sample_memory(address: str, deadline: float) -> list[int]:
+    """Measure the server's memory every ten seconds."""
+    samples = []
+    while time.monotonic() < deadline:
+        samples.append(resident(address))
         await asyncio.sleep(10)
-    return found
+    return samples
 
 
 async def measure(address: str, sessions: int, minutes: float, reading: float) -> bool:
-    """Print everything; whether what is asked was met."""
+    """Print all results, and return whether there was no error."""
     link = f"{address}/{{}}"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
-        alone = await one_reader(browser, link)
-        print(f"One reader, warm, {REPEATS} times each (s):\n{alone.table()}")
-        controls = [s for what, seconds in alone.seconds.items() if ":" in what for s in seconds]
-        print(f"all controls, 95th percentile: {np.nanquantile(controls, 0.95):.2f} s (asked: {CONTROL})")
+        single = await measure_session(browser, link)
+        print(f"One session, warm caches, {REPEATS} times each (s):\n{single.table()}")
+        controls = [s for name, seconds in single.seconds.items() if ":" in name for s in seconds]
+        print(f"all controls, 95th percentile: {np.nanquantile(controls, 0.95):.2f} s (limit: {CONTROL_LIMIT})")
         print(f"memory of the server: {resident(address) / 2**20:,.0f} MB")
-        many = Seen()
+        many = Timings()
         if minutes:
-            until = time.monotonic() + 60 * minutes
+            deadline = time.monotonic() + 60 * minutes
             memory, *_ = await asyncio.gather(
-                watch(address, until),
-                *(reader(browser, link, seed, until, reading, many) for seed in range(sessions)),
+                sample_memory(address, deadline),
+                *(visit_pages(browser, link, seed, deadline, reading, many) for seed in range(sessions)),
             )
-            every = [s for seconds in many.seconds.values() for s in seconds]
+            pages = [s for seconds in many.seconds.values() for s in seconds]
             half = memory[len(memory) // 2 :]
             print(f"\n{sessions} sessions for {minutes:g} minutes, a page every {reading:g} s (s):\n{many.table()}")
-            print(f"all pages, 95th percentile: {np.quantile(every, 0.95):.2f} s (asked: {LOADED})")
+            print(f"all pages, 95th percentile: {np.quantile(pages, 0.95):.2f} s (limit: {PAGE_LIMIT})")
             print(
-                f"memory: at most {max(memory) / 2**20:,.0f} MB (asked: {MEMORY / 2**20:,.0f}); second half from "
+                f"memory: at most {max(memory) / 2**20:,.0f} MB (limit: {MEMORY_LIMIT / 2**20:,.0f}); second half from "
                 f"{half[0] / 2**20:,.0f} to {half[-1] / 2**20:,.0f} MB"
             )
-        for error in (*alone.errors, *many.errors)[:20]:
+        for error in (*single.errors, *many.errors)[:20]:
             print("error:", error)
         await browser.close()
-    return not (alone.errors or many.errors)
+    return not (single.errors or many.errors)
 
 
 def main() -> None:
-    """Serve the app, and measure."""
+    """Serve the app and measure it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True, help="a workspace with trained runs")
     parser.add_argument("--sessions", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10, help="of the sessions; 0 for one reader alone")
-    parser.add_argument("--reading", type=float, default=30, help="seconds between two pages of a session")
-    chosen = parser.parse_args()
-    environment = {"YT8M_HOME": str(chosen.home.absolute()), "YT8M_RUNS": "", "YT8M_DATA": ""}
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="duration of the concurrent sessions; 0 for one session only"
+    )
+    parser.add_argument("--reading", type=float, default=30, help="mean seconds between two pages of a session")
+    args = parser.parse_args()
+    environment = {"YT8M_HOME": str(args.home.absolute()), "YT8M_RUNS": "", "YT8M_DATA": ""}
     with served(environment) as address:
-        good = asyncio.run(measure(address, chosen.sessions, chosen.minutes, chosen.reading))
-    raise SystemExit(not good)
+        is_valid = asyncio.run(measure(address, args.sessions, args.minutes, args.reading))
+    raise SystemExit(not is_valid)
 
 
 if __name__ == "__main__":

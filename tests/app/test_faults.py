@@ -132,7 +132,7 @@ def test_symbolic_link_in_a_run_folder_shows_no_other_file(
         assert at.selectbox(key="run").value == run
         shown += output(at) + error_text(at) + "".join(caption.value for caption in at.sidebar.caption)
     assert "with its vocabulary" in shown.replace("\\", "")
-    assert "no predictions" in shown
+    assert "cannot read the predictions" in shown
     assert "secret, of" not in shown.replace("\\", "")
     assert "second line" not in shown
 
@@ -275,7 +275,7 @@ def test_run_or_data_that_disappear_after_they_were_listed_are_reported(
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     monkeypatch.setenv("YT8M_DATA", str(world / "train"))
     real_find = runs.find_workspace
-    for folder, message in ((run, "has no trained weights"), (world / "train", "world/train")):
+    for folder in (run, world / "train"):
 
         def find_workspace(folder: Path = folder) -> Any:
             workspace = real_find()
@@ -288,8 +288,7 @@ def test_run_or_data_that_disappear_after_they_were_listed_are_reported(
             st.cache_resource.clear()
             at.query_params["members"] = ["mine", MEAN_RUN]
             at.switch_page(f"views/{page}/page.py").run()
-            assert message in page_text(at)
-            assert not at.exception
+            assert str(folder) in error_text(at)
         (tmp_path / ".gone").rename(folder)
 
 
@@ -346,7 +345,7 @@ def test_scores_stay_in_memory_if_they_cannot_be_stored(home: Path, monkeypatch:
 def test_index_that_cannot_be_stored_is_reported_with_advice(home: Path) -> None:
     (home / "index").write_text("a file in place of the folder")
     for page in ("overview", "imbalance", "predictions"):
-        assert "Name a folder that has room in YT8M_HOME" in error_text(open_page(page))
+        assert "Set YT8M_HOME to a folder with free space" in error_text(open_page(page))
 
 
 @pytest.mark.fault

@@ -52,3 +52,8 @@ def served(
     finally:
         server.terminate()
         server.wait(20)
+
+
+def smoke_environment(home: Path) -> dict[str, str]:
+    """Return the variables of an app that uses this workspace at the smallest scale, and nothing else."""
+    return {"YT8M_HOME": str(home), "YT8M_SCALE": "smoke", "YT8M_RUNS": "", "YT8M_DATA": ""}
