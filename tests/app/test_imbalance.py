@@ -11,25 +11,25 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from tests.app.conftest import CopyRun
 from tests.support.pages import (
-    ATTENDING,
-    OTHER,
+    ATTENTION_RUN,
+    MEAN_RUN,
     Controls,
-    changes,
+    changes_page,
     charts,
-    choose,
-    controls,
-    faults,
-    opened,
+    control_keys,
+    error_text,
+    open_page,
+    page_text,
     select_last,
-    words,
+    set_value,
 )
 from tests.support.shards import vector, write
 
-pytestmark = pytest.mark.usefixtures("demo_app")
 PAGE = "imbalance"
 LABEL = "Music · 2"
-RUNS = {"look": "two runs", "run_b": OTHER}
+RUNS = {"look": "two runs", "run_b": MEAN_RUN}
 
 
 def set_number(key: str, number: float) -> Callable[[AppTest], Any]:
@@ -44,8 +44,8 @@ def select_first(key: str) -> Callable[[AppTest], Any]:
 CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
     "data": ("data", select_last("data"), {}),
     "label": ("label", select_last("label"), {}),
-    "look": ("look", choose("look", "adaptive noise"), {}),
-    "draw": ("draw", choose("draw", "cumulative share"), {}),
+    "look": ("look", set_value("look", "adaptive noise"), {}),
+    "draw": ("draw", set_value("draw", "cumulative share"), {}),
     "run": ("run", select_last("run"), {"look": "precision"}),
     "run, in a card": ("run", select_last("run"), {"label": LABEL}),
     "at_least": ("at_least", set_number("at_least", 2), {"look": "precision"}),
@@ -66,39 +66,43 @@ def _no_runs(demo_app: None, demo_home: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_frequency_view_summarizes_and_lists_all_labels() -> None:
-    at = opened("imbalance")
+    at = open_page("imbalance")
     (table,) = (element.value for element in at.dataframe)
     assert len(table) == 120
     assert table["rank"].tolist() == list(range(1, 121))
     top = table["count"][:6].sum() / table["count"].sum()
-    assert f"**5%** of labels account for **{top:.0%}**" in words(at)
-    assert f"{(table['count'] == 0).sum()} of 120 labels that occur in no video" in words(at)
+    assert f"**5%** of labels account for **{top:.0%}**" in page_text(at)
+    assert f"{(table['count'] == 0).sum()} of 120 labels that occur in no video" in page_text(at)
 
 
 def test_precision_view_shows_labels_and_band_medians() -> None:
-    at = opened("imbalance", look="precision", at_least="3")
+    at = open_page("imbalance", look="precision", at_least="3")
     table = at.dataframe[-1].value
     assert len(table) == 120
     assert table["ap"].isna().equals(table["positives"] == 0)
     enough = table[table["positives"] >= 3]
     for band, ap in enough.groupby("band")["ap"]:
-        assert f"**{band}** {ap.median():.3f} ({len(ap)})" in words(at)
+        assert f"**{band}** {ap.median():.3f} ({len(ap)})" in page_text(at)
     assert "small and faint" in charts(at)[0]
-    assert f"Run **{ATTENDING}**" in words(at)
+    assert f"Run **{ATTENTION_RUN}**" in page_text(at)
+
+
+def test_link_of_an_older_version_opens_the_counts() -> None:
+    assert charts(open_page("imbalance", draw="videos")) == charts(open_page("imbalance"))
 
 
 def test_topics_filter_labels() -> None:
-    at = opened("imbalance", look="precision", topics="Games")
+    at = open_page("imbalance", look="precision", topics="Games")
     assert at.multiselect(key="topics").value == ["Games"]
     assert set(at.dataframe[-1].value["vertical"]) == {"Games"}
 
 
 def test_runs_are_compared_by_label_and_by_band() -> None:
-    at = opened("imbalance", at_least="2", **RUNS)
+    at = open_page("imbalance", at_least="2", **RUNS)
     table = at.dataframe[-1].value
     first, second = (
-        opened("imbalance", look="precision", run=run).dataframe[-1].value.set_index("label")["ap"]
-        for run in (ATTENDING, OTHER)
+        open_page("imbalance", look="precision", run=run).dataframe[-1].value.set_index("label")["ap"]
+        for run in (ATTENTION_RUN, MEAN_RUN)
     )
     pd.testing.assert_series_equal(
         table.set_index("label")["gain"], (second - first)[table["label"]].rename("gain"), check_dtype=False
@@ -107,26 +111,26 @@ def test_runs_are_compared_by_label_and_by_band() -> None:
     assert (table["positives"] >= 2).all()
     for band, gain in table.groupby("band")["gain"]:
         counts = f"better on {(gain > 0).sum()} of {len(gain)} labels and worse on {(gain < 0).sum()}"
-        assert f"**{band}**: {OTHER} is {counts}" in words(at)
-        assert f"mean difference in AP {gain.mean():+.4f}" in words(at)
+        assert f"**{band}**: {MEAN_RUN} is {counts}" in page_text(at)
+        assert f"mean difference in AP {gain.mean():+.4f}" in page_text(at)
     assert len(charts(at)) == 2
 
 
 def test_missing_second_run_is_explained(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    assert "Choose a second run" in words(opened("imbalance", look="two runs"))
+    assert "Choose a second run" in page_text(open_page("imbalance", look="two runs"))
     shutil.copytree(demo_home / "smoke", tmp_path / "smoke")
-    shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "runs" / OTHER)
+    shutil.copytree(demo_home / "runs" / MEAN_RUN, tmp_path / "runs" / MEAN_RUN)
     monkeypatch.setenv("YT8M_HOME", str(tmp_path))
-    at = opened("imbalance", look="two runs", label=LABEL)
-    assert "There is no second run" in words(at)
-    assert "**Music** is in" in words(at)
+    at = open_page("imbalance", look="two runs", label=LABEL)
+    assert "There is no second run" in page_text(at)
+    assert "**Music** is in" in page_text(at)
 
 
 @pytest.mark.parametrize("query", [{"look": "precision"}, RUNS])
 def test_minimum_support_above_all_labels_is_explained(query: dict[str, str]) -> None:
-    at = opened("imbalance", at_least="1000", **query)
-    assert "No selected label has 1,000 scored videos" in words(at)
-    assert faults(at) == ""
+    at = open_page("imbalance", at_least="1000", **query)
+    assert "No selected label has 1,000 scored videos" in page_text(at)
+    assert error_text(at) == ""
 
 
 def test_noise_matches_the_pooling(demo_home: Path) -> None:
@@ -139,129 +143,120 @@ def test_noise_matches_the_pooling(demo_home: Path) -> None:
     train = open_videos(demo_home / "smoke" / "train")
     pooling = build("pooling", "adaptive_noise", {}, in_features=1152, num_classes=120)
     pooling.fit_label_prior(label_matrix(train.label_values, train.label_offsets, 120))
-    at = opened("imbalance", look="adaptive noise")
+    at = open_page("imbalance", look="adaptive noise")
     table = at.dataframe[-1].value.set_index("label").sort_index()
     assert table["alone"].tolist() == pytest.approx(pooling.gamma(torch.eye(120)).tolist())
     assert table["alone_length"].tolist() == pytest.approx((table["alone"] * 1152**0.5).tolist())
-    assert f"Counted on the training videos of {ATTENDING}" in words(at)
+    assert f"Counted on the training videos of {ATTENTION_RUN}" in page_text(at)
 
 
-def test_noise_uses_the_options_of_the_run(
-    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "noisy") / "config.json"
+def test_noise_uses_the_options_of_the_run(copy_run: CopyRun) -> None:
+    config = copy_run("noisy", MEAN_RUN) / "config.json"
     written = json.loads(config.read_text())
-    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     for scale in (3.0, "much"):
         written["experiment"]["pooling"] = {"name": "adaptive_noise", "options": {"scale": scale, "pooling": "mean"}}
         config.write_text(json.dumps(written))
-        at = opened("imbalance", look="adaptive noise", run="noisy")
+        at = open_page("imbalance", look="adaptive noise", run="noisy")
         if scale == 3.0:
-            paper = opened("imbalance", look="adaptive noise").dataframe[-1].value
+            paper = open_page("imbalance", look="adaptive noise").dataframe[-1].value
             alone = at.dataframe[-1].value["alone"]
             assert alone.tolist() == pytest.approx((3 * paper["alone"]).tolist())
-            factor = opened("imbalance", look="adaptive noise", strength="3").dataframe[-1].value["alone"]
+            factor = open_page("imbalance", look="adaptive noise", strength="3").dataframe[-1].value["alone"]
             assert factor.tolist() == pytest.approx(alone.tolist())
         else:
-            assert "option 'scale'" in faults(at)
+            assert "option 'scale'" in error_text(at)
 
 
 @pytest.mark.usefixtures("_no_runs")
 def test_noise_without_a_run_counts_the_data_set() -> None:
-    at = opened("imbalance", look="adaptive noise", label=LABEL)
-    assert faults(at) == ""
-    assert "Counted on the videos of this data set" in words(at)
+    at = open_page("imbalance", look="adaptive noise", label=LABEL)
+    assert error_text(at) == ""
+    assert "Counted on the videos of this data set" in page_text(at)
     table = at.dataframe[-1].value
     assert table["alone"].tolist() == pytest.approx((1 / table["count"].clip(lower=1)).tolist())
 
 
 def test_noise_counts_the_data_set_without_matching_training_videos(
-    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copy_run: CopyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
     monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
-    at = opened("imbalance", look="adaptive noise", data=f"{tmp_path.name}/vectors")
-    assert faults(at) == ""
-    assert "the run has other labels" in words(at)
-    run = shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "runs" / "moved")
-    config = run / "config.json"
+    at = open_page("imbalance", look="adaptive noise", data=f"{tmp_path.name}/vectors")
+    assert error_text(at) == ""
+    assert "the run has other labels" in page_text(at)
+    config = copy_run("moved", MEAN_RUN) / "config.json"
     config.write_text(config.read_text().replace("smoke/train", "smoke/gone"))
-    monkeypatch.setenv("YT8M_RUNS", str(tmp_path / "runs"))
-    at = opened("imbalance", look="adaptive noise", run="moved", data="smoke/validation")
-    assert faults(at) == ""
-    assert "training videos cannot be read" in words(at)
+    at = open_page("imbalance", look="adaptive noise", run="moved", data="smoke/validation")
+    assert error_text(at) == ""
+    assert "training videos cannot be read" in page_text(at)
 
 
 def test_card_shows_count_precision_and_correlated_labels() -> None:
     for query in ({}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}):
-        at = opened("imbalance", label=LABEL, **query)
-        assert faults(at) == ""
-        assert "**Music** is in" in words(at)
-    at = opened("imbalance", label=LABEL, look="precision")
+        at = open_page("imbalance", label=LABEL, **query)
+        assert error_text(at) == ""
+        assert "**Music** is in" in page_text(at)
+    at = open_page("imbalance", label=LABEL, look="precision")
     row = at.dataframe[-1].value.set_index("label").loc[2]
     assert at.metric[0].value == f"{row['ap']:.3f}"
-    near = at.dataframe[0].value
-    assert near["phi"].is_monotonic_decreasing
-    assert (near["count"] >= 2).all()
-    assert 2 not in near["label"].tolist()
-
-
-def links(at: AppTest) -> list[str]:
-    return [link.proto.label for link in at.get("page_link")]
+    correlated = at.dataframe[0].value
+    assert correlated["phi"].is_monotonic_decreasing
+    assert (correlated["count"] >= 2).all()
+    assert 2 not in correlated["label"].tolist()
 
 
 def test_card_links_to_misclassified_videos(demo_home: Path) -> None:
-    at = opened("imbalance", label=LABEL)
-    protos = [link.proto for link in at.get("page_link")]
-    videos = [proto for proto in protos if proto.page == "predictions"]
+    at = open_page("imbalance", label=LABEL)
+    links = [link.proto for link in at.get("page_link")]
+    videos = [link for link in links if link.page == "predictions"]
     assert len(videos) == 10
-    hardest = [int(label.split("rank ")[1].split(" ")[0]) for label in links(at) if "at rank" in label]
-    assert hardest == sorted(hardest, reverse=True)
-    first = videos[0]
-    assert "label=Music" in first.query_string
-    video = first.query_string.split("video=")[1].split("&")[0]
-    there = opened("predictions", video=video, label=LABEL).run()
-    assert f"**Music**: rank {hardest[0]} of 120" in words(there)
-    assert "; true label." in words(there)
-    (correlation,) = (proto for proto in protos if proto.page == "correlation")
+    ranks = [int(link.label.split("rank ")[1].split(" ")[0]) for link in videos if "rank" in link.label]
+    assert len(ranks) == 5
+    assert ranks == sorted(ranks, reverse=True)
+    query = videos[0].query_string
+    assert "label=Music" in query
+    predictions = open_page("predictions", video=query.split("video=")[1].split("&")[0], label=LABEL).run()
+    assert f"**Music**: rank {ranks[0]} of 120" in page_text(predictions)
+    assert "; true label." in page_text(predictions)
+    (correlation,) = (link for link in links if link.page == "correlation")
     assert correlation.query_string.count("labels=") == len(at.dataframe[0].value) + 1
 
 
 @pytest.mark.usefixtures("_no_runs")
 def test_card_without_a_run_shows_counts_and_correlated_labels() -> None:
-    at = opened("imbalance", label=LABEL)
-    assert faults(at) == ""
-    assert "**Music** is in" in words(at)
-    assert "Once there is a trained run" in words(at)
+    at = open_page("imbalance", label=LABEL)
+    assert error_text(at) == ""
+    assert "**Music** is in" in page_text(at)
+    assert "shown once there is a trained run" in page_text(at)
     assert len(at.dataframe) == 2
-    assert "no trained run yet" in words(opened("imbalance", look="precision", label=LABEL))
+    assert "needs a trained run" in page_text(open_page("imbalance", look="precision", label=LABEL))
 
 
 def test_card_explains_data_that_do_not_fit_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "vectors" / "a.tfrecord", *(vector(f"id{i}", (i, i + 1)) for i in range(5)))
     monkeypatch.setenv("YT8M_DATA", str(tmp_path / "vectors"))
     data = f"{tmp_path.name}/vectors"
-    at = opened("imbalance", data=data, label="label 1 (unnamed) · 1")
-    assert faults(at) == ""
-    assert "found video-level features" in words(at)
-    assert "No other label shares two or more videos" in words(at)
-    assert "found video-level features" in faults(opened("imbalance", data=data, look="precision"))
+    at = open_page("imbalance", data=data, label="label 1 (unnamed) · 1")
+    assert error_text(at) == ""
+    assert "found video-level features" in page_text(at)
+    assert "No other label shares two or more videos" in page_text(at)
+    assert "found video-level features" in error_text(open_page("imbalance", data=data, look="precision"))
 
 
 def test_card_of_a_label_without_videos_has_no_precision() -> None:
-    table = opened("imbalance").dataframe[0].value
+    table = open_page("imbalance").dataframe[0].value
     unseen = table[table["count"] == 0].iloc[0]
-    at = opened("imbalance", label=f"{unseen['name']} · {unseen['label']}", look="precision")
-    assert faults(at) == ""
-    assert "cannot be measured" in words(at)
-    assert "No scored video has it." in words(at)
+    at = open_page("imbalance", label=f"{unseen['name']} · {unseen['label']}", look="precision")
+    assert error_text(at) == ""
+    assert "average precision is undefined" in page_text(at)
+    assert "No scored video has this label." in page_text(at)
 
 
 def test_sampled_scores_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("yt8m_core.inference.score_cache.MAX_SCORES", 120 * 20)
     st.cache_resource.clear()
-    assert "random sample of 20 of 32 videos" in words(opened("imbalance", look="precision"))
-    assert "random sample of 20 of 32 videos" in words(opened("imbalance", label=LABEL))
+    assert "random sample of 20 of 32 videos" in page_text(open_page("imbalance", look="precision"))
+    assert "random sample of 20 of 32 videos" in page_text(open_page("imbalance", label=LABEL))
     st.cache_resource.clear()
 
 
@@ -272,7 +267,7 @@ def test_click_on_a_point_or_row_selects_its_label(monkeypatch: pytest.MonkeyPat
     vocabulary = Vocabulary(("Car", "Dog", "Car"), ("Autos", "Pets", "Autos"))
     state: dict[str, Any] = {"label": "Car · 0"}
     monkeypatch.setattr(label_tables.st, "session_state", state)
-    click = label_tables.choose_clicked("chart", vocabulary)
+    click = label_tables.point_selection("chart", vocabulary)
     for points in ([], [{"x": 1, "y": 2}]):  # empty space, and the line of the median
         state["chart"] = {"selection": {"points": points}}
         click()
@@ -280,7 +275,7 @@ def test_click_on_a_point_or_row_selects_its_label(monkeypatch: pytest.MonkeyPat
     state["chart"] = {"selection": {"points": [{"customdata": ["Car", "Autos", 2, 0.5]}]}}
     click()
     assert state["label"] == "Car · 2"
-    select = label_tables.choose_row("table", vocabulary, [2, 1, 0])
+    select = label_tables.row_selection("table", vocabulary, [2, 1, 0])
     for rows, expected in (([], "Car · 2"), ([1], "Dog · 1")):
         state["table"] = {"selection": {"rows": rows}}
         select()
@@ -290,9 +285,9 @@ def test_click_on_a_point_or_row_selects_its_label(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("case", CASES)
 def test_every_control_changes_what_is_shown(case: str) -> None:
     _, move, query = CASES[case]
-    assert changes(PAGE, move, **query)
+    assert changes_page(PAGE, move, **query)
 
 
 @pytest.mark.parametrize("query", [{}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}])
 def test_all_controls_are_tested(query: dict[str, str]) -> None:
-    assert controls(opened(PAGE, **query)) - set(CONTROLS) <= set()
+    assert control_keys(open_page(PAGE, **query)) <= set(CONTROLS)

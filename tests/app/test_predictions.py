@@ -3,7 +3,6 @@
 import json
 import pickle
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,24 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from tests.app.conftest import CopyRun
 from tests.data.test_upload_mediapipe import features_pb
 from tests.support.pages import (
-    ATTENDING,
-    OTHER,
+    ATTENTION_RUN,
+    MEAN_RUN,
     Controls,
-    at_id,
-    changes,
+    changes_page,
     charts,
-    choose,
-    controls,
-    faults,
+    control_keys,
+    error_text,
     first_video,
     npy,
     npz,
-    opened,
+    open_page,
+    page_text,
     select_last,
-    words,
+    set_value,
+    video_id_at,
 )
 from yt8m_core.analysis.per_label import true_ranks
 from yt8m_core.analysis.per_video import video_difficulty, video_outcomes
@@ -44,7 +44,6 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 
-pytestmark = pytest.mark.usefixtures("demo_app")
 PAGE = "predictions"
 
 CONTROLS: Controls = {
@@ -52,59 +51,61 @@ CONTROLS: Controls = {
     "data": select_last("data"),
     "video": select_last("video"),
     "label": select_last("label"),
-    "from": choose("from", "my file"),
-    "order": choose("order", "hardest first"),
-    "only": choose("only", ["false negative"]),
-    "threshold": choose("threshold", 0.05),
-    "over": choose("over", "this label"),
-    "runs": choose("runs", [OTHER]),
-    "Previous": lambda at: button(at, "Previous").click(),
-    "Next": lambda at: button(at, "Next").click(),
-    "Random": lambda at: button(at, "Random").click(),
+    "from": set_value("from", "my file"),
+    "order": set_value("order", "hardest first"),
+    "only": set_value("only", ["false negative"]),
+    "threshold": set_value("threshold", 0.05),
+    "over": set_value("over", "this label"),
+    "runs": set_value("runs", [MEAN_RUN]),
+    "Previous": lambda at: find_button(at, "Previous").click(),
+    "Next": lambda at: find_button(at, "Next").click(),
+    "Random": lambda at: find_button(at, "Random").click(),
     "Best F1": lambda at: at.button(key="best threshold").click(),
 }
 
 
-def button(at: AppTest, label: str) -> Any:
-    (found,) = [button for button in at.button if button.label == label]
-    return found
+def find_button(at: AppTest, label: str) -> Any:
+    (button,) = [button for button in at.button if button.label == label]
+    return button
 
 
-def scored(home: Path, run: str = ATTENDING) -> CachedScores:
-    opened_run = Run.open(home / "runs" / run)
-    return load_scores(opened_run, open_run_data(opened_run, opened_run.experiment.data.validation))
+def run_scores(home: Path, name: str = ATTENTION_RUN) -> CachedScores:
+    """Return the scores of a demo run on its validation data."""
+    run = Run.open(home / "runs" / name)
+    return load_scores(run, open_run_data(run, run.experiment.data.validation))
 
 
-def verdicts(at: AppTest) -> pd.DataFrame:
+def outcome_table(at: AppTest) -> pd.DataFrame:
     """Return the table of the video's labels."""
     return next(table.value for table in at.dataframe if "outcome" in table.value)
 
 
-def best_of(at: AppTest) -> pd.DataFrame:
+def top_outcomes(at: AppTest) -> pd.DataFrame:
     """Return the top 20 rows of the table of outcomes."""
-    table = verdicts(at)
+    table = outcome_table(at)
     return table[table["rank"] <= 20]
 
 
-def named(home: Path, label: int) -> str:
+def label_option(home: Path, label: int) -> str:
+    """Return the option of a label in the select box."""
     vocabulary = read_vocabulary(home / "smoke" / "vocabulary.csv")
     return f"{vocabulary.name(label)} · {label}"
 
 
-def of_label(home: Path, label: int, **query: str | list[str]) -> AppTest:
+def open_label(home: Path, label: int, **query: str | list[str]) -> AppTest:
     """Open the page with a label selected. AppTest applies the value of a select box on the second run only."""
-    return opened("predictions", label=named(home, label), **query).run()
+    return open_page("predictions", label=label_option(home, label), **query).run()
 
 
 def test_top_labels_and_false_negatives_are_listed(demo_home: Path) -> None:
     _, _, labels = first_video(demo_home)
-    at = opened("predictions", threshold="0.9")
-    best = best_of(at)
+    at = open_page("predictions", threshold="0.9")
+    best = top_outcomes(at)
     assert len(best) == 20
     assert best["probability"].is_monotonic_decreasing
     assert best["rank"].tolist() == list(range(1, 21))
     found = int(best["true"].sum())
-    assert f"**{found} of {len(labels)}** true labels are in the top 20" in words(at)
+    assert f"**{found} of {len(labels)}** true labels are in the top 20" in page_text(at)
     table = at.dataframe[0].value
     assert set(table["label"][table["true"]]) == set(labels)
     assert (table["outcome"] == "✗ false negative").sum() == len(labels) - found
@@ -112,9 +113,9 @@ def test_top_labels_and_false_negatives_are_listed(demo_home: Path) -> None:
 
 def test_outcomes_follow_the_threshold(demo_home: Path) -> None:
     _, _, labels = first_video(demo_home)
-    p = scored(demo_home).probabilities[0]
+    p = run_scores(demo_home).probabilities[0]
     threshold = round(float(np.sort(p)[-3]) - 0.01, 2)  # at least three labels
-    table = opened("predictions", threshold=str(threshold)).dataframe[0].value
+    table = open_page("predictions", threshold=str(threshold)).dataframe[0].value
     above = set(np.flatnonzero(p >= np.float32(threshold)).tolist())
     assert len(above) >= 3
     assert set(table["label"][table["outcome"] == "✓ true positive"]) == above & set(labels)
@@ -122,72 +123,73 @@ def test_outcomes_follow_the_threshold(demo_home: Path) -> None:
 
 
 def test_metrics_cover_all_labels_or_one(demo_home: Path) -> None:
-    counts = threshold_counts(scored(demo_home))
-    at = opened("predictions", threshold="0.03")
+    counts = threshold_counts(run_scores(demo_home))
+    at = open_page("predictions", threshold="0.03")
     for label in (None, 2):
         if label is not None:
-            at.selectbox(key="label").select(named(demo_home, label)).run()
-            choose("over", "this label")(at).run()
+            at.selectbox(key="label").select(label_option(demo_home, label)).run()
+            set_value("over", "this label")(at).run()
         here = counts.at(0.03, label)
         shown = {metric.label: metric.value for metric in at.metric}
         for name, value in (("Precision", here.precision), ("Recall", here.recall), ("F1", here.f1)):
             assert shown[name] == (f"{value:.3f}" if value == value else "–")
-        assert f"{here.predicted:,} predicted, {here.hits:,} of them true; {here.positives:,} true" in words(at)
+        assert f"{here.predicted:,} predicted, {here.hits:,} of them true; {here.positives:,} true" in page_text(at)
 
 
 def test_button_sets_the_threshold_with_the_best_f1(demo_home: Path) -> None:
-    curve = threshold_counts(scored(demo_home)).curve()
-    at = opened("predictions")
+    curve = threshold_counts(run_scores(demo_home)).curve()
+    at = open_page("predictions")
     at.button(key="best threshold").click().run()
     assert at.slider(key="threshold").value == curve["threshold"][curve["f1"].idxmax()]
 
 
 def test_next_visits_videos_by_difficulty(demo_home: Path) -> None:
-    table = video_difficulty(scored(demo_home))
-    at = opened("predictions")
-    choose("order", "hardest first")(at).run()
+    table = video_difficulty(run_scores(demo_home))
+    at = open_page("predictions")
+    set_value("order", "hardest first")(at).run()
     seen = [at.selectbox(key="video").value]
     for _ in range(2):
-        button(at, "Next").click().run()
+        find_button(at, "Next").click().run()
         seen.append(at.selectbox(key="video").value)
-    ap = dict(zip((at_id(demo_home, video) for video in table["video"]), table["ap"], strict=True))
+    ap = dict(zip((video_id_at(demo_home, video) for video in table["video"]), table["ap"], strict=True))
     assert [ap[video] for video in seen] == sorted(table["ap"])[:3]
-    assert "Video 3 of 32 selected above" in words(at)
-    choose("order", "easiest first")(at).run()
+    assert "Video 3 of 32 selected above" in page_text(at)
+    set_value("order", "easiest first")(at).run()
     assert ap[at.selectbox(key="video").value] == table["ap"].max()
-    button(at, "Previous").click().run()  # wraps around
+    find_button(at, "Previous").click().run()  # wraps around
     assert ap[at.selectbox(key="video").value] == table["ap"].min()
 
 
 def test_videos_are_filtered_by_outcome_or_label(demo_home: Path) -> None:
-    kept = scored(demo_home)
-    listed = video_outcomes(kept, true_ranks(kept), video_difficulty(kept), 0.03)
-    label = int(kept.truth.indices[0])
-    having = kept.truth[:, [label]].toarray().ravel() > 0
+    scores = run_scores(demo_home)
+    outcomes = video_outcomes(scores, true_ranks(scores), video_difficulty(scores), 0.03)
+    label = int(scores.truth.indices[0])
+    has_label = scores.truth[:, [label]].toarray().ravel() > 0
     for only, expected in (
-        (["false negative"], listed["false_negatives"] > 0),
-        (["false positive"], listed["false_positives"] > 0),
-        (["selected label"], having),
-        (["false negative", "selected label"], (listed["false_negatives"] > 0) & having),
-        (["a miss", "the chosen label"], (listed["false_negatives"] > 0) & having),  # link of an older version
+        (["false negative"], outcomes["false_negatives"] > 0),
+        (["false positive"], outcomes["false_positives"] > 0),
+        (["selected label"], has_label),
+        (["false negative", "selected label"], (outcomes["false_negatives"] > 0) & has_label),
+        (["a miss", "the chosen label"], (outcomes["false_negatives"] > 0) & has_label),  # link of an older version
     ):
-        at = of_label(demo_home, label, only=only, threshold="0.03")
-        assert faults(at) == ""
-        if not expected.any():
-            assert "No video matches" in words(at)
+        at = open_label(demo_home, label, only=only, threshold="0.03")
+        assert error_text(at) == ""
+        count, text = expected.sum(), page_text(at)
+        if count:
+            assert f"the {count:,} videos selected above" in text or f"of {count:,} selected above" in text
         else:
-            assert f"the {expected.sum():,} videos" in words(at) or f"of {expected.sum():,} selected above" in words(at)
+            assert "No video matches" in text
 
 
 def test_filters_without_match_or_label_are_explained() -> None:
-    at = opened("predictions", only=["false positive"], threshold="1.0")
-    assert "No video matches: false positive. Previous and Next use all videos." in words(at)
+    at = open_page("predictions", only=["false positive"], threshold="1.0")
+    assert "No video matches: false positive. Previous and Next use all videos." in page_text(at)
     assert charts(at)
-    assert "No label is selected" in words(opened("predictions", only=["selected label"]))
+    assert "No label is selected" in page_text(open_page("predictions", only=["selected label"]))
 
 
 def test_video_list_is_sorted(demo_home: Path) -> None:
-    at = opened("predictions", order="hardest first")
+    at = open_page("predictions", order="hardest first")
     at.session_state["list"] = True
     at.run()
     table = next(table.value for table in at.dataframe if "worst_rank" in table.value)
@@ -199,90 +201,89 @@ def test_selected_label_shows_whether_it_is_true(demo_home: Path) -> None:
     vocabulary = read_vocabulary(demo_home / "smoke" / "vocabulary.csv")
     video, _, true = first_video(demo_home)
     false = next(label for label in range(vocabulary.num_classes) if label not in true)
-    at = opened("predictions")
+    at = open_page("predictions")
     assert at.selectbox(key="video").value == video
     for label, truth in ((true[0], "true label"), (false, "not a true label")):
         at.selectbox(key="label").select(f"{vocabulary.name(label)} · {label}").run()
         (sentence,) = [
-            line for line in words(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}**: rank")
+            line for line in page_text(at).splitlines() if line.startswith(f"**{vocabulary.name(label)}**: rank")
         ]
         assert re.fullmatch(rf".*: rank \d+ of 120, probability 0\.\d{{4}}; {truth}\.", sentence)
 
 
 def test_explanation_follows_the_label_through_the_slots(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
-    p = scored(demo_home).probabilities[0]
-    at = of_label(demo_home, 4)
+    p = run_scores(demo_home).probabilities[0]
+    at = open_label(demo_home, 4)
     values = {metric.label: metric.value for metric in at.metric}
     assert values["2. moe"] == values["3. identity"] == f"{p[4]:.4f}"
     assert values["1. Pooling"] == f"{len(frames)} → 1"
     everything = " ".join(charts(at))
-    name = named(demo_home, 4).split(" · ")[0]
+    name = label_option(demo_home, 4).split(" · ")[0]
     for title in (f"Contribution of each second to {name}", f"Experts of {name}", "true main scene"):
         assert title in everything
-    assert "not what is visible in that second" in words(at)
+    assert "not what is visible in that second" in page_text(at)
 
 
 def test_explanation_shows_the_effect_of_label_processing(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    before = Run.open(demo_home / "runs" / OTHER)
+    before = Run.open(demo_home / "runs" / MEAN_RUN)
     experiment = replace(before.experiment, label_processing=Slot("correlation", {"beta": 0.3}))
     train(experiment, tmp_path / "mine")
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    at = of_label(demo_home, 2, run="mine")
-    assert faults(at) == ""
+    at = open_label(demo_home, 2, run="mine")
+    assert error_text(at) == ""
     values = {metric.label: float(metric.value) for metric in at.metric if metric.label[0] in "23"}
-    added = re.search(r"the other labels add \+(0\.\d{4}) to the probability", words(at))
+    added = re.search(r"the other labels add \+(0\.\d{4}) to the probability", page_text(at))
     assert added
     assert values["3. correlation"] - values["2. mlp"] == pytest.approx(float(added[1]), abs=2e-4)
     assert "Contribution of other labels to" in " ".join(charts(at))
 
 
 def test_runs_are_compared_and_their_mean_is_the_ensemble(demo_home: Path) -> None:
-    at = opened("predictions", runs=[OTHER])
-    one, other = scored(demo_home).probabilities[0], scored(demo_home, OTHER).probabilities[0]
+    at = open_page("predictions", runs=[MEAN_RUN])
+    one, other = run_scores(demo_home).probabilities[0], run_scores(demo_home, MEAN_RUN).probabilities[0]
     table = next(table.value for table in at.dataframe if "mean" in table.value)
     mean = (one + other) / 2
     assert len(table) == 20
     assert table["label"].tolist()[:5] == np.argsort(-mean, kind="stable")[:5].tolist()
     np.testing.assert_allclose(table["mean"], np.sort(mean)[::-1][:20], atol=1e-5)
     most_different = int(np.abs(one - other).argmax())
-    name = named(demo_home, most_different).split(" · ")[0]
-    assert f"Largest difference: **{name}**" in words(at)
-    assert f"Predictions of 2 runs for video {at_id(demo_home, 0)}" in charts(at)[-1]
+    name = label_option(demo_home, most_different).split(" · ")[0]
+    assert f"Largest difference: **{name}**" in page_text(at)
+    assert f"Predictions of 2 runs for video {video_id_at(demo_home, 0)}" in charts(at)[-1]
 
 
-def upload(name: str, content: bytes, **query: str) -> AppTest:
-    at = opened("predictions", **{"from": "my file", **query})
+def upload_file(name: str, content: bytes, **query: str) -> AppTest:
+    at = open_page("predictions", **{"from": "my file", **query})
     at.file_uploader(key="upload").upload(name, content).run()
     return at
 
 
 def test_upload_of_a_data_set_video_has_the_same_predictions(demo_home: Path) -> None:
     video_id, frames, labels = first_video(demo_home)
-    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=labels, id=video_id))
-    assert faults(at) == ""
+    at = upload_file("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=labels, id=video_id))
+    assert error_text(at) == ""
     assert "your file" in charts(at)[0]
-    there = opened("predictions")
-    assert verdicts(at).equals(verdicts(there))
+    assert outcome_table(at).equals(outcome_table(open_page("predictions")))
 
 
 def test_example_file_can_be_uploaded(demo_home: Path) -> None:
     from cache import loaders as state
 
     example = state.example_file(open_videos(demo_home / "smoke" / "validation"), 2)
-    at = upload("example.npz", example)
-    assert faults(at) == ""
+    at = upload_file("example.npz", example)
+    assert error_text(at) == ""
     assert not at.warning
-    assert verdicts(at).equals(verdicts(opened("predictions", video=at_id(demo_home, 2))))
+    assert outcome_table(at).equals(outcome_table(open_page("predictions", video=video_id_at(demo_home, 2))))
 
 
 def test_features_are_compared_with_the_training_features(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
-    at = upload("mine.npy", npy(frames))
+    at = upload_file("mine.npy", npy(frames))
     (verdict,) = at.success
     assert "These look like the features of the training data of run smoke" in verdict.value
     assert "Feature checks" in [expander.label for expander in at.expander]
-    at = upload("mine.npy", npy(frames.astype(np.float32)))  # quantized bytes stored as floats
+    at = upload_file("mine.npy", npy(frames.astype(np.float32)))  # quantized bytes stored as floats
     (verdict,) = at.error
     assert "These do not look like the features" in verdict.value
     checks = next(table.value for table in at.dataframe if "check" in table.value)
@@ -292,36 +293,35 @@ def test_features_are_compared_with_the_training_features(demo_home: Path) -> No
 
 
 def test_features_are_not_checked_without_training_data(
-    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo_home: Path, copy_run: CopyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, frames, _ = first_video(demo_home)
-    shutil.copytree(demo_home / "runs" / OTHER, tmp_path / "mine")
-    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    file = copy_run("mine", MEAN_RUN) / "config.json"
+    config = json.loads(file.read_text())
     config["experiment"]["data"]["train"] = str(tmp_path / "gone")
-    (tmp_path / "mine" / "config.json").write_text(json.dumps(config))
-    monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
-    at = upload("mine.npy", npy(frames), run="mine")
+    file.write_text(json.dumps(config))
+    at = upload_file("mine.npy", npy(frames), run="mine")
     # The streams are named as in YouTube-8M, so the built-in profile applies; demo features differ from it.
     assert "the features of YouTube-8M" in " ".join(box.value for box in (*at.error, *at.warning, *at.success)).replace(
         "\\", ""
     )
     monkeypatch.setattr("cache.scores.feature_check", lambda *arguments: None)
-    at = upload("mine.npy", npy(frames), run="mine")
-    assert "are not checked" in words(at)
+    at = upload_file("mine.npy", npy(frames), run="mine")
+    assert "are not checked" in page_text(at)
 
 
 def test_mediapipe_features_are_read(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
     values = dequantize(torch.tensor(frames)).numpy()
-    at = upload("features.pb", features_pb(values[:, :1024], values[:, 1024:]))
+    at = upload_file("features.pb", features_pb(values[:, :1024], values[:, 1024:]))
     assert "your file" in charts(at)[0]
-    assert verdicts(at)["label"].tolist()[:3] == verdicts(opened("predictions"))["label"].tolist()[:3]
+    assert outcome_table(at)["label"].tolist()[:3] == outcome_table(open_page("predictions"))["label"].tolist()[:3]
 
 
 def test_file_of_several_videos_has_a_picker(demo_home: Path) -> None:
     shard = next((demo_home / "smoke" / "validation").glob("*.tfrecord"))
-    at = upload("mine.tfrecord", shard.read_bytes())
-    assert faults(at) == ""
+    at = upload_file("mine.tfrecord", shard.read_bytes())
+    assert error_text(at) == ""
     before = charts(at)
     select_last("video_of_file")(at).run()
     assert charts(at) != before
@@ -329,9 +329,9 @@ def test_file_of_several_videos_has_a_picker(demo_home: Path) -> None:
 
 def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
-    at = upload("mine.npy", npy(frames[:, :1024]))
-    assert "has no 'audio'" in words(at)
-    assert "true labels of this video are unknown" in words(at)
+    at = upload_file("mine.npy", npy(frames[:, :1024]))
+    assert "has no 'audio'" in page_text(at)
+    assert "true labels of this video are unknown" in page_text(at)
 
 
 @pytest.mark.parametrize(
@@ -348,36 +348,36 @@ def test_notes_about_a_file_are_shown(demo_home: Path) -> None:
     ],
 )
 def test_invalid_file_is_rejected_with_a_message(name: str, content: bytes) -> None:
-    at = upload(name, content)
-    assert faults(at).startswith(name)
+    at = upload_file(name, content)
+    assert error_text(at).startswith(name)
     assert not charts(at)
     if name == "names.npz":
         assert r"\*\*bold\*\* \[link\]" in at.error[0].value
 
 
 def test_real_video_is_predicted_by_a_run_with_other_labels(real_data: Path) -> None:
-    at = upload("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
-    assert faults(at) == ""
-    assert "different label sets: the run has the 120 synthetic labels of the demo world" in words(at)
-    assert "with labels 11, is not a demo video" in words(at)
-    assert "true labels of this video are unknown" in words(at)
+    at = upload_file("SjJ3.npz", (real_data / "frame-level" / "SjJ3.npz").read_bytes())
+    assert error_text(at) == ""
+    assert "different label sets: the run has the 120 synthetic labels of the demo world" in page_text(at)
+    assert "with labels 11, is not a demo video" in page_text(at)
+    assert "true labels of this video are unknown" in page_text(at)
     assert "video SjJ3" in charts(at)[0]
-    assert len(best_of(at)) == 20
+    assert len(top_outcomes(at)) == 20
 
 
 def test_labels_unknown_to_the_run_are_reported(demo_home: Path) -> None:
     _, frames, _ = first_video(demo_home)
-    at = upload("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=np.array([11, 3861])))
-    assert faults(at) == ""
-    assert "different label sets: the file has 11, 3861, and the run has 0 to 119" in words(at)
-    assert "true labels of this video are unknown" in words(at)
-    assert len(best_of(at)) == 20
+    at = upload_file("mine.npz", npz(rgb=frames[:, :1024], audio=frames[:, 1024:], labels=np.array([11, 3861])))
+    assert error_text(at) == ""
+    assert "different label sets: the file has 11, 3861, and the run has 0 to 119" in page_text(at)
+    assert "true labels of this video are unknown" in page_text(at)
+    assert len(top_outcomes(at)) == 20
 
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_every_control_changes_what_is_shown(control: str) -> None:
-    assert changes(PAGE, CONTROLS[control])
+    assert changes_page(PAGE, CONTROLS[control])
 
 
 def test_all_controls_are_tested() -> None:
-    assert controls(opened(PAGE)) - set(CONTROLS) <= set()
+    assert control_keys(open_page(PAGE)) <= set(CONTROLS)

@@ -262,6 +262,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, selected: int | None = No
         line={"color": GRAY, "dash": "dash"},
         annotation_text="norm of a frame",
         annotation_position="top left",
+        annotation_y=0,  # annotations on a log axis are placed by log10
     )
     style(figure, "Adaptive noise by label", scale)
     figure.update_xaxes(type="log", title_text="Label rank (log scale)")

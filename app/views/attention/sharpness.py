@@ -1,4 +1,4 @@
-"""Attention page: predictions with another sharpness α of indirect clustering, without retraining."""
+"""Attention page: effect of the sharpness α of indirect clustering, without retraining."""
 
 import numpy as np
 import streamlit as st
@@ -71,12 +71,12 @@ def _show_label_changes(video: VideoContext, predictions: dict[str, NDArray[np.f
         hide_index=True,
         column_config={
             "name": "Label",
-            "true": true_column(),
-            "rank": st.column_config.NumberColumn("Rank", width=60, help="Rank among all labels, as trained."),
-            "new_rank": st.column_config.NumberColumn("New rank", width=80, help="Rank with the selected α."),
+            "true": true_column(50),
+            "rank": st.column_config.NumberColumn("Rank", width=45, help="Rank among all labels, as trained."),
+            "new_rank": st.column_config.NumberColumn("New rank", width=75, help="Rank with the selected α."),
             "trained": probability_column("As trained"),
             "other": probability_column(f"α = {alpha:g}"),
-            "change": st.column_config.NumberColumn("Change", format="%+.4f"),
+            "change": st.column_config.NumberColumn("Change", width=70, format="%+.4f"),
         },
         alt="Top labels with the trained and with the selected α",
     )

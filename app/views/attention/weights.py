@@ -117,12 +117,12 @@ def _show_key_figures(
             help="The largest weight, and the second that has it. Weights sum to 1.",
         )  # fmt: skip
         _show_mass(
-            "Largest cluster", on_cluster,
+            "Weight on largest cluster", on_cluster,
             "Share of the weight on the largest cluster of similar seconds, and the share of the time it covers.",
         )  # fmt: skip
         if on_scene is not None:
             _show_mass(
-                "Main scene", on_scene,
+                "Weight on main scene", on_scene,
                 "Share of the weight on the seconds that show the labels, and the share of the time they cover. They "
                 "are known only for demo data.",
             )  # fmt: skip
@@ -130,7 +130,7 @@ def _show_key_figures(
 
 def _show_mass(title: str, mass: metrics.AttentionMass, meaning: str) -> None:
     st.metric(
-        title, f"{mass.weight:.0%} of the weight", f"{mass.share:.0%} of the time",
+        title, f"{mass.weight:.0%}", f"{mass.share:.0%} of the time",
         delta_color="off", delta_arrow="off", width="content", help=meaning,
     )  # fmt: skip
 

@@ -112,8 +112,8 @@ def _show_band_gains(bands: pd.DataFrame, other: str, minimum: int) -> None:
     empty = f"no selected label has {minimum:,} scored videos or more."
     st.markdown("\n".join(f"- **{band}**: {gains.get(band, empty)}" for band in (*per_label.BANDS, per_label.ALL)))
     st.caption(
-        "The 95% CI covers the variation between labels of a band, not between videos or trainings. A small difference "
-        "may be chance even if its interval excludes 0.",
+        "The 95% CI covers the variation between labels of a band, not between videos or training runs. A small "
+        "difference may be chance even if its interval excludes 0.",
         help=AP_HELP,
     )
 

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,15 @@ SPACES = {"prob": "probability", "logit": "log-odds", "expert_logit": "log-odds 
 LOG_ODDS = "Log-odds are log p/(1−p): 0 at p = 0.5, +2.2 at 0.9, −2.2 at 0.1."
 
 
+class Explanation(NamedTuple):
+    """A figure of the section, with its caption."""
+
+    title: str
+    figure: go.Figure
+    caption: str
+    help: str | None = None
+
+
 def show_label_explanation(run: Run, video: SelectedVideo, ranking: pd.DataFrame) -> int:
     """Select a label (default: the top one), and explain its score. Returns the label."""
     st.subheader("Label explanation", anchor=False)
@@ -38,11 +47,11 @@ def show_label_explanation(run: Run, video: SelectedVideo, ranking: pd.DataFrame
     )
     attribution = scores.attribution(run, video.digest, label, video.frames)
     _show_slots(run, video, attribution)
-    sections = list(_figures(run, video, attribution, html.escape(str(row["name"]))))
-    for (title, figure, caption), column in zip(sections, st.columns(max(1, len(sections)), gap="large"), strict=False):
+    explanations = list(_explanations(run, video, attribution, html.escape(str(row["name"]))))
+    for part, column in zip(explanations, st.columns(max(1, len(explanations)), gap="large"), strict=False):
         with column:
-            st.plotly_chart(figure, key=title, alt=title)
-            st.caption(caption)
+            st.plotly_chart(part.figure, key=part.title, alt=part.title)
+            st.caption(part.caption, help=part.help)
     _show_downloads(run, video, attribution)
     return label
 
@@ -112,12 +121,10 @@ def _processing_text(processing: str, attribution: "Attribution") -> str:
     return ""
 
 
-def _figures(
-    run: Run, video: SelectedVideo, attribution: "Attribution", name: str
-) -> Iterator[tuple[str, go.Figure, str]]:
-    """Return title, figure and caption of each explanation; ``name`` is the label's name as HTML."""
+def _explanations(run: Run, video: SelectedVideo, attribution: "Attribution", name: str) -> Iterator[Explanation]:
+    """Yield what can be shown for the label, whose name is given as HTML."""
     if attribution.second_contributions is not None:
-        yield (
+        yield Explanation(
             "Contribution of each second",
             figures.second_contributions(
                 attribution.second_contributions,
@@ -126,17 +133,18 @@ def _figures(
                 main_scene=video.main_scene,
             ),
             "Drop in the label's log-odds per share of a second that fades out (gradient). It shows what the score "
-            f"reacts to, not what is visible in that second. {LOG_ODDS}",
+            "reacts to, not what is visible in that second.",
+            LOG_ODDS,
         )
     if attribution.experts is not None:
-        yield (
+        yield Explanation(
             "Experts of the label",
             figures.experts(attribution.experts, title=f"Experts of {name}", scale=video.scale),
             "The probability is the sum of gate · expert probability over the label's experts. The dummy expert always "
             "has probability 0.",
         )
     if attribution.label_contributions is not None and len(attribution.label_contributions):
-        yield (
+        yield Explanation(
             "Contribution of other labels",
             figures.label_contributions(
                 _add_names(run, attribution.label_contributions)[:MAX_PARTNERS],
