@@ -6,6 +6,7 @@ Notebooks, README and docs are generated from these functions, so their text can
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -70,10 +71,10 @@ def format_table(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _text(form: str, values: tuple[object, ...]) -> str:
-    if any(map(pd.isna, values)):
+def _text(form: str, values: tuple[Any, ...]) -> str:
+    if any(pd.isna(value) for value in values):
         return ""
-    return form.format(*values) if form else format_difference(Estimate(*values))  # type: ignore[arg-type]
+    return form.format(*values) if form else format_difference(Estimate(*values))
 
 
 def to_markdown(table: pd.DataFrame) -> Markdown:
@@ -113,8 +114,8 @@ def _references(rows: pd.DataFrame) -> str:
 def claim_table(claims: pd.DataFrame, columns: Sequence[str] = ("claim", "source", "verdict")) -> Markdown:
     """Return claims with their verdicts in Markdown, and the differences that they follow from folded away."""
     evidence = "\n".join(
-        f"- {claim.claim} *{claim.verdict}*\n" + "\n".join(f"  - {difference}" for difference in claim.evidence)
-        for claim in claims.itertuples()
+        "\n  - ".join([f"- {text} *{verdict}*", *differences])
+        for text, verdict, differences in zip(claims["claim"], claims["verdict"], claims["evidence"], strict=True)
     )
     return Markdown(f"{to_markdown(claims[list(columns)])}\n\n{folded('Evidence: differences [95% CI]', evidence)}")
 

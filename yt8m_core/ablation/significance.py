@@ -3,9 +3,9 @@
 Videos are resampled, seeds are not. The bootstrap draws data sets of the same size from the validation videos with
 replacement and uses the same draws for every row and seed, so differences are paired by video. Resampling three seeds
 cannot represent the spread between seeds: no draw exceeds the best or worst of the three, and in simulations percentile
-intervals of a bootstrap over both covered the truth in only 70 to 89 % of cases when seeds vary as much as videos or
+intervals of a bootstrap over both covered the truth in only 70% to 89% of cases when seeds vary as much as videos or
 more. The variance over seeds is therefore estimated from their spread, and Student's t accounts for the small number
-(92 to 94 % coverage in the same simulations). Differences are taken seed by seed because runs with the same seed share
+(92% to 94% coverage in the same simulations). Differences are taken seed by seed because runs with the same seed share
 the order of videos and, where their slots agree, the initial weights.
 """
 
@@ -24,7 +24,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.metrics.average_precision import Floats, Integers, TopLabelsBatch
 from yt8m_core.metrics.bootstrap import DRAWS, GapResampler
 
-REPLICATES = 400  # bootstrap draws; they estimate a standard error to within 4 %
+REPLICATES = 400  # bootstrap draws; they estimate a standard error to within 4%
 
 
 class Estimate(NamedTuple):

@@ -62,7 +62,7 @@ def ablate(
     result = save_result(trained, output)
     print(f"{trained.table.title} ({trained.scale}, {trained.source.name})")
     print(result.rows.drop(columns=["scale", "data"]).to_string(index=False, float_format="%.4f"))
-    for claim in result.claims.itertuples():
-        print(f"{claim.verdict}: {claim.claim} ({claim.source})\n  {'; '.join(claim.evidence)}")
+    for _, claim in result.claims.iterrows():
+        print(f"{claim['verdict']}: {claim['claim']} ({claim['source']})", *claim["evidence"], sep="\n  ")
     if result.scale != "smoke":
         print(result_file(table, result.scale, output))
