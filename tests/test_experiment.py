@@ -10,24 +10,24 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 
-plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+plain_values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(lambda name: name not in ("is", "in", "or", "if", "as"))
 
 
-@given(name=names, options=st.dictionaries(names, plain | st.lists(plain), max_size=3))
-def test_slot_is_the_same_when_written_and_parsed(name: str, options: dict[str, object]) -> None:
+@given(name=names, options=st.dictionaries(names, plain_values | st.lists(plain_values), max_size=3))
+def test_slot_survives_formatting_and_parsing(name: str, options: dict[str, object]) -> None:
     slot = Slot(name, options)
     assert Slot.parse(str(slot)) == slot
 
 
 @pytest.mark.parametrize("text", ["", "mean mean", "moe(16)", "moe(experts=open)", "a.b", "f(**{})", "(" * 300, "x=1"])
-def test_slot_says_what_it_expected_when_the_text_is_none(text: str) -> None:
+def test_invalid_slot_names_the_expected_syntax(text: str) -> None:
     with pytest.raises(UserError, match="name or name"):
         Slot.parse(text)
 
 
 @given(text=st.text(max_size=40))
-def test_slot_refuses_or_reads_when_given_any_text(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(UserError):
         Slot.parse(text)
 
@@ -40,7 +40,7 @@ EXPERIMENT = Experiment(
 )
 
 
-def test_experiment_is_the_same_when_it_went_through_json() -> None:
+def test_experiment_survives_json() -> None:
     assert Experiment.from_dict(json.loads(json.dumps(EXPERIMENT.to_dict()))) == EXPERIMENT
 
 
@@ -55,7 +55,7 @@ def test_experiment_is_the_same_when_it_went_through_json() -> None:
         ({"data": {"train": "a", "validation": "b", "streams": [["rgb"]]}}, "streams.*pairs of a name and a width"),
     ],
 )
-def test_experiment_names_the_entry_when_it_is_wrong(change: dict[str, object], message: str) -> None:
+def test_invalid_entry_is_named(change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Experiment.from_dict(EXPERIMENT.to_dict() | change)
 
@@ -64,18 +64,18 @@ def test_experiment_names_the_entry_when_it_is_wrong(change: dict[str, object], 
     ("setting", "value"),
     [("epochs", 0), ("batch_size", 0), ("decay_examples", 0), ("learning_rate", float("nan")), ("l2", -1.0)],
 )
-def test_training_refuses_a_setting_that_nothing_can_be_learned_with(setting: str, value: float) -> None:
+def test_training_refuses_values_out_of_range(setting: str, value: float) -> None:
     with pytest.raises(UserError, match=f"training, {setting}: found {value}; expected a number (from|of at least)"):
         Training(**{setting: value})
 
 
-def test_experiment_reads_whole_numbers_where_fractions_are_meant() -> None:
+def test_experiment_accepts_integers_for_floats() -> None:
     values = EXPERIMENT.to_dict()
     values["training"]["learning_rate"] = 1
     assert Experiment.from_dict(values).training.learning_rate == 1.0
 
 
-def test_digest_differs_when_any_setting_does() -> None:
+def test_digest_changes_with_a_setting() -> None:
     changed = dataclasses.replace(EXPERIMENT, training=Training(epochs=4))
     assert changed.digest != EXPERIMENT.digest
     assert Experiment.from_dict(EXPERIMENT.to_dict()).digest == EXPERIMENT.digest

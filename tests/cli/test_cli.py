@@ -43,7 +43,7 @@ def run(root: Path) -> Path:
     return root / "run"
 
 
-def test_train_writes_down_what_was_asked_for_and_keeps_the_papers_other_settings(run: Path) -> None:
+def test_train_stores_its_flags_and_the_papers_defaults(run: Path) -> None:
     experiment = Run.open(run).experiment
     assert str(experiment) == "indirect_clustering(scale=2.0) → mlp(hidden=[16, 16]) → identity → cross_entropy"
     assert (experiment.training.epochs, experiment.training.batch_size, experiment.seed) == (2, 16, 3)
@@ -91,7 +91,8 @@ def test_train_flags_override_the_experiment_file(run: Path, tmp_path: Path, mon
     monkeypatch.chdir(run.parent)
     yt8m(
         monkeypatch, "train", "--run", tmp_path, "--experiment", config, "--validation", "train",
-        "--vocabulary", "v.csv", "--streams", "rgb:24", "--max-frames", "7", "--pooling", "mean", "--label-processing", "correlation(beta=0.5)",
+        "--vocabulary", "v.csv", "--streams", "rgb:24", "--max-frames", "7", "--pooling", "mean",
+        "--label-processing", "correlation(beta=0.5)",
         "--loss", "center(weight=0.1)", "--fusion", "compact_bilinear(width=8)", "--normalization", "none", "--compile",
         "--accumulate", "2", "--ema", "0.9", "--precision", "bfloat16", "--pool-once", "no", "--clip-norm", "0.5",
         "--l2", "0", "--beta1", "0.8", "--decay-examples", "10", "--skip-bad",
@@ -134,7 +135,7 @@ def test_predict_writes_the_csv(run: Path, tmp_path: Path, monkeypatch: pytest.M
     assert len(lines) == 41
 
 
-def test_index_and_labels_tell_what_the_data_hold(
+def test_index_and_labels_describe_the_data(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yt8m(monkeypatch, "index", root / "train", *STREAMS)
@@ -150,7 +151,7 @@ def test_index_and_labels_tell_what_the_data_hold(
     ("arguments", "message"),
     [
         (["index", "nowhere"], "no file matches"),
-        (["index", "{root}"], "It has shards in its folders train, validation"),
+        (["index", "{root}"], "Its subfolders train, validation contain shards"),
         (["index", "{root}/train"], "For features of your own, name the streams|expected.*1024"),
         (["index", "{root}/train", "--streams", "rgb"], "stream 'rgb'; expected name:width"),
         (["evaluate", "{root}/train", "--data", "x"], "not a run folder"),
@@ -160,7 +161,7 @@ def test_index_and_labels_tell_what_the_data_hold(
         (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--epochs", "0"], "training, epochs"),
     ],
 )
-def test_fault_is_told_in_a_sentence_and_not_as_a_traceback(
+def test_error_is_one_sentence_without_a_traceback(
     root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -169,7 +170,7 @@ def test_fault_is_told_in_a_sentence_and_not_as_a_traceback(
     assert re.search(message, str(stopped.value.code))
 
 
-def test_output_that_cannot_be_written_is_told_and_not_as_a_traceback(
+def test_unwritable_output_is_one_sentence_without_a_traceback(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -179,15 +180,15 @@ def test_output_that_cannot_be_written_is_told_and_not_as_a_traceback(
 
 
 @pytest.mark.slow
-def test_console_script_ends_with_an_error_status_and_no_traceback_when_it_fails() -> None:
+def test_console_script_fails_with_an_exit_status_and_no_traceback() -> None:
     script = Path(sys.executable).with_name("yt8m")
-    ended = subprocess.run([script, "index", "nowhere"], capture_output=True, text=True, env=os.environ)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("yt8m: no file matches")
-    assert "Traceback" not in ended.stderr
+    process = subprocess.run([script, "index", "nowhere"], capture_output=True, text=True, env=os.environ)
+    assert process.returncode == 1
+    assert process.stderr.startswith("yt8m: no file matches")
+    assert "Traceback" not in process.stderr
 
 
-def test_ensemble_prints_each_member_and_writes_the_mean(
+def test_ensemble_prints_each_member_and_writes_the_average(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = run.parent / "validation"
@@ -204,14 +205,14 @@ def test_ensemble_prints_each_member_and_writes_the_mean(
     assert "Diversity of the members" in printed
 
 
-def test_ablate_prints_rows_and_claims_and_keeps_no_smoke_test(
+def test_ablate_prints_rows_and_claims_and_stores_no_smoke_test(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("YT8M_HOME", str(demo_home))
     yt8m(monkeypatch, "ablate", "single", "--scale", "smoke", "--output", tmp_path)
     printed = capsys.readouterr().out
     assert "LSTM-M-O + MoE-2 + Huber" in printed
-    assert "On LSTM-M-O the Huber loss gains nothing" in printed
+    assert "The Huber loss does not change the GAP of LSTM-M-O" in printed
     assert list(tmp_path.iterdir()) == []
 
 

@@ -36,8 +36,8 @@ def scores_of(run: Run) -> np.ndarray:
     return torch.cat([p for _, p in score_batches(run.load_model(), videos)]).double().numpy()
 
 
-def parquet(run: Run, file: Path, change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table) -> Path:
-    """A run's scores as a file, in groups of 7 videos, with a change."""
+def write_parquet(run: Run, file: Path, change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table) -> Path:
+    """Write a run's scores in row groups of 7 videos, after a change."""
     videos = open_run_data(run, run.experiment.data.validation)
     write_predictions(score_batches(run.load_model(), videos), videos, file)
     schema = pq.read_schema(file)
@@ -45,7 +45,7 @@ def parquet(run: Run, file: Path, change: Callable[[pd.DataFrame], pd.DataFrame]
     return file
 
 
-def test_average_is_that_of_numpy() -> None:
+def test_average_equals_numpy() -> None:
     random = np.random.default_rng(0)
     scores, weights = random.uniform(0.01, 0.99, (3, 5, 4)), [2, 0.5, 1]
     tensors = [torch.from_numpy(p) for p in scores]
@@ -53,29 +53,29 @@ def test_average_is_that_of_numpy() -> None:
     np.testing.assert_allclose(average(tensors, weights), mean, rtol=1e-12)
     logits = np.tensordot(np.array(weights) / 3.5, np.log(scores / (1 - scores)), 1)
     np.testing.assert_allclose(average(tensors, weights, "logit"), 1 / (1 + np.exp(-logits)), rtol=1e-12)
-    sure = average([torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.5]])], [1, 1], "logit")
-    assert (sure > 0).all()
-    assert (sure < 1).all()
+    confident = average([torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.5]])], [1, 1], "logit")
+    assert (confident > 0).all()
+    assert (confident < 1).all()
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [([1], "1 weights"), ([1, -1], "weights"), ([0, 0], "not all 0"), ([1, float("nan")], "weights")],
 )
-def test_weights_that_mean_nothing_are_refused(weights: list[float], message: str) -> None:
+def test_invalid_weights_are_refused(weights: list[float], message: str) -> None:
     with pytest.raises(UserError, match=message):
         average([torch.zeros(1, 1)] * 2, weights)
     with pytest.raises(UserError, match=r"unknown average 'logits'\. Did you mean 'logit'"):
         average([torch.zeros(1, 1)], [1], "logits")
 
 
-def test_diversity_of_planted_predictions_is_that_of_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_diversity_of_known_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("yt8m_core.inference.ensemble.TOP_K", 2)
-    one = torch.tensor([[0.9, 0.8, 0.1, 0.0], [0.1, 0.2, 0.7, 0.9]])
-    other = torch.tensor([[0.9, 0.1, 0.8, 0.0], [0.0, 0.1, 0.9, 0.8]])
+    first = torch.tensor([[0.9, 0.8, 0.1, 0.0], [0.1, 0.2, 0.7, 0.9]])
+    second = torch.tensor([[0.9, 0.1, 0.8, 0.0], [0.0, 0.1, 0.9, 0.8]])
     diversity = Diversity()
-    diversity.update(one[:1], other[:1])
-    diversity.update(one[1:], other[1:])
+    diversity.update(first[:1], second[:1])
+    diversity.update(first[1:], second[1:])
     measures = diversity.compute()
     assert measures["overlap"] == pytest.approx((1 / 3 + 1) / 2)
     assert measures["same_best"] == 0.5
@@ -83,27 +83,27 @@ def test_diversity_of_planted_predictions_is_that_of_counting(monkeypatch: pytes
     assert measures["correlation"] == pytest.approx(np.corrcoef(x, y)[0, 1])
 
 
-def test_ensemble_is_the_mean_of_runs_and_files_by_id(runs: list[Run], tmp_path: Path) -> None:
-    shuffled = parquet(runs[1], tmp_path / "b.parquet", lambda table: table.sample(frac=1, random_state=0))
+def test_ensemble_averages_runs_and_files_by_video_id(runs: list[Run], tmp_path: Path) -> None:
+    shuffled = write_parquet(runs[1], tmp_path / "b.parquet", lambda table: table.sample(frac=1, random_state=0))
     data = runs[0].experiment.data.validation
     ensemble = Ensemble.open([runs[0].path, shuffled], data, weights=[2, 1])
     comparison = ensemble.compare()
     means = torch.cat([p for _, p in ensemble.score(comparison)]).numpy()
-    each = [scores_of(run) for run in runs]
-    np.testing.assert_allclose(means, (2 * each[0] + each[1]) / 3, rtol=1e-5)
+    members = [scores_of(run) for run in runs]
+    np.testing.assert_allclose(means, (2 * members[0] + members[1]) / 3, rtol=1e-5)
     videos = ensemble.videos
     labels = np.array([np.isin(np.arange(CLASSES), videos.labels(video)) for video in range(len(videos))])
     table = comparison.members()
     assert list(table["member"]) == [str(runs[0].path), str(shuffled), "ensemble"]
-    for gap, scores in zip(table["gap"], [*each, means], strict=True):
+    for gap, scores in zip(table["gap"], [*members, means], strict=True):
         assert gap == pytest.approx(global_average_precision(scores, labels, k=CLASSES))
-    alone = evaluate_model(runs[0].load_model(), videos, num_classes=CLASSES).metrics
-    assert table.iloc[0].drop("member").to_dict() == pytest.approx(alone)
+    metrics = evaluate_model(runs[0].load_model(), videos, num_classes=CLASSES).metrics
+    assert table.iloc[0].drop("member").to_dict() == pytest.approx(metrics)
 
 
-def test_member_beside_its_own_file_is_not_diverse(runs: list[Run], tmp_path: Path) -> None:
+def test_run_and_its_own_file_agree_completely(runs: list[Run], tmp_path: Path) -> None:
     data = runs[0].experiment.data.validation
-    ensemble = Ensemble.open([runs[0].path, parquet(runs[0], tmp_path / "a.parquet")], data)
+    ensemble = Ensemble.open([runs[0].path, write_parquet(runs[0], tmp_path / "a.parquet")], data)
     comparison = ensemble.compare()
     list(ensemble.score(comparison))
     (row,) = comparison.diversity().to_dict("records")
@@ -124,14 +124,14 @@ def test_member_beside_its_own_file_is_not_diverse(runs: list[Run], tmp_path: Pa
 def test_file_of_other_videos_is_refused(
     runs: list[Run], tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame], message: str
 ) -> None:
-    file = parquet(runs[0], tmp_path / "a.parquet", change)
+    file = write_parquet(runs[0], tmp_path / "a.parquet", change)
     with pytest.raises(UserError, match=message):
         Ensemble.open([runs[1].path, file], runs[0].experiment.data.validation)
 
 
-def test_what_is_no_member_is_refused(runs: list[Run], tmp_path: Path) -> None:
+def test_invalid_members_are_refused(runs: list[Run], tmp_path: Path) -> None:
     data = runs[0].experiment.data.validation
-    file = parquet(runs[0], tmp_path / "a.parquet")
+    file = write_parquet(runs[0], tmp_path / "a.parquet")
     with pytest.raises(UserError, match="no run among the members"):
         Ensemble.open([file], data)
     with pytest.raises(UserError, match="duplicate member"):
@@ -144,7 +144,7 @@ def test_what_is_no_member_is_refused(runs: list[Run], tmp_path: Path) -> None:
         Ensemble.open([runs[0].path, file], data)
 
 
-def test_members_of_other_labels_are_refused(root: Path, runs: list[Run], tmp_path: Path) -> None:
+def test_members_with_other_labels_are_refused(root: Path, runs: list[Run], tmp_path: Path) -> None:
     write_vocabulary(tmp_path / "vocabulary.csv", unnamed_vocabulary(CLASSES + 1))
     data = tiny_experiment(root).data
     other = train(
@@ -157,7 +157,7 @@ def test_members_of_other_labels_are_refused(root: Path, runs: list[Run], tmp_pa
         Ensemble.open([runs[0].path, other.path], data.validation)
 
 
-def test_data_without_labels_are_scored_without_metrics(runs: list[Run], tmp_path: Path) -> None:
+def test_unlabeled_data_are_scored_without_metrics(runs: list[Run], tmp_path: Path) -> None:
     test = write_tiny(tmp_path / "test", 9, seed=4, labeled=False)
     ensemble = Ensemble.open([run.path for run in runs], test)
     comparison = ensemble.compare()

@@ -19,8 +19,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(tiny_experiment(root), root / "run")
 
 
-def test_metrics_are_those_of_all_videos_scored_one_by_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches pad and mix videos; a loop over single videos does neither."""
+def test_metrics_equal_those_of_single_videos(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single videos need no padding."""
     monkeypatch.setattr("yt8m_core.inference.evaluation.BATCH_SIZE", 7)
     model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
     evaluation = evaluate_model(model, videos, num_classes=CLASSES)
@@ -42,27 +42,27 @@ def test_metrics_are_those_of_all_videos_scored_one_by_one(run: Run, monkeypatch
         assert list(predictions["true_labels"][video]) == list(videos.labels(video))
 
 
-def test_stored_metrics_are_what_a_fresh_evaluation_gives(run: Run) -> None:
+def test_stored_metrics_equal_a_new_evaluation(run: Run) -> None:
     videos = open_run_data(run, run.experiment.data.validation)
     again = evaluate_model(run.load_model(), videos, num_classes=CLASSES)
     assert again.metrics == pytest.approx(run.metrics["validation"])
 
 
-def test_model_is_left_in_the_mode_it_was_in(run: Run) -> None:
+def test_model_stays_in_its_mode(run: Run) -> None:
     model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
     evaluate_model(model.train(), videos, num_classes=CLASSES)
     assert model.training
 
 
-def test_unlabeled_data_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+def test_unlabeled_data_are_refused(run: Run, tmp_path: Path) -> None:
     test = write_tiny(tmp_path / "test", 4, seed=3, labeled=False)
     with pytest.raises(UserError, match=r"no video has labels.*yt8m predict"):
         evaluate_model(run.load_model(), open_run_data(run, test), num_classes=CLASSES)
 
 
-def test_data_of_other_features_is_refused_with_both_named(run: Run, real_data: Path) -> None:
+def test_data_with_other_features_are_refused_with_both_schemas(run: Run, real_data: Path) -> None:
     other = Run(run.path, tiny_experiment(run.path.parent), run.facts)
-    other.experiment.data.__dict__["streams"] = ()  # let the data tell its own
+    other.experiment.data.__dict__["streams"] = ()  # recognized from the data
     with pytest.raises(UserError, match=r"video-level features mean_rgb.*expected frame-level features rgb \(24\)"):
         open_run_data(other, real_data / "yt8m-2018-video" / "validate")
 
@@ -77,7 +77,7 @@ def test_labels_outside_the_runs_vocabulary_are_refused(run: Run, tmp_path: Path
         open_run_data(run, tmp_path)
 
 
-def test_consumer_of_scores_keeps_its_gradients_when_it_stops_half_way(run: Run) -> None:
+def test_partial_iteration_over_scores_leaves_gradients_enabled(run: Run) -> None:
     scored = score_batches(run.load_model().requires_grad_(True), open_run_data(run, run.experiment.data.validation))
     _, p = next(scored)
     assert not p.requires_grad

@@ -1,4 +1,4 @@
-"""Training on what was pooled once: the same as on the frames, and found again as long as it is true."""
+"""Training on cached pooled frames gives the result of training on frames."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.training.loop import train
 
-WEIGHTLESS = [
+CACHEABLE = [
     "mean",
     "sum(post='ln_relu')",
     "position_encoding",
@@ -45,11 +45,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tiny")
 
 
-def kept(home: Path) -> list[Path]:
+def cached_files(home: Path) -> list[Path]:
     return sorted((home / "pooled").glob("*.npy"))
 
 
-def without(experiment: Experiment) -> Experiment:
+def without_cache(experiment: Experiment) -> Experiment:
     return replace(experiment, training=replace(experiment.training, pool_once="no"))
 
 
@@ -60,20 +60,20 @@ def assert_same(run: Run, other: Run, tolerance: float = 1e-6) -> None:
     assert run.metrics["validation"]["gap"] == pytest.approx(other.metrics["validation"]["gap"], abs=10 * tolerance)
 
 
-def summaries(experiment: Experiment, videos: Videos, precision: str = "float32") -> PooledVideos | None:
+def pooled_vectors(experiment: Experiment, videos: Videos, precision: str = "float32") -> PooledVideos | None:
     model = build_model(experiment, Facts(videos.schema, 6, "sample", 1, 1))
     return load_pooled(model, videos, precision=precision)
 
 
-@pytest.mark.parametrize("pooling", WEIGHTLESS)
-def test_training_is_the_same_as_on_the_frames(pooling: str, root: Path, tmp_path: Path, home: Path) -> None:
-    # SGD-like epsilon: Adam divides by the gradient's size, and would blow rounding up where there is hardly any.
+@pytest.mark.parametrize("pooling", CACHEABLE)
+def test_training_equals_that_on_frames(pooling: str, root: Path, tmp_path: Path, home: Path) -> None:
+    # A large epsilon, because Adam divides by the gradient's size and amplifies rounding of small gradients.
     training = Training(epochs=2, batch_size=16, learning_rate=0.02, epsilon=1e-2, ema=0.9)
     experiment = tiny_experiment(root, pooling=Slot.parse(pooling), training=training)
-    on_frames = train(without(experiment), tmp_path / "frames")
-    assert not kept(home)
+    on_frames = train(without_cache(experiment), tmp_path / "frames")
+    assert not cached_files(home)
     assert_same(train(experiment, tmp_path / "pooled"), on_frames)
-    assert len(kept(home)) == 2  # training and validation
+    assert len(cached_files(home)) == 2  # training and validation
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,15 @@ def test_training_is_the_same_as_on_the_frames(pooling: str, root: Path, tmp_pat
     [{"fusion": Slot("compact_bilinear", {"width": 64})}, {"normalization": "per_modality"}, {"normalization": "none"}],
     ids=["compact_bilinear", "per_modality", "none"],
 )
-def test_training_is_the_same_with_what_comes_before_the_pooling(
+def test_training_equals_that_on_frames_with_other_preprocessing(
     changes: dict[str, object], root: Path, tmp_path: Path, home: Path
 ) -> None:
     training = Training(epochs=2, batch_size=16, learning_rate=0.02, epsilon=1e-2)
     experiment = tiny_experiment(root, training=training, **changes)
-    assert_same(train(experiment, tmp_path / "pooled"), train(without(experiment), tmp_path / "frames"))
+    assert_same(train(experiment, tmp_path / "pooled"), train(without_cache(experiment), tmp_path / "frames"))
 
 
-def test_training_is_the_same_on_video_level_data(tmp_path: Path, home: Path) -> None:
+def test_training_equals_that_on_video_level_data(tmp_path: Path, home: Path) -> None:
     random = np.random.default_rng(0)
     for split, count in (("train", 40), ("validation", 20)):
         records = []
@@ -100,10 +100,12 @@ def test_training_is_the_same_on_video_level_data(tmp_path: Path, home: Path) ->
     streams = (("mean_rgb", 24), ("mean_audio", 8))
     data = Data(str(tmp_path / "train"), str(tmp_path / "validation"), streams=streams)
     experiment = Experiment(data, training=Training(epochs=2, batch_size=16, epsilon=1e-2))
-    assert_same(train(experiment, tmp_path / "pooled"), train(without(experiment), tmp_path / "frames"))
+    assert_same(train(experiment, tmp_path / "pooled"), train(without_cache(experiment), tmp_path / "frames"))
 
 
-def test_no_frame_is_read_again(root: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_training_reads_no_frame(
+    root: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     experiment = tiny_experiment(root, pooling=Slot("adaptive_noise"))
     train(experiment, tmp_path / "first")
 
@@ -112,26 +114,26 @@ def test_no_frame_is_read_again(root: Path, tmp_path: Path, home: Path, monkeypa
 
     monkeypatch.setattr(Videos, "copy_batch", refuse)
     others: dict[str, object] = {"pooling": Slot("sum", {"post": "ln_relu"}), "loss": Slot("pseudo_huber")}
-    train(tiny_experiment(root, **others), tmp_path / "second")  # the same sums, before another ending and loss
+    train(tiny_experiment(root, **others), tmp_path / "second")  # the same sums, with another post-processing and loss
     with pytest.raises(AssertionError, match="a frame was read"):
         train(tiny_experiment(root, pooling=Slot("mean")), tmp_path / "third")
 
 
 @pytest.mark.parametrize("pooling", ["lstm(width=4)", "cnn(channels=4)", "attention(width=8)", "netvlad(width=4)",
                                      "adaptive_noise(pooling='indirect_clustering')"])  # fmt: skip
-def test_poolings_that_need_the_frames_get_them(pooling: str, root: Path, home: Path) -> None:
+def test_trainable_poolings_are_not_cached(pooling: str, root: Path, home: Path) -> None:
     experiment = tiny_experiment(root, pooling=Slot.parse(pooling))
-    assert summaries(experiment, open_experiment_data(experiment, experiment.data.train)) is None
-    assert not kept(home)
+    assert pooled_vectors(experiment, open_experiment_data(experiment, experiment.data.train)) is None
+    assert not cached_files(home)
 
 
-def test_many_to_many_gets_its_frames(root: Path, home: Path) -> None:
+def test_many_to_many_is_not_cached(root: Path, home: Path) -> None:
     head = Slot("many_to_many", {"width": 4})
     experiment = tiny_experiment(root, pooling=Slot("none"), classification=head)
-    assert summaries(experiment, open_experiment_data(experiment, experiment.data.train)) is None
+    assert pooled_vectors(experiment, open_experiment_data(experiment, experiment.data.train)) is None
 
 
-def test_summaries_of_other_data_or_another_recipe_are_others(root: Path, home: Path) -> None:
+def test_other_data_or_preprocessing_have_other_files(root: Path, home: Path) -> None:
     base = tiny_experiment(root)
     data = base.data
     for changed in (
@@ -144,53 +146,53 @@ def test_summaries_of_other_data_or_another_recipe_are_others(root: Path, home: 
         replace(base, data=replace(data, max_frames=3)),
         replace(base, data=replace(data, train=data.validation)),
     ):
-        before = len(kept(home))
-        assert summaries(changed, open_experiment_data(changed, changed.data.train)) is not None
-        assert len(kept(home)) == before + 1, changed
-    assert summaries(base, open_experiment_data(base, data.train)) is not None
-    assert len(kept(home)) == 8
+        before = len(cached_files(home))
+        assert pooled_vectors(changed, open_experiment_data(changed, changed.data.train)) is not None
+        assert len(cached_files(home)) == before + 1, changed
+    assert pooled_vectors(base, open_experiment_data(base, data.train)) is not None
+    assert len(cached_files(home)) == 8
 
 
-def test_summaries_follow_a_shard_that_changes_and_the_old_ones_go(root: Path, tmp_path: Path, home: Path) -> None:
+def test_changed_shard_has_a_new_file_and_the_old_one_is_deleted(root: Path, tmp_path: Path, home: Path) -> None:
     experiment = tiny_experiment(root)
     shard = Path(shutil.copytree(experiment.data.train, tmp_path / "train")) / "train0.tfrecord"
 
-    def now() -> torch.Tensor:
-        found = summaries(experiment, open_videos(tmp_path / "train", streams=STREAMS))
+    def current_vectors() -> torch.Tensor:
+        found = pooled_vectors(experiment, open_videos(tmp_path / "train", streams=STREAMS))
         assert found is not None
         return found.values.clone()
 
-    before, (file,) = now(), kept(home)
+    before, (file,) = current_vectors(), cached_files(home)
     shutil.copy(Path(experiment.data.validation) / "validation0.tfrecord", shard)
     os.utime(shard, ns=(1, 1))
-    after = now()
+    after = current_vectors()
     assert len(after) != len(before)
-    assert len(kept(home)) == 1
-    assert kept(home) != [file]
+    assert len(cached_files(home)) == 1
+    assert cached_files(home) != [file]
 
 
-@pytest.mark.parametrize("damage", ["cut", "emptied", "another"])
-def test_a_file_that_is_not_whole_is_made_again(damage: str, root: Path, home: Path) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "empty", "other shape"])
+def test_damaged_file_is_replaced(damage: str, root: Path, home: Path) -> None:
     experiment = tiny_experiment(root)
     videos = open_experiment_data(experiment, experiment.data.train)
-    found = summaries(experiment, videos)
+    found = pooled_vectors(experiment, videos)
     assert found is not None
-    expected, (file,) = found.values.clone(), kept(home)
+    expected, (file,) = found.values.clone(), cached_files(home)
     del found
-    if damage == "another":
+    if damage == "other shape":
         np.save(file, np.zeros((3, 3)))
     else:
-        file.write_bytes(file.read_bytes()[: 200 if damage == "cut" else 0])
-    again = summaries(experiment, videos)
+        file.write_bytes(file.read_bytes()[: 200 if damage == "truncated" else 0])
+    again = pooled_vectors(experiment, videos)
     assert again is not None
     assert torch.equal(again.values, expected)
     assert [path.name for path in (home / "pooled").iterdir()] == [file.name]
 
 
-def test_bfloat16_takes_half_the_room_and_keeps_three_digits(root: Path, tmp_path: Path, home: Path) -> None:
+def test_bfloat16_has_half_the_size_and_three_digits(root: Path, tmp_path: Path, home: Path) -> None:
     experiment = tiny_experiment(root)
     videos = open_experiment_data(experiment, experiment.data.train)
-    full, half = (summaries(experiment, videos, precision) for precision in ("float32", "bfloat16"))
+    full, half = (pooled_vectors(experiment, videos, precision) for precision in ("float32", "bfloat16"))
     assert full is not None
     assert half is not None
     assert half.values.nbytes * 2 == full.values.nbytes
@@ -205,7 +207,7 @@ def test_bfloat16_takes_half_the_room_and_keeps_three_digits(root: Path, tmp_pat
     assert train(replace(experiment, training=training), tmp_path / "run").is_finished
 
 
-def test_training_reads_the_frames_where_the_disk_has_no_room(
+def test_training_reads_frames_when_the_disk_is_full(
     root: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -213,9 +215,9 @@ def test_training_reads_the_frames_where_the_disk_has_no_room(
     with pytest.warns(UserWarning, match="No room for 0.0 GB of pooled frames in"):
         run = train(tiny_experiment(root), tmp_path / "run")
     assert run.is_finished
-    assert not kept(home)
+    assert not cached_files(home)
 
 
-def test_an_unknown_way_to_keep_is_refused() -> None:
+def test_unknown_precision_is_refused() -> None:
     with pytest.raises(UserError, match="unknown pool_once 'yes'"):
         Training(pool_once="yes")

@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(tiny_experiment(root, pooling=Slot("indirect_clustering")), root / "run")
 
 
-def test_ranking_is_by_probability_then_label_and_marks_the_true_ones() -> None:
+def test_ranking_sorts_by_probability_then_label_and_marks_true_labels() -> None:
     p = np.array([0.1, 0.5, 0.5, 0.9], np.float32)
     table = Prediction(p, p / 2, None).ranking(unnamed_vocabulary(4), (2, 0))
     assert list(table["label"]) == [3, 1, 2, 0]
@@ -32,7 +32,7 @@ def test_ranking_is_by_probability_then_label_and_marks_the_true_ones() -> None:
     assert not Prediction(p, p, None).ranking(unnamed_vocabulary(4), ())["true"].any()
 
 
-def test_prediction_of_a_video_is_the_models_own(run: Run) -> None:
+def test_prediction_of_a_video_equals_the_model_output(run: Run) -> None:
     model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
     prediction = predict_video(model, videos.frames(3))
     scores, trace = model(torch.from_numpy(videos.frames(3))[None], torch.tensor([videos.num_frames[3]]))
@@ -43,7 +43,7 @@ def test_prediction_of_a_video_is_the_models_own(run: Run) -> None:
     assert prediction.attention.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_csv_holds_every_videos_labels_best_first_with_or_without_true_ones(run: Run, tmp_path: Path) -> None:
+def test_csv_has_the_top_labels_of_every_video_without_true_labels(run: Run, tmp_path: Path) -> None:
     model, test = run.load_model(), write_tiny(tmp_path / "test", 9, seed=4, labeled=False)
     videos = open_run_data(run, test)
     write_predictions(score_batches(model, videos), videos, tmp_path / "out" / "p.csv")
@@ -58,23 +58,23 @@ def test_csv_holds_every_videos_labels_best_first_with_or_without_true_ones(run:
         np.testing.assert_allclose(confidences, p[labels], rtol=1e-4)
 
 
-def test_csv_of_before_is_kept_when_a_new_one_fails(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previous_csv_stays_when_a_new_one_fails(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = open_run_data(run, run.experiment.data.validation)
     output = tmp_path / "p.csv"
     output.write_text("before")
 
-    def fails_at_the_end(what: str, done: int, total: int, note: str = "") -> None:
+    def fail_at_the_end(what: str, done: int, total: int, note: str = "") -> None:
         if done == total:
             raise OSError
 
     monkeypatch.setattr("yt8m_core.inference.evaluation.BATCH_SIZE", 8)
     with pytest.raises(OSError):  # noqa: PT011
-        write_predictions(score_batches(run.load_model(), videos, progress=fails_at_the_end), videos, output)
+        write_predictions(score_batches(run.load_model(), videos, progress=fail_at_the_end), videos, output)
     assert [file.name for file in tmp_path.iterdir()] == ["p.csv"]
     assert output.read_text() == "before"
 
 
-def test_parquet_holds_all_scores_of_every_video(run: Run, tmp_path: Path) -> None:
+def test_parquet_has_all_scores_of_every_video(run: Run, tmp_path: Path) -> None:
     model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
     write_predictions(score_batches(model, videos), videos, tmp_path / "p.parquet")
     table = pd.read_parquet(tmp_path / "p.parquet")
@@ -83,7 +83,7 @@ def test_parquet_holds_all_scores_of_every_video(run: Run, tmp_path: Path) -> No
     np.testing.assert_array_equal(np.stack(table["scores"]), expected)
 
 
-def test_another_kind_of_file_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+def test_unknown_file_type_is_refused(run: Run, tmp_path: Path) -> None:
     videos = open_run_data(run, run.experiment.data.validation)
     with pytest.raises(UserError, match=r"p\.json: unknown file type '\.json'.*Known: \.csv, \.parquet"):
         write_predictions(score_batches(run.load_model(), videos), videos, tmp_path / "p.json")

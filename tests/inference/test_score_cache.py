@@ -1,4 +1,4 @@
-"""Kept scores of a run, and what they answer, against slow references."""
+"""Cached scores of a run, and the analyses of them, against slow reference implementations."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def scored(probabilities: np.ndarray, truth: np.ndarray) -> CachedScores:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[CachedScores, np.ndarray]:
     shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 5)))
-    # Few values, so that scores tie and stand exactly at a threshold.
+    # Few values, so that scores tie and equal thresholds.
     p = draw(arrays.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.07, 0.29, 0.5, 0.57, 0.995, 1.0])))
     truth = draw(arrays.arrays(np.bool_, shape))
     return scored(p, truth), truth
@@ -47,20 +47,20 @@ def run(demo_home: Path) -> Run:
     return Run.open(demo_home / "runs" / "smoke-mean-mlp")
 
 
-class TestScored:
-    def test_run_without_its_weights_is_told(self, run: Run, tmp_path: Path) -> None:
+class TestCachedScores:
+    def test_run_without_weights_is_an_error(self, run: Run, tmp_path: Path) -> None:
         videos = open_run_data(run, run.experiment.data.validation)
         with pytest.raises(UserError, match="has no trained weights"):
             load_scores(replace(run, path=tmp_path), videos)
 
-    def test_scores_are_those_of_the_model_and_are_found_again(
+    def test_scores_equal_the_model_output_and_are_cached(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
         videos = open_run_data(run, run.experiment.data.validation)
-        told: list[tuple[int, int]] = []
-        first = load_scores(run, videos, progress=lambda what, done, total, note="": told.append((done, total)))
-        assert told[-1] == (32, 32)
+        reports: list[tuple[int, int]] = []
+        first = load_scores(run, videos, progress=lambda what, done, total, note="": reports.append((done, total)))
+        assert reports[-1] == (32, 32)
         assert not first.is_sample
         model = run.load_model()
         for video in (0, 7, 31):
@@ -74,9 +74,7 @@ class TestScored:
         monkeypatch.setattr(Run, "load_model", lambda self: pytest.fail("computed again"))
         assert np.array_equal(load_scores(run, videos).probabilities, first.probabilities)
 
-    def test_damaged_or_unfinished_file_is_made_again(
-        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_damaged_file_is_replaced(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
         videos = open_run_data(run, run.experiment.data.validation)
         before = np.array(load_scores(run, videos).probabilities)
@@ -84,7 +82,7 @@ class TestScored:
         file.write_bytes(file.read_bytes()[:1000])
         assert np.array_equal(load_scores(run, videos).probabilities, before)
 
-    def test_large_data_are_sampled_always_alike_and_the_oldest_files_go(
+    def test_large_data_have_a_fixed_sample_and_old_files_are_evicted(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
@@ -104,13 +102,13 @@ class TestScored:
             np.testing.assert_array_equal(load_scores(run, videos).videos, sample.videos)
             del sample  # a file in use is not evicted
 
-    def test_videos_without_labels_are_left_out(self) -> None:
+    def test_unlabeled_videos_are_excluded(self) -> None:
         labeled = np.array([False, True, True, False, True])
         assert sample_videos(labeled, 9).tolist() == [1, 2, 4]
         assert set(sample_videos(labeled, 2).tolist()) < {1, 2, 4}
 
     @given(cases())
-    def test_gap_is_that_of_a_dense_truth(self, case: tuple[CachedScores, np.ndarray]) -> None:
+    def test_gap_of_sparse_labels_equals_that_of_dense_labels(self, case: tuple[CachedScores, np.ndarray]) -> None:
         some, truth = case
         if truth.any():
             expected = global_average_precision(some.probabilities, truth)
@@ -119,7 +117,7 @@ class TestScored:
 
 class TestDiagnosis:
     @given(cases())
-    def test_precision_of_a_label_is_its_expected_value_over_all_orders_of_ties(
+    def test_label_precision_is_the_expectation_over_orders_of_ties(
         self, case: tuple[CachedScores, np.ndarray]
     ) -> None:
         some, truth = case
@@ -135,7 +133,7 @@ class TestDiagnosis:
             assert table["ap"][label] == pytest.approx(expected, abs=1e-12)
 
     @given(cases())
-    def test_ranks_and_difficulty_are_those_of_a_sorted_list(self, case: tuple[CachedScores, np.ndarray]) -> None:
+    def test_ranks_and_difficulty_equal_those_of_a_sorted_list(self, case: tuple[CachedScores, np.ndarray]) -> None:
         some, truth = case
         ranks, videos = true_ranks(some), video_difficulty(some)
         assert len(ranks) == truth.sum()

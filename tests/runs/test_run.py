@@ -16,7 +16,7 @@ def run(tmp_path: Path) -> Run:
     return train(tiny_experiment(tmp_path), tmp_path / "runs" / "one")
 
 
-def test_run_is_the_same_when_opened_again(run: Run) -> None:
+def test_opened_run_equals_the_trained_one(run: Run) -> None:
     opened = Run.open(run.path)
     assert (opened.experiment, opened.facts, opened.metrics) == (run.experiment, run.facts, run.metrics)
     assert opened.vocabulary == run.vocabulary
@@ -41,7 +41,7 @@ def test_runs_are_found_by_their_config(run: Run) -> None:
         ('{"format": 2, "facts": 3}', "facts: found int"),
     ],
 )
-def test_run_says_what_is_wrong_when_its_config_is_damaged(run: Run, config: str, message: str) -> None:
+def test_damaged_config_is_an_error(run: Run, config: str, message: str) -> None:
     (run.path / "config.json").write_text(config)
     with pytest.raises(UserError, match=rf"config\.json.*{message}"):
         Run.open(run.path)
@@ -61,12 +61,12 @@ def test_run_of_an_earlier_version_is_refused_in_one_sentence(run: Run) -> None:
     )
 
 
-def test_run_says_that_it_is_none_when_the_folder_is_another(tmp_path: Path) -> None:
+def test_folder_without_config_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is not a run folder: it has no config\.json"):
         Run.open(tmp_path)
 
 
-def test_run_says_what_is_wrong_when_its_weights_do_not_fit(run: Run) -> None:
+def test_weights_that_do_not_fit_are_an_error(run: Run) -> None:
     weights = run.path / "model.safetensors"
     save_file({"classification.expert": torch.zeros(2, 2)}, weights)
     with pytest.raises(
@@ -81,7 +81,7 @@ def test_run_says_what_is_wrong_when_its_weights_do_not_fit(run: Run) -> None:
         run.load_model()
 
 
-def test_unfinished_run_says_so_when_asked_for_its_metrics(run: Run) -> None:
+def test_metrics_of_an_unfinished_run_are_an_error(run: Run) -> None:
     (run.path / "metrics.json").unlink()
     assert not run.is_finished
     with pytest.raises(UserError, match="is not finished"):
@@ -97,7 +97,7 @@ def test_run_folder_holds_nothing_pickled(run: Run) -> None:
     json.loads((run.path / "config.json").read_text())
 
 
-def test_log_and_predictions_that_are_gone_or_no_such_thing_are_told(run: Run) -> None:
+def test_missing_or_invalid_log_and_predictions_are_errors(run: Run) -> None:
     assert {"epoch", "examples", "loss", "gap"} <= set(run.log)
     assert list(run.predictions) == ["id", "labels", "scores", "true_labels"]
     for name, content, message in (

@@ -1,9 +1,9 @@
-"""Kill a short training at random moments, go on with it, and compare: python -m tests.support.kills --kills 100.
+"""Kill short trainings at random times, resume them, and compare: python -m tests.support.kills --kills 100.
 
-Each training is killed once (SIGKILL, at a moment drawn evenly from the time that a training takes, its set-up and its
-last files included) and gone on with. It must end with the weights, the log and the predictions of the one that was
-never killed. Every other one is of a line of slots with state of every kind: dropout, batches in parts, a moving
-average of the weights, centers, a trained correlation.
+Each training is killed once with SIGKILL, at a time drawn uniformly from the duration of a training, including set-up
+and the last files, and then resumed. It must end with the weights, log and predictions of an uninterrupted training.
+Two experiments alternate; the second has every kind of state: dropout, gradient accumulation, a moving average of the
+weights, centers, and a trained correlation.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from tests.support.tiny import tiny_experiment
 from yt8m_core.experiment import Experiment, Training
 from yt8m_core.models.slot import Slot
 
-MISSED = "ended before"  # a training that was quicker than its moment, which does not count as a kill
+MISSED = "ended before"  # a training that was faster than its kill, which does not count
 COMPARED = ("model.safetensors", "log.csv", "predictions.parquet", "vocabulary.csv", "config.json")
 
 
-def experiments(root: Path) -> list[Experiment]:
-    """What is trained: something plain, and something with everything that a checkpoint must hold."""
+def create_experiments(root: Path) -> list[Experiment]:
+    """Return a plain experiment, and one with all state that a checkpoint must hold."""
     return [
         tiny_experiment(root),
         tiny_experiment(
@@ -40,8 +40,8 @@ def experiments(root: Path) -> list[Experiment]:
     ]
 
 
-def start(experiment: Experiment, folder: Path) -> int:
-    """Train in a child of this process, which must not have computed anything; its number."""
+def start_training(experiment: Experiment, folder: Path) -> int:
+    """Train in a forked child and return its process id. This process must not have used torch's threads."""
     child = os.fork()
     if child == 0:
         try:
@@ -54,81 +54,83 @@ def start(experiment: Experiment, folder: Path) -> int:
     return child
 
 
-def ended(child: int) -> int:
-    """Wait for a child; 0 where it ended well, a negative signal where it was killed."""
+def wait_for(child: int) -> int:
+    """Wait for a child and return its exit code: 0 for success, a negative signal number for a kill."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """Which files of two runs are not the same."""
-    return [name for name in COMPARED if (one / name).read_bytes() != (other / name).read_bytes()]
+def differing_files(run: Path, other: Path) -> list[str]:
+    """Return the names of the files that differ between two runs."""
+    return [name for name in COMPARED if (run / name).read_bytes() != (other / name).read_bytes()]
+
+
+def stage_of(folder: Path) -> str:
+    """Return how far a killed training got."""
+    names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    if "metrics.json" in names:
+        return "finished"
+    if "checkpoint.safetensors" in names:
+        return "between checkpoints"
+    return "no checkpoint yet" if "config.json" in names else "not started"
 
 
 @dataclass
-class Straight:
-    """A training that was never killed."""
+class Reference:
+    """An uninterrupted training."""
 
     experiment: Experiment
     folder: Path
     seconds: float
 
 
-def kill(straight: Straight, moment: float, folder: Path) -> tuple[str, list[str]]:
-    """Kill a training at a moment and go on with it: how far it had come, and what is wrong with how it ends."""
-    child = start(straight.experiment, folder)
-    time.sleep(moment)
+def kill_and_resume(reference: Reference, seconds: float, folder: Path) -> tuple[str, list[str]]:
+    """Kill a training after some seconds and resume it. Return the stage of the kill and the problems of the result."""
+    child = start_training(reference.experiment, folder)
+    time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    killed = ended(child) == -signal.SIGKILL
-    names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
-    stage = (
-        MISSED
-        if not killed
-        else "finished"
-        if "metrics.json" in names
-        else "between checkpoints"
-        if "checkpoint.safetensors" in names
-        else "no checkpoint yet"
-        if "config.json" in names
-        else "not begun"
-    )
-    if code := ended(start(straight.experiment, folder)):
-        return stage, [f"does not go on (exit status {code})"]
-    wrong = differences(straight.folder, folder)
+    stage = stage_of(folder) if wait_for(child) == -signal.SIGKILL else MISSED
+    if code := wait_for(start_training(reference.experiment, folder)):
+        return stage, [f"does not resume (exit code {code})"]
+    problems = [f"{name} differs" for name in differing_files(reference.folder, folder)]
     left = [file.name for file in folder.iterdir() if file.name.endswith(".tmp") or "checkpoint" in file.name]
-    return stage, [f"another {name}" for name in wrong] + [f"{name} is left" for name in left]
+    return stage, problems + [f"{name} is left" for name in left]
+
+
+def train_references(root: Path) -> list[Reference]:
+    """Train each experiment twice, and time the second one. Raises RuntimeError where the results differ."""
+    references = []
+    for number, experiment in enumerate(create_experiments(root)):
+        folder, again = root / f"reference-{number}", root / f"again-{number}"
+        wait_for(start_training(experiment, folder))  # writes the index and the pooled frames
+        started = time.monotonic()
+        if wait_for(start_training(experiment, again)) or differing_files(folder, again):
+            raise RuntimeError("two uninterrupted trainings end with different files")
+        references.append(Reference(experiment, folder, time.monotonic() - started))
+    return references
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Kill so many times; the exit status says whether every training ended as it should."""
+    """Run the kills; the exit status is 1 if any training ends with other files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args(arguments)
-    moments, stages, faults = random.Random(chosen.seed), dict[str, int](), 0
-    with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
+    parser.add_argument("--kills", type=int, default=100, help="number of kills")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the times")
+    options = parser.parse_args(arguments)
+    rng, stages, failures, number = random.Random(options.seed), dict[str, int](), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
         os.environ["YT8M_HOME"] = str(root / "home")
-        straight = []
-        for number, experiment in enumerate(experiments(root)):
-            folder = root / f"straight-{number}"
-            ended(start(experiment, folder))  # which leaves the index, and pooled frames
-            begun = time.monotonic()
-            if ended(start(experiment, root / f"again-{number}")) or differences(folder, root / f"again-{number}"):
-                print("a training does not end with the same weights twice")
-                return 1
-            straight.append(Straight(experiment, folder, time.monotonic() - begun))
-        number = 0
-        while sum(stages.values()) - stages.get(MISSED, 0) < chosen.kills:
+        references = train_references(root)
+        while sum(stages.values()) - stages.get(MISSED, 0) < options.kills:
             number += 1
-            one = straight[number % len(straight)]
-            moment = moments.uniform(0, one.seconds)
-            stage, wrong = kill(one, moment, root / f"killed-{number}")
+            reference = references[number % len(references)]
+            seconds = rng.uniform(0, reference.seconds)
+            stage, problems = kill_and_resume(reference, seconds, root / f"killed-{number}")
             stages[stage] = stages.get(stage, 0) + 1
-            if wrong:
-                faults += 1
-                print(f"kill {number} after {moment:.3f} s ({stage}): {'; '.join(wrong)}")
-    print(f"{chosen.kills} kills, {faults} ended otherwise; killed: {stages}")
-    return bool(faults)
+            if problems:
+                failures += 1
+                print(f"kill {number} after {seconds:.3f} s ({stage}): {'; '.join(problems)}")
+    print(f"{options.kills} kills, {failures} with other results; stages: {stages}")
+    return bool(failures)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Several processes, as torchrun starts them, end where one does."""
+"""Training in several processes of torchrun gives the result of one."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 
 REPOSITORY = Path(__file__).parents[2]
-# 120 videos in batches of 17: the last of an epoch has one video, so that one of two processes has none.
+# 120 videos in batches of 17: the last batch has one video, so one of two processes has none.
 TRAINING = Training(epochs=3, batch_size=17, learning_rate=0.02, ema=0.9)
 
 
@@ -31,22 +31,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@given(videos=st.integers(1, 40), processes=st.integers(1, 5), parts=st.integers(1, 4))
-def test_each_video_of_a_batch_has_one_share_and_the_weights_sum_to_one(
-    videos: int, processes: int, parts: int
+@given(videos=st.integers(1, 40), world_size=st.integers(1, 5), accumulate=st.integers(1, 4))
+def test_each_video_is_in_one_micro_batch_and_the_weights_sum_to_one(
+    videos: int, world_size: int, accumulate: int
 ) -> None:
     batch = np.arange(100, 100 + videos)
-    shares = [split_batch(batch, process, processes, parts) for process in range(processes)]
-    assert {len(mine) for mine in shares} == {parts}
-    real = [share for mine in shares for share in mine if share.weight]
-    assert sorted(np.concatenate([share.videos for share in real])) == list(batch)
-    assert sum(share.weight for share in real) == pytest.approx(1)
-    assert all(len(share.videos) for mine in shares for share in mine)
+    parts = [split_batch(batch, rank, world_size, accumulate) for rank in range(world_size)]
+    assert {len(part) for part in parts} == {accumulate}
+    weighted = [micro_batch for part in parts for micro_batch in part if micro_batch.weight]
+    assert sorted(np.concatenate([micro_batch.videos for micro_batch in weighted])) == list(batch)
+    assert sum(micro_batch.weight for micro_batch in weighted) == pytest.approx(1)
+    assert all(len(micro_batch.videos) for part in parts for micro_batch in part)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "center(weight=0.1, loss='pseudo_huber')"])
-def test_two_processes_end_with_the_weights_and_metrics_of_one(root: Path, tmp_path: Path, loss: str) -> None:
+def test_two_processes_give_the_weights_and_metrics_of_one(root: Path, tmp_path: Path, loss: str) -> None:
     experiment = tiny_experiment(
         root, training=TRAINING, loss=Slot.parse(loss), classification=Slot("mlp", {"hidden": [16]}),
         label_processing=Slot("correlation", {"beta": 0.05, "gamma": 0.05}),
@@ -56,8 +56,8 @@ def test_two_processes_end_with_the_weights_and_metrics_of_one(root: Path, tmp_p
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
         "-m", "--", "yt8m_core", "train", "--experiment", one.path / "config.json", "--run", tmp_path / "two",
     ]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(list(map(str, command)), cwd=REPOSITORY, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
     two = Run.open(tmp_path / "two")
     assert two.metrics["processes"] == 2
     weights, expected = (load_file(run.path / "model.safetensors") for run in (two, one))
@@ -71,7 +71,7 @@ def test_two_processes_end_with_the_weights_and_metrics_of_one(root: Path, tmp_p
     pd.testing.assert_frame_equal(two.log, one.log, atol=1e-4, rtol=1e-4)
 
 
-def test_a_batch_learned_from_in_parts_gives_the_weights_of_the_whole(root: Path, tmp_path: Path) -> None:
+def test_gradient_accumulation_gives_the_same_weights(root: Path, tmp_path: Path) -> None:
     loss = Slot.parse("center(weight=0.1)")
     runs = [
         train(
@@ -80,7 +80,7 @@ def test_a_batch_learned_from_in_parts_gives_the_weights_of_the_whole(root: Path
         )
         for parts in (1, 3)
     ]
-    whole, in_parts = (load_file(run.path / "model.safetensors") for run in runs)
+    whole, accumulated = (load_file(run.path / "model.safetensors") for run in runs)
     for name, tensor in whole.items():
-        torch.testing.assert_close(in_parts[name], tensor, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(accumulated[name], tensor, atol=1e-5, rtol=1e-5)
     pd.testing.assert_frame_equal(runs[0].log, runs[1].log, atol=1e-4, rtol=1e-4)

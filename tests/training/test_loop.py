@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import yt8m_core.training.loop as training_module
-import yt8m_core.training.step as learner_module
+import yt8m_core.training.step as step_module
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.data.tfrecord.records import encode_sequence_example, write_shard
 from yt8m_core.data.vocabulary import unnamed_vocabulary, write_vocabulary
@@ -30,14 +30,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tiny")
 
 
-def test_run_is_complete_and_has_learned_when_training_ends(root: Path, tmp_path: Path) -> None:
+def test_finished_run_is_complete_and_has_learned(root: Path, tmp_path: Path) -> None:
     experiment = tiny_experiment(root, training=Training(epochs=8, batch_size=16, learning_rate=0.02))
     run = train(experiment, tmp_path / "run")
     assert run.is_finished
     assert run.experiment == experiment
     assert run.facts.num_classes == CLASSES
     assert (run.facts.train_videos, run.facts.validation_videos, run.facts.scale) == (120, 40, "sample")
-    # The most frequent labels for everyone come to about 0.4.
+    # Predicting the most frequent labels gives about 0.4.
     metrics = run.metrics["validation"]
     assert metrics["gap"] > 0.9
     assert metrics["gap_low"] <= metrics["gap"] <= metrics["gap_high"]
@@ -52,8 +52,8 @@ def test_run_is_complete_and_has_learned_when_training_ends(root: Path, tmp_path
     }  # fmt: skip
 
 
-# All that a training changes beside the model's weights, and all that is random while it runs.
-EVERYTHING = {
+# All state of a training besides the model's weights, and all of its randomness.
+ALL_STATE = {
     "pooling": "adaptive_noise(scale=5.0, pooling='lstm(width=8, layer_norm=True, dropout=0.5)')",
     "label_processing": "correlation(beta=0.05, gamma=0.05)",
     "loss": "center(weight=0.1)",
@@ -64,10 +64,10 @@ EVERYTHING = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
-    [(4, {}), (8, {}), (11, {}), (11, EVERYTHING)],  # within an epoch (8 steps each), at its end, in the second
-    ids=["first-epoch", "its-end", "second-epoch", "second-epoch-of-everything"],
+    [(4, {}), (8, {}), (11, {}), (11, ALL_STATE)],  # within an epoch (8 steps each), at its end, in the second
+    ids=["first-epoch", "its-end", "second-epoch", "second-epoch-with-all-state"],
 )
-def test_weights_and_log_are_the_same_when_killed_and_resumed(
+def test_killed_and_resumed_training_gives_the_same_weights_and_log(
     root: Path, tmp_path: Path, stop_at: int, changes: dict[str, str]
 ) -> None:
     settings = ", ".join(f"{name}={text if name == 'training' else f'Slot.parse({text!r})'}"
@@ -103,14 +103,14 @@ training.train(tiny_experiment(Path({str(root)!r}), {settings}), Path(sys.argv[1
     assert (tmp_path / "killed" / "log.csv").read_text() == (tmp_path / "straight" / "log.csv").read_text()
 
 
-def test_finished_run_is_returned_untouched_when_trained_again(root: Path, tmp_path: Path) -> None:
+def test_finished_run_is_returned_unchanged(root: Path, tmp_path: Path) -> None:
     run = train(tiny_experiment(root), tmp_path / "run")
     before = {file.name: file.stat().st_mtime_ns for file in run.path.iterdir()}
     train(tiny_experiment(root), tmp_path / "run")
     assert {file.name: file.stat().st_mtime_ns for file in run.path.iterdir()} == before
 
 
-def test_folder_of_another_experiment_is_refused_and_kept(root: Path, tmp_path: Path) -> None:
+def test_folder_of_another_experiment_is_refused_and_unchanged(root: Path, tmp_path: Path) -> None:
     run = train(tiny_experiment(root), tmp_path / "run")
     weights = (run.path / "model.safetensors").read_bytes()
     with pytest.raises(UserError, match=r"another experiment.*Choose another run folder"):
@@ -118,20 +118,20 @@ def test_folder_of_another_experiment_is_refused_and_kept(root: Path, tmp_path: 
     assert (run.path / "model.safetensors").read_bytes() == weights
 
 
-def test_seed_alone_decides_the_weights(root: Path, tmp_path: Path) -> None:
+def test_weights_depend_only_on_the_seed(root: Path, tmp_path: Path) -> None:
     runs = [train(tiny_experiment(root, seed=seed), tmp_path / name) for name, seed in (("a", 5), ("b", 5), ("c", 6))]
     weights = [(run.path / "model.safetensors").read_bytes() for run in runs]
     assert weights[0] == weights[1]
     assert weights[0] != weights[2]
 
 
-def test_training_stops_by_name_and_keeps_the_checkpoint_when_the_loss_is_not_finite(
+def test_infinite_loss_stops_the_training_and_keeps_the_checkpoint(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    breaks = build("loss", "center", {}, num_classes=CLASSES, embedding_features=32)
-    forward, steps = breaks.forward, 0
+    broken = build("loss", "center", {}, num_classes=CLASSES, embedding_features=32)
+    forward, steps = broken.forward, 0
 
-    def breaks_in_the_second_epoch(*arguments: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def fail_in_the_second_epoch(*arguments: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         nonlocal steps
         steps += 1
         loss, parts = forward(*arguments)
@@ -139,38 +139,38 @@ def test_training_stops_by_name_and_keeps_the_checkpoint_when_the_loss_is_not_fi
             return loss, parts
         return loss * float("nan"), {**parts, "center_distance": parts["center_distance"] * float("inf")}
 
-    breaks.forward = breaks_in_the_second_epoch
-    monkeypatch.setattr(training_module, "build", lambda *args, **facts: breaks)
-    fault = r"epoch 2 of 2, step 2 of 8 \(its 16 videos: '01\d+', '01\d+', '01\d+', …\): the center distance is inf"
-    with pytest.raises(UserError, match=fault):
+    broken.forward = fail_in_the_second_epoch
+    monkeypatch.setattr(training_module, "build", lambda *args, **facts: broken)
+    message = r"epoch 2 of 2, step 2 of 8 \(its 16 videos: '01\d+', '01\d+', '01\d+', …\): the center distance is inf"
+    with pytest.raises(UserError, match=message):
         train(tiny_experiment(root), tmp_path / "run")
-    kept = load_file(tmp_path / "run" / "checkpoint.safetensors")
-    assert all(tensor.isfinite().all() for tensor in kept.values())
+    checkpoint = load_file(tmp_path / "run" / "checkpoint.safetensors")
+    assert all(tensor.isfinite().all() for tensor in checkpoint.values())
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("label_processing", "said"),
+    ("label_processing", "clamped"),
     [
-        ("correlation(alpha=-1.0)", ", 100.0% of the scores clamped"),  # below 0, in both parts of a batch
+        ("correlation(alpha=-1.0)", ", 100.0% of the scores clamped"),  # below 0, in both micro-batches
         ("correlation(alpha=0.5)", ""),
         ("correlation(alpha=-1.0, space='logit')", ""),
         ("identity", ""),
     ],
 )
-def test_progress_tells_how_many_scores_are_clamped(
-    root: Path, tmp_path: Path, label_processing: str, said: str
+def test_progress_reports_the_fraction_of_clamped_scores(
+    root: Path, tmp_path: Path, label_processing: str, clamped: str
 ) -> None:
     notes = []
     experiment = tiny_experiment(
         root, label_processing=Slot.parse(label_processing), training=Training(epochs=1, batch_size=16, accumulate=2)
     )
     train(experiment, tmp_path / "run", progress=lambda what, done, total, note="": notes.append((what, note)))
-    (told,) = [note for what, note in notes if what.startswith("epoch")]
-    assert re.fullmatch(rf"loss [\d.]+{re.escape(said)}", told)
+    (epoch_note,) = [note for what, note in notes if what.startswith("epoch")]
+    assert re.fullmatch(rf"loss [\d.]+{re.escape(clamped)}", epoch_note)
 
 
-def test_damaged_checkpoint_is_named_when_resuming(root: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_an_error_on_resume(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train(tiny_experiment(root), folder)
     (folder / "metrics.json").unlink()
@@ -179,7 +179,7 @@ def test_damaged_checkpoint_is_named_when_resuming(root: Path, tmp_path: Path) -
         train(tiny_experiment(root), folder)
 
 
-def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_decay(root: Path, tmp_path: Path) -> None:
+def test_gradients_are_clipped_per_tensor_and_only_classification_weights_have_l2(root: Path, tmp_path: Path) -> None:
     seen: list[torch.optim.Adam] = []
     norms: list[float] = []
 
@@ -193,12 +193,12 @@ def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_deca
         seen[-1].__class__ = Spy
         return seen[-1]
 
-    adam = learner_module.adam
+    adam = step_module.adam
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learner_module, "adam", spying)
+        patch.setattr(step_module, "adam", spying)
         train(tiny_experiment(root, training=Training(epochs=1, clip_norm=0.05)), tmp_path / "run")
     assert max(norms) == pytest.approx(0.05, rel=1e-3)
-    assert sum(norm > 0.049 for norm in norms) > 1  # by itself: all tensors together would share one 0.05
+    assert sum(norm > 0.049 for norm in norms) > 1  # per tensor; a global norm would be 0.05 in total
     decayed, others = seen[0].param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (1e-8, 0)
     assert {p.ndim for p in decayed["params"]} == {2}
@@ -206,12 +206,12 @@ def test_gradient_of_each_tensor_is_clipped_by_itself_and_only_head_weights_deca
     assert (decayed["betas"], decayed["eps"]) == ((0.9, 0.999), 1e-8)
 
 
-def test_learning_rate_falls_in_21_stairs_over_the_papers_run() -> None:
+def test_learning_rate_decays_21_times_in_the_papers_run() -> None:
     examples = 5 * 6_308_488
-    stairs = {learning_rate(Training(), seen) for seen in range(0, examples, 1000)}
-    assert len(stairs) == 22
-    assert max(stairs) == 6e-4
-    assert min(stairs) == pytest.approx(2.04e-4, rel=0.01)
+    rates = {learning_rate(Training(), seen) for seen in range(0, examples, 1000)}
+    assert len(rates) == 22
+    assert max(rates) == 6e-4
+    assert min(rates) == pytest.approx(2.04e-4, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_learning_rate_falls_in_21_stairs_over_the_papers_run() -> None:
         ("normalization", "joynt", "joint"),
     ],
 )
-def test_training_names_the_nearest_method_and_leaves_no_folder_when_it_is_unknown(
+def test_unknown_method_names_the_nearest_one_and_leaves_no_folder(
     root: Path, tmp_path: Path, slot: str, value: object, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
@@ -231,7 +231,7 @@ def test_training_names_the_nearest_method_and_leaves_no_folder_when_it_is_unkno
     assert not (tmp_path / "run").exists()
 
 
-def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: Path) -> None:
+def test_unusable_training_data_are_refused(root: Path, tmp_path: Path) -> None:
     tiny_experiment(root)
     unlabeled = write_tiny(tmp_path / "test", 5, seed=3, labeled=False)
     both = Data(str(unlabeled), str(root / "validation"), streams=STREAMS)
@@ -250,7 +250,7 @@ def test_training_refuses_data_that_it_cannot_learn_from(root: Path, tmp_path: P
 
 
 def test_loss_of_the_first_step_is_that_of_the_untrained_model(root: Path, tmp_path: Path) -> None:
-    """A zero logit is p = 1/3 for each of the MoE's classes: two experts at 1/2, one dummy (SPEC 3.2)."""
+    """Zero logits give p = 1/3 for each class of the mixture: two experts at 1/2 and one dummy (section 2.3.2)."""
     experiment = tiny_experiment(root, training=Training(epochs=1, batch_size=120, learning_rate=0.0))
     run = train(dataclasses.replace(experiment, classification=Slot("moe")), tmp_path / "run")
     labels = np.mean([len(row) for row in run.predictions["true_labels"]])
@@ -258,7 +258,7 @@ def test_loss_of_the_first_step_is_that_of_the_untrained_model(root: Path, tmp_p
     assert run.log["loss"].iloc[0] == pytest.approx(expected, rel=0.2)
 
 
-def test_classes_are_those_of_all_videos_when_there_is_no_vocabulary(root: Path, tmp_path: Path) -> None:
+def test_without_vocabulary_the_classes_are_those_of_both_splits(root: Path, tmp_path: Path) -> None:
     frames = {"rgb": np.zeros((1, 24), np.uint8), "audio": np.zeros((1, 8), np.uint8)}
     for name, label in (("train", 2), ("validation", 7)):
         payload = encode_sequence_example({"id": b"x", "labels": [label]}, frames)
@@ -268,7 +268,7 @@ def test_classes_are_those_of_all_videos_when_there_is_no_vocabulary(root: Path,
     assert run.facts.num_classes == 8
 
 
-def test_run_is_not_gone_on_with_when_its_data_have_changed(tmp_path: Path) -> None:
+def test_run_is_not_resumed_after_its_data_changed(tmp_path: Path) -> None:
     experiment = tiny_experiment(tmp_path)
     run = train(experiment, tmp_path / "run")
     (run.path / "metrics.json").unlink()
@@ -277,8 +277,8 @@ def test_run_is_not_gone_on_with_when_its_data_have_changed(tmp_path: Path) -> N
         train(experiment, tmp_path / "run")
 
 
-def test_center_loss_moves_what_stands_before_the_embedding(root: Path, tmp_path: Path) -> None:
-    """After a pooling without weights there is nothing, unless the mixture of experts has a layer for it."""
+def test_center_loss_changes_the_layers_before_the_embedding(root: Path, tmp_path: Path) -> None:
+    """After a pooling without weights there is none, unless the mixture of experts has an embedding layer."""
 
     def weights(name: str, classification: str, loss: str) -> dict[str, torch.Tensor]:
         experiment = tiny_experiment(root, classification=Slot.parse(classification), loss=Slot.parse(loss))
@@ -292,7 +292,7 @@ def test_center_loss_moves_what_stands_before_the_embedding(root: Path, tmp_path
     assert not torch.equal(deep["classification.embed.0.weight"], pulled["classification.embed.0.weight"])
 
 
-def test_correlation_of_expert_logits_is_trained_within_the_mixture(root: Path, tmp_path: Path) -> None:
+def test_correlation_of_expert_logits_is_trained_in_the_mixture(root: Path, tmp_path: Path) -> None:
     slot = Slot("correlation", {"variant": "authors", "gamma": 0.1})
     training = Training(epochs=8, batch_size=16, learning_rate=0.02)
     run = train(tiny_experiment(root, label_processing=slot, training=training), tmp_path / "run")
@@ -305,13 +305,15 @@ def test_correlation_of_expert_logits_is_trained_within_the_mixture(root: Path, 
 
 
 @pytest.mark.parametrize("pooling", ["indirect_clustering", "lstm(width=8)"])
-def test_compiled_training_gives_the_weights_of_the_plain_one(
+def test_compiled_training_gives_the_same_weights(
     pooling: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.compiler.reset()
     compile_model = torch.compile
-    # Inductor takes half a minute; this backend captures and runs the same graphs.
-    monkeypatch.setattr(torch, "compile", lambda model, **how: compile_model(model, **{**how, "backend": "aot_eager"}))
+    # Inductor takes half a minute; this backend runs the same graphs.
+    monkeypatch.setattr(
+        torch, "compile", lambda model, **options: compile_model(model, **{**options, "backend": "aot_eager"})
+    )
     runs = []
     for compiled in (False, True):
         training = Training(epochs=2, batch_size=16, pool_once="no", compile=compiled, epsilon=1e-2)
@@ -325,7 +327,7 @@ def test_compiled_training_gives_the_weights_of_the_plain_one(
 
 
 @pytest.mark.parametrize("size", [0.0, 0.3, 1.0, 7.0, math.inf, math.nan])
-def test_gradient_is_clipped_as_torch_does(size: float) -> None:
+def test_clip_gradient_equals_torch(size: float) -> None:
     direction = torch.nn.functional.normalize(torch.randn(50, generator=torch.Generator().manual_seed(0)), dim=0)
     ours, theirs = (torch.nn.Parameter(torch.zeros(50)) for _ in range(2))
     for parameter in (ours, theirs):
@@ -336,8 +338,8 @@ def test_gradient_is_clipped_as_torch_does(size: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("setup", "left"), [("step.configure_training_process()", 0), ("", 2**20)])
-def test_numbers_that_cost_a_cpu_a_hundredfold_are_0_on_all_threads_of_a_training_alone(setup: str, left: int) -> None:
+@pytest.mark.parametrize(("setup", "nonzero"), [("step.configure_training_process()", 0), ("", 2**20)])
+def test_only_a_training_process_flushes_denormals_on_all_threads(setup: str, nonzero: int) -> None:
     code = f"""
 import torch
 from yt8m_core.training import step
@@ -345,5 +347,7 @@ torch.set_num_threads(2)
 {setup}
 print((torch.full((2**20,), 1e-30) * 1e-10).count_nonzero().item())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.stdout.split() == [str(left)], done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdout.split() == [str(nonzero)], process.stderr

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -34,7 +34,7 @@ def slot_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Slot] | 
 @registry.primitive_rule
 def streams_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Streams] | None:
     """Parse feature streams written as name:width."""
-    if type_info.type != Streams:
+    if get_origin(type_info.type) is not tuple or get_args(type_info.type) != get_args(Streams):
         return None
     return PrimitiveConstructorSpec(
         nargs="*",

@@ -171,9 +171,9 @@ def _absolute_data(data: Data, defaults: Data) -> Data:
     for name in ("train", "validation"):
         if not getattr(data, name):
             raise UserError(f"no {name} data", advice=f"Add --{name} DATA (a shard, a folder of shards, or a glob).")
-    changes = {
-        name: absolute(path)
-        for name in ("train", "validation", "vocabulary")
-        if (path := getattr(data, name)) and path != getattr(defaults, name)
-    }
-    return replace(data, **changes)
+
+    def path(name: str) -> str:
+        value: str = getattr(data, name)
+        return absolute(value) if value and value != getattr(defaults, name) else value
+
+    return replace(data, train=path("train"), validation=path("validation"), vocabulary=path("vocabulary"))

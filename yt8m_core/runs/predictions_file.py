@@ -72,9 +72,7 @@ def _check_header(file: Path, opened: pq.ParquetFile, videos: int) -> None:
 
 def _check_values(file: Path, table: pa.Table, num_classes: int) -> None:
     if any(table[name].null_count for name in table.column_names):
-        raise UserError(
-            "missing values", where=str(file), expected="id, labels, scores and true labels of each video"
-        )
+        raise UserError("missing values", where=str(file), expected="id, labels, scores and true labels of each video")
     if len(table) and pc.max(pc.utf8_length(table["id"])).as_py() > MAX_ID_LENGTH:
         raise UserError(f"an id of more than {MAX_ID_LENGTH} characters", where=str(file))
     lengths = [pc.list_value_length(table[name]) for name in ("labels", "scores")]
