@@ -40,7 +40,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """An environment that has the wheel, its extra ``app``, and nothing of the checkout. It takes 1.6 GB meanwhile."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder)
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
     command = [*pip, "--constraint", ROOT / "constraints.txt", f"{wheel}[app]"]
     installed = subprocess.run(command, text=True, capture_output=True)
     if "No matching distribution" in installed.stderr or "NewConnectionError" in installed.stderr:

@@ -14,7 +14,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 HEAD_SHARE, MID_SHARE = 0.5, 0.9
-"""Cumulative share of all (video, label) pairs at which the head band ends (50 %) and the mid band ends (90 %)."""
+"""Cumulative share of all (video, label) pairs at which the head band ends (50%) and the mid band ends (90%)."""
 
 
 def label_matrix(values: ArrayLike, offsets: ArrayLike, num_classes: int) -> csr_array:
@@ -73,7 +73,7 @@ def imbalance(counts: ArrayLike) -> dict[str, float]:
         - pairs: number of (video, label) pairs.
         - gini: Gini coefficient over all labels, including those without a video. 0 if all labels are equally
           frequent, approaching 1 if one label has all videos.
-        - top_5_percent_share: share of the pairs held by the most frequent 5 % of the labels, rounded up.
+        - top_5_percent_share: share of the pairs held by the most frequent 5% of the labels, rounded up.
         - For each band (see ``bands``), the number of its labels and their share of the pairs.
 
     Raises:
@@ -106,8 +106,8 @@ def imbalance(counts: ArrayLike) -> dict[str, float]:
 def bands(counts: ArrayLike) -> NDArray[np.str_]:
     """Assign each label [C] to a frequency band: "head", "mid", or "tail".
 
-    Head labels are the smallest set of most frequent labels that holds 50 % of all (video, label) pairs. Head and mid
-    labels together are the smallest such set that holds 90 %. All other labels, including those without a video, are
+    Head labels are the smallest set of most frequent labels that holds 50% of all (video, label) pairs. Head and mid
+    labels together are the smallest such set that holds 90%. All other labels, including those without a video, are
     tail labels. Because bands are defined by shares, they mean the same for 120 labels as for 4,716.
 
     >>> bands([10, 70, 20, 0])
