@@ -53,7 +53,7 @@ LABEL_COLUMNS = {
         "γ of its videos", help="Median over the videos with the label; their other labels count too.", format="%.2g"
     ),
     "alone_length": st.column_config.NumberColumn(
-        "Noise alone", help="γ√D: length of the noise relative to a frame of length 1.", format="%.3g"
+        "Noise alone", help="γ√D: norm of the noise; a frame has norm 1.", format="%.3g"
     ),
     "together_length": st.column_config.NumberColumn(
         "Noise of its videos", help="γ√D at the median γ of its videos.", format="%.3g"

@@ -59,8 +59,8 @@ def _show_main_scene(table: pd.DataFrame) -> None:
         + preference_verdict(excess, "the main scene")
     )
     st.markdown(
-        f"ROC AUC of the weight as a detector of the main scene: **{auc.mean:.2f}** [{auc.low:.2f}, {auc.high:.2f}]. "
-        f"The main scene makes up {table['cluster_main'].mean():.0%} of the largest cluster, "
+        f"ROC AUC of the weight as a detector of the main scene: **{auc.mean:.2f}** [{auc.low:.2f}, {auc.high:.2f}] "
+        f"(95% CI). The main scene makes up {table['cluster_main'].mean():.0%} of the largest cluster, "
         f"{overlap.mean * 100:+.1f} points [{overlap.low * 100:+.1f}, {overlap.high * 100:+.1f}] relative to chance.",
         help=ROC_AUC,
     )

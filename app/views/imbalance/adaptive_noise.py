@@ -42,7 +42,7 @@ def show_adaptive_noise(page: PageContext, label: int | None, below: DeltaGenera
             figures.noise_strength(table, scale=page.scale, selected=label),
             page.labels.vocabulary,
             name="noise",
-            alt="Noise length against rank of each label, both on log axes",
+            alt="Noise norm against rank of each label, both on log axes",
         )
     with right:
         _show_summary(noise, counted_name)
@@ -63,11 +63,11 @@ def _show_summary(noise: "NoiseStrength", counted_name: str) -> None:
         f"video is the mean over its labels (equation 12). Counted on {counted_name}."
     )
     st.markdown(
-        f"Median noise length of {noise.videos:,} videos: **{noise.median_length:.3g}**, where a frame has length 1. "
-        f"**{noise.above_a_tenth:.1%}** of them get noise longer than 0.1."
+        f"Median noise norm of {noise.videos:,} videos: **{noise.median_length:.3g}**, where a frame has norm 1. "
+        f"**{noise.above_a_tenth:.1%}** of them get noise of norm above 0.1."
     )
     st.caption(
-        "Noise length is γ√D for D features per frame. γ falls as the data grow: on the millions of videos of "
+        "The norm is γ√D for D features per frame. γ falls as the data grow: on the millions of videos of "
         "YouTube-8M it is close to 0 for most.",
         help="γ of a video averages over its labels. A rare label that occurs with frequent ones gets less noise than "
         "its own γ (dots below the bars); a frequent label that occurs with rare ones gets more (dots above).",
