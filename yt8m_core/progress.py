@@ -12,10 +12,10 @@ LINE_SECONDS = 10.0  # between two lines of a log
 class Progress(Protocol):
     """Callback that reports progress: the name of the task, items done, items in total, and a short note."""
 
-    def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...  # noqa: D102
+    def __call__(self, task: str, done: int, total: int, note: str = "", /) -> None: ...  # noqa: D102
 
 
-def silent(what: str, done: int, total: int, note: str = "") -> None:
+def silent(task: str, done: int, total: int, note: str = "") -> None:
     """Report nothing."""
 
 
@@ -23,15 +23,15 @@ class ProgressBars:
     """One tqdm bar per task, one after the other, for a terminal or a notebook."""
 
     def __init__(self) -> None:
-        self._what = ""
+        self._task = ""
         self._bar: tqdm | None = None  # type: ignore[type-arg]
 
-    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Update the bar of a task. A new task closes the previous bar."""
-        if what != self._what or self._bar is None:
+        if task != self._task or self._bar is None:
             self.close()
             # Without ``miniters`` tqdm skips updates after a slow step, and a note in between would not be drawn.
-            self._what, self._bar = what, tqdm(total=total, desc=what, unit_scale=True, miniters=0)
+            self._task, self._bar = task, tqdm(total=total, desc=task, unit_scale=True, miniters=0)
         self._bar.total = total
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)
@@ -42,7 +42,7 @@ class ProgressBars:
         """Close the current bar."""
         if self._bar is not None:
             self._bar.close()
-        self._what, self._bar = "", None
+        self._task, self._bar = "", None
 
 
 class ProgressLines:
@@ -52,15 +52,15 @@ class ProgressLines:
         self._last_line = monotonic()
         self._finished = ""  # the task that ended last
 
-    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Write a line if the task is done or the last line is ten seconds old."""
         now, is_done = monotonic(), done >= total
-        ends = is_done and what != self._finished
-        self._finished = what if is_done else ""
+        ends = is_done and task != self._finished
+        self._finished = task if is_done else ""
         if ends or now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             share = f" ({done / total:.0%})" if total else ""
-            print(f"{what}: {done:,} of {total:,}{share}{note and f', {note}'}", file=sys.stderr, flush=True)
+            print(f"{task}: {done:,} of {total:,}{share}{note and f', {note}'}", file=sys.stderr, flush=True)
 
 
 def console_progress() -> Progress:

@@ -158,12 +158,17 @@ def test_index_and_labels_describe_the_data(
         (["train", "--run", "{root}/r", "--train", "{root}/train"], "no validation data.*--validation DATA"),
         (["train", "--run", "{root}/r", "--experiment", "{root}/none.json"], "no file"),
         (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--pooling", "2+2"], "cannot read"),
+        (["train", "--run", "{root}/r", "--experiment", "{root}/number.json"], "a JSON object"),
+        (["train", "--run", "{root}/r", "--experiment", "{root}/text.json"], "experiment: found str"),
+        (["train", "--run", "{root}/r", "--experiment", "{root}/data.json"], "experiment, data: found int"),
         (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--epochs", "0"], "training, epochs"),
     ],
 )
 def test_error_is_one_sentence_without_a_traceback(
     root: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
+    for name, text in (("number", "3"), ("text", '{"experiment": "x"}'), ("data", '{"data": 3}')):
+        (root / f"{name}.json").write_text(text)
     with pytest.raises(SystemExit) as stopped:
         yt8m(monkeypatch, *[argument.format(root=root) for argument in arguments])
     assert str(stopped.value.code).startswith("yt8m: ")

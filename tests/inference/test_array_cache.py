@@ -98,6 +98,7 @@ def test_file_in_use_is_never_evicted(home: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_file_in_use_by_another_process_is_never_evicted(home: Path) -> None:
     store(cache(), "a", 7.0)
     program = """

@@ -63,7 +63,7 @@ def test_previous_csv_stays_when_a_new_one_fails(run: Run, tmp_path: Path, monke
     output = tmp_path / "p.csv"
     output.write_text("before")
 
-    def fail_at_the_end(what: str, done: int, total: int, note: str = "") -> None:
+    def fail_at_the_end(task: str, done: int, total: int, note: str = "") -> None:
         if done == total:
             raise OSError
 

@@ -59,7 +59,7 @@ class TestCachedScores:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))
         videos = open_run_data(run, run.experiment.data.validation)
         reports: list[tuple[int, int]] = []
-        first = load_scores(run, videos, progress=lambda what, done, total, note="": reports.append((done, total)))
+        first = load_scores(run, videos, progress=lambda task, done, total, note="": reports.append((done, total)))
         assert reports[-1] == (32, 32)
         assert not first.is_sample
         model = run.load_model()

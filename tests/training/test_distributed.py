@@ -80,7 +80,7 @@ def test_gradient_accumulation_gives_the_same_weights(root: Path, tmp_path: Path
         )
         for parts in (1, 3)
     ]
-    whole, accumulated = (load_file(run.path / "model.safetensors") for run in runs)
-    for name, tensor in whole.items():
+    full_batch, accumulated = (load_file(run.path / "model.safetensors") for run in runs)
+    for name, tensor in full_batch.items():
         torch.testing.assert_close(accumulated[name], tensor, atol=1e-5, rtol=1e-5)
     pd.testing.assert_frame_equal(runs[0].log, runs[1].log, atol=1e-4, rtol=1e-4)

@@ -42,7 +42,7 @@ import yt8m_core.training.loop as training
 training.LOG_STEPS, training.CHECKPOINT_STEPS, evaluation.BATCH_SIZE = 1, 2, 16
 reports = 0
 def console_progress():
-    def progress(what, done, total, note=""):
+    def progress(task, done, total, note=""):
         global reports
         reports += 1
         {hook}
@@ -107,9 +107,9 @@ def equal_runs(run: Path, other: Path) -> bool:
 @pytest.mark.parametrize(
     ("hook", "epoch", "step"),
     [
-        ("if what == 'epoch 1 of 2' and done == 5: os.kill(os.getpid(), signal.SIGTERM)", 1, 5),
-        ("if what == 'scoring' and reports == 9: os.kill(os.getpid(), signal.SIGTERM)", 1, 8),
-        ("if what == 'epoch 2 of 2' and done == 3: os.kill(os.getpid(), signal.SIGTERM)", 2, 3),
+        ("if task == 'epoch 1 of 2' and done == 5: os.kill(os.getpid(), signal.SIGTERM)", 1, 5),
+        ("if task == 'scoring' and reports == 9: os.kill(os.getpid(), signal.SIGTERM)", 1, 8),
+        ("if task == 'epoch 2 of 2' and done == 3: os.kill(os.getpid(), signal.SIGTERM)", 2, 3),
     ],
     ids=["in-an-epoch", "while-validating", "in-the-second-epoch"],
 )

@@ -81,9 +81,9 @@ from yt8m_core.experiment import Training
 from yt8m_core.models.slot import Slot
 training.LOG_STEPS, training.CHECKPOINT_STEPS = 1, 3
 seen = 0
-def progress(what, done, total, note=""):
+def progress(task, done, total, note=""):
     global seen
-    seen += what.startswith("epoch")
+    seen += task.startswith("epoch")
     if seen == {stop_at} and len(sys.argv) > 2:
         os.kill(os.getpid(), signal.SIGKILL)
 training.train(tiny_experiment(Path({str(root)!r}), {settings}), Path(sys.argv[1]), progress=progress)
@@ -165,8 +165,8 @@ def test_progress_reports_the_fraction_of_clamped_scores(
     experiment = tiny_experiment(
         root, label_processing=Slot.parse(label_processing), training=Training(epochs=1, batch_size=16, accumulate=2)
     )
-    train(experiment, tmp_path / "run", progress=lambda what, done, total, note="": notes.append((what, note)))
-    (epoch_note,) = [note for what, note in notes if what.startswith("epoch")]
+    train(experiment, tmp_path / "run", progress=lambda task, done, total, note="": notes.append((task, note)))
+    (epoch_note,) = [note for task, note in notes if task.startswith("epoch")]
     assert re.fullmatch(rf"loss [\d.]+{re.escape(clamped)}", epoch_note)
 
 

@@ -19,7 +19,7 @@ STOPPED = 128 + signal.SIGTERM  # exit status that shells and schedulers expect
 
 
 def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
-    """Serve the app at http://127.0.0.1:8501 and open a browser.
+    """Serve the app on 127.0.0.1 and open a browser.
 
     Args:
         runs: Folders with further runs.

@@ -149,11 +149,13 @@ def _default_experiment(arguments: Sequence[str]) -> Experiment:
     if file is None:
         return Experiment(Data("", ""))
     values = _read_experiment(file)
-    data = values.get("data", {})
-    return Experiment.from_dict({**values, "data": {"train": "", "validation": "", **data}})
+    data = values.get("data", {}) if isinstance(values, dict) else None
+    if isinstance(data, dict):  # the flags may name the data
+        values = {**values, "data": {"train": "", "validation": "", **data}}
+    return Experiment.from_dict(values)
 
 
-def _read_experiment(path: Path) -> dict[str, Any]:
+def _read_experiment(path: Path) -> Any:
     """Return the values of an experiment file, or of the experiment in a run's config.json."""
     try:
         values = json.loads(path.read_text())
@@ -163,7 +165,7 @@ def _read_experiment(path: Path) -> dict[str, Any]:
         raise UserError(f"invalid JSON ({error})", where=str(path)) from None
     if not isinstance(values, dict):
         raise UserError(type(values).__name__, where=str(path), expected="a JSON object")
-    return dict(values.get("experiment", values))
+    return values.get("experiment", values)
 
 
 def _absolute_data(data: Data, defaults: Data) -> Data:

@@ -1,1 +1,1 @@
-"""A model on a data set: evaluation, prediction, ensembles, and the caches of scores and pooled frames."""
+"""Inference on data sets: evaluation, prediction, ensembles, and caches of scores and pooled frames."""

@@ -1,1 +1,1 @@
-"""Run folders: what a training leaves behind, and tables of several runs."""
+"""Run folders of trainings, and tables of several runs."""

@@ -1,1 +1,1 @@
-"""The training loop: data splits, optimizer step, checkpoints, log and interruption."""
+"""Training: data splits, loop, optimizer step, checkpoints, log and interruption."""

@@ -41,8 +41,8 @@ class StopSignal:
     def wrap_progress(self, progress: Progress) -> Progress:
         """Return a progress callback that checks for the signal before each report."""
 
-        def checked_progress(what: str, done: int, total: int, note: str = "") -> None:
+        def checked_progress(task: str, done: int, total: int, note: str = "") -> None:
             self.check()
-            progress(what, done, total, note)
+            progress(task, done, total, note)
 
         return checked_progress

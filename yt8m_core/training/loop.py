@@ -215,7 +215,7 @@ class _Loop:
     def train_epoch(self, log: RunLog) -> None:
         """Run the remaining steps of the current epoch."""
         position, training, seed = self.position, self.run.experiment.training, self.run.experiment.seed
-        what = f"epoch {position.epoch + 1} of {training.epochs}"
+        task = f"epoch {position.epoch + 1} of {training.epochs}"
         batches = shuffled_batches(self.videos.num_frames, training.batch_size, seed=seed, epoch=position.epoch)
         steps = [  # this process's micro-batches of each step
             split_batch(batch, self.fabric.global_rank, self.fabric.world_size, training.accumulate)
@@ -233,12 +233,12 @@ class _Loop:
             position.examples += len(batches[position.step])
             position.step += 1
             if position.step % LOG_STEPS == 0 or position.step == len(batches):
-                losses = self.mean_losses(recent, what, batches)
+                losses = self.mean_losses(recent, task, batches)
                 recent.clear()
                 log.add(position, learning_rate=rate, **losses)
                 # Clamped scores have no gradient, which explains a loss that does not decrease.
                 clamped = f", {losses['clamped']:.1%} of the scores clamped" if losses.get("clamped") else ""
-                self.report(what, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
+                self.report(task, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
                 if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     position.seconds += time.perf_counter() - started
                     self.save()  # the weights are finite, because the losses are
@@ -257,7 +257,7 @@ class _Loop:
         return on_device(Loader(self.videos, micro_batches, pin_memory=device.type == "cuda"), device)
 
     def mean_losses(
-        self, recent: list[dict[str, Tensor]], what: str, batches: list[NDArray[np.int64]]
+        self, recent: list[dict[str, Tensor]], task: str, batches: list[NDArray[np.int64]]
     ) -> dict[str, float]:
         """Return the means over recent steps and all processes.
 
@@ -275,7 +275,7 @@ class _Loop:
             ids = ", ".join(f"'{self.videos.id(int(video))}'" for video in batch[:3])
             raise TrainingDivergedError(
                 f"the {name.replace('_', ' ')} is {table[row, names.index(name)]:g}",
-                where=f"{what}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
+                where=f"{task}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
                 advice=f"Lower the learning rate. The last good checkpoint stays in {self.run.path}.",
             )
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
