@@ -1,7 +1,9 @@
 """Progress bars in a terminal and a notebook, lines in a log."""
 
 import os
+import select
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from types import SimpleNamespace
@@ -82,6 +84,7 @@ def test_note_of_a_slow_task_is_written(clock: Clock) -> None:
 
 def test_terminal_gets_bars() -> None:
     primary, secondary = os.openpty()
+    termios.tcsetwinsize(secondary, (24, 80))  # tqdm draws nothing in a terminal of 0 columns
     with open(secondary, "w") as stderr, redirect_stderr(stderr):
         report = console_progress()
         assert isinstance(report, ProgressBars)
@@ -90,6 +93,7 @@ def test_terminal_gets_bars() -> None:
         stderr.flush()
         drawn = ""
         while "40.0/40.0" not in drawn:
+            assert select.select([primary], [], [], 10)[0], drawn
             drawn += os.read(primary, 10_000).decode()
     os.close(primary)
     assert "\rscoring: 100%" in drawn
