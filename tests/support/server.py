@@ -1,4 +1,4 @@
-"""The app served for a browser, and how that is started: of the browser tests and of the gallery in the README."""
+"""Serve the app for browser tests and for the gallery."""
 
 import os
 import socket
