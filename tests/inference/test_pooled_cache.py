@@ -54,7 +54,7 @@ def without_cache(experiment: Experiment) -> Experiment:
 
 
 def assert_same(run: Run, other: Run, tolerance: float = 1e-6) -> None:
-    weights, expected = (load_file(one.path / "model.safetensors") for one in (run, other))
+    weights, expected = (load_file(trained.path / "model.safetensors") for trained in (run, other))
     for name, tensor in expected.items():
         torch.testing.assert_close(weights[name], tensor, atol=tolerance * max(1, float(tensor.abs().max())), rtol=0)
     assert run.metrics["validation"]["gap"] == pytest.approx(other.metrics["validation"]["gap"], abs=10 * tolerance)
@@ -158,9 +158,9 @@ def test_changed_shard_has_a_new_file_and_the_old_one_is_deleted(root: Path, tmp
     shard = Path(shutil.copytree(experiment.data.train, tmp_path / "train")) / "train0.tfrecord"
 
     def current_vectors() -> torch.Tensor:
-        found = pooled_vectors(experiment, open_videos(tmp_path / "train", streams=STREAMS))
-        assert found is not None
-        return found.values.clone()
+        pooled = pooled_vectors(experiment, open_videos(tmp_path / "train", streams=STREAMS))
+        assert pooled is not None
+        return pooled.values.clone()
 
     before, (file,) = current_vectors(), cached_files(home)
     shutil.copy(Path(experiment.data.validation) / "validation0.tfrecord", shard)
@@ -175,10 +175,10 @@ def test_changed_shard_has_a_new_file_and_the_old_one_is_deleted(root: Path, tmp
 def test_damaged_file_is_replaced(damage: str, root: Path, home: Path) -> None:
     experiment = tiny_experiment(root)
     videos = open_experiment_data(experiment, experiment.data.train)
-    found = pooled_vectors(experiment, videos)
-    assert found is not None
-    expected, (file,) = found.values.clone(), cached_files(home)
-    del found
+    pooled = pooled_vectors(experiment, videos)
+    assert pooled is not None
+    expected, (file,) = pooled.values.clone(), cached_files(home)
+    del pooled
     if damage == "other shape":
         np.save(file, np.zeros((3, 3)))
     else:

@@ -28,7 +28,7 @@ from yt8m_core.models.label_processing.correlation import Correlation
 from yt8m_core.runs.run import Run
 
 
-def scored(probabilities: np.ndarray, truth: np.ndarray) -> CachedScores:
+def make_scores(probabilities: np.ndarray, truth: np.ndarray) -> CachedScores:
     p = np.asarray(probabilities, np.float32)
     return CachedScores("a", np.arange(len(p)), len(p), p, p, csr_array(truth.astype(np.int32)))
 
@@ -39,7 +39,7 @@ def cases(draw: st.DrawFn) -> tuple[CachedScores, np.ndarray]:
     # Few values, so that scores tie and equal thresholds.
     p = draw(arrays.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.07, 0.29, 0.5, 0.57, 0.995, 1.0])))
     truth = draw(arrays.arrays(np.bool_, shape))
-    return scored(p, truth), truth
+    return make_scores(p, truth), truth
 
 
 @pytest.fixture
@@ -109,39 +109,39 @@ class TestCachedScores:
 
     @given(cases())
     def test_gap_of_sparse_labels_equals_that_of_dense_labels(self, case: tuple[CachedScores, np.ndarray]) -> None:
-        some, truth = case
+        scores, truth = case
         if truth.any():
-            expected = global_average_precision(some.probabilities, truth)
-            assert sparse_gap(some.probabilities, some.truth) == pytest.approx(expected, abs=1e-12)
+            expected = global_average_precision(scores.probabilities, truth)
+            assert sparse_gap(scores.probabilities, scores.truth) == pytest.approx(expected, abs=1e-12)
 
 
-class TestDiagnosis:
+class TestAnalyses:
     @given(cases())
     def test_label_precision_is_the_expectation_over_orders_of_ties(
         self, case: tuple[CachedScores, np.ndarray]
     ) -> None:
-        some, truth = case
-        table = label_precision(some)
+        scores, truth = case
+        table = label_precision(scores)
         for label in range(truth.shape[1]):
-            p, true = some.probabilities[:, label], truth[:, label]
+            p, true = scores.probabilities[:, label], truth[:, label]
             assert table["positives"][label] == true.sum()
             if not true.any():
                 assert np.isnan(table["ap"][label])
                 continue
-            # A video a column's entry: one label of one list, which is GAP@1 of videos with that label alone.
+            # The AP of a label is GAP@1 of videos with that label alone.
             expected = global_average_precision(p[:, None], true[:, None], k=1)
             assert table["ap"][label] == pytest.approx(expected, abs=1e-12)
 
     @given(cases())
     def test_ranks_and_difficulty_equal_those_of_a_sorted_list(self, case: tuple[CachedScores, np.ndarray]) -> None:
-        some, truth = case
-        ranks, videos = true_ranks(some), video_difficulty(some)
+        scores, truth = case
+        ranks, videos = true_ranks(scores), video_difficulty(scores)
         assert len(ranks) == truth.sum()
-        for row, (p, true) in enumerate(zip(some.probabilities, truth, strict=True)):
+        for row, (p, true) in enumerate(zip(scores.probabilities, truth, strict=True)):
             order = sorted(range(len(p)), key=lambda label: (-p[label], label))
             places = [place for place, label in enumerate(order, 1) if true[label]]
-            mine = ranks[ranks["row"] == row].set_index("label")["rank"].to_dict()
-            assert mine == {label: order.index(label) + 1 for label in np.flatnonzero(true)}
+            video_ranks = ranks[ranks["row"] == row].set_index("label")["rank"].to_dict()
+            assert video_ranks == {label: order.index(label) + 1 for label in np.flatnonzero(true)}
             if not places:
                 assert np.isnan(videos["ap"][row])
                 continue
@@ -151,9 +151,9 @@ class TestDiagnosis:
 
     @given(cases(), st.sampled_from(THRESHOLDS.tolist()))
     def test_counts_at_a_threshold(self, case: tuple[CachedScores, np.ndarray], threshold: float) -> None:
-        some, truth = case
-        counts = threshold_counts(some)
-        above = some.probabilities >= np.float32(threshold)
+        scores, truth = case
+        counts = threshold_counts(scores)
+        above = scores.probabilities >= np.float32(threshold)
         for label, columns in ((None, slice(None)), (0, slice(0, 1))):
             at = counts.at(threshold, label)
             hits = int((above & truth)[:, columns].sum())
@@ -167,54 +167,56 @@ class TestDiagnosis:
 
     def test_expected_pairs(self) -> None:
         p = np.random.default_rng(0).random((9, 4))
-        together = expected_cooccurrence(scored(p, p > 0.5), np.array([2, 0]))
+        together = expected_cooccurrence(make_scores(p, p > 0.5), np.array([2, 0]))
         for i, a in enumerate((2, 0)):
             for j, b in enumerate((2, 0)):
                 expected = sum(p[v, a] * (p[v, b] if a != b else 1) for v in range(9))
                 assert together[i, j] == pytest.approx(expected, rel=1e-5)
 
 
-class TestWhatIf:
+class TestLabelMixing:
     @pytest.mark.parametrize("weights", [(1.0, 0.0, 0.0), (1.0, 0.1, 0.0), (0.9, 0.1, 0.3)])
-    def test_other_weights_come_to_what_the_slot_computes(self, weights: tuple[float, float, float]) -> None:
+    def test_mixing_equals_the_slot(self, weights: tuple[float, float, float]) -> None:
         from yt8m_core.models.outputs import Scores
 
         random = np.random.default_rng(1)
         truth = random.random((40, 30)) < 0.1
-        some = scored(random.random((40, 30)), truth)
+        scores = make_scores(random.random((40, 30)), truth)
         offsets = np.append(0, truth.sum(axis=1).cumsum())
         labels = label_matrix(np.nonzero(truth)[1], offsets, 30)
         alpha, beta, gamma = weights
         slot = Correlation(30, alpha=alpha, beta=beta, gamma=gamma)
         slot.fit_label_prior(labels)
-        every = Correlation(30, beta=1)
-        every.fit_label_prior(labels)
-        assert every.fixed is not None
+        fixed_slot = Correlation(30, beta=1)
+        fixed_slot.fit_label_prior(labels)
+        assert fixed_slot.fixed is not None
         trained = np.eye(30, dtype=np.float32)
         if slot.trained is not None:
             slot.trained.data = torch.from_numpy(trained)
-        what_if = mixing_terms(some, every.fixed.numpy(), trained)
-        p = torch.from_numpy(some.probabilities)
+        terms = mixing_terms(scores, fixed_slot.fixed.numpy(), trained)
+        p = torch.from_numpy(scores.probabilities)
         with torch.no_grad():
             expected = slot(Scores.from_logits(torch.logit(p.double(), 1e-9).float(), p)).p.numpy()
-        np.testing.assert_allclose(what_if.scores(*weights), expected, atol=1e-5)
-        assert what_if.gap(*weights) == pytest.approx(sparse_gap(what_if.scores(*weights), some.truth))
+        np.testing.assert_allclose(terms.scores(*weights), expected, atol=1e-5)
+        assert terms.gap(*weights) == pytest.approx(sparse_gap(terms.scores(*weights), scores.truth))
 
-    def test_average_and_how_alike_its_members_are(self) -> None:
+    def test_average_and_diversity_of_runs(self) -> None:
         random = np.random.default_rng(2)
         truth = random.random((50, 25)) < 0.1
-        one, other = (scored(random.random((50, 25)), truth) for _ in range(2))
-        answer = average_runs({"one": one, "other": other}, [3, 1])
-        mean = 0.75 * one.probabilities + 0.25 * other.probabilities
-        assert answer.gap == pytest.approx(sparse_gap(mean, one.truth), abs=1e-6)
-        assert answer.members["gap"].tolist() == [sparse_gap(part.probabilities, one.truth) for part in (one, other)]
-        assert answer.pairs[["member_a", "member_b"]].to_numpy().tolist() == [["one", "other"]]
+        first, second = (make_scores(random.random((50, 25)), truth) for _ in range(2))
+        answer = average_runs({"first": first, "second": second}, [3, 1])
+        mean = 0.75 * first.probabilities + 0.25 * second.probabilities
+        assert answer.gap == pytest.approx(sparse_gap(mean, first.truth), abs=1e-6)
+        assert answer.members["gap"].tolist() == [
+            sparse_gap(part.probabilities, first.truth) for part in (first, second)
+        ]
+        assert answer.pairs[["member_a", "member_b"]].to_numpy().tolist() == [["first", "second"]]
         assert answer.videos == 50
-        assert average_runs({"one": one}).gap == pytest.approx(answer.members["gap"][0])
+        assert average_runs({"first": first}).gap == pytest.approx(answer.members["gap"][0])
 
-    def test_members_that_do_not_fit_are_told(self) -> None:
-        one = scored(np.full((2, 3), 0.5), np.eye(2, 3))
+    def test_members_that_do_not_fit_are_refused(self) -> None:
+        first = make_scores(np.full((2, 3), 0.5), np.eye(2, 3))
         with pytest.raises(UserError, match="other videos or labels of run 'b'"):
-            average_runs({"a": one, "b": scored(np.full((2, 4), 0.5), np.eye(2, 4))})
+            average_runs({"a": first, "b": make_scores(np.full((2, 4), 0.5), np.eye(2, 4))})
         with pytest.raises(UserError, match="no member"):
             average_runs({})
