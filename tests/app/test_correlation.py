@@ -141,7 +141,7 @@ class TestAllLabels:
         videos = open_videos(demo_home / "smoke" / "validation")
         seen = int((counts(label_matrix(videos.label_values, videos.label_offsets, 120)) > 0).sum())
         assert f"**{seen} labels** in cluster order" in page_text(at)
-        assert f"{120 - seen} labels of the vocabulary occur in no video." in page_text(at)
+        assert f"Labels of the vocabulary without a video: {120 - seen}." in page_text(at)
         (clusters,) = tables(at)
         assert f"**{len(clusters)} clusters** hold {clusters['size'].sum()} of them" in page_text(at)
 

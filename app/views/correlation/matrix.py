@@ -202,7 +202,7 @@ def show_overview(selection: Selection) -> None:
             "label order",
             "Download order as CSV",
         )
-    unseen = f"{num_unseen:,} labels of the vocabulary occur in no video. " if num_unseen else ""
+    unseen = f"Labels of the vocabulary without a video: {num_unseen:,}. " if num_unseen else ""
     st.caption(
         f"Blue is above 0, orange below. Pairs in fewer than {selection.support:,} videos and the diagonal are empty. "
         f"{unseen}Order: average linkage on 1 − φ. Cluster: a branch whose halves have a mean φ of at least "
@@ -218,10 +218,10 @@ def show_clusters(clusters: pd.DataFrame) -> None:
         hide_index=True,
         column_order=["name", "size", "first"],
         column_config={
-            "name": st.column_config.TextColumn("Most frequent label", pinned=True),
-            "size": st.column_config.NumberColumn("Labels", format="localized"),
+            "name": st.column_config.TextColumn("Most frequent label", pinned=True, width=120),
+            "size": st.column_config.NumberColumn("Labels", format="localized", width=55),
             "first": st.column_config.NumberColumn(
-                "Position", help="Position of its first label in cluster order.", format="%d"
+                "Position", help="Position of its first label in cluster order.", format="%d", width=65
             ),
         },
         height=560,

@@ -30,8 +30,12 @@ def show_results(stored: list[tuple[str, str]]) -> None:
         key="differences",
         alt="Difference of each row from its baseline, with its 95% CI",
     )
-    rows = ablation.format_table(result.rows)
-    st.dataframe(rows, hide_index=True, alt=f"Rows of {name}")
+    st.dataframe(
+        ablation.format_table(result.rows),
+        hide_index=True,
+        column_config={"verdict": st.column_config.TextColumn(width=155)},
+        alt=f"Rows of {name}",
+    )
     download_csv(result.rows, f"result-{name}")
     if len(result.claims):
         st.subheader("Claims of the paper", anchor=False)

@@ -7,7 +7,7 @@ SLOT_PURPOSES = {
     "pooling": "reduces the seconds of a video to one vector",
     "classification": "maps the vector to a probability per label",
     "label_processing": "corrects the probabilities by label correlation",
-    "loss": "is minimized in training",
+    "loss": "minimized in training",
 }
 METHOD_EFFECTS = {
     "fusion": {
