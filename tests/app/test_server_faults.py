@@ -147,13 +147,13 @@ def test_page_of_another_site_cannot_connect_to_the_app(address: str) -> None:
 SLOW = """
 import importlib.abc, importlib.util, os, pathlib, sys
 def patch(module):
-    real = module.study
+    real = module.study_attention
     def study(*arguments, **options):
         pathlib.Path(os.environ["HELD"]).touch()
         while not pathlib.Path(os.environ["GO"]).exists():
             sum(range(100_000))  # computes, without ever waiting
         return real(*arguments, **options)
-    module.study = study
+    module.study_attention = study
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name != "yt8m_core.explain.attention_study":
