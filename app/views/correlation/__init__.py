@@ -1,1 +1,1 @@
-"""Parts of the page correlation."""
+"""The correlation page and its sections."""

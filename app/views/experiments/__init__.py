@@ -1,1 +1,1 @@
-"""Parts of the page experiments."""
+"""The experiments page and its sections."""

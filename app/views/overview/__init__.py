@@ -1,1 +1,1 @@
-"""Parts of the page overview."""
+"""The overview page and its sections."""
