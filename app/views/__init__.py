@@ -1,1 +1,1 @@
-"""What pages are made of, a folder a page; a page itself is a script in views/."""
+"""The pages of the app: one folder per page, whose page.py is the script of the page."""

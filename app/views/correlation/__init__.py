@@ -1,1 +1,1 @@
-"""The correlation page and its sections."""
+"""Sections of the correlation page."""

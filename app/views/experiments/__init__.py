@@ -1,1 +1,1 @@
-"""The experiments page and its sections."""
+"""Sections of the experiments page."""

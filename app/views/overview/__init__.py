@@ -1,1 +1,1 @@
-"""The overview page and its sections."""
+"""Sections of the overview page."""
