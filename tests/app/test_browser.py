@@ -184,6 +184,7 @@ def test_welcome_page_builds_the_demo_world_and_opens_the_overview(browser: Brow
         wait_for_page(page, "Welcome")
         page.get_by_role("button", name="Build the demo world").click()
         expect(page.get_by_text("Building the demo world and training its runs")).to_be_visible()
+        expect(page.get_by_role("button", name="Build the demo world")).to_be_disabled()
         wait_for_page(page, "Overview")
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
         expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Welcome")).to_have_count(0)

@@ -296,7 +296,7 @@ def test_run_or_data_that_disappear_after_they_were_listed_are_reported(
 def test_every_fragment_shows_its_own_errors() -> None:
     """A fragment that reruns alone runs no code of its page."""
     users = [file.name for file in APP if re.search(r"st\.fragment\b", file.read_text())]
-    assert users == ["selectors.py", "page.py"]  # the welcome page reads no data in its fragment
+    assert users == ["selectors.py"]
 
 
 # --- a workspace that cannot be written

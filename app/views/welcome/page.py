@@ -1,5 +1,7 @@
 """Welcome: where the app looks for data, and a button that builds the demo world."""
 
+import time
+
 import streamlit as st
 
 from cache.runs import search_paths
@@ -38,15 +40,19 @@ st.button(
 )
 
 
-@st.fragment(run_every=0.5)
 def show_progress() -> None:
-    """Show the progress, and leave this page when the build ends."""
-    if build.error:
-        st.rerun()
-    if not build.is_running:
-        st.switch_page("views/overview/page.py")
+    """Show the progress until the build ends, then open the overview.
+
+    A fragment with ``run_every`` would not do: a timer that fires during the switch of pages blanks the next page.
+    """
     with st.status("Building the demo world and training its runs", expanded=True):
-        st.progress(build.done / build.total, f"{build.step}: {build.done:,} of {build.total:,} {build.note}")
+        bar = st.empty()
+    while build.is_running:
+        bar.progress(build.done / build.total, f"{build.step}: {build.done:,} of {build.total:,} {build.note}")
+        time.sleep(0.5)
+    if build.error is None:
+        st.switch_page("views/overview/page.py")
+    st.rerun()
 
 
 if build.is_running:
