@@ -46,6 +46,8 @@ def main(names: list[str]) -> int:
     """Execute notebooks and print the duration of each. Returns 1 if one failed, else 0."""
     scale = chosen_scale()
     failed = []
+    if not sys.stderr.isatty():
+        os.environ["YT8M_PROGRESS"] = "lines"  # in the kernels
     with tempfile.TemporaryDirectory() as home:
         if scale == "smoke":
             os.environ["YT8M_HOME"] = home

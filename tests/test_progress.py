@@ -107,6 +107,12 @@ def test_notebook_gets_bars(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(console_progress(), ProgressBars)
 
 
+def test_notebook_whose_output_goes_to_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object))  # type: ignore[arg-type]
+    monkeypatch.setenv("YT8M_PROGRESS", "lines")
+    assert isinstance(console_progress(), ProgressLines)
+
+
 def test_note_is_drawn_after_a_slow_step(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A learning rate search stays at one line for an hour, and only its notes show that it is alive."""
     clock = Clock()

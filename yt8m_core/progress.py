@@ -1,5 +1,6 @@
 """Progress callbacks and a tqdm implementation."""
 
+import os
 import sys
 from time import monotonic
 from typing import Protocol
@@ -64,7 +65,12 @@ class ProgressLines:
 
 
 def console_progress() -> Progress:
-    """Return progress bars in a terminal or a notebook, and plain lines elsewhere."""
+    """Return progress bars in a terminal or a notebook, and plain lines elsewhere.
+
+    ``YT8M_PROGRESS=lines`` in the environment selects lines, for a notebook whose output goes to a log.
+    """
+    if os.environ.get("YT8M_PROGRESS") == "lines":
+        return ProgressLines()
     ipython = sys.modules.get("IPython")
     is_notebook = ipython is not None and ipython.get_ipython() is not None
     return ProgressBars() if is_notebook or sys.stderr.isatty() else ProgressLines()
