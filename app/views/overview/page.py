@@ -69,7 +69,7 @@ def show_metrics(page: PageContext) -> None:
             )
     validation = run.experiment.data.validation
     st.caption(
-        f"Measured after training on {run.facts.validation_videos:,} validation videos of "
+        f"Measured at the end of training, on {run.facts.validation_videos:,} validation videos of "
         f"{plain(page.workspace.data_keys.get(validation, validation))} "
         f"({SCALE_NAMES.get(run.facts.scale, plain(run.facts.scale))})."
     )
