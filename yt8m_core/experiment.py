@@ -25,9 +25,9 @@ class Data:
     """Data sets: each a shard, a folder of shards, or a glob."""
 
     train: str
-    """Training data: a shard, a folder of shards, or a glob."""
+    """Training data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file."""
     validation: str
-    """Validation data: a shard, a folder of shards, or a glob."""
+    """Validation data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file."""
     vocabulary: str = ""
     """Vocabulary file with the label names. Default: the one next to the training data, if any."""
     streams: tuple[tuple[str, int], ...] = ()
