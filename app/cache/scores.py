@@ -99,7 +99,7 @@ def threshold_counts(page: "PageContext") -> "ThresholdCounts":
 
 
 @st.cache_resource(max_entries=8, show_spinner="Computing the noise…", hash_funcs=HASH_FUNCS)
-def noise_strength(run: Run | None, training: DataSet, data: DataSet, times: float) -> "NoiseStrength":
+def noise_strength(run: Run | None, training: DataSet, data: DataSet, factor: float) -> "NoiseStrength":
     """Return γ of adaptive noise per label, with the options of a run trained with it, else with the paper's."""
     from yt8m_core.analysis import noise_strength
 
@@ -111,7 +111,7 @@ def noise_strength(run: Run | None, training: DataSet, data: DataSet, times: flo
         loaders.labels(data).matrix,
         width=loaders.videos(data).schema.width,
         options=options,
-        factor=times,
+        factor=factor,
     )
 
 

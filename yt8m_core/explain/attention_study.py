@@ -137,7 +137,10 @@ def sharpness(model: VideoClassifier) -> float | None:
 
 
 def with_sharpness(model: VideoClassifier, scale: float) -> VideoClassifier:
-    """Return a copy of the model with another α. It shares all parameters with ``model``, which is not modified."""
+    """Return a copy of the model whose indirect clustering has α = ``scale``.
+
+    It shares all parameters with ``model``, which is not modified. Raises UserError for a model without a pooling.
+    """
     if model.pooling is None:
         raise UserError("a model without a pooling", expected="a model whose pooling has an α")
     other = copy.copy(model)
