@@ -10,6 +10,7 @@ from yt8m_core.explain.attribution import attribute_label
 from yt8m_core.inference.prediction import predict_video
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.models.label_prior import fit_label_prior
 
 C, T, D = 5, 7, 6
 LABELS = label_matrix(
@@ -26,7 +27,7 @@ def model(classification: tuple[str, dict[str, Any]], *, pooling: Any = ("mean",
         classification=classification,
         label_processing=("correlation", correlation) if correlation else ("identity", {}),
     )
-    built.fit_label_prior(LABELS)
+    fit_label_prior(built, LABELS)
     return built.eval().requires_grad_(False)
 
 

@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "fusion": {"streams": [("rgb", 4), ("audio", D - 4)]},
     "pooling": {"in_features": D, "num_classes": C},
     "classification": {"in_features": D, "num_classes": C},
-    "label_processing": {"num_classes": C},
+    "label_processing": {"num_classes": C, "embedding_features": D},
     "loss": {"num_classes": C, "embedding_features": C},
 }
 

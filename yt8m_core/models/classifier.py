@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
@@ -84,13 +83,12 @@ class VideoClassifier(nn.Module):
                 expected="pooling 'none', because this classification takes frames",
             )
         self.classification = build("classification", *classification, in_features=in_features, num_classes=num_classes)
-        self.label_processing = build("label_processing", *label_processing, num_classes=num_classes)
-
-    def fit_label_prior(self, labels: csr_array) -> None:
-        """Pass the labels [N, C] of the training split to the methods that use them as a prior, before training."""
-        for module in self.modules():
-            if module is not self and (fit_label_prior := getattr(module, "fit_label_prior", None)):
-                fit_label_prior(labels)
+        self.label_processing = build(
+            "label_processing",
+            *label_processing,
+            num_classes=num_classes,
+            embedding_features=self.classification.embedding_features,
+        )
 
     def preprocess(self, frames: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames [B, T, D] as stored and num_frames [B] → normalized, fused frames [B, T, D'] and mask [B, T].

@@ -29,7 +29,7 @@ class TrainingState:
 
     model: nn.Module
     loss: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Adam
     average: AveragedModel | None = None  # moving average of the model's weights
 
     @property

@@ -15,11 +15,14 @@ from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.training.checkpoint import TrainingProgress
 
-COLUMNS = ("epoch", "step", "examples", "learning_rate", "loss", "gradient", "gap", "hit_at_1", "perr", "map_present")
+METRICS = ("gap", "hit_at_1", "perr", "map_present")
+UPDATE_RATIOS = ("update_pooling", "update_classification", "update_label_processing")  # update_ratio.update_ratios
+COLUMNS = ("epoch", "step", "examples", "learning_rate", "loss", "gradient", *METRICS, *UPDATE_RATIOS)
 
 
 class RunLog:
-    """Writer of ``log.csv``: one line every few steps with loss and gradient norm, one per epoch with metrics.
+    """Writer of ``log.csv``: one line every few steps with loss, gradient norm and the update-to-weight ratio of
+    each slot, one per epoch with metrics.
 
     ``tensorboard/`` has the same values over examples, and the terms of the loss. Both are written synchronously, so
     that a full disk raises an error where it occurs.

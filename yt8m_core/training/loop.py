@@ -28,15 +28,17 @@ from yt8m_core.inference.evaluation import Evaluation, evaluate_model
 from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.models.label_prior import fit_label_prior
 from yt8m_core.models.registry import build
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.storage.atomic import exclusive_lock
 from yt8m_core.training.checkpoint import TrainingProgress, load_checkpoint, save_checkpoint
 from yt8m_core.training.interrupt import StopSignal
-from yt8m_core.training.log import RunLog
+from yt8m_core.training.log import METRICS, RunLog
 from yt8m_core.training.splits import open_splits
 from yt8m_core.training.step import Learner, launch_fabric, learning_rate, on_device
+from yt8m_core.training.update_ratio import update_ratios
 
 LOG_STEPS = 20
 CHECKPOINT = "checkpoint.safetensors"
@@ -144,10 +146,9 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
 
 
 def _create_learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Videos) -> Learner:
-    """Create the model, with the label prior of its training videos, and the loss, both from the experiment's seed."""
+    """Create the model and the loss, with the label prior of the training videos, both from the experiment's seed."""
     fabric.seed_everything(experiment.seed, verbose=False)
     model = build_model(experiment, facts)
-    model.fit_label_prior(label_matrix(videos.label_values, videos.label_offsets, facts.num_classes))
     loss = build(
         "loss",
         experiment.loss.name,
@@ -155,6 +156,9 @@ def _create_learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos
         num_classes=facts.num_classes,
         embedding_features=model.classification.embedding_features,
     )
+    labels = label_matrix(videos.label_values, videos.label_offsets, facts.num_classes)
+    for module in (model, loss):
+        fit_label_prior(module, labels)
     return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
 
 
@@ -181,8 +185,7 @@ class _Loop:
                     self.train_epoch(log)
                     evaluation = self.validate()
                     position.epoch, position.step = position.epoch + 1, 0
-                    names = ("gap", "hit_at_1", "perr", "map_present")
-                    log.add(position, **{name: evaluation.metrics[name] for name in names})
+                    log.add(position, **{name: evaluation.metrics[name] for name in METRICS})
                     self.save()
                 # A training that was stopped after its last epoch has no metrics yet.
                 return evaluation or self.validate()
@@ -223,6 +226,7 @@ class _Loop:
         ]
         loaded = self.load([micro_batch.videos for step in steps for micro_batch in step])
         recent: list[dict[str, Tensor]] = []  # losses of the steps since the last log line, on the device
+        ratios: dict[str, float] = {}  # largest of each slot since the last log line
         started, saved = time.perf_counter(), time.monotonic()
         self.learner.state.model.train()
         self.learner.state.loss.train()
@@ -232,11 +236,16 @@ class _Loop:
             recent.append(self.learner.step(zip(step, loaded, strict=False), rate, last=len(step) - 1))
             position.examples += len(batches[position.step])
             position.step += 1
-            if position.step % LOG_STEPS == 0 or position.step == len(batches):
+            writes_line = position.step % LOG_STEPS == 0 or position.step == len(batches)
+            if writes_line or (position.epoch, position.step) == (0, 1):
+                measured = update_ratios(self.learner.state.model, self.learner.state.optimizer)
+                ratios = {column: max(ratio, ratios.get(column, 0)) for column, ratio in measured.items()}
+            if writes_line:
                 losses = self.mean_losses(recent, task, batches)
                 recent.clear()
-                log.add(position, learning_rate=rate, **losses)
-                # Clamped scores have no gradient, which explains a loss that does not decrease.
+                log.add(position, learning_rate=rate, **losses, **ratios)
+                ratios = {}
+                # A large clamped fraction explains a loss that does not decrease.
                 clamped = f", {losses['clamped']:.1%} of the scores clamped" if losses.get("clamped") else ""
                 self.report(task, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
                 if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
