@@ -176,7 +176,7 @@ def mixtures(page: "PageContext") -> "MixingTerms":
         UserError: The training labels are gone.
     """
     from yt8m_core.analysis import label_mixing
-    from yt8m_core.models.label_processing.correlation import correlation_matrix
+    from yt8m_core.models.label_processing.correlation_matrix import correlation_matrix
 
     training = loaders.labels(loaders.training_data(page.run))
     matrix = correlation_matrix(training.matrix, "cond_row").numpy()

@@ -25,7 +25,8 @@ from yt8m_core.analysis.pair_calibration import compare_with_truth
 from yt8m_core.analysis.thresholds import expected_cooccurrence
 from yt8m_core.inference.score_cache import CachedScores
 from yt8m_core.labels.statistics import label_matrix
-from yt8m_core.models.label_processing.correlation import Correlation, correlation_matrix
+from yt8m_core.models.label_processing.correlation import Correlation
+from yt8m_core.models.label_processing.correlation_matrix import correlation_matrix
 from yt8m_core.models.slot import Slot
 
 LABELS = label_matrix([0, 1, 0, 1, 0, 2, 2, 3], [0, 2, 4, 6, 8], num_classes=4)

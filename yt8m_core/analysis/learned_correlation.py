@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from yt8m_core.models.label_processing.correlation import Correlation, correlation_matrix
+from yt8m_core.models.label_processing.correlation import Correlation
+from yt8m_core.models.label_processing.correlation_matrix import correlation_matrix
 from yt8m_core.models.slot import Slot
 
 Matrix = NDArray[np.float32]
@@ -82,7 +83,7 @@ def correlation_matrices(processing: Correlation, labels: csr_array | None) -> C
     counted = processing.fixed
     if counted is None and labels is not None:
         counted = correlation_matrix(labels, processing.matrix_norm)
-    return CorrelationMatrices(by_rows(counted), by_rows(processing.trained))
+    return CorrelationMatrices(by_rows(counted), by_rows(processing.trained_matrix))
 
 
 def uses_correlation_matrix(processing: Slot) -> bool:

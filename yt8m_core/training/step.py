@@ -141,10 +141,10 @@ def configure_training_process() -> None:
       again at the next step: a tenth of a step of MoE-16 on a CPU. Without glibc nothing changes.
     """
     torch.set_flush_denormal(True)
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
     probe = torch.full((512, 512), 1 + 2**-12)  # its squares differ from 1 in float32, not in bfloat16
     if not torch.allclose(probe @ probe, torch.tensor(512 * (1 + 2**-12) ** 2), rtol=1e-6):
-        torch.backends.mkldnn.matmul.fp32_precision = "ieee"
+        torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
     with contextlib.suppress(OSError, AttributeError):
         glibc = ctypes.CDLL("libc.so.6")

@@ -4,6 +4,8 @@ A healthy ratio is far below 1 after the first steps. A ratio above 1 means that
 entries are too small for the learning rate, and its method should declare ``step_scales`` (see ``adam``).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,13 +36,13 @@ def update_ratios(model: nn.Module, optimizer: torch.optim.Adam) -> dict[str, fl
     return ratios
 
 
-def _squares(parameter: Tensor, group: dict[str, float], state: dict[str, Tensor]) -> Tensor:
+def _squares(parameter: Tensor, group: dict[str, Any], state: dict[str, Tensor]) -> Tensor:
     """Return Σ update² and Σ (parameter before the step)², [2]."""
-    beta1, beta2 = group["betas"]  # type: ignore[misc]
+    beta1, beta2 = group["betas"]
     mean_scale, square_scale = 1 - beta1 ** state["step"], 1 - beta2 ** state["step"]
     total = torch.zeros(2, device=parameter.device)
     flat = (parameter.flatten(), state["exp_avg"].flatten(), state["exp_avg_sq"].flatten())
-    for weight, mean, square in zip(*(tensor.split(CHUNK) for tensor in flat), strict=True):
+    for weight, mean, square in zip(*(torch.split(tensor, CHUNK) for tensor in flat), strict=True):
         update = group["lr"] * (mean / mean_scale) / ((square / square_scale).sqrt() + group["eps"])
         total += torch.stack([update.square().sum(), (weight + update).square().sum()])
     return total

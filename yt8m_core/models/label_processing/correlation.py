@@ -4,19 +4,19 @@ The rows (α, β, γ) of Table 3 are ``alpha=1`` with ``beta`` and ``gamma`` fro
 https://arxiv.org/abs/1706.07960
 """
 
-import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.labels.cooccurrence import count_pairs
+from yt8m_core.models.label_processing.correlation_matrix import MATRIX_NORMS, correlation_matrix
 from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 
-SPACES = ("prob", "logit", "expert_logit")
-MATRIX_NORMS = ("cond_row", "cond", "softmax", "centered", "none")
+SPACES = ("prob", "average", "logit", "expert_logit")
 EPS = 1e-12
 """Minimum p and 1-p after clamping, so that a wrong label costs at most 27.6."""
+CLAMP_SLOPE = 100.0
+"""Slope of log p at and beyond the clamp: that of log p at p = 0.01. A score that leaves 0 to 1 is pulled back."""
 
 
 class Correlation(nn.Module):
@@ -35,26 +35,30 @@ class Correlation(nn.Module):
         gamma: float = 0.0,
         space: str | None = None,
         matrix_norm: str | None = None,
+        relative_step: float = 0.3,
         variant: str = "paper",
     ) -> None:
-        """Set the weights, the space of the scores and the reading of M_c.
+        """Set the weights, the space of the scores, the reading of M_c and the step of M'_c.
 
         Args:
             num_classes: C.
             alpha: α, weight of the original scores.
             beta: β, weight of the scores multiplied by the fixed matrix. 0 omits the matrix.
             gamma: γ, weight of the scores multiplied by the trained matrix. 0 omits the matrix.
-            space: What O is: "prob", where O_c is clamped to 0 to 1; "logit"; or "expert_logit", the logits of each
-                expert of a mixture of experts. None uses the default of the variant: "prob" for "paper",
-                "expert_logit" for "authors".
-            matrix_norm: What M_c[i, j] is: "cond", P(i | j) with a diagonal of 0; "cond_row", "cond" with rows that sum
-                to 1 (0 for a label that occurs alone); "softmax", the softmax of each row of counts; "centered",
-                P(i | j) minus the mean of its column; "none", the counts. None uses the default of the variant:
-                "cond_row" for "paper", "centered" for "authors".
+            space: What O is: "prob", probabilities, where O_c is clamped to 0 to 1; "average", probabilities whose
+                weights are divided by α + β + γ and where each row of M'_c is a softmax, so that O_c cannot leave 0 to
+                1; "logit"; or "expert_logit", the logits of each expert of a mixture of experts. None uses the default
+                of the variant: "prob" for "paper", "expert_logit" for "authors".
+            matrix_norm: What M_c[i, j] is: one of ``MATRIX_NORMS``, which ``correlation_matrix`` describes. None uses
+                the default of the variant: "cond_row" for "paper", "centered" for "authors".
+            relative_step: Step of an entry of M'_c per unit of the learning rate, relative to the root mean square of
+                M_c. Adam with the step of the weights, whose entries are 1,000 times as large, would destroy the
+                matrix. Not used for "average", where the softmax makes all steps relative.
             variant: "paper", or "authors" with α = 1-γ and β = 0.
 
         Raises:
-            UserError: A name is unknown, or α or β is set for the authors' variant.
+            UserError: A name is unknown, α or β is set for the authors' variant, a weight of an average is negative or
+                its matrix has entries outside 0 to 1, or ``relative_step`` is not positive.
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS, where="correlation")
@@ -72,21 +76,51 @@ class Correlation(nn.Module):
         self.alpha = 1 - gamma if is_authors else alpha
         self.beta = beta
         self.gamma = gamma
+        if self.space == "average":
+            self._normalize_weights()
+        if not relative_step > 0:
+            raise UserError(str(relative_step), where="correlation, option 'relative_step'", expected="more than 0")
+        self.relative_step = relative_step
+        self.step_scales: dict[str, float] = {}
         self.transposes_matrix = is_authors
         self.fixed: Tensor | None
         self.register_buffer("fixed", torch.zeros(num_classes, num_classes) if beta else None)
         self.trained = nn.Parameter(torch.zeros(num_classes, num_classes)) if gamma else None
         self.clamped_fraction: Tensor | None = None
-        """Fraction of the last scores that "prob" clamped, which have no gradient. None if nothing can be clamped."""
+        """Fraction of the last scores that "prob" clamped. None if nothing can be clamped."""
+
+    def _normalize_weights(self) -> None:
+        where = "correlation, space 'average'"
+        weights = (self.alpha, self.beta, self.gamma)
+        if min(weights) < 0 or not sum(weights) > 0:
+            raise UserError(f"(α, β, γ) = {weights}", where=where, expected="weights of at least 0, not all 0")
+        if self.matrix_norm not in ("cond_row", "softmax"):
+            expected = "cond_row or softmax, whose rows sum to 1"
+            raise UserError(f"matrix_norm '{self.matrix_norm}'", where=where, expected=expected)
+        self.alpha, self.beta, self.gamma = (weight / sum(weights) for weight in weights)
 
     @torch.no_grad()
     def fit_label_prior(self, labels: csr_array) -> None:
         """Set both matrices from the training labels [N, C]."""
-        matrices = [matrix for matrix in (self.fixed, self.trained) if matrix is not None]
-        if matrices:
-            prior = correlation_matrix(labels, self.matrix_norm)
-            for matrix in matrices:
-                matrix.copy_(prior)
+        if self.fixed is None and self.trained is None:
+            return
+        prior = correlation_matrix(labels, self.matrix_norm)
+        if self.fixed is not None:
+            self.fixed.copy_(prior)
+        if self.trained is None:
+            return
+        if self.space == "average":  # softmax of log M is M, but for entries of 0, whose row gets 1/C in total
+            self.trained.copy_(prior.clamp(min=len(prior) ** -2).log())
+        else:
+            self.trained.copy_(prior)
+            self.step_scales = {"trained": self.relative_step * float(prior.square().mean().sqrt()) or 1.0}
+
+    @property
+    def trained_matrix(self) -> Tensor | None:
+        """M'_c [C, C]; None if γ is 0."""
+        if self.trained is None or self.space != "average":
+            return self.trained
+        return promote_to_float32(self.trained).softmax(dim=1)
 
     def forward(self, scores: Scores) -> Scores:
         """Scores [B, C] → scores [B, C]; the same object if (α, β, γ) = (1, 0, 0).
@@ -115,13 +149,14 @@ class Correlation(nn.Module):
             p, terms = scores.p, self.correlation_terms(scores.p)
             new_p = self.alpha * p + terms
             new_not_p = (1 - self.alpha) + self.alpha * scores.log_not_p.exp() - terms  # 1 - new_p with digits of 1 - p
-            self.clamped_fraction = ((new_p < 0) | (new_not_p < 0)).detach().float().mean()
+            if self.space == "prob":
+                self.clamped_fraction = ((new_p < 0) | (new_not_p < 0)).detach().float().mean()
             return Scores(_stable_log(new_p, new_not_p), _stable_log(new_not_p, new_p), scores.embedding)
 
     def correlation_terms(self, scores: Tensor) -> Tensor:
         """Compute β M O + γ M' O of scores [B, C] or, per expert, [B, C, k]."""
         total = torch.zeros_like(scores)
-        for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained)):
+        for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained_matrix)):
             if matrix is not None:
                 matrix = promote_to_float32(matrix)
                 rows = matrix.T if self.transposes_matrix else matrix
@@ -140,13 +175,13 @@ class Correlation(nn.Module):
         Returns:
             β M[c, j] O_j and γ M'[c, j] O_j, each [B, C]. Their sums over j are the ``correlation_terms`` of label c.
         """
-        values = scores.p if self.space == "prob" else scores.log_p - scores.log_not_p  # [B, C]
+        values = scores.p if self.space in ("prob", "average") else scores.log_p - scores.log_not_p  # [B, C]
         if self.space == "expert_logit" and scores.mixture is not None:
             log_gates, experts = scores.mixture
             gates = log_gates[:, label, : experts.shape[2]].exp()  # [B, k]
             values = torch.einsum("bk,bjk->bj", gates, experts)
         parts = []
-        for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained)):
+        for weight, matrix in ((self.beta, self.fixed), (self.gamma, self.trained_matrix)):
             if matrix is None:
                 parts.append(torch.zeros_like(values))
             else:
@@ -156,28 +191,9 @@ class Correlation(nn.Module):
 
 
 def _stable_log(part: Tensor, rest: Tensor) -> Tensor:
-    """Compute log(part) for part + rest = 1 from the smaller of the two, because the larger has fewer digits left."""
-    return torch.where(part < rest, part.clamp(min=EPS).log(), (-rest.clamp(EPS, 0.5)).log1p())
+    """Compute log(part) for part + rest = 1 from the smaller of the two, because the larger has fewer digits left.
 
-
-def correlation_matrix(labels: csr_array, norm: str) -> Tensor:
-    """Compute M_c [C, C], float32, from labels [N, C]. ``Correlation`` describes the norms.
-
-    If a norm divides by a sum, the entries of a label without videos, or one that occurs alone, are 0.
+    Parts below ``EPS`` are clamped, and have the gradient ``CLAMP_SLOPE`` in place of 0.
     """
-    matrix = torch.from_numpy(count_pairs(labels).astype(np.float32).toarray())  # N_ij, exact up to 2^24
-    if norm == "none":
-        return matrix
-    if norm == "softmax":
-        return matrix.softmax(dim=1)
-    if norm == "centered":
-        # The authors' (N_ij - mean_j) / sum_j, after setting N's diagonal to the row means: every column sums to 0.
-        matrix.diagonal().copy_(matrix.mean(dim=1))
-        sums = matrix.sum(dim=1)  # N is symmetric: sums of row j and of column j
-        return matrix.sub_(sums / len(sums)).div_(torch.where(sums > 0, sums, 1))
-    matrix /= matrix.diagonal().clone().clamp(min=1)  # P(i | j) = N_ij / S_j
-    matrix.fill_diagonal_(0)
-    if norm == "cond_row":
-        sums = matrix.sum(dim=1, keepdim=True)
-        matrix /= torch.where(sums > 0, sums, 1)
-    return matrix
+    log = torch.where(part < rest, part.clamp(min=EPS).log(), (-rest.clamp(EPS, 0.5)).log1p())
+    return log + CLAMP_SLOPE * torch.where(part < EPS, part - part.detach(), 0)
