@@ -71,6 +71,8 @@ TRUTH = pd.DataFrame(
     }
 )  # fmt: skip
 GAPS = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
+ENSEMBLES = pd.DataFrame({"members": [1, 1, 2], "<b>": [1, 0, 1], "lstm": [0, 1, 1], "gap": [0.7, 0.6, 0.65]})
+SIZES = pd.DataFrame({"members": [1, 2], "sets": [2, 1], "best": [0.7, 0.65], "strongest": [0.7, 0.65], "rank": [1, 1]})
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
 SIMILARITY = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
@@ -109,6 +111,7 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
         CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"
     ),
     "expected_vs_observed": lambda: figures.expected_vs_observed(TRUTH, title="Pairs", scale="demo world"),
+    "gap_by_members": lambda: figures.gap_by_members(ENSEMBLES, SIZES, title="Two models", scale="demo world"),
     "gap_by_weight": lambda: figures.gap_by_weight(GAPS, selected=(0.1, 0.75), baseline=0.8, scale="demo world"),
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_scene=[(1, 2)]),
     "frame_overview": lambda: frame_overview(),
@@ -485,6 +488,15 @@ def test_learning_curve_draws_loss_and_gap() -> None:
     assert (loss.x.tolist(), loss.y.tolist()) == ([128, 256, 384, 512], [9.0, 8.0, 7.0, 6.5])
     assert (gap.x.tolist(), gap.y.tolist()) == ([256, 512], [0.4, 0.5])
     assert (loss.yaxis, gap.yaxis) == ("y", "y2")
+
+
+def test_gap_by_members_draws_all_sets_and_names_their_members() -> None:
+    sets, best, strongest = EXAMPLES["gap_by_members"]().data
+    assert (sets.x.tolist(), sets.y.tolist()) == ([1, 1, 2], [0.7, 0.6, 0.65])
+    assert list(sets.customdata) == ["&lt;b&gt;", "lstm", "&lt;b&gt;<br>lstm"]
+    assert (best.x.tolist(), best.y.tolist()) == ([1, 2], [0.7, 0.65])
+    assert strongest.y.tolist() == [0.7, 0.65]
+    assert strongest.customdata.tolist() == [[1, 2], [1, 1]]
 
 
 def test_gap_intervals_range_from_low_to_high() -> None:

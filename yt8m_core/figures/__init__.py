@@ -14,6 +14,7 @@ from yt8m_core.figures.attribution import (
     threshold_curve,
 )
 from yt8m_core.figures.cooccurrence import correlation_overview, expected_vs_observed, gap_by_weight
+from yt8m_core.figures.ensembles import gap_by_members
 from yt8m_core.figures.label_counts import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
 from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise_strength, precision_by_label
 from yt8m_core.figures.occlusion import (
@@ -42,6 +43,7 @@ __all__ = [
     "gain_by_band",
     "gain_by_label",
     "gain_by_setting",
+    "gap_by_members",
     "gap_by_weight",
     "gap_intervals",
     "label_contributions",
