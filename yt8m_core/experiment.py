@@ -7,6 +7,7 @@ defaults are the paper's. The docstring of each field is its help text on the co
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from yt8m_core.storage.typed_json import check_number, read_fields
 
 MAX_PATH = 4096  # characters
 MAX_SEED = (1 << 32) - 1  # of NumPy
+MAX_FOLDS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,23 @@ class Data:
     train: str
     """Training data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file."""
     validation: str
-    """Validation data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file."""
+    """Validation data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file, unless
+    there is a --fold."""
     vocabulary: str = ""
     """Vocabulary file with the label names. Default: the one next to the training data, if any."""
     streams: tuple[tuple[str, int], ...] = ()
     """Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized."""
     max_frames: int = 300
     """Number of frames to use per video, from its start."""
+    fold: str = ""
+    """Validate on fold K of N of the training videos, written K/N, and train on the others. Replaces the validation
+    data. The fold of a video depends only on its id."""
 
     def __post_init__(self) -> None:
         """Validate the values. Raises UserError."""
+        if self.fold:
+            parse_fold(self.fold)
+            object.__setattr__(self, "validation", "")
         for field in ("train", "validation", "vocabulary"):
             path = getattr(self, field)
             if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
@@ -44,6 +53,30 @@ class Data:
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
         check_number(self.max_frames, 1, where="data, max_frames")
+
+    @property
+    def validation_name(self) -> str:
+        """Path of the validation data, or the fold of the training data in words.
+
+        >>> Data("/shards/train", "", fold="2/5").validation_name
+        'fold 2/5 of /shards/train'
+        """
+        return f"fold {self.fold} of {self.train}" if self.fold else self.validation
+
+
+def parse_fold(fold: str) -> tuple[int, int]:
+    """Parse a fold written as K/N. Raises UserError for anything but 1 ≤ K ≤ N and 2 ≤ N ≤ 1000.
+
+    >>> parse_fold("2/5")
+    (2, 5)
+    """
+    numbers = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", fold)
+    number, total = map(int, numbers.groups()) if numbers else (0, 0)
+    if not (1 <= number <= total and 2 <= total <= MAX_FOLDS):
+        raise UserError(
+            ascii(fold[:40]), where="data, fold", expected=f"K/N with 1 ≤ K ≤ N and 2 ≤ N ≤ {MAX_FOLDS}, such as 1/5"
+        )
+    return number, total
 
 
 @dataclass(frozen=True)
@@ -118,9 +151,10 @@ class Experiment:
     classification: Slot = Slot("moe")
     """Vector to scores: moe, two_layer_moe, mlp, logistic; or many_to_many, with --pooling none."""
     label_processing: Slot = Slot("identity")
-    """Scores to scores: identity, correlation, context_gating."""
+    """Scores to scores: identity, correlation, context_gating, chain, label_graph, label_queries."""
     loss: Slot = Slot("cross_entropy")
-    """Loss: cross_entropy, pseudo_huber, center."""
+    """Loss: cross_entropy, pseudo_huber, center; against imbalance: focal, asymmetric, class_balanced, logit_adjusted,
+    distribution_balanced; against missing labels: hill."""
     fusion: Slot = Slot("concat")
     """Fusion of a frame's streams (section 2.1): concat, compact_bilinear."""
     normalization: str = "joint"
@@ -134,8 +168,11 @@ class Experiment:
         check_number(self.seed, 0, MAX_SEED, where="experiment, seed")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the experiment as plain values for JSON."""
-        return dataclasses.asdict(self)
+        """Return the experiment as plain values for JSON. Without a fold there is no entry, as in older runs."""
+        values = dataclasses.asdict(self)
+        if not self.data.fold:
+            del values["data"]["fold"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:

@@ -50,7 +50,7 @@ def test_values_match_the_slow_reference(slot: str, name: str, options: Options)
             p, embedding = reference(video, weights, options)
             expected = [np.log(p), np.log(1 - p), embedding]
         else:
-            p = reference(sigmoid(first[b]), weights, options)
+            p = reference(sigmoid(first[b]), values[1][b].numpy(), weights, options)
             expected = [np.log(p), np.log(1 - p), values[1][b].numpy()]
         for output, reference_output in zip(outputs, expected, strict=True):
             np.testing.assert_allclose(output[b], reference_output, rtol=1e-9, atol=1e-12)

@@ -37,7 +37,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 # - fusion: the real frames of one video → as many frames
 # - pooling: the real frames of one video → (vector, attention)
 # - classification: one vector → (p, embedding)
-# - label processing: p of one video → p
+# - label processing: p and embedding of one video → p
 # - loss: p and targets of the batch → the loss
 
 
@@ -49,8 +49,8 @@ def softmax(x: Any) -> Array:
     return np.exp(np.asarray(x)) / np.sum(np.exp(x))
 
 
-def layer_norm(x: Array, gain: Array, shift: Array) -> Array:
-    return (x - np.mean(x)) / np.sqrt(np.var(x) + 1e-12) * gain + shift
+def layer_norm(x: Array, gain: Array, shift: Array, eps: float = 1e-12) -> Array:
+    return (x - np.mean(x)) / np.sqrt(np.var(x) + eps) * gain + shift
 
 
 def mean(frames: Array, weights: Weights, options: Options) -> tuple[Array, None]:
@@ -205,7 +205,7 @@ def mlp(vector: Array, weights: Weights, options: Options) -> tuple[Array, Array
     return sigmoid(weights["output.weight"] @ vector + bias), vector
 
 
-def identity(p: Array, weights: Weights, options: Options) -> Array:
+def identity(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
     return p
 
 
@@ -258,7 +258,7 @@ def netvlad(frames: Array, weights: Weights, options: Options) -> tuple[Array, N
     return x, None
 
 
-def context_gating(p: Array, weights: Weights, options: Options) -> Array:
+def context_gating(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
     return sigmoid(weights["gate.weight"] @ p + weights["gate.bias"]) * p
 
 
@@ -278,9 +278,13 @@ def two_layer_moe(vector: Array, weights: Weights, options: Options) -> tuple[Ar
     return p, vector
 
 
-def correlation(p: Array, weights: Weights, options: Options) -> Array:
+def correlation(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
     beta, gamma, is_authors = options.get("beta", 0), options.get("gamma", 0), options.get("variant") == "authors"
     alpha = 1 - gamma if is_authors else options.get("alpha", 1)
+    trained = weights.get("trained")
+    if options.get("space") == "average":
+        alpha, beta, gamma = np.array([alpha, beta, gamma]) / (alpha + beta + gamma)
+        trained = np.array([softmax(row) for row in trained])
     o = np.log(p / (1 - p)) if options.get("space") == "logit" else p
     mixed = alpha * o
     for c in range(len(p)):
@@ -289,8 +293,51 @@ def correlation(p: Array, weights: Weights, options: Options) -> Array:
             if beta:
                 mixed[c] += beta * weights["fixed"][index] * o[other]
             if gamma:
-                mixed[c] += gamma * weights["trained"][index] * o[other]
+                mixed[c] += gamma * trained[index] * o[other]
     return sigmoid(mixed) if options.get("space") == "logit" else mixed
+
+
+def linear(x: Array, weights: Weights, layer: str) -> Array:
+    return weights[f"{layer}.weight"] @ x + weights.get(f"{layer}.bias", 0)
+
+
+def chain(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
+    parts = [np.maximum(linear(p, weights, "project"), 0), embedding]
+    hidden = np.maximum(linear(np.concatenate([x / np.sqrt(x @ x) for x in parts]), weights, "hidden"), 0)
+    return sigmoid(np.log(p / (1 - p)) + linear(hidden, weights, "output"))
+
+
+def label_graph(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
+    logits = np.log(p / (1 - p))
+    for i in range(C):
+        for n, j in enumerate(weights["neighbors"][i]):
+            logits[i] += weights["gate"][i] * weights["weight"][i, n] * weights["prior"][i, n] * p[j]
+    return sigmoid(logits)
+
+
+def label_queries(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
+    def normed(x: Array, name: str) -> Array:
+        return layer_norm(x, weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-5)
+
+    d = options["width"]
+    rows = [*linear(embedding, weights, "embedding_tokens").reshape(-1, d), linear(p, weights, "score_token")]
+    tokens = [normed(row, "token_norm") for row in rows]
+    logits, label = np.log(p / (1 - p)), 0
+    for g, learned in enumerate(weights["queries"]):
+        start = normed(learned, "query_norm")
+        query, heads = linear(start, weights, "query"), []
+        for head in np.split(np.arange(d), options["heads"]):
+            keys = [linear(token, weights, "key")[head] for token in tokens]
+            shares = softmax([query[head] @ key / np.sqrt(len(head)) for key in keys])
+            heads.append(sum(a * linear(t, weights, "value")[head] for a, t in zip(shares, tokens, strict=True)))
+        x = normed(start + linear(np.concatenate(heads), weights, "attended"), "attended_norm")
+        hidden = np.maximum(linear(x, weights, "feed_forward.0"), 0)
+        x = normed(x + linear(hidden, weights, "feed_forward.2"), "output_norm")
+        for column in weights["output"][g].T:
+            if label < C:
+                logits[label] += column @ x + weights["bias"][label]
+                label += 1
+    return sigmoid(logits)
 
 
 def pseudo_huber(p: Array, targets: Array, options: Options) -> float:
@@ -316,6 +363,89 @@ def center(p: Array, targets: Array, options: Options) -> float:
     return inner + options.get("weight", 0.001) * np.mean(pairs if is_authors else videos)
 
 
+def per_class_loss(p: Array, targets: Array, positive: Any, negative: Any) -> float:
+    """Mean over videos of Σ_c y positive(b, c) + (1-y) negative(b, c)."""
+    (B, C), total = p.shape, 0.0
+    for b in range(B):
+        for c in range(C):
+            total += targets[b, c] * positive(b, c) + (1 - targets[b, c]) * negative(b, c)
+    return total / B
+
+
+def label_counts() -> list[int]:
+    return [sum(video[c] for video in LABELS.toarray()) for c in range(C)]
+
+
+def label_log_odds() -> list[float]:
+    return [np.log((n + 0.5) / (LABELS.shape[0] - n + 0.5)) for n in label_counts()]
+
+
+def focal(p: Array, targets: Array, options: Options) -> float:
+    gamma = options.get("gamma", 2)
+    return per_class_loss(
+        p,
+        targets,
+        lambda b, c: -((1 - p[b, c]) ** gamma) * np.log(p[b, c]),
+        lambda b, c: -(p[b, c] ** gamma) * np.log(1 - p[b, c]),
+    )
+
+
+def asymmetric(p: Array, targets: Array, options: Options) -> float:
+    gamma_neg, gamma_pos = options.get("gamma_neg", 2), options.get("gamma_pos", 1)
+
+    def negative(b: int, c: int) -> float:
+        shifted = max(p[b, c] - options.get("margin", 0), 0)
+        return -(shifted**gamma_neg) * np.log(1 - shifted)
+
+    return per_class_loss(p, targets, lambda b, c: -((1 - p[b, c]) ** gamma_pos) * np.log(p[b, c]), negative)
+
+
+def class_balanced(p: Array, targets: Array, options: Options) -> float:
+    beta, number = options.get("beta", 0.9), label_counts()
+    weights = [1 / sum(beta**k for k in range(n)) for n in number]  # 1 / (1 + β + β² + … + β^(n-1))
+    pairs = [weights[c] for video in LABELS.toarray() for c in range(C) if video[c]]
+    return per_class_loss(
+        p,
+        targets,
+        lambda b, c: -weights[c] / np.mean(pairs) * np.log(p[b, c]),
+        lambda b, c: -np.log(1 - p[b, c]),
+    )
+
+
+def logit_adjusted(p: Array, targets: Array, options: Options) -> float:
+    tau = options.get("tau", 0.1)
+    odds = p / (1 - p) * np.exp(label_log_odds()) ** tau
+    return cross_entropy(odds / (1 + odds), targets, {})
+
+
+def distribution_balanced(p: Array, targets: Array, options: Options) -> float:
+    alpha, beta, mu = options.get("alpha", 0.1), options.get("beta", 10), options.get("mu", 0.2)
+    scale, number = options.get("negative_scale", 2), label_counts()
+    z = np.log(p / (1 - p)) + options.get("kappa", 0.05) * np.array(label_log_odds())  # z - ν
+
+    def weight(b: int, c: int) -> float:
+        draws = sum(targets[b, j] / number[j] for j in range(C))
+        return alpha + (sigmoid(beta * (1 / number[c] / draws - mu)) if draws else 1)
+
+    return per_class_loss(
+        p,
+        targets,
+        lambda b, c: weight(b, c) * np.log(1 + np.exp(-z[b, c])),
+        lambda b, c: weight(b, c) / scale * np.log(1 + np.exp(scale * z[b, c])),
+    )
+
+
+def hill(p: Array, targets: Array, options: Options) -> float:
+    gamma, margin = options.get("gamma", 2), options.get("margin", 1)
+    q = sigmoid(np.log(p / (1 - p)) - margin)
+    return per_class_loss(
+        p,
+        targets,
+        lambda b, c: -((1 - q[b, c]) ** gamma) * np.log(q[b, c]),
+        lambda b, c: (1.5 - p[b, c]) * p[b, c] ** 2,
+    )
+
+
 REFERENCES: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
@@ -330,6 +460,12 @@ REFERENCES: dict[str, Callable[..., Any]] = {
         correlation,
         pseudo_huber,
         center,
+        focal,
+        asymmetric,
+        class_balanced,
+        logit_adjusted,
+        distribution_balanced,
+        hill,
         concat,
         compact_bilinear,
         attention,
@@ -341,6 +477,9 @@ REFERENCES: dict[str, Callable[..., Any]] = {
         cnn,
         adaptive_noise,
         largest_cluster,
+        chain,
+        label_graph,
+        label_queries,
     )
 } | {"sum": sum_of_frames}
 OPTIONS: dict[str, list[Options]] = {
@@ -389,10 +528,32 @@ OPTIONS: dict[str, list[Options]] = {
         {"alpha": 0.5, "gamma": 0.3, "space": "logit"},
         {"beta": 0.3, "space": "logit", "matrix_norm": "centered"},
         {"gamma": 0.3, "space": "logit", "variant": "authors"},
+        {"beta": 0.3, "gamma": 0.2, "space": "average"},
+    ],
+    "chain": [{"width": 5, "hidden": 7}],
+    "label_graph": [{}, {"neighbors": 2, "support": 1}],
+    "label_queries": [
+        {"groups": 3, "tokens": 2, "width": 6, "heads": 2},
+        {"groups": 9, "tokens": 1, "width": 4, "heads": 4},
     ],
     "cross_entropy": [{}, {"eps": 1e-5}],
     "pseudo_huber": [{}, {"delta": 2.0, "eps": 1e-5}, {"level": "example"}, {"level": "batch", "delta": 3.0}],
     "center": [{}, {"weight": 2.0, "dims": "mean", "loss": "pseudo_huber"}, {"weight": 3.0, "variant": "authors"}],
+    "focal": [{}, {"gamma": 0.0}, {"gamma": 0.5}],
+    "asymmetric": [
+        {},
+        {"gamma_neg": 0.0, "gamma_pos": 0.0},
+        {"gamma_neg": 4.0, "gamma_pos": 0.0, "margin": 0.05},
+        {"gamma_neg": 0.5, "margin": 0.5},
+    ],
+    "class_balanced": [{}, {"beta": 0.0}, {"beta": 0.9999}],
+    "logit_adjusted": [{}, {"tau": 0.0}, {"tau": 1.0}],
+    "distribution_balanced": [
+        {},
+        {"alpha": 0.5, "beta": 0.0, "kappa": 0.0, "negative_scale": 1.0},
+        {"mu": 0.3, "kappa": 0.5, "negative_scale": 5.0},
+    ],
+    "hill": [{}, {"gamma": 0.0, "margin": 0.0}, {"gamma": 1.5, "margin": 0.5}],
 }
 
 

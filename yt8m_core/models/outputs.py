@@ -64,6 +64,21 @@ class Scores(NamedTuple):
         log_not_p = torch.cat([real + F.logsigmoid(-experts), dummy], dim=1).logsumexp(dim=1)
         return cls(log_p.T, log_not_p.T, embedding, Mixture(log_gates.permute(2, 0, 1), expert_logits))
 
+    def add_to_logits(self, residual: Tensor) -> "Scores":
+        """Add a residual [B, C] to the logits; where it is 0, no digit of the scores changes. Omits the mixture."""
+        logits = self.log_p - self.log_not_p  # the gradient passes here only
+        new = Scores.from_logits(logits + residual, self.embedding)
+        old = Scores.from_logits(logits.detach(), self.embedding)
+        # ``new`` alone would change scores by the rounding of the logits. The clamp keeps p ≤ 1 despite that rounding.
+        log_p, log_not_p = (
+            (before + (after - unchanged)).clamp(max=before.clamp(min=0))
+            for before, after, unchanged in (
+                (self.log_p.detach(), new.log_p, old.log_p),
+                (self.log_not_p.detach(), new.log_not_p, old.log_not_p),
+            )
+        )
+        return Scores(log_p, log_not_p, self.embedding)
+
     @property
     def p(self) -> Tensor:
         """Probabilities [B, C]."""

@@ -18,11 +18,20 @@ from yt8m_core.models.classification.mlp import MLP
 from yt8m_core.models.classification.moe import MixtureOfExperts
 from yt8m_core.models.classification.two_layer_moe import TwoLayerMixtureOfExperts
 from yt8m_core.models.fusion import CompactBilinear, Concat
+from yt8m_core.models.label_processing.chain import Chain
 from yt8m_core.models.label_processing.context_gating import ContextGating
 from yt8m_core.models.label_processing.correlation import Correlation
 from yt8m_core.models.label_processing.identity import Identity
+from yt8m_core.models.label_processing.label_graph import LabelGraph
+from yt8m_core.models.label_processing.label_queries import LabelQueries
+from yt8m_core.models.losses.asymmetric import Asymmetric
 from yt8m_core.models.losses.center import Center
+from yt8m_core.models.losses.class_balanced import ClassBalanced
 from yt8m_core.models.losses.cross_entropy import CrossEntropy
+from yt8m_core.models.losses.distribution_balanced import DistributionBalanced
+from yt8m_core.models.losses.focal import Focal
+from yt8m_core.models.losses.hill import Hill
+from yt8m_core.models.losses.logit_adjusted import LogitAdjusted
 from yt8m_core.models.losses.pseudo_huber import PseudoHuber
 from yt8m_core.models.pooling.adaptive_noise import AdaptiveNoise
 from yt8m_core.models.pooling.attention import Attention
@@ -58,8 +67,25 @@ SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
         "two_layer_moe": TwoLayerMixtureOfExperts,
         "many_to_many": ManyToMany,
     },
-    "label_processing": {"identity": Identity, "correlation": Correlation, "context_gating": ContextGating},
-    "loss": {"cross_entropy": CrossEntropy, "pseudo_huber": PseudoHuber, "center": Center},
+    "label_processing": {
+        "identity": Identity,
+        "correlation": Correlation,
+        "context_gating": ContextGating,
+        "chain": Chain,
+        "label_graph": LabelGraph,
+        "label_queries": LabelQueries,
+    },
+    "loss": {
+        "cross_entropy": CrossEntropy,
+        "pseudo_huber": PseudoHuber,
+        "center": Center,
+        "focal": Focal,
+        "asymmetric": Asymmetric,
+        "class_balanced": ClassBalanced,
+        "logit_adjusted": LogitAdjusted,
+        "distribution_balanced": DistributionBalanced,
+        "hill": Hill,
+    },
 }
 
 

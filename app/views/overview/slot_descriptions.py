@@ -38,11 +38,20 @@ METHOD_EFFECTS = {
         "identity": "leaves the probabilities unchanged",
         "correlation": "adds to each label the weighted scores of correlated labels",
         "context_gating": "learns a gate per label from the scores of all labels",
+        "chain": "corrects the scores with a second network that sees the video and all scores",
+        "label_graph": "adds to each label the scores of the labels that predict it, over learned edges",
+        "label_queries": "corrects the scores with queries, one per group of labels, that attend to the video",
     },
     "loss": {
         "cross_entropy": "is the cross entropy: confident mistakes cost the most",
         "pseudo_huber": "is the pseudo-Huber loss, which is less sensitive to wrong labels in the data",
         "center": "also pulls videos of one label together",
+        "focal": "is a cross entropy that weights easy examples less",
+        "asymmetric": "is a focal loss that focuses absent labels more than present ones",
+        "class_balanced": "is a cross entropy that weights rare labels more",
+        "logit_adjusted": "is a cross entropy that asks for larger margins of rare labels",
+        "distribution_balanced": "weights labels by their rarity among those of a video, and tolerates absent ones",
+        "hill": "is robust to missing labels: absent labels with high scores count less",
     },
 }
 
