@@ -99,6 +99,7 @@ def _data_sets(named: Iterable[Path], runs: Iterable[Run]) -> dict[str, DataSet]
         path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams)
         for run in runs
         for path in (run.experiment.data.validation, run.experiment.data.train)
+        if path  # a run on a fold has no validation data
     }
     paths = _keys([*named, *(Path(path) for path in run_data)], parts=2)
     return {key: run_data.get(str(path), DataSet(str(path))) for key, path in paths.items()}

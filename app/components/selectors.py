@@ -138,7 +138,9 @@ def _split_note(page: PageContext, run: Run | None) -> str:
     if any(page.data.path == other.experiment.data.validation for other in runs):
         return f" (validation split of {owner})"
     if any(page.data.path == other.experiment.data.train for other in runs):
-        return f" (training split of {owner}" + (", so the run has seen its labels)" if run is not None else ")")
+        fold = f" outside fold {run.experiment.data.fold}" if run is not None and run.experiment.data.fold else ""
+        seen = f", so the run has seen its labels{fold})" if run is not None else ")"
+        return f" (training split of {owner}{seen}"
     return ""
 
 

@@ -71,6 +71,11 @@ class Videos:
         ]
         self._open_shard = lru_cache(MAX_OPEN_SHARDS)(lambda number: OpenShard(self.shards[number]))
 
+    @property
+    def whole(self) -> "Videos":
+        """The data set that this is a subset of; itself for a whole data set."""
+        return self
+
     def __len__(self) -> int:
         return len(self._ids)
 
@@ -88,6 +93,10 @@ class Videos:
         """Ids of all videos, by position."""
         ids: list[str] = self._ids.to_pylist()
         return ids
+
+    def subset(self, positions: NDArray[np.int64]) -> "VideoSubset":
+        """Return a view of the videos at these positions [n], in this order. No features are copied."""
+        return VideoSubset(self, positions)
 
     def find(self, video_id: str) -> int | None:
         """Return the position of the video with an id, or None."""
@@ -175,6 +184,58 @@ class Videos:
                 expected=f"0 to {num_classes - 1}",
                 advice="The vocabulary or the run belongs to another edition of the data set.",
             )
+
+
+class VideoSubset(Videos):
+    """Some videos of a data set, by their position in the subset. Features are read by the whole data set.
+
+    Attributes:
+        positions: int64 [n], positions of the videos in ``whole``.
+    """
+
+    def __init__(self, videos: Videos, positions: NDArray[np.int64]) -> None:
+        self._whole = videos.whole
+        self.positions = videos.positions[positions] if isinstance(videos, VideoSubset) else positions
+        self.schema, self.shards, self.bad_records = videos.schema, videos.shards, videos.bad_records
+        self.max_frames = videos.max_frames
+        self.num_frames = videos.num_frames[positions]
+        self.is_labeled = videos.is_labeled[positions]
+        first = videos.label_offsets[positions]
+        counts = videos.label_offsets[positions + 1] - first
+        self.label_offsets = np.concatenate([[0], np.cumsum(counts)])
+        within = np.arange(self.label_offsets[-1]) - np.repeat(self.label_offsets[:-1], counts)  # 0, 1, … per video
+        self.label_values = videos.label_values[np.repeat(first, counts) + within]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def whole(self) -> Videos:
+        """The data set that this is a subset of."""
+        return self._whole
+
+    def id(self, video: int) -> str:
+        """Return the id of a video."""
+        return self.whole.id(int(self.positions[video]))
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the videos, by position."""
+        ids: list[str] = self.whole._ids.take(pa.array(self.positions)).to_pylist()
+        return ids
+
+    def find(self, video_id: str) -> int | None:
+        """Return the position of the video with an id, or None."""
+        found = np.flatnonzero(self.positions == self.whole.find(video_id))
+        return int(found[0]) if len(found) else None
+
+    def location(self, video: int) -> str:
+        """Return the shard and record of a video, for messages."""
+        return self.whole.location(int(self.positions[video]))
+
+    def copy_batch(self, batch: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Copy the features of videos as ``Videos.copy_batch`` does."""
+        self.whole.copy_batch(self.positions[batch], out)
 
 
 def open_videos(

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from yt8m_core.data.dataset import Videos
+from yt8m_core.data.dataset import Videos, VideoSubset
 from yt8m_core.data.loader import Batch, Loader, label_pairs, ordered_batches
 from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
 from yt8m_core.models.classifier import VideoClassifier
@@ -34,11 +34,12 @@ PRECISIONS: dict[str, tuple[torch.dtype, type[np.generic]]] = {
 
 
 class PooledVideos:
-    """One vector per video, in the order of the data set, which training uses instead of the frames.
+    """One vector per video, which training uses instead of the frames.
 
     Attributes:
-        videos: the data set.
-        values: [N, s], float32 or bfloat16: a view of the cache file, or on a device.
+        videos: the data set, or a subset of it.
+        values: [N, s], float32 or bfloat16, in the order of the whole data set: a view of the cache file, or on a
+            device.
     """
 
     def __init__(self, videos: Videos, values: Tensor) -> None:
@@ -54,7 +55,8 @@ class PooledVideos:
     def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
         """Yield batches as ``Loader`` does, with pooled vectors [B, s] in float32 as ``frames``."""
         for batch in batches:
-            rows = torch.from_numpy(batch).to(self.values.device)
+            whole = self.videos.positions[batch] if isinstance(self.videos, VideoSubset) else batch
+            rows = torch.from_numpy(whole).to(self.values.device)
             lengths = torch.from_numpy(self.videos.num_frames[batch])
             yield Batch(self.values[rows].float(), lengths, label_pairs(self.videos, batch), batch)
 
@@ -67,11 +69,11 @@ def load_pooled(
     device: torch.device | str = "cpu",
     progress: Progress = silent,
 ) -> PooledVideos | None:
-    """Return the cached vectors of a data set, computing them on a miss.
+    """Return the cached vectors of a data set, computing them on a miss. A subset uses those of its whole data set.
 
     Args:
         model: model with the pooling, on ``device``.
-        videos: the data set.
+        videos: the data set, or a subset of it.
         precision: "float32", or "bfloat16" with half the size and 8 bits of precision.
         device: device that pools the frames.
         progress: progress callback.
@@ -83,11 +85,12 @@ def load_pooled(
         return None
     pooling = cast(CacheablePooling, model.pooling)
     dtype, stored = PRECISIONS[precision]
-    key, shape = _key(model, videos, precision), (len(videos), pooling.summary_features)
+    whole = videos.whole
+    key, shape = _key(model, whole, precision), (len(whole), pooling.summary_features)
     values = CACHE.load(key, shape, stored)
     if values is None:
         try:
-            values = CACHE.store(key, shape, stored, lambda array: _fill(array, model, videos, dtype, device, progress))
+            values = CACHE.store(key, shape, stored, lambda array: _fill(array, model, whole, dtype, device, progress))
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

@@ -43,7 +43,7 @@ def _run_row(name: str, run: Run) -> dict[str, Any]:
     row = {
         "run": name,
         **{slot: str(getattr(experiment, slot)) for slot in SLOTS},
-        "data": experiment.data.validation,
+        "data": experiment.data.validation_name,
         "videos": run.facts.validation_videos,
         "epochs": experiment.training.epochs,
         "learning_rate": experiment.training.learning_rate,

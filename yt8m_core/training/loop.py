@@ -111,7 +111,8 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
     with fabric.rank_zero_first():  # writes the index that the other processes read
         videos, validation, vocabulary, facts = open_splits(experiment, skip_bad=skip_bad, progress=progress)
     if fabric.is_global_zero:
-        warn_bad_records([*videos.bad_records, *validation.bad_records])
+        # Both parts of a fold list the bad records of their data set.
+        warn_bad_records(list(dict.fromkeys([*videos.bad_records, *validation.bad_records])))
     if existing and existing.facts != facts:
         raise UserError(
             "the data have changed since the run started", where=str(folder), advice="Choose another run folder."
@@ -120,10 +121,7 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
     model = cast(VideoClassifier, learner.state.model)
     position = load_checkpoint(folder / CHECKPOINT, learner.state)
     with fabric.rank_zero_first():
-        pooled = (
-            _load_pooled(fabric, model, videos, experiment, progress),
-            _load_pooled(fabric, model, validation, experiment, progress),
-        )
+        pooled = [_load_pooled(fabric, model, split, experiment, progress) for split in (videos, validation)]
     fabric.barrier()  # until every process has read the folder
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
@@ -133,13 +131,14 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
     if fabric.is_global_zero:
         metrics = {
             "validation": evaluation.metrics,
-            "data": experiment.data.validation,
+            "data": experiment.data.validation_name,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "training_seconds": round(position.seconds, 1),
             "videos_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
             "processes": fabric.world_size,
         }
-        run.finish(cast(VideoClassifier, learner.state.final_model), metrics, evaluation.predictions)
+        final_model = cast(VideoClassifier, learner.state.final_model)
+        run.finish(final_model, metrics, evaluation.predictions, evaluation.label_precision)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     fabric.barrier()
     return run
@@ -170,7 +169,7 @@ class _Loop:
     learner: Learner
     videos: Videos
     validation: Videos
-    pooled: tuple[PooledVideos | None, PooledVideos | None]  # of both splits, if the pooling is cacheable
+    pooled: list[PooledVideos | None]  # of both splits, if the pooling is cacheable
     run: Run
     position: TrainingProgress
     stop: StopSignal
@@ -203,6 +202,7 @@ class _Loop:
             cast(VideoClassifier, self.learner.state.final_model),
             self.validation,
             num_classes=self.run.facts.num_classes,
+            training_counts=np.bincount(self.videos.label_values, minlength=self.run.facts.num_classes),
             device=self.fabric.device,
             progress=self.stop.wrap_progress(self.report),
             rank=self.fabric.global_rank,

@@ -58,7 +58,7 @@ def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
 
 def _ensemble_suggestion(page: PageContext) -> Iterator[Suggestion]:
     table = page.workspace.table
-    same_data = table["data"] == page.run.experiment.data.validation
+    same_data = table["data"] == page.run.experiment.data.validation_name
     others = table[table["finished"] & same_data & (table["run"] != page.run_key)]
     if others.empty:
         return

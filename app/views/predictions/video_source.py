@@ -231,7 +231,8 @@ def _read_upload(run: Run) -> tuple[str, int, UploadedVideo]:
     )
     if file is None:
         with contextlib.suppress(UserError):  # no example without the run's own data
-            example = loaders.example_file(loaders.run_videos(run, DataSet(run.experiment.data.validation)), 0)
+            own = DataSet(run.experiment.data.validation or run.experiment.data.train)
+            example = loaders.example_file(loaders.run_videos(run, own), 0)
             st.download_button(
                 "Download example file", example, "example.npz", icon=":material/download:", on_click="ignore"
             )
