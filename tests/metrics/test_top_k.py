@@ -18,10 +18,14 @@ import torch.multiprocessing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from yt8m_core.errors import UserError
 from yt8m_core.metrics import bootstrap, top_k
-from yt8m_core.metrics.average_precision import descending_keys, reciprocal_sum
+from yt8m_core.metrics.average_precision import reciprocal_sum
+from yt8m_core.metrics.label_precision import LabelPrecision
+from yt8m_core.metrics.score_keys import descending_keys, sortable_scores
+from yt8m_core.metrics.sparse import sparse_gap
 from yt8m_core.metrics.top_k import TopLabels, global_average_precision
 
 Matrices = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -220,9 +224,103 @@ def test_gap_accepts_all_kinds_of_arrays() -> None:
         assert global_average_precision(scores, truth) == expected
 
 
-def test_gap_ranks_float64_scores_in_float32() -> None:
-    # 1 + 1e-12 is 1 in float32, so the two entries tie.
-    assert global_average_precision(np.array([[1 + 1e-12, 1.0]]), np.array([[1, 0]])) == 0.75
+def dense_doubles(videos: int, classes: int, *, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return different float64 scores of which most are equal in float32, and labels."""
+    _, labels = random_data(videos, classes, seed=seed, share=0.1)
+    scores = 0.5 + np.random.default_rng(seed).random((videos, classes)) * 1e-6
+    assert len(np.unique(scores.astype(np.float32))) < 20 < len(np.unique(scores)) == scores.size
+    return scores, labels
+
+
+def test_float64_scores_are_ranked_in_float64() -> None:
+    # 1 + 1e-12 is 1 in float32, where the two entries would tie.
+    scores, labels = np.array([[1 + 1e-12, 1.0]]), np.array([[1, 0]])
+    assert global_average_precision(scores, labels) == 1.0
+    assert global_average_precision(-scores, labels) == 0.5
+    assert global_average_precision(scores.astype(np.float32), labels) == 0.75
+
+
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_gap_of_float64_scores_equals_the_heap_reference(k: int) -> None:
+    scores, labels = dense_doubles(300, 40, seed=k)
+    expected = heap_gap(scores, labels, k)
+    assert global_average_precision(scores, labels, k) == pytest.approx(expected, abs=1e-12)
+    assert sparse_gap(scores, csr_array(labels), k) == pytest.approx(expected, abs=1e-12)
+    assert abs(global_average_precision(scores.astype(np.float32), labels, k) - expected) > 1e-6
+
+
+def test_gap_of_random_float64_scores_is_within_the_bar_of_the_heap_reference() -> None:
+    numbers = np.random.default_rng(1)
+    scores, labels = numbers.random((3000, 100)), numbers.random((3000, 100)) < 0.03
+    assert global_average_precision(scores, labels) == pytest.approx(heap_gap(scores, labels, 20), abs=1e-9)
+
+
+@pytest.mark.parametrize(("scores", "labels", "k"), TIED_CASES)
+def test_gap_of_float64_ties_equals_the_mean_over_all_orders(
+    scores: list[list[float]], labels: list[list[int]], k: int
+) -> None:
+    # 1 + s/10^12 has the ties of s in float64; in float32 all of these scores tie.
+    close = 1 + np.array(scores) * 1e-12
+    expected = enumerated_gap(close, np.array(labels), k)
+    assert global_average_precision(close, np.array(labels), k) == pytest.approx(expected, abs=1e-14)
+
+
+@settings(max_examples=60)
+@given(data=st.data(), k=st.integers(1, 3))
+def test_gap_of_random_float64_ties_equals_the_mean_over_all_orders(data: st.DataObject, k: int) -> None:
+    videos, classes = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    cells = videos * classes
+    levels = st.sampled_from([-0.0, 0.0, 5e-324, 0.5, 0.5 + 2**-53, 1.0, 1 + 2**-52, np.inf, -np.inf])
+    scores = np.array(data.draw(st.lists(levels, min_size=cells, max_size=cells))).reshape(videos, classes)
+    labels = np.array(data.draw(st.lists(st.integers(0, 1), min_size=cells, max_size=cells))).reshape(videos, classes)
+    labels[0, 0] = 1
+    while math.factorial(min(k, classes) * videos) > 6000:
+        k -= 1
+    expected = enumerated_gap(scores, labels, k)
+    assert global_average_precision(scores, labels, k) == pytest.approx(expected, abs=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_ranked_as_its_float32_values(dtype: torch.dtype) -> None:
+    scores, labels = random_data(60, 30)
+    half = torch.from_numpy(scores).to(dtype)
+    expected = global_average_precision(half.float(), labels)
+    assert global_average_precision(half, labels) == expected
+    metric = TopLabels(30)
+    metric.update(half, torch.from_numpy(labels))
+    assert metric.scores[0].dtype == torch.float32
+    assert metric.compute()["gap"] == pytest.approx(expected, abs=1e-13)
+
+
+def test_float64_batches_have_the_metrics_and_intervals_of_float64() -> None:
+    scores, labels = dense_doubles(60, 30)
+    metric = fill_metric(scores, labels, batch=7)
+    values = metric.compute()
+    expected = reference(scores, labels, 20)
+    assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    numbers, gaps = np.random.default_rng(5), []
+    for _ in range(50):
+        video = numbers.integers(60, size=60)
+        gaps.append(global_average_precision(scores[video], labels[video]))
+    assert metric.bootstrap(seed=5, replicates=50) == pytest.approx(np.quantile(gaps, [0.025, 0.975]), abs=1e-12)
+
+
+def test_batches_of_both_types_are_ranked_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = mixed_doubles(20, 30, first_double=8)
+    for merged_after in (top_k.BATCHES, 2):
+        monkeypatch.setattr(top_k, "BATCHES", merged_after)
+        metric = TopLabels(30)
+        for first in range(0, 20, 4):
+            part = torch.from_numpy(scores[first : first + 4])
+            metric.update(part if first >= 8 else part.float(), torch.from_numpy(labels[first : first + 4]))
+        assert metric.compute() == pytest.approx(fill_metric(scores, labels).compute(), abs=1e-13)
+
+
+def mixed_doubles(videos: int, classes: int, *, first_double: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return ``dense_doubles`` whose first videos have float32 values."""
+    scores, labels = dense_doubles(videos, classes)
+    scores[:first_double] = scores[:first_double].astype(np.float32)
+    return scores, labels
 
 
 def test_gap_is_zero_without_positives_in_the_top_k() -> None:
@@ -447,6 +545,15 @@ def test_metrics_do_not_change_when_batches_are_merged(monkeypatch: pytest.Monke
     assert torch.equal(metric.top_labels().labels, fill_metric(scores, labels).top_labels().labels)
 
 
+def test_float32_scores_are_sorted_without_a_copy_and_others_by_dense_ranks() -> None:
+    scores = [torch.tensor([[0.5, -0.0]]), torch.tensor([[0.0, -1.0]])]
+    assert sortable_scores(scores) is scores
+    ranks = sortable_scores([scores[0].double(), scores[1]])
+    assert [piece.tolist() for piece in ranks] == [[[2, 1]], [[1, 0]]]
+    keys = [descending_keys(piece).tolist() for piece in ranks]
+    assert keys[0][0][0] < keys[0][0][1] == keys[1][0][0] < keys[1][0][1] < 2**32 - 1  # the bound of a group is key + 1
+
+
 def test_keys_of_zeros_are_equal_and_infinities_are_extreme() -> None:
     scores = torch.tensor([torch.inf, 2.0, 1e-45, 0.0, -0.0, -1e-45, -2.0, -torch.inf])
     keys = descending_keys(scores).tolist()
@@ -532,7 +639,16 @@ def test_bootstrap_repeats_draws_without_labels() -> None:
 # Several processes
 
 # Batch sizes of each process: unequal sizes, and a process without videos.
-SHARES = ([[8, 8, 3], [8]], [[5, 4], []])
+SHARES = ([[8, 8, 3], [8]], [[5, 4], []], [[9, 2], [3, 8]])
+
+
+def shared_data(number: int, rank: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores and labels of a case of ``SHARES``. In the last one, those of process 1 are float64."""
+    videos = sum(map(sum, SHARES[number]))
+    if number == len(SHARES) - 1:
+        scores, labels = mixed_doubles(videos, 12, first_double=sum(SHARES[number][0]))
+        return torch.from_numpy(scores.astype(np.float32) if rank == 0 else scores), torch.from_numpy(labels)
+    return tuple(map(torch.from_numpy, random_data(videos, 12, levels=7)))
 
 
 def measure_together(rank: int, folder: str) -> None:
@@ -540,16 +656,19 @@ def measure_together(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     results = []
-    for shares in SHARES:
-        scores, labels = (torch.from_numpy(matrix) for matrix in random_data(sum(map(sum, shares)), 12, levels=7))
+    for number, shares in enumerate(SHARES):
+        scores, labels = shared_data(number, rank)
         first = sum(map(sum, shares[:rank]))
-        metric = TopLabels(12, k=5)
+        metric, precision = TopLabels(12, k=5), LabelPrecision(12)
         for size in shares[rank]:
-            metric.update(scores[first : first + size], labels[first : first + size])
+            for each in (metric, precision):
+                each.update(scores[first : first + size], labels[first : first + size])
             first += size
         values = {**metric.compute(), "interval": metric.bootstrap(3, 20), "ap": metric.per_class()["ap"].tolist()}
+        values["precision"] = precision.compute().to_numpy().tolist()
         # After the synchronization each process has its own videos again.
-        results.append({**values, "num_own_videos": sum(len(batch) for batch in metric.num_labels)})
+        own = [sum(len(batch) for batch in rows) for rows in (metric.num_labels, precision.scores)]
+        results.append({**values, "num_own_videos": own})
     Path(folder, f"{rank}.json").write_text(json.dumps(results))
     torch.distributed.destroy_process_group()
 
@@ -558,10 +677,12 @@ def measure_together(rank: int, folder: str) -> None:
 def test_two_processes_compute_the_same_metrics_as_one(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(measure_together, (str(tmp_path),), nprocs=2)
     for rank in range(2):
-        for shares, values in zip(SHARES, json.loads((tmp_path / f"{rank}.json").read_text()), strict=True):
-            scores, labels = random_data(sum(map(sum, shares)), 12, levels=7)
-            single = fill_metric(scores, labels, 5)
-            assert values.pop("num_own_videos") == sum(shares[rank])
+        for number, values in enumerate(json.loads((tmp_path / f"{rank}.json").read_text())):
+            scores, labels = shared_data(number, None)
+            single, precision = fill_metric(scores.numpy(), labels.numpy(), 5), LabelPrecision(12)
+            precision.update(scores, labels)
+            assert values.pop("num_own_videos") == [sum(SHARES[number][rank])] * 2
             assert values.pop("interval") == pytest.approx(single.bootstrap(3, 20), abs=1e-12)
             assert values.pop("ap") == pytest.approx(single.per_class()["ap"].tolist(), abs=1e-12, nan_ok=True)
+            np.testing.assert_array_equal(values.pop("precision"), precision.compute().to_numpy())
             assert values == pytest.approx(single.compute(), abs=1e-12)

@@ -8,13 +8,12 @@ from scipy.sparse import csr_array
 from scipy.stats import t as student
 
 from yt8m_core.labels.cooccurrence import strongest_pairs
+from yt8m_core.labels.statistics import BANDS
 
 # Only for type checking: score_cache imports torch, which takes seconds. Pages that only count labels do without it.
 if TYPE_CHECKING:
     from yt8m_core.inference.score_cache import CachedScores
 
-CHUNK = 1 << 22  # maximum number of scores held in memory at once
-BANDS = ("head", "mid", "tail")
 ALL = "all"
 
 
@@ -180,21 +179,16 @@ def label_precision(scored: "CachedScores") -> pd.DataFrame:
     """
     import torch
 
-    from yt8m_core.metrics.average_precision import TopLabelsBatch, class_ap_numerators
+    from yt8m_core.metrics.label_precision import CHUNK, LabelPrecision
 
     N, C = scored.probabilities.shape
-    positives = np.bincount(scored.truth.indices, minlength=C)
-    step = max(1, CHUNK // C)
-    labels = torch.arange(C, dtype=torch.int32)
-    parts = []
+    metric, step = LabelPrecision(C), max(1, CHUNK // C)
     for first in range(0, N, step):
-        p = torch.from_numpy(np.array(scored.probabilities[first : first + step]))
-        hits = torch.from_numpy(scored.truth[first : first + step].toarray().astype(bool))
-        none = torch.zeros(len(p), dtype=torch.int32)
-        parts.append(TopLabelsBatch(p, labels.expand(len(p), C), hits, none, none))
-    sums = class_ap_numerators(parts, C)
-    ap = np.where(positives > 0, sums / np.maximum(positives, 1), np.nan)
-    return pd.DataFrame({"label": np.arange(C), "positives": positives, "ap": ap})
+        rows = slice(first, first + step)
+        truth = torch.from_numpy(scored.truth[rows].toarray().astype(bool))
+        metric.update(torch.from_numpy(np.array(scored.probabilities[rows])), truth)
+    table: pd.DataFrame = metric.compute()
+    return table
 
 
 def true_ranks(scored: "CachedScores") -> pd.DataFrame:

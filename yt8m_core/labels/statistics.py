@@ -13,6 +13,7 @@ from yt8m_core.errors import UserError
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+BANDS = ("head", "mid", "tail")
 HEAD_SHARE, MID_SHARE = 0.5, 0.9
 """Cumulative share of all (video, label) pairs at which the head band ends (50%) and the mid band ends (90%)."""
 
@@ -97,7 +98,7 @@ def imbalance(counts: ArrayLike) -> dict[str, float]:
         "top_5_percent_share": float(ascending[-int(np.ceil(0.05 * size)) :].sum() / total),
     }
     band = bands(ascending)
-    for name in ("head", "mid", "tail"):
+    for name in BANDS:
         result[f"{name}_labels"] = int((band == name).sum())
         result[f"{name}_share"] = float(ascending[band == name].sum() / total)
     return result

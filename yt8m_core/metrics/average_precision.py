@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from yt8m_core.metrics.score_keys import descending_keys, sortable_scores
+
 Integers = NDArray[Any]  # of any width
 Floats = NDArray[np.float64]
 
@@ -33,7 +35,7 @@ class TopLabelsBatch(NamedTuple):
     A boundary tie is a tie at the k-th place in which not all tied labels fit into the top k.
     """
 
-    scores: Tensor  # [B, k] float32
+    scores: Tensor  # [B, k] float32 or float64
     labels: Tensor  # [B, k] int32
     hits: Tensor  # [B, k] bool
     candidates: Tensor  # [B] int32, number of labels in the boundary tie; 0 without a boundary tie
@@ -44,7 +46,7 @@ def top_labels(scores: Tensor, truth: Tensor, k: int) -> TopLabelsBatch:
     """Select the top k labels of each video. A boundary tie keeps the smaller label ids.
 
     Args:
-        scores: [B, C] float32 without NaN.
+        scores: [B, C] float32 or float64 without NaN.
         truth: [B, C] bool.
         k: At least 1; at most C labels are kept.
 
@@ -124,6 +126,7 @@ NO_BOUNDARIES = TieBoundaries(np.empty(0, np.uint64), np.empty(0, np.int64), np.
 
 def gap_numerator(batches: Sequence[TopLabelsBatch]) -> float:
     """Compute the expected Σ_i precision(i) · hit(i) of one list of all entries of all videos."""
+    batches = sortable_batches(batches)
     keys = concatenate_into(np.empty(count_entries(batches), np.uint32), (descending_keys(b.scores) for b in batches))
     hits = np.concatenate([descending_keys(batch.scores)[certain_hits(batch)] for batch in batches])
     groups = group_ties(keys, hits, tie_boundaries(batches))
@@ -133,6 +136,7 @@ def gap_numerator(batches: Sequence[TopLabelsBatch]) -> float:
 
 def class_ap_numerators(batches: Sequence[TopLabelsBatch], num_classes: int) -> Floats:
     """Compute the same sum for the list of each class, [C]. A boundary tie keeps the labels that ``batches`` has."""
+    batches = sortable_batches(batches)
     sums, size = np.zeros(num_classes), np.zeros(num_classes, np.int64)
     for batch in batches:
         size += np.bincount(batch.labels.cpu().numpy().ravel(), minlength=num_classes)
@@ -154,6 +158,12 @@ def class_ap_numerators(batches: Sequence[TopLabelsBatch], num_classes: int) -> 
     return sums
 
 
+def sortable_batches(batches: Sequence[TopLabelsBatch]) -> list[TopLabelsBatch]:
+    """Replace the scores of all videos as ``sortable_scores`` does."""
+    scores = sortable_scores([batch.scores for batch in batches])
+    return [batch._replace(scores=rows) for batch, rows in zip(batches, scores, strict=True)]
+
+
 def count_entries(batches: Sequence[TopLabelsBatch]) -> int:
     """Return the number M of entries of all videos."""
     return sum(batch.scores.numel() for batch in batches)
@@ -166,12 +176,6 @@ def concatenate_into(out: Integers, pieces: Iterable[Integers]) -> Integers:
         out[start : start + piece.size] = piece.ravel()
         start += piece.size
     return out
-
-
-def descending_keys(scores: Tensor) -> NDArray[np.uint32]:
-    """Map scores to integer keys: equal scores get equal keys, larger scores get smaller keys."""
-    bits = (scores.cpu().numpy() + np.float32(0)).view(np.int32)  # -0 + 0 is 0
-    return (bits ^ (~(bits >> 31) & 0x7FFFFFFF)).view(np.uint32)
 
 
 def certain_hits(batch: TopLabelsBatch) -> NDArray[np.bool_]:

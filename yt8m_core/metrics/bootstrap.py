@@ -20,11 +20,12 @@ from yt8m_core.metrics.average_precision import (
     certain_hits,
     concatenate_into,
     count_entries,
-    descending_keys,
     group_ties,
+    sortable_batches,
     tie_boundaries,
     tie_sums,
 )
+from yt8m_core.metrics.score_keys import descending_keys
 
 DRAWS = 16
 """Draws processed together: a row of copies fills one cache line."""
@@ -38,7 +39,7 @@ class GapResampler:
     """GAP numerators of data sets drawn from N videos with replacement."""
 
     def __init__(self, batches: Sequence[TopLabelsBatch]) -> None:
-        hits = []
+        batches, hits = sortable_batches(batches), []
 
         def keys() -> Iterator[Integers]:
             num_videos = 0

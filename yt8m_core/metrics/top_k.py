@@ -9,14 +9,12 @@ same but orders tied scores at random. Here a tie counts as its expected value o
 ``average_precision``), so the order of videos and labels never matters.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from yt8m_core.errors import UserError
@@ -30,14 +28,13 @@ from yt8m_core.metrics.average_precision import (
     top_labels,
 )
 from yt8m_core.metrics.bootstrap import DRAWS, GapResampler
+from yt8m_core.metrics.video_rows import Matrix, VideoRows, as_tensor, check_batch, check_labels, check_scores
 
 CHUNK = 1 << 22
 """Scores per step, so that a score matrix is never copied as a whole."""
 # Every BATCHES updates, recent batches are merged until each piece has at least PIECE videos. Without this, thousands
 # of small tensors fragment the heap to twice its content.
 PIECE, BATCHES = 1 << 14, 64
-
-Matrix = NDArray[Any] | Tensor
 
 
 class Interval(NamedTuple):
@@ -50,8 +47,8 @@ class Interval(NamedTuple):
 def global_average_precision(scores: Matrix, labels: Matrix, k: int = 20) -> float:
     """Compute GAP@k of N videos and C classes (paper section 3.1).
 
-    Scores are ranked in float32; sums use float64. Tied scores count as their expected value over all orders of the
-    tied entries, including ties that decide which labels are in a video's top k.
+    Float64 scores are ranked in float64, all others in float32; sums use float64. Tied scores count as their expected
+    value over all orders of the tied entries, including ties that decide which labels are in a video's top k.
 
     Args:
         scores: [N, C]; only their order matters.
@@ -86,15 +83,15 @@ def global_average_precision(scores: Matrix, labels: Matrix, k: int = 20) -> flo
     batches, positives = [], 0
     for first in range(0, shape[0], step):
         rows = slice(first, first + step)
-        truth = _check_labels(_as_tensor(labels[rows]), first)
+        truth = check_labels(as_tensor(labels[rows]), first)
         positives += int(torch.count_nonzero(truth))
-        batches.append(top_labels(_check_scores(_as_tensor(scores[rows]), first), truth, k))
+        batches.append(top_labels(check_scores(as_tensor(scores[rows]), first), truth, k))
     if positives == 0:
         raise UserError(f"{shape[0]} videos without labels", advice="GAP divides by the number of true labels.")
     return gap_numerator(batches) / positives
 
 
-class TopLabels(Metric):
+class TopLabels(VideoRows):
     """All metrics of a data set that arrives in batches, on one process or several.
 
     The state is the top k labels of each video (about 210 bytes per video), so the values are those of the full data
@@ -133,33 +130,23 @@ class TopLabels(Metric):
         if num_classes < 1 or k < 1:
             raise UserError(f"num_classes={num_classes}, k={k}", expected="both at least 1")
         self.num_classes, self.k = num_classes, k
-        for name in self._video_rows(torch.empty(0, num_classes), torch.empty(0, num_classes, dtype=torch.bool)):
+        for name in self.empty_rows():
             self.add_state(name, [], dist_reduce_fx="cat")
         self.add_state("class_positives", torch.zeros(num_classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, scores: Tensor, targets: Tensor | tuple[Tensor, Tensor]) -> None:
-        """Add a batch.
-
-        Args:
-            scores: Probabilities [B, C].
-            targets: [B, C], 0/1 or bool; or the positives only, as a pair (video [P] in 0..B-1, label [P]).
-
-        Raises:
-            UserError: A wrong shape, a NaN score, a label other than 0 and 1, or a pair outside [B, C].
-        """
-        if scores.ndim != 2 or scores.shape[1] != self.num_classes:
-            raise UserError(f"scores {tuple(scores.shape)}", expected=f"[B, {self.num_classes}]")
-        if isinstance(targets, tuple):
-            truth = _dense_labels(*targets, scores)
-        else:
-            truth = _check_labels(targets.to(scores.device))
-        if truth.shape != scores.shape:
-            raise UserError(f"targets {tuple(truth.shape)}", expected=f"the shape of the scores {tuple(scores.shape)}")
-        for name, rows in self._video_rows(_check_scores(scores.detach()), truth).items():
+        """Add a batch; ``scores`` are probabilities. Arguments and errors as of ``video_rows.check_batch``."""
+        scores, truth = check_batch(scores, targets, self.num_classes)
+        for name, rows in self._video_rows(scores, truth).items():
             getattr(self, name).append(rows)
         if self.update_count % BATCHES == 0:
             self._merge_recent()
         self.class_positives += torch.bincount(truth.nonzero()[:, 1], minlength=self.num_classes)
+
+    def empty_rows(self) -> dict[str, Tensor]:
+        """Return the state of no videos."""
+        scores = torch.empty(0, self.num_classes, device=self.device)
+        return self._video_rows(scores, scores.bool())
 
     def _video_rows(self, scores: Tensor, truth: Tensor) -> dict[str, Tensor]:
         """Compute the state of B videos, one row each."""
@@ -181,14 +168,6 @@ class TopLabels(Metric):
         for name in self._defaults:
             if isinstance(rows := getattr(self, name), list):
                 rows[first:] = [torch.cat(rows[first:])]
-
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the state of all processes; give one without videos empty tensors, so that the shapes are known."""
-        empty = torch.empty(0, self.num_classes, device=self.device)
-        for name, rows in self._video_rows(empty, empty.bool()).items():
-            if len(getattr(self, name)) == 0:
-                setattr(self, name, [rows])
-        super().sync(*args, **kwargs)
 
     def compute(self) -> dict[str, float]:
         """Return the metrics by name. Raises UserError if there is no video, or none with labels."""
@@ -259,41 +238,3 @@ def _precision_at(n: Tensor, batch: TopLabelsBatch, hits: Tensor) -> Tensor:
     """
     places = torch.arange(batch.scores.shape[1], device=n.device) < n[:, None]
     return (hits * (places & (batch.scores > 0))).sum(dim=1) / n.clamp(min=1)
-
-
-def _as_tensor(rows: Matrix) -> Tensor:
-    """Convert to a tensor, without a copy where numpy's memory allows it."""
-    if isinstance(rows, Tensor):
-        return rows.detach()
-    return torch.from_numpy(rows if rows.flags.writeable and rows.flags.c_contiguous else rows.copy())
-
-
-def _check_scores(scores: Tensor, first: int = 0) -> Tensor:
-    """Convert scores to float32. Raises UserError with the position of a NaN."""
-    scores = scores.float()
-    if scores.amax(dim=1).isnan().any():  # the maximum of a row with a NaN is NaN
-        row, column = scores.isnan().nonzero()[0].tolist()
-        raise UserError(f"the score of video {first + row}, label {column} is NaN", expected="a number")
-    return scores
-
-
-def _check_labels(labels: Tensor, first: int = 0) -> Tensor:
-    """Convert labels to bool. Raises UserError with the position of a value other than 0 and 1."""
-    if labels.dtype == torch.bool:
-        return labels
-    truth = labels != 0
-    if not torch.equal(truth.to(labels.dtype), labels):
-        row, column = (truth.to(labels.dtype) != labels).nonzero()[0].tolist()
-        value = labels[row, column].item()
-        raise UserError(f"{value} as the target of video {first + row}, label {column}", expected="0 or 1")
-    return truth
-
-
-def _dense_labels(videos: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
-    """Convert (video [P], label [P]) pairs to bool [B, C]. Raises UserError for a pair outside [B, C]."""
-    truth = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
-    for name, index, end in (("video", videos, len(scores)), ("label", labels, scores.shape[1])):
-        if index.shape != videos.shape or ((index < 0) | (index >= end)).any():
-            raise UserError(f"a {name} outside 0..{end - 1}, or not one {name} per pair", where="targets")
-    truth[videos.to(scores.device).long(), labels.to(scores.device).long()] = True
-    return truth
