@@ -149,6 +149,9 @@ def test_formatted_table_has_intervals_and_empty_cells_for_missing_values() -> N
     assert texts["difference [95% CI]"].tolist() == ["", "+0.1234 [+0.0500, +0.1500]", ""]
     assert texts["paper's GAP"].tolist() == ["0.700", "", "0.800"]
     assert "Hit@1" not in texts
+    bands = format_table(rows.assign(paper_gap=None, ap_head=[0.5, None, 0.25], ap_tail=float("nan")))
+    assert bands["AP, head"].tolist() == ["0.500", "", "0.250"]
+    assert not {"AP, tail", "paper's GAP"} & {*bands.columns}
     lines = to_markdown(texts.assign(row="a|b")).splitlines()
     assert lines[0].startswith("| row | paper's GAP | difference [95% CI] | verdict |")
     assert all(line.startswith("| a\\|b |") for line in lines[2:])

@@ -1,22 +1,28 @@
 """Training, comparing, checking and storing the tables of the paper."""
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.ablation import (
     ablate,
     all_claims,
+    band_gains,
     check_claims,
     compare_rows,
     outdated,
     read_result,
+    result_table,
     results,
     run_sweep,
     runner,
@@ -25,12 +31,14 @@ from yt8m_core.ablation import (
 from yt8m_core.ablation.claims import CONTRADICTED, INCONCLUSIVE, SUPPORTED, claim_verdict, format_difference
 from yt8m_core.ablation.compare import BASELINE
 from yt8m_core.ablation.demo_sweeps import SMALL_WORLD, SWEEPS
+from yt8m_core.ablation.ensembles import average_runs
 from yt8m_core.ablation.recipe import SCALES, Recipe, Source, chosen_scale, shard_source, table_recipe, table_source
-from yt8m_core.ablation.runner import Ablation, train_missing
+from yt8m_core.ablation.runner import Ablation, StoredRun, train_missing
 from yt8m_core.ablation.significance import Estimate
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.inference.band_precision import AP_METRICS
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Claim, Row, Table
 from yt8m_core.paper_tables.claims import SMALL_DIFFERENCE
@@ -143,7 +151,10 @@ def test_compare_rows_reports_the_metrics_of_the_runs(ablation: Ablation) -> Non
     table = compare_rows(ablation).set_index("row")
     for row, runs in ablation.runs.items():
         # Except for tied scores, metrics from stored predictions equal those of the training.
-        for column, metric in (("gap", "gap"), ("hit_at_1", "hit_at_1"), ("perr", "perr"), ("map", "map_present")):
+        bands = ((name, name) for name in ("ap_head", "ap_mid", "ap_all"))
+        for column, metric in (
+            ("gap", "gap"), ("hit_at_1", "hit_at_1"), ("perr", "perr"), ("map", "map_present"), *bands
+        ):  # fmt: skip
             expected = np.mean([run.metrics["validation"][metric] for run in runs])
             assert table.loc[row, column] == pytest.approx(expected, abs=1e-6), (row, column)
     assert table.loc["Mean", ["difference", "difference_low", "difference_high", "verdict"]].tolist() == [
@@ -157,6 +168,90 @@ def test_compare_rows_reports_the_metrics_of_the_runs(ablation: Ablation) -> Non
     assert set(table["data"]) == {"tiny"}
     assert set(table["scale"]) == {"demo world"}
     assert (table["videos_per_second"] > 0).tolist() == [True, True, True, False]
+
+
+def test_ensemble_has_the_average_precision_of_its_scores(tiny: Source, ablation: Ablation) -> None:
+    from tests.metrics.test_label_precision import reference
+    from yt8m_core.inference.ensemble import Ensemble
+
+    members = [ablation.runs[row][0].path for row in ("Mean", "Clustering")]
+    ensemble = Ensemble.open(members, tiny.data.validation)
+    ((batch, mean),) = ensemble.score()
+    stored, first = ablation.runs["Both"][0], Run.open(members[0])
+    expected = reference(mean.numpy(), batch.targets(CLASSES).numpy().astype(int))
+    np.testing.assert_allclose(stored.label_precision["ap"], expected, atol=1e-12)
+    pd.testing.assert_frame_equal(
+        stored.label_precision.drop(columns="ap"), first.label_precision.drop(columns="ap"), check_dtype=False
+    )
+    assert stored.metrics["validation"]["ap_all"] == pytest.approx(np.mean(expected))
+
+
+def test_runs_of_an_older_version_have_no_average_precision_by_band(
+    ablation: Ablation, tiny: Source, tmp_path: Path
+) -> None:
+    runs = {}
+    for row in ("Mean", "Sum"):
+        runs[row] = (StoredRun(shutil.copytree(ablation.runs[row][0].path, tmp_path / row)),)
+        (tmp_path / row / "label_precision.parquet").unlink()
+        file = tmp_path / row / "metrics.json"
+        metrics = json.loads(file.read_text())
+        metrics["validation"] = {name: x for name, x in metrics["validation"].items() if not name.startswith("ap_")}
+        file.write_text(json.dumps(metrics))
+        assert Run.open(tmp_path / row).metrics == metrics
+    older = dataclasses.replace(ablation, runs=runs)
+    assert compare_rows(older)[list(AP_METRICS)].isna().all(axis=None)
+    with pytest.raises(UserError, match=r"no average precision by label.*older version; delete its folder"):
+        band_gains(older, "Mean")
+    members = [tmp_path / "Mean", tmp_path / "Mean2"]
+    shutil.copytree(*members)
+    average_runs(members, tiny.data.validation, tmp_path / "both")
+    assert not (tmp_path / "both" / "label_precision.parquet").exists()
+    assert "ap_all" not in StoredRun(tmp_path / "both").metrics["validation"]
+
+
+def test_band_gains_are_differences_of_seed_means_with_an_interval_over_labels(ablation: Ablation) -> None:
+    random = np.random.default_rng(0)
+    bands = ["head"] * 2 + ["mid"] * 5 + ["tail"]
+    counts = [100, 90, 20, 19, 18, 17, 16, 1]
+    ap = {row: random.random((3, 8)) for row in ("Mean", "Sum", "Clustering")}
+    ap["Sum"][:, 2:7] = ap["Clustering"][:, 2:7] + 0.1 + 0.01 * random.random((3, 5))  # all labels of a band gain
+    for values in ap.values():
+        values[:, 4] = np.nan  # a label without positives
+
+    def stored(values: np.ndarray) -> Any:
+        table = {"label": range(8), "training_videos": counts, "band": bands, "positives": 1, "ap": values}
+        return SimpleNamespace(label_precision=pd.DataFrame(table))
+
+    made = dataclasses.replace(ablation, runs={row: tuple(map(stored, values)) for row, values in ap.items()})
+    gains = band_gains(made, "Sum")  # compared with Clustering
+    assert list(gains.columns) == ["band", "labels", "gain", "low", "high", "verdict"]
+    assert gains["band"].tolist() == ["head", "mid", "tail", "all"]
+    assert gains["labels"].tolist() == [2, 4, 1, 7]
+    for number, band in enumerate(gains["band"]):
+        own = [
+            sum(ap["Sum"][:, label]) / 3 - sum(ap["Clustering"][:, label]) / 3
+            for label in range(8)
+            if label != 4 and band in (bands[label], "all")
+        ]
+        row = gains.iloc[number]
+        assert row["gain"] == pytest.approx(sum(own) / len(own))
+        if len(own) == 1:
+            assert np.isnan(row["low"])
+            assert row["verdict"] == "no significant difference"
+            continue
+        low, high = stats.t.interval(0.95, len(own) - 1, np.mean(own), stats.sem(own))
+        assert (row["low"], row["high"]) == pytest.approx((low, high))
+        assert row["verdict"] == ("better" if low > 0 else "worse" if high < 0 else "no significant difference")
+    assert gains["verdict"][1] == "better"
+    assert band_gains(made, "Mean")["gain"].tolist() == [0, 0, 0, 0]  # its own reference
+
+
+def test_band_gains_need_the_row_and_its_reference(ablation: Ablation) -> None:
+    with pytest.raises(UserError, match=r"unknown row 'Summ'\. Did you mean 'Sum'"):
+        band_gains(ablation, "Summ")
+    with pytest.raises(UserError, match="reference of Sum: unknown row 'Clustering'"):
+        band_gains(dataclasses.replace(ablation, runs={"Sum": ablation.runs["Sum"]}), "Sum")
+    assert band_gains(ablation, "Both")["band"].iloc[-1] == "all"
 
 
 def test_row_without_trained_reference_has_no_difference_and_its_claims_are_inconclusive(home: Path) -> None:
@@ -233,6 +328,27 @@ def test_result_survives_writing_and_reading(ablation: Ablation, tmp_path: Path)
     pd.testing.assert_frame_equal(result.claims, check_claims(ablation), check_dtype=False)
     pd.testing.assert_frame_equal(all_claims("demo", tmp_path), result.claims)
     assert outdated(result) == []
+
+
+def test_result_of_an_older_version_has_no_average_precision_by_band(ablation: Ablation, tmp_path: Path) -> None:
+    save_result(ablation, tmp_path)
+    file = tmp_path / "demo" / "tiny.json"
+    values = json.loads(file.read_text())
+    assert all(row["ap_all"] > 0 for row in values["rows"])
+    result = read_result("tiny", "demo", tmp_path)
+    assert result is not None
+    assert "AP, all" in result_table(result.rows)
+    for row in values["rows"]:
+        for name in AP_METRICS:
+            del row[name]
+    file.write_text(json.dumps(values))
+    result = read_result("tiny", "demo", tmp_path)
+    assert result is not None
+    assert result.rows[list(AP_METRICS)].isna().all(axis=None)
+    assert all(result.rows[name].dtype == np.float64 for name in AP_METRICS)
+    text = result_table(result.rows)
+    assert "AP" not in text.replace("mAP", "").replace("GAP", "")
+    assert "| Hit@1 | PERR | mAP | seeds |" in text
 
 
 def test_result_is_outdated_if_an_experiment_a_member_a_claim_or_the_data_changed(

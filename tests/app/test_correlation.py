@@ -90,7 +90,7 @@ def more_runs(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("gone", replace(experiment.data, train=str(folder / "nowhere"))),
     ):
         run = Run.create(folder / name, replace(experiment, data=data), other.facts, other.vocabulary)
-        run.finish(model, other.metrics, other.predictions)
+        run.finish(model, other.metrics, other.predictions, other.label_precision)
     return folder
 
 

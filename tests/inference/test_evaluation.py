@@ -44,7 +44,8 @@ def test_metrics_equal_those_of_single_videos(run: Run, monkeypatch: pytest.Monk
 
 def test_stored_metrics_equal_a_new_evaluation(run: Run) -> None:
     videos = open_run_data(run, run.experiment.data.validation)
-    again = evaluate_model(run.load_model(), videos, num_classes=CLASSES)
+    counts = run.training_counts
+    again = evaluate_model(run.load_model(), videos, num_classes=CLASSES, training_counts=counts)
     assert again.metrics == pytest.approx(run.metrics["validation"])
 
 

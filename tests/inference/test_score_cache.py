@@ -20,7 +20,8 @@ from yt8m_core.errors import UserError
 from yt8m_core.inference import score_cache as module
 from yt8m_core.inference.evaluation import open_run_data
 from yt8m_core.inference.prediction import predict_video
-from yt8m_core.inference.score_cache import CachedScores, load_scores, sample_videos
+from yt8m_core.inference.sampling import sample_videos
+from yt8m_core.inference.score_cache import CachedScores, load_scores
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.metrics.sparse import sparse_gap
 from yt8m_core.metrics.top_k import global_average_precision
@@ -73,6 +74,15 @@ class TestCachedScores:
         assert first.classified.shape == first.probabilities.shape
         monkeypatch.setattr(Run, "load_model", lambda self: pytest.fail("computed again"))
         assert np.array_equal(load_scores(run, videos).probabilities, first.probabilities)
+
+    def test_subset_has_scores_of_its_own(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("YT8M_HOME", str(tmp_path))
+        videos = open_run_data(run, run.experiment.data.validation)
+        whole = load_scores(run, videos).probabilities
+        for positions in ([31, 0, 7], [7, 31, 0]):
+            scored = load_scores(run, videos.subset(np.array(positions)))
+            np.testing.assert_allclose(scored.probabilities, whole[positions], rtol=1e-4, atol=1e-6)
+        assert np.array_equal(load_scores(run, videos).probabilities, whole)
 
     def test_damaged_file_is_replaced(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("YT8M_HOME", str(tmp_path))

@@ -24,15 +24,16 @@ ALLOWED = {
     "explain": "errors progress data models",
     "figures": "errors labels explain",
     "paper_tables": "errors models experiment",
-    "runs": "errors storage data models experiment paper_tables",
+    "runs": "errors storage labels data models experiment paper_tables",
     "inference": "errors progress workspace metrics storage labels data models experiment runs",
     "training": "errors progress storage labels data models experiment runs inference",
-    "analysis": "errors metrics labels models inference",
-    "demo": "errors progress workspace storage data models experiment runs training",
+    "analysis": "errors progress metrics storage labels data models experiment runs inference training",
+    "demo": "errors progress workspace storage data models experiment runs training analysis",
     "ablation": (
-        "errors progress workspace metrics storage data models experiment paper_tables runs inference training demo"
+        "errors progress workspace metrics storage data models experiment paper_tables runs inference training analysis "
+        "demo"
     ),
-    "cli": "errors progress labels data models experiment runs inference training demo ablation",
+    "cli": "errors progress workspace labels data models experiment runs inference training analysis demo ablation",
 }
 # Modules that stand outside the order: the lazy exports of the public API, and `python -m yt8m_core`.
 EXEMPT = ("yt8m_core/__init__.py", "yt8m_core/__main__.py")

@@ -97,7 +97,7 @@ def test_run_folder_holds_nothing_pickled(run: Run) -> None:
     json.loads((run.path / "config.json").read_text())
 
 
-def test_missing_or_invalid_log_and_predictions_are_errors(run: Run) -> None:
+def test_missing_or_invalid_log_and_tables_are_errors(run: Run) -> None:
     assert {"epoch", "examples", "loss", "gap"} <= set(run.log)
     assert list(run.predictions) == ["id", "labels", "scores", "true_labels"]
     for name, content, message in (
@@ -105,12 +105,16 @@ def test_missing_or_invalid_log_and_predictions_are_errors(run: Run) -> None:
         ("log.csv", b"", "has no training log yet"),
         ("log.csv", b"a,b\n1,2\n", "not a training log .*epoch"),
         ("log.csv", b"\xff\xfe\x00", "not a training log"),
+        ("log.csv", b"epoch,step,examples,loss,gap,update_pooling\n0,1,9,1,,-1\n", "column 'update_pooling'"),
+        ("log.csv", b"epoch,step,examples,loss,gap,update_pooling\n0,1,9,1,,inf\n", "column 'update_pooling'"),
         ("log.csv", b'a,b\n1,2,3,4\n"\n', "not a training log"),
         ("predictions.parquet", None, "has no predictions"),
         ("predictions.parquet", b"PAR1 or not", "cannot read the predictions"),
+        ("label_precision.parquet", None, "no average precision by label.*older version; train it again"),
+        ("label_precision.parquet", b"PAR1 or not", "cannot read the label precision"),
     ):
         (run.path / name).unlink(missing_ok=True)
         if content is not None:
             (run.path / name).write_bytes(content)
         with pytest.raises(UserError, match=message):
-            _ = run.log if name == "log.csv" else run.predictions
+            getattr(run, name.partition(".")[0])

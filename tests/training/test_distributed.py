@@ -68,6 +68,10 @@ def test_two_processes_give_the_weights_and_metrics_of_one(root: Path, tmp_path:
     assert list(two.predictions["id"]) == list(one.predictions["id"])
     np.testing.assert_allclose(np.stack(two.predictions["scores"]), np.stack(one.predictions["scores"]), atol=1e-5)
     assert two.metrics["validation"]["gap"] == pytest.approx(one.metrics["validation"]["gap"], abs=1e-4)
+    assert one.log["update_label_processing"].notna().any()
+    assert two.metrics["validation"].keys() == one.metrics["validation"].keys()
+    assert two.metrics["validation"]["ap_videos"] == 40
+    pd.testing.assert_frame_equal(two.label_precision, one.label_precision, atol=1e-4, rtol=1e-4)
     pd.testing.assert_frame_equal(two.log, one.log, atol=1e-4, rtol=1e-4)
 
 

@@ -47,8 +47,8 @@ def test_finished_run_is_complete_and_has_learned(root: Path, tmp_path: Path) ->
     assert losses.iloc[-1] < losses.iloc[0] / 2
     assert list(run.predictions["id"]) == [f"02{n:04d}" for shard in range(2) for n in range(shard, 40, 2)]
     assert {file.name for file in run.path.iterdir()} == {
-        "config.json", "log.csv", "metrics.json", "model.safetensors", "predictions.parquet", "tensorboard",
-        "vocabulary.csv",
+        "config.json", "label_precision.parquet", "log.csv", "metrics.json", "model.safetensors",
+        "predictions.parquet", "tensorboard", "vocabulary.csv",
     }  # fmt: skip
 
 

@@ -6,12 +6,14 @@
 
 ``recipe`` sets data, widths and training for each scale. ``learning_rates`` and ``learning_rate_search`` find the
 learning rate of each architecture. ``runner`` trains missing runs, ``significance`` computes confidence intervals,
-``compare`` and ``claims`` derive verdicts, ``report`` formats them, ``results`` stores them, and ``demo_sweeps`` varies
-the demo world.
+``compare``, ``band_gains`` and ``claims`` derive verdicts, ``report`` formats them, ``results`` stores them, and
+``demo_sweeps`` varies the demo world.
 """
 
+from yt8m_core.ablation.band_gains import band_gains
 from yt8m_core.ablation.claims import check_claims
 from yt8m_core.ablation.compare import compare_rows, compare_variants, difference_verdict
+from yt8m_core.ablation.correlation_readings import rank_readings, stored_readings, sweep_readings
 from yt8m_core.ablation.demo_sweeps import SWEEPS, Sweep, run_sweep
 from yt8m_core.ablation.report import (
     claim_table,
@@ -33,6 +35,7 @@ __all__ = [
     "Sweep",
     "ablate",
     "all_claims",
+    "band_gains",
     "check_claims",
     "claim_table",
     "compare_rows",
@@ -41,12 +44,15 @@ __all__ = [
     "difference_verdict",
     "format_table",
     "outdated",
+    "rank_readings",
     "read_result",
     "result_table",
     "run_sweep",
     "save_result",
+    "stored_readings",
     "stored_result",
     "summarize",
     "summarize_sweep",
+    "sweep_readings",
     "to_markdown",
 ]

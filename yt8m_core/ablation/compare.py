@@ -8,12 +8,14 @@ import pandas as pd
 from yt8m_core.ablation.recipe import SCALES
 from yt8m_core.ablation.runner import Ablation, StoredRun
 from yt8m_core.ablation.significance import Estimate
+from yt8m_core.inference.band_precision import AP_METRICS
 from yt8m_core.paper_tables.variants import CODE_DIFFERENCES
 
 BETTER, WORSE, NOT_SIGNIFICANT, BASELINE = "better", "worse", "no significant difference", "baseline"
 COLUMNS = (
     "row", "paper_gap", "gap", "gap_low", "gap_high", "reference", "difference", "difference_low", "difference_high",
-    "verdict", "hit_at_1", "perr", "map", "parameters", "videos_per_second", "seeds", "videos", "scale", "data",
+    "verdict", "hit_at_1", "perr", "map", *AP_METRICS, "parameters", "videos_per_second", "seeds", "videos", "scale",
+    "data",
 )  # fmt: skip
 
 
@@ -32,9 +34,9 @@ def compare_rows(ablation: Ablation) -> pd.DataFrame:
     """Return the rows of a table: ``COLUMNS``.
 
     ``gap`` is the mean over seeds, with its 95% CI over seeds and videos. ``difference`` is to the row ``reference``,
-    paired by video and seed, and ``verdict`` follows from its interval. Other metrics are means over seeds.
-    ``paper_gap`` is from another test set, so only the order of rows is comparable. A row whose reference was not
-    trained has no difference.
+    paired by video and seed, and ``verdict`` follows from its interval. Other metrics are means over seeds; those
+    that a run of an older version lacks are NaN. ``paper_gap`` is from another test set, so only the order of rows is
+    comparable. A row whose reference was not trained has no difference.
     """
     rows = []
     for name, runs in ablation.runs.items():
@@ -57,6 +59,7 @@ def _means(runs: tuple[StoredRun, ...]) -> dict[str, float]:
         column: float(np.mean([seed["validation"][metric] for seed in metrics]))
         for column, metric in (("hit_at_1", "hit_at_1"), ("perr", "perr"), ("map", "map_present"))
     }
+    means |= {name: float(np.mean([seed["validation"].get(name, np.nan) for seed in metrics])) for name in AP_METRICS}
     throughputs = [seed.get("videos_per_second", np.nan) for seed in metrics]  # ensembles are not trained
     return {
         **means,

@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from yt8m_core.inference.band_precision import BandPrecision
 from yt8m_core.inference.ensemble import Ensemble
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.progress import Progress, silent
+from yt8m_core.runs.label_precision_file import LABEL_PRECISION
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
 
@@ -20,14 +22,19 @@ MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble.Diversity``
 def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Progress = silent) -> None:
     """Write the mean of the runs' probabilities on DATA; the folder appears when it is complete.
 
-    It holds ``predictions.parquet`` and ``metrics.json`` like a run folder. The metrics include the agreement of each
-    pair of members, in the order of ``itertools.combinations``. Raises UserError as ``Ensemble.open``.
+    It holds ``predictions.parquet``, ``metrics.json`` and, if the first member has one, ``label_precision.parquet``,
+    like a run folder. The metrics include the agreement of each pair of members, in the order of
+    ``itertools.combinations``. Raises UserError as ``Ensemble.open``.
     """
     ensemble = Ensemble.open(members, data, progress=progress)
     comparison = ensemble.compare()
     metric, videos = TopLabels(ensemble.num_classes), ensemble.videos
+    training_counts = Run.open(members[0]).training_counts
+    precision = None if training_counts is None else BandPrecision(videos, training_counts)
     for batch, mean in ensemble.score(comparison, progress):
         metric.update(mean, (batch.labels[0], batch.labels[1]))
+        if precision is not None:
+            precision.update(batch, mean)
     best = metric.top_labels()
     predictions = pd.DataFrame(
         {
@@ -37,8 +44,12 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
             "true_labels": [videos.labels(video) for video in range(len(videos))],
         }
     )
+    validation, table = metric.compute(), None
+    if precision is not None:
+        table, band_metrics = precision.compute()
+        validation |= band_metrics
     metrics = {
-        "validation": metric.compute(),
+        "validation": validation,
         "data": data,
         "parameters": sum(Run.open(member).metrics["parameters"] for member in members),
         "members": [member.name for member in members],
@@ -47,6 +58,8 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
     with atomic_write(folder) as unfinished:
         unfinished.mkdir()
         predictions.to_parquet(unfinished / "predictions.parquet", index=False)
+        if table is not None:
+            table.to_parquet(unfinished / LABEL_PRECISION, index=False)
         (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 

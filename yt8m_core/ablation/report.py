@@ -39,6 +39,10 @@ DETAIL_COLUMNS = {
     "Hit@1": ("{:.3f}", ("hit_at_1",)),
     "PERR": ("{:.3f}", ("perr",)),
     "mAP": ("{:.3f}", ("map",)),
+    "AP, head": ("{:.3f}", ("ap_head",)),
+    "AP, mid": ("{:.3f}", ("ap_mid",)),
+    "AP, tail": ("{:.3f}", ("ap_tail",)),
+    "AP, all": ("{:.3f}", ("ap_all",)),
     "seeds": ("{}", ("seeds",)),
     "videos": ("{:,.0f}", ("videos",)),
     "scale": ("{}", ("scale",)),
@@ -56,7 +60,7 @@ class Markdown(str):
 def format_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of ``compare_rows`` or ``compare_variants`` as text, with each interval next to its value.
 
-    Columns that ``rows`` lacks are left out; missing values are empty.
+    Columns without values are left out; missing values are empty.
     """
 
     rows = rows.assign(difference=rows["difference"].where(rows["row"] != rows["reference"]))  # none for a baseline
@@ -65,10 +69,8 @@ def format_table(rows: pd.DataFrame) -> pd.DataFrame:
         values = zip(*(rows[column] for column in columns), strict=True)
         return [_text(form, value) for value in values]
 
-    columns = MAIN_COLUMNS | DETAIL_COLUMNS
-    return pd.DataFrame(
-        {name: texts(form, names) for name, (form, names) in columns.items() if {*names} <= {*rows.columns}}
-    )
+    columns, present = MAIN_COLUMNS | DETAIL_COLUMNS, {*rows.columns[rows.notna().any()]}
+    return pd.DataFrame({name: texts(form, names) for name, (form, names) in columns.items() if {*names} <= present})
 
 
 def _text(form: str, values: tuple[Any, ...]) -> str:

@@ -15,6 +15,7 @@ from yt8m_core.ablation import claims, compare
 from yt8m_core.ablation.recipe import chosen_scale, digest_of, table_recipe, table_source
 from yt8m_core.ablation.runner import Ablation
 from yt8m_core.errors import UserError
+from yt8m_core.inference.band_precision import AP_METRICS
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.storage.atomic import atomic_write
 
@@ -87,7 +88,8 @@ def read_result(table: str, scale: str | None = None, folder: Path | None = None
             raise ValueError(f"format {found}, expected {FORMAT}")
         for name, columns in (("rows", compare.COLUMNS), ("claims", claims.COLUMNS)):
             values[name] = pd.DataFrame(values[name], columns=list(columns))
-        values["rows"] = values["rows"].astype({"paper_gap": float})
+        # Rows of runs of an older version have no average precision by band.
+        values["rows"] = values["rows"].astype(dict.fromkeys(("paper_gap", *AP_METRICS), float))
         return Result(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         advice = f"Make it again: yt8m ablate {table}."

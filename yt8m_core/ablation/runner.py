@@ -23,6 +23,7 @@ from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Experiment
 from yt8m_core.paper_tables import TABLES, Row, Table
 from yt8m_core.progress import Progress, console_progress
+from yt8m_core.runs.label_precision_file import LABEL_PRECISION
 from yt8m_core.runs.run import Run
 from yt8m_core.workspace import workspace
 
@@ -45,6 +46,17 @@ class StoredRun:
         """Same as ``Run.metrics``."""
         metrics: dict[str, Any] = json.loads((self.path / "metrics.json").read_text())
         return metrics
+
+    @property
+    def label_precision(self) -> pd.DataFrame:
+        """Same as ``Run.label_precision``. Raises UserError for a run of an older version, which has none."""
+        try:
+            return pd.read_parquet(self.path / LABEL_PRECISION)
+        except FileNotFoundError:
+            raise UserError(
+                f"run {self.path} has no average precision by label",
+                advice="It was trained by an older version; delete its folder, and repeat `yt8m ablate`.",
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array
 
 from yt8m_core.errors import UserError
-from yt8m_core.inference.score_cache import MAX_SCORES, sample_videos
+from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
 from yt8m_core.models.pooling.adaptive_noise import AdaptiveNoise
 from yt8m_core.models.registry import build
 

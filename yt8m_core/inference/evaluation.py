@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos, open_videos
@@ -16,6 +17,7 @@ from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
+from yt8m_core.inference.band_precision import BandPrecision
 from yt8m_core.inference.pooled_cache import PooledVideos
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
@@ -30,14 +32,17 @@ class Evaluation:
     """Metrics and top labels of a model on a data set.
 
     Attributes:
-        metrics: values by name. ``gap_low`` and ``gap_high`` bound GAP's 95% bootstrap CI over videos.
+        metrics: values by name. ``gap_low`` and ``gap_high`` bound GAP's 95% bootstrap CI over videos. ``ap_head``,
+            ``ap_mid``, ``ap_tail`` and ``ap_all`` are means of ``label_precision``, which is of ``ap_videos`` videos.
         predictions: one row per video: id, labels [20] by descending score, scores [20], true_labels.
         bad_records: number of records that were skipped.
+        label_precision: one row per label: label, training_videos, band, positives, ap; None without training counts.
     """
 
     metrics: dict[str, Any]
     predictions: pd.DataFrame
     bad_records: int = 0
+    label_precision: pd.DataFrame | None = None
 
 
 def evaluate(
@@ -79,7 +84,14 @@ def evaluate(
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     warn_bad_records(videos.bad_records)
-    return evaluate_model(model, videos, num_classes=run.facts.num_classes, device=device, progress=progress)
+    return evaluate_model(
+        model,
+        videos,
+        num_classes=run.facts.num_classes,
+        training_counts=run.training_counts,
+        device=device,
+        progress=progress,
+    )
 
 
 def open_experiment_data(
@@ -155,6 +167,7 @@ def evaluate_model(
     videos: Videos,
     *,
     num_classes: int,
+    training_counts: NDArray[np.int64] | None = None,
     device: torch.device | str = "cpu",
     seed: int = 0,
     progress: Progress = silent,
@@ -171,6 +184,7 @@ def evaluate_model(
         model: model on ``device``.
         videos: the data set.
         num_classes: C.
+        training_counts: number of training videos of each label [C], for ``BandPrecision``; None to leave it out.
         device: device of the model.
         seed: seed of the bootstrap.
         progress: progress callback.
@@ -189,13 +203,15 @@ def evaluate_model(
         )
     was_training = model.training
     model.eval()
-    metric = TopLabels(num_classes)
-    metric.to(device)
+    metric = TopLabels(num_classes).to(device)
+    precision = None if training_counts is None else BandPrecision(videos, training_counts, device)
     for batch, p in score_batches(
         model, videos, device=device, progress=progress, rank=rank, world_size=world_size, pooled=pooled
     ):
         rows, labels = batch.labels.to(device)
         metric.update(p, (rows, labels))
+        if precision is not None:
+            precision.update(batch, p)
     model.train(was_training)
     low, high = metric.bootstrap(seed)
     with metric.sync_context():
@@ -212,4 +228,8 @@ def evaluate_model(
         }
     )
     metrics = {**metric.compute(), "gap_low": low, "gap_high": high}
-    return Evaluation(metrics, predictions, len(videos.bad_records))
+    table = None
+    if precision is not None:
+        table, band_metrics = precision.compute()
+        metrics |= band_metrics
+    return Evaluation(metrics, predictions, len(videos.bad_records), table)

@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from yt8m_core.data.dataset import Videos
+from yt8m_core.data.dataset import Videos, VideoSubset
 from yt8m_core.data.loader import Loader
 from yt8m_core.errors import UserError
 from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
 from yt8m_core.inference.evaluation import BATCH_SIZE
 from yt8m_core.inference.prediction import check_finite
+from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.metrics.sparse import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
@@ -26,10 +27,8 @@ from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 
 FORMAT = 1
-MAX_SCORES = 1 << 26  # scores of a data set, 256 MB; a larger data set is sampled
-MAX_SCORES_IN_MEMORY = 1 << 24  # the same without a cache file
+MAX_SCORES_IN_MEMORY = 1 << 24  # MAX_SCORES without a cache file
 CACHE = ArrayCache("scored", max_bytes=1 << 32)
-SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -96,18 +95,6 @@ def load_scores(run: Run, videos: Videos, *, progress: Progress = silent) -> Cac
     return CachedScores(run.name, sample, len(videos), scores[0], scores[-1], label_matrix(values, offsets, C))
 
 
-def sample_videos(labeled: NDArray[np.bool_], limit: int) -> NDArray[np.int64]:
-    """Return the positions of the labeled videos, or of a fixed random sample of ``limit`` of them; ascending.
-
-    >>> sample_videos(np.array([True, False, True]), 5).tolist()
-    [0, 2]
-    """
-    positions = np.flatnonzero(labeled)
-    if len(positions) <= limit:
-        return positions
-    return np.sort(np.random.default_rng(SAMPLE_SEED).choice(positions, max(1, limit), replace=False))
-
-
 def _labels(videos: Videos, sample: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the concatenated labels of the sampled videos, and the offset of each video's first label."""
     labels = [videos.labels(int(video)) for video in sample]
@@ -144,4 +131,6 @@ def _key(run: Run, videos: Videos) -> CacheKey:
         [FORMAT, MAX_SCORES, str(run.path), weights.st_size, weights.st_mtime_ns, run.experiment.to_dict()],
         [(shard.path, shard.size, shard.mtime_ns) for shard in videos.shards],
     ]
+    if isinstance(videos, VideoSubset):
+        parts.append([videos.positions.tolist()])
     return CacheKey(digest(parts, 24))

@@ -7,11 +7,11 @@ metrics.json            the validation metrics; only in a finished run
 log.csv                 the training log
 tensorboard/            the same, and the terms of the loss, for TensorBoard
 predictions.parquet     the 20 top labels of each validation video
+label_precision.parquet the average precision of each label on the validation videos
+calibration.json        temperatures and thresholds; only after ``yt8m calibrate``
 checkpoint.safetensors  the training state; only in an unfinished run
 """
 
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,18 +26,24 @@ from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabul
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Experiment
 from yt8m_core.models.slot import Slot
+from yt8m_core.runs.calibration_file import CALIBRATION, Calibration, read_calibration
+from yt8m_core.runs.label_precision_file import LABEL_PRECISION, read_label_precision
+from yt8m_core.runs.log_file import read_log
 from yt8m_core.runs.predictions_file import MAX_VIDEOS, read_predictions
 from yt8m_core.storage.atomic import atomic_write, check_size, printable_name
+from yt8m_core.storage.json_file import read_json, write_json
 from yt8m_core.storage.typed_json import MAX_INTEGER, check_number, read_fields
 
 # torch takes seconds to import, and the app lists runs without it.
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from yt8m_core.models.classifier import VideoClassifier
 
 FORMAT = 2  # 1 had British spelling
-MAX_JSON, MAX_LOG, MAX_WEIGHTS = 1 << 22, 1 << 25, 1 << 36  # bytes
+MAX_WEIGHTS = 1 << 36  # bytes
 REQUIRED_METRICS = ("gap", "gap_low", "gap_high")  # of the validation data
 
 
@@ -117,16 +123,14 @@ class Run:
         """Create a run folder with its config and vocabulary."""
         path.mkdir(parents=True, exist_ok=True)
         write_vocabulary(path / "vocabulary.csv", vocabulary)
-        _write_json(
-            path / "config.json", {"format": FORMAT, "experiment": experiment.to_dict(), "facts": asdict(facts)}
-        )
+        write_json(path / "config.json", {"format": FORMAT, "experiment": experiment.to_dict(), "facts": asdict(facts)})
         return cls(path, experiment, facts)
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
         """Open a run folder. Raises UserError where it is no run folder, or of another version."""
         path = Path(path)
-        config = _read_json(path / "config.json", missing=f"{path} is not a run folder: it has no config.json")
+        config = read_json(path / "config.json", missing=f"{path} is not a run folder: it has no config.json")
         where = str(path / "config.json")
         if config.get("format") != FORMAT:
             raise UserError(
@@ -163,7 +167,7 @@ class Run:
         Raises UserError for an unfinished run and for invalid metrics.
         """
         file = self.path / "metrics.json"
-        metrics = _read_json(file, missing=f"run {self.path} is not finished: resume its training")
+        metrics = read_json(file, missing=f"run {self.path} is not finished: resume its training")
         validation = metrics.get("validation")
         if not isinstance(validation, dict) or not validation.keys() >= set(REQUIRED_METRICS):
             raise UserError("no GAP of the validation split", where=str(file))
@@ -172,7 +176,8 @@ class Run:
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool):
                 raise UserError(repr(value)[:40], where=f"{file}, {name}", expected="a number")
-            limit = 1 if name in validation and not name.startswith("num_") else MAX_INTEGER
+            is_share = name in validation and not name.startswith("num_") and name != "ap_videos"
+            limit = 1 if is_share else MAX_INTEGER
             check_number(value, 0, limit, where=f"{file}, {name}")
         return metrics
 
@@ -180,22 +185,14 @@ class Run:
     def log(self) -> pd.DataFrame:
         """Training log: epoch, step, examples, learning_rate, loss, gradient, and metrics at the end of each epoch.
 
+        update_<slot> is the update-to-weight ratio of a slot; logs of older versions have none.
+
         Raises UserError where there is no log yet, or the file is not a log.
         """
-        file = self.path / "log.csv"
         try:
-            check_size(file, MAX_LOG)
-            complete, _, _ = file.read_text().rpartition("\n")  # a training may be writing the last line
-            log = pd.read_csv(io.StringIO(complete))
-            log = log.astype({"epoch": int, "step": int, "examples": int, "loss": float, "gap": float})
-            for name, limit in (("examples", MAX_INTEGER), ("loss", MAX_INTEGER), ("gap", 1)):
-                if not log[name].dropna().between(0, limit).all():
-                    raise ValueError(f"column '{name}' has numbers outside 0 to {limit:g}")
-            return log
+            return read_log(self.path / "log.csv")
         except (FileNotFoundError, pd.errors.EmptyDataError):
             raise UserError(f"run {self.path} has no training log yet") from None
-        except (OSError, ValueError, KeyError, OverflowError) as error:
-            raise UserError(f"not a training log ({str(error)[:200]})", where=str(file)) from None
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -209,6 +206,33 @@ class Run:
             )
         except FileNotFoundError:
             raise UserError(f"run {self.path} has no predictions for its validation split") from None
+
+    @property
+    def label_precision(self) -> pd.DataFrame:
+        """Average precision of each label on the validation videos: label, training_videos, band, positives, ap.
+
+        Raises UserError where there is no file, or its content does not fit the run.
+        """
+        try:
+            return read_label_precision(self.path / LABEL_PRECISION, self.facts.num_classes)
+        except FileNotFoundError:
+            raise UserError(
+                f"run {self.path} has no average precision by label",
+                advice="It is unfinished, or was trained by an older version; train it again.",
+            ) from None
+
+    @property
+    def training_counts(self) -> "NDArray[np.int64] | None":
+        """Number of training videos of each label [C]; None for a run without ``label_precision``."""
+        if not (self.path / LABEL_PRECISION).exists():
+            return None
+        counts: NDArray[np.int64] = self.label_precision["training_videos"].to_numpy("int64")
+        return counts
+
+    @property
+    def calibration(self) -> Calibration:
+        """Result of ``yt8m calibrate``. Raises UserError where there is none, or the file is invalid."""
+        return read_calibration(self.path, self.facts.num_classes)
 
     def load_model(self, device: "torch.device | str" = "cpu") -> "VideoClassifier":
         """Load the trained model in evaluation mode, without gradients.
@@ -250,37 +274,25 @@ class Run:
             raise UserError(f"cannot read the weights ({error})", where=str(file)) from None
         return model.to(device).eval().requires_grad_(False)
 
-    def finish(self, model: "VideoClassifier", metrics: Mapping[str, Any], predictions: pd.DataFrame) -> None:
-        """Save weights, predictions and metrics; the metrics last, because they mark the run as finished."""
+    def finish(
+        self,
+        model: "VideoClassifier",
+        metrics: Mapping[str, Any],
+        predictions: pd.DataFrame,
+        label_precision: pd.DataFrame | None,
+    ) -> None:
+        """Save weights, tables and metrics; the metrics last, because they mark the run as finished."""
         from yt8m_core.storage.tensor_files import write_tensors
 
+        (self.path / CALIBRATION).unlink(missing_ok=True)  # of the previous weights
         write_tensors(self.path / "model.safetensors", model.state_dict(), mode_of=self.path / "config.json")
-        with atomic_write(self.path / "predictions.parquet") as file:
-            predictions.to_parquet(file, index=False)
-        _write_json(self.path / "metrics.json", metrics)
+        for name, table in (("predictions.parquet", predictions), (LABEL_PRECISION, label_precision)):
+            if table is not None:
+                with atomic_write(self.path / name) as file:
+                    table.to_parquet(file, index=False)
+        write_json(self.path / "metrics.json", metrics)
 
 
 def find_runs(folder: Path) -> list[Path]:
     """Return the run folders in a folder, sorted by name."""
     return sorted(config.parent for config in folder.glob("*/config.json"))
-
-
-def _read_json(path: Path, *, missing: str) -> dict[str, Any]:
-    try:
-        check_size(path, MAX_JSON)
-        values = json.loads(path.read_text())
-        json.dumps(values, ensure_ascii=False).encode()  # fails for surrogates, which cannot be displayed or stored
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(missing) from None
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"invalid JSON ({error})", where=str(path)) from None
-    if not isinstance(values, dict):
-        raise UserError(type(values).__name__, where=str(path), expected="a JSON object")
-    return values
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write_text(json.dumps(values, indent=2) + "\n")

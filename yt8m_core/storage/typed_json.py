@@ -62,6 +62,8 @@ def check_number(value: float, low: int, high: int = MAX_INTEGER, *, where: str)
 def _parse_value(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return read_fields(kind, value, where)  # type: ignore[arg-type]
+    if isinstance(kind, types.GenericAlias) and kind.__origin__ is list and isinstance(value, list):
+        return [_parse_value(kind.__args__[0], entry, f"{where}, {number}") for number, entry in enumerate(value)]
     if get_origin(kind) is Literal:
         check_choice("value", value, get_args(kind), where=where)
         return value

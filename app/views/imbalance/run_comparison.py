@@ -15,6 +15,7 @@ from components.selectors import plain, require_run, require_run_videos, second_
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
+from yt8m_core.labels.statistics import BANDS
 
 MINIMUM_SUPPORT = 5  # default; average precision on fewer videos is mostly chance
 
@@ -110,7 +111,7 @@ def _show_band_gains(bands: pd.DataFrame, other: str, minimum: int) -> None:
     """List the gains of the other run by band."""
     gains = {band["band"]: _gain_text(band, other) for band in bands.to_dict("records")}
     empty = f"no selected label has {minimum:,} scored videos or more."
-    st.markdown("\n".join(f"- **{band}**: {gains.get(band, empty)}" for band in (*per_label.BANDS, per_label.ALL)))
+    st.markdown("\n".join(f"- **{band}**: {gains.get(band, empty)}" for band in (*BANDS, per_label.ALL)))
     st.caption(
         "The 95% CI covers the variation between labels of a band, not between videos or training runs. A small "
         "difference may be chance even if its interval excludes 0.",
