@@ -1,10 +1,12 @@
 """The overview page."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -98,7 +100,7 @@ def test_unfinished_run_shows_its_learning_curves(copy_run: CopyRun) -> None:
     (run / "metrics.json").unlink()
     at = open_page()
     assert "Run **in training** is in training, or was stopped" in page_text(at)
-    assert len(charts(at)) == 2
+    assert len(charts(at)) == 4
     log = (run / "log.csv").read_text().splitlines()
     for content, message in (
         (log[0] + "\n", None),
@@ -111,12 +113,31 @@ def test_unfinished_run_shows_its_learning_curves(copy_run: CopyRun) -> None:
             (run / "log.csv").write_text(content)
         at.run()
         assert error_text(at) == ""
-        assert len(charts(at)) == (2 if message is None else 1)
+        assert len(charts(at)) == (3 if message is None else 2)  # two of the run that is open
         assert message is None or message in page_text(at)
     run.rename(run.with_name("another"))
     run = copy_run("in training", MEAN_RUN)
     (run / "metrics.json").unlink()
     assert changes_page(PAGE, select_last("unfinished"))
+
+
+def test_update_to_weight_ratio_is_shown_where_the_log_has_it(copy_run: CopyRun) -> None:
+    at = open_page(run=MEAN_RUN)
+    curve, ratio = (json.loads(chart) for chart in charts(at))
+    assert [trace["name"] for trace in curve["data"]] == ["training loss", "validation GAP@20"]
+    assert [trace["name"] for trace in ratio["data"]] == ["classification"]
+    assert [line["y0"] for line in ratio["layout"]["shapes"]] == [1]
+    assert "Far above 1, a step replaces the parameter" in page_text(at)
+    log = copy_run("old", MEAN_RUN) / "log.csv"  # of a version without ratios
+    table = pd.read_csv(log)
+    table.loc[:, ~table.columns.str.startswith("update_")].to_csv(log, index=False)
+    at = open_page(run="old")
+    assert error_text(at) == ""
+    assert len(charts(at)) == 1
+    assert "a step replaces the parameter" not in page_text(at)
+    table.assign(update_pooling="much").to_csv(log, index=False)
+    at = open_page(run="old")
+    assert "not a training log" in page_text(at)
 
 
 @pytest.mark.parametrize("content", [None, b"no parquet at all"])

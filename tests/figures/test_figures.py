@@ -30,6 +30,9 @@ LOG = pd.DataFrame(
         "gap": [None, None, 0.4, None, None, 0.5],
     }
 )
+RATIOS = LOG.assign(
+    update_pooling=[2.0, 0.5, None, 0.1, 0.05, None], update_label_processing=[0, 0.01, None, 0.02, 0.03, None]
+)
 DIFFERENCES = pd.DataFrame(
     {
         "row": ["LSTM", "LSTM-M", "CNN", "Mean"],
@@ -132,6 +135,7 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     ),
     "predictions": lambda: figures.predictions(PREDICTIONS, title="Video", scale="demo world"),
     "learning_curve": lambda: figures.learning_curve(LOG, scale="demo world"),
+    "update_ratio": lambda: figures.update_ratio(RATIOS, scale="demo world"),
     "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
     "gain_by_setting": lambda: figures.gain_by_setting(GAINS, scale="demo world"),
     "gap_intervals": lambda: figures.gap_intervals(RUNS, scale="demo world"),
@@ -488,6 +492,18 @@ def test_learning_curve_draws_loss_and_gap() -> None:
     assert (loss.x.tolist(), loss.y.tolist()) == ([128, 256, 384, 512], [9.0, 8.0, 7.0, 6.5])
     assert (gap.x.tolist(), gap.y.tolist()) == ([256, 512], [0.4, 0.5])
     assert (loss.yaxis, gap.yaxis) == ("y", "y2")
+
+
+def test_update_ratio_draws_each_slot_that_has_values_and_a_line_at_1() -> None:
+    figure = EXAMPLES["update_ratio"]()
+    drawn = {trace.name: (trace.x.tolist(), trace.y.tolist()) for trace in figure.data}
+    assert drawn == {
+        "pooling": ([128, 256, 384, 512], [2.0, 0.5, 0.1, 0.05]),
+        "label processing": ([256, 384, 512], [0.01, 0.02, 0.03]),
+    }
+    assert figure.layout.yaxis.type == "log"
+    assert [line.y0 for line in figure.layout.shapes] == [1]
+    assert not figures.update_ratio(LOG, scale="demo world").data
 
 
 def test_gap_by_members_draws_all_sets_and_names_their_members() -> None:

@@ -24,7 +24,7 @@ from yt8m_core.figures.occlusion import (
     partial_predictions,
     window_occlusion,
 )
-from yt8m_core.figures.runs import gap_intervals, learning_curve
+from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
 from yt8m_core.figures.video import attention, predictions
 
 __all__ = [
@@ -56,5 +56,6 @@ __all__ = [
     "run_comparison",
     "second_contributions",
     "threshold_curve",
+    "update_ratio",
     "window_occlusion",
 ]

@@ -1,11 +1,11 @@
-"""Figures of runs: learning curves, and GAP@20 of several runs."""
+"""Figures of runs: learning curves, update-to-weight ratios, and GAP@20 of several runs."""
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from yt8m_core.figures.style import BLUE, ORANGE, escape_columns, list_rows, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, escape_columns, list_rows, style
 
 
 def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
@@ -47,6 +47,47 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
     if log["gap"].isna().all():  # in the first epoch
         figure.update_yaxes(range=[0, 1], row=2, col=1)
     figure.update_xaxes(title_text="Number of training examples", row=2, col=1)
+    return figure
+
+
+def update_ratio(log: pd.DataFrame, *, scale: str) -> go.Figure:
+    """Plot the update-to-weight ratio of each slot (log axis) against the number of examples, with a line at 1.
+
+    Args:
+        log: ``Run.log``: examples and, for each slot with trainable parameters, update_<slot>: the largest
+            RMS(update) / RMS(parameter) of its parameters. Logs of older versions have no such columns.
+        scale: Scale that produced the numbers.
+
+    >>> log = pd.DataFrame({"examples": [128, 256, 256], "update_pooling": [0.5, 0.01, None], "gap": [None, None, 0.5]})
+    >>> [(trace.name, trace.x.tolist(), trace.y.tolist()) for trace in update_ratio(log, scale="demo world").data]
+    [('pooling', [128, 256], [0.5, 0.01])]
+    """
+    figure = go.Figure()
+    for slot, color, dash, symbol in (
+        ("pooling", BLUE, "solid", "circle"),
+        ("classification", ORANGE, "dot", "diamond"),
+        ("label_processing", GREEN, "dash", "square"),
+    ):
+        name = slot.replace("_", " ")
+        values = log.reindex(columns=["examples", f"update_{slot}"])
+        values = values[values[f"update_{slot}"] > 0]  # 0 where all parameters of the slot were 0 before the step
+        if values.empty:
+            continue
+        figure.add_scatter(
+            x=values["examples"],
+            y=values[f"update_{slot}"],
+            mode="lines+markers",
+            name=name,
+            showlegend=True,
+            line={"color": color, "dash": dash},
+            marker={"symbol": symbol, "size": 5},
+            hovertemplate="%{x:,} examples<br>" + name + " %{y:.2g}<extra></extra>",
+        )
+    figure.add_hline(y=1, line={"color": GRAY, "dash": "dash"})
+    style(figure, "Update-to-weight ratio", scale, "largest ratio of each slot")
+    figure.update_yaxes(title_text="Ratio", type="log", exponentformat="power")
+    figure.update_xaxes(title_text="Number of training examples")
+    figure.update_layout(height=320)
     return figure
 
 

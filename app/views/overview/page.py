@@ -67,7 +67,7 @@ def show_metrics(page: PageContext) -> None:
                 border=True,
                 height="stretch",
             )
-    validation = run.experiment.data.validation
+    validation = run.experiment.data.validation_name
     st.caption(
         f"Measured at the end of training, on {run.facts.validation_videos:,} validation videos of "
         f"{plain(page.workspace.data_keys.get(validation, validation))} "
@@ -92,7 +92,7 @@ def show_architecture(run: Run) -> None:
 
 
 def show_learning_curves(run: Run) -> None:
-    """Show training loss and validation GAP, up to now where the run is in training."""
+    """Show training loss, validation GAP and update-to-weight ratios, up to now where the run is in training."""
     try:
         log = runs.training_log(run)
     except UserError as error:
@@ -107,6 +107,16 @@ def show_learning_curves(run: Run) -> None:
         "Top: training loss. Bottom: validation GAP after each epoch. Where GAP falls while the loss still falls, the "
         "run overfits."
     )
+    if log.filter(regex="^update_").notna().any(axis=None):  # logs of older versions have no ratios
+        st.plotly_chart(
+            figures.update_ratio(log, scale=SCALE_NAMES.get(run.facts.scale, run.facts.scale)),
+            key=f"update ratio {run.path}",
+            alt=f"Update-to-weight ratio of each slot of run {run.name} against training examples",
+        )
+        st.caption(
+            "The change of a parameter in one step relative to its size. Far above 1, a step replaces the parameter: "
+            "its entries are too small for this learning rate."
+        )
     download_csv(log, f"training-{run.name}", "Download curves as CSV")
 
 
