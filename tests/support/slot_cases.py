@@ -311,7 +311,7 @@ def label_graph(p: Array, embedding: Array, weights: Weights, options: Options) 
     logits = np.log(p / (1 - p))
     for i in range(C):
         for n, j in enumerate(weights["neighbors"][i]):
-            logits[i] += weights["gate"][i] * weights["weight"][i, n] * weights["prior"][i, n] * p[j]
+            logits[i] += weights["gate"][i] * weights["weight"][i, n] * weights["prior"][i, n] * (p[j] - np.mean(p))
     return sigmoid(logits)
 
 
@@ -391,10 +391,12 @@ def focal(p: Array, targets: Array, options: Options) -> float:
 
 
 def asymmetric(p: Array, targets: Array, options: Options) -> float:
-    gamma_neg, gamma_pos = options.get("gamma_neg", 2), options.get("gamma_pos", 1)
+    gamma_neg, gamma_pos, margin = (
+        options.get(key, default) for key, default in (("gamma_neg", 4), ("gamma_pos", 0), ("margin", 0.05))
+    )
 
     def negative(b: int, c: int) -> float:
-        shifted = max(p[b, c] - options.get("margin", 0), 0)
+        shifted = max(p[b, c] - margin, 0)
         return -(shifted**gamma_neg) * np.log(1 - shifted)
 
     return per_class_loss(p, targets, lambda b, c: -((1 - p[b, c]) ** gamma_pos) * np.log(p[b, c]), negative)
@@ -542,8 +544,8 @@ OPTIONS: dict[str, list[Options]] = {
     "focal": [{}, {"gamma": 0.0}, {"gamma": 0.5}],
     "asymmetric": [
         {},
-        {"gamma_neg": 0.0, "gamma_pos": 0.0},
-        {"gamma_neg": 4.0, "gamma_pos": 0.0, "margin": 0.05},
+        {"gamma_neg": 0.0, "margin": 0.0},
+        {"gamma_neg": 2.0, "gamma_pos": 1.0, "margin": 0.0},
         {"gamma_neg": 0.5, "margin": 0.5},
     ],
     "class_balanced": [{}, {"beta": 0.0}, {"beta": 0.9999}],

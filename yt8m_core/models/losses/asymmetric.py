@@ -23,8 +23,12 @@ class Asymmetric(PerClassLoss):
 
     name = "asymmetric"
 
-    def __init__(self, *, gamma_neg: float = 2.0, gamma_pos: float = 1.0, margin: float = 0.0) -> None:
-        """Set the focus of negatives and positives, and the margin.
+    def __init__(self, *, gamma_neg: float = 4.0, gamma_pos: float = 0.0, margin: float = 0.05) -> None:
+        """Set the focus of negatives and positives, and the margin. The defaults are the paper's.
+
+        They are for data with few positives, such as YouTube-8M, and fail on some others. There, the authors advise to
+        go step by step from the cross entropy (γ- 0, γ+ 0, m 0) over a focal loss (2, 2, 0) and (2, 1, 0) to stronger
+        settings: https://github.com/Alibaba-MIIL/ASL/issues/22 and 24.
 
         Args:
             gamma_neg: γ-, focus of the negatives.
