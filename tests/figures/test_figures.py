@@ -78,6 +78,13 @@ ENSEMBLES = pd.DataFrame({"members": [1, 1, 2], "<b>": [1, 0, 1], "lstm": [0, 1,
 SIZES = pd.DataFrame({"members": [1, 2], "sets": [2, 1], "best": [0.7, 0.65], "strongest": [0.7, 0.65], "rank": [1, 1]})
 RUNS = pd.DataFrame({"run": ["lstm", "moe"], "gap": [0.5, 0.6], "gap_low": [0.45, 0.58], "gap_high": [0.57, 0.63]})
 
+BINS = pd.DataFrame(
+    {
+        "stage": ["before", "before", "after", "after"], "band": ["head", "tail", "head", "all"], "pairs": 100,
+        "confidence": [0.5, 0.02, 0.25, 0.02], "frequency": [0.25, 0.01, 0.25, 0.0], "low": [0.125, 0.0, 0.125, 0.0],
+        "high": [0.375, 0.03, 0.375, 0.04],
+    }
+)  # fmt: skip
 SIMILARITY = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], np.float32), np.arange(3.0), 1)
 
 
@@ -138,6 +145,7 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "update_ratio": lambda: figures.update_ratio(RATIOS, scale="demo world"),
     "differences": lambda: figures.differences(DIFFERENCES, title="Pooling", scale="demo world"),
     "gain_by_setting": lambda: figures.gain_by_setting(GAINS, scale="demo world"),
+    "reliability_diagram": lambda: figures.reliability_diagram(BINS, scale="demo world"),
     "gap_intervals": lambda: figures.gap_intervals(RUNS, scale="demo world"),
     "second_contributions": lambda: figures.second_contributions(
         [0.2, -0.1, 0.4], title="Car", scale="demo world", main_scene=[(0, 1), (2, 3)]
@@ -679,3 +687,20 @@ def test_threshold_curve_marks_the_threshold_and_gives_the_best_f1() -> None:
     assert subtitle(figure) == "demo world · best F1 0.600 at threshold 0.50"
     undefined = CURVE.assign(precision=np.nan, recall=np.nan, f1=np.nan)
     assert subtitle(figures.threshold_curve(undefined, 0.3, title="a", scale="x")) == "x"
+
+
+def test_reliability_draws_each_bin_with_true_pairs_and_its_interval() -> None:
+    figure = EXAMPLES["reliability_diagram"]()
+    *lines, diagonal = figure.data
+    drawn = {line.name: (line.x.tolist(), line.y.tolist()) for line in lines}
+    assert drawn == {
+        "head, before": ([0.5], [0.25]),
+        "tail, before": ([0.02], [0.01]),
+        "head, after": ([0.25], [0.25]),
+    }
+    # An interval that reaches 0 ends at the border of the log axis.
+    assert [(line.y - line.error_y.arrayminus).tolist() for line in lines] == [[0.125], [pytest.approx(0.01)], [0.125]]
+    assert [(line.y + line.error_y.array).tolist() for line in lines] == [[0.375], [0.03], [0.375]]
+    assert diagonal.x == diagonal.y == (0.01, 1)
+    assert "1 bin without a true pair not drawn" in subtitle(figure)
+    assert not [line for line in figures.reliability_diagram(BINS[:0], scale="x").data if line.name != "calibrated"]

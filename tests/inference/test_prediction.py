@@ -8,8 +8,9 @@ import torch
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
 from yt8m_core.data.vocabulary import unnamed_vocabulary
 from yt8m_core.errors import UserError
+from yt8m_core.inference.ensemble import file_scorer
 from yt8m_core.inference.evaluation import open_run_data, score_batches
-from yt8m_core.inference.prediction import Prediction, predict_video, write_predictions
+from yt8m_core.inference.prediction import Prediction, predict, predict_video, write_predictions
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
@@ -87,4 +88,50 @@ def test_unknown_file_type_is_refused(run: Run, tmp_path: Path) -> None:
     videos = open_run_data(run, run.experiment.data.validation)
     with pytest.raises(UserError, match=r"p\.json: unknown file type '\.json'.*Known: \.csv, \.parquet"):
         write_predictions(score_batches(run.load_model(), videos), videos, tmp_path / "p.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_threshold_selects_all_labels_at_or_above_it_in_descending_order(run: Run, tmp_path: Path) -> None:
+    model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
+    p = torch.cat([p for _, p in score_batches(model, videos)]).numpy()
+    thresholds = np.linspace(0.05, 0.6, CLASSES)
+    thresholds[2] = p[5, 2]  # a score at its threshold counts
+    thresholds[3] = 1.0  # a label that is never predicted
+    for suffix in (".csv", ".parquet"):
+        write_predictions(score_batches(model, videos), videos, tmp_path / f"p{suffix}", thresholds)
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    lines = (tmp_path / "p.csv").read_text().splitlines()[1:]
+    assert list(table["id"]) == [line.split(",")[0] for line in lines] == videos.ids
+    for video, line in enumerate(lines):
+        order = sorted(range(CLASSES), key=lambda label: (-p[video, label], label))
+        expected = [label for label in order if float(p[video, label]) >= thresholds[label]]
+        numbers = line.split(",")[1].split()
+        assert [int(label) for label in numbers[::2]] == table["labels"][video].tolist() == expected
+        np.testing.assert_array_equal(table["scores"][video], p[video, expected])
+    assert 2 in table["labels"][5]
+    assert len({len(labels) for labels in table["labels"]}) > 1
+
+
+def test_threshold_may_select_no_label_or_more_than_the_top_labels(run: Run, tmp_path: Path) -> None:
+    validation = run.experiment.data.validation
+    for threshold, labels in ((1.0, 0), (0.0, CLASSES)):
+        predict(run, validation, tmp_path / "p.csv", threshold=threshold)
+        predict(run, validation, tmp_path / "p.parquet", threshold=threshold)
+        lines = (tmp_path / "p.csv").read_text().splitlines()[1:]
+        assert {len(line.split(",")[1].split()) for line in lines} == {2 * labels}
+        assert {len(row) for row in pd.read_parquet(tmp_path / "p.parquet")["labels"]} == {labels}
+
+
+def test_parquet_of_selected_labels_is_not_a_member_of_an_ensemble(run: Run, tmp_path: Path) -> None:
+    validation = run.experiment.data.validation
+    predict(run, validation, tmp_path / "p.parquet", threshold=0.5)
+    with pytest.raises(UserError, match=r"p\.parquet: found scores of type list.*expected 6 numbers per video"):
+        file_scorer(tmp_path / "p.parquet", open_run_data(run, validation), CLASSES)
+
+
+def test_unknown_threshold_is_an_error(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown threshold 'calibratd'\. Did you mean 'calibrated'"):
+        predict(run, run.experiment.data.validation, tmp_path / "p.csv", threshold="calibratd")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="threshold: found nan"):
+        predict(run, run.experiment.data.validation, tmp_path / "p.csv", threshold=float("nan"))
     assert not list(tmp_path.iterdir())

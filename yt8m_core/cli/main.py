@@ -1,4 +1,4 @@
-"""Command line ``yt8m``: demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app."""
+"""Command line ``yt8m``: data, training, evaluation, calibration, prediction, ensembles, ablations and the app."""
 
 import os
 import signal
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import tyro
 
-from yt8m_core.cli.ablations import ablate, rates
+from yt8m_core.cli.ablations import ablate, rates, readings
 from yt8m_core.cli.arguments import absolute, registry
+from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
+from yt8m_core.cli.missing_labels import missing_labels
 from yt8m_core.cli.runs import ensemble, evaluate, predict, train_command
 from yt8m_core.errors import TrainingStoppedError, UserError
 
@@ -53,9 +55,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(STOPPED))
     try:
         train = train_command(sys.argv[1:])
-        commands = (demo, download, index, labels, train, evaluate, predict, ensemble, rates, ablate, app)
+        commands = (
+            demo, download, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble, rates, ablate,
+            readings, app,
+        )  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(
-            {command.__name__: command for command in commands},
+            {command.__name__.replace("_", "-"): command for command in commands},
             prog="yt8m",
             description="Multi-label video classification on YouTube-8M features.",
             registry=registry,

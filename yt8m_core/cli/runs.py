@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -79,22 +79,34 @@ def evaluate(
         print(f"  {name}: {value:.6g}")
 
 
-def predict(run: RunArgument, data: str, output: Path, skip_bad: bool = False) -> None:
+def predict(
+    run: RunArgument,
+    data: str,
+    output: Path,
+    threshold: Annotated[float | Literal["calibrated"] | None, tyro.conf.arg(metavar="{NUMBER,calibrated}")] = None,
+    skip_bad: bool = False,
+) -> None:
     """Write the predictions of a run for every video.
 
     A .csv file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
-    .parquet file has all scores and can be a member of an ensemble.
+    .parquet file has all scores and can be a member of an ensemble. With --threshold, both have the labels at or above
+    it, however many.
 
     Args:
         run: Run folder.
         data: A shard, a folder of shards, or a glob. Labels are not needed.
         output: File to write, .csv or .parquet.
+        threshold: Threshold of all labels, from 0 to 1; or calibrated, for the threshold of each label that `yt8m
+            calibrate` chose on one half of its data.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
     from yt8m_core.inference.prediction import predict as predict_run
     from yt8m_core.runs.run import Run
 
-    num_videos = predict_run(Run.open(run), data, output, skip_bad=skip_bad, progress=console_progress())
+    opened = Run.open(run)
+    num_videos = predict_run(opened, data, output, threshold=threshold, skip_bad=skip_bad, progress=console_progress())
+    if threshold == "calibrated":
+        print(opened.calibration.description)
     print(f"{output}: {num_videos:,} videos")
 
 
@@ -170,9 +182,11 @@ def _read_experiment(path: Path) -> Any:
 
 def _absolute_data(data: Data, defaults: Data) -> Data:
     """Make the paths that were given as flags absolute. Raises UserError without training or validation data."""
-    for name in ("train", "validation"):
-        if not getattr(data, name):
-            raise UserError(f"no {name} data", advice=f"Add --{name} DATA (a shard, a folder of shards, or a glob).")
+    for name, alternative in (("train", ""), ("validation", ", or --fold K/N")):
+        if not getattr(data, name) and not (name == "validation" and data.fold):
+            raise UserError(
+                f"no {name} data", advice=f"Add --{name} DATA (a shard, a folder of shards, or a glob){alternative}."
+            )
 
     def path(name: str) -> str:
         value: str = getattr(data, name)

@@ -14,6 +14,7 @@ from yt8m_core.figures.attribution import (
     threshold_curve,
 )
 from yt8m_core.figures.cooccurrence import correlation_overview, expected_vs_observed, gap_by_weight
+from yt8m_core.figures.correlation_readings import correlation_readings
 from yt8m_core.figures.ensembles import gap_by_members
 from yt8m_core.figures.label_counts import LARGEST_WINDOW, correlation, cumulative_share, rank_frequency
 from yt8m_core.figures.label_precision import gain_by_band, gain_by_label, noise_strength, precision_by_label
@@ -24,6 +25,7 @@ from yt8m_core.figures.occlusion import (
     partial_predictions,
     window_occlusion,
 )
+from yt8m_core.figures.reliability import reliability_diagram
 from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
 from yt8m_core.figures.video import attention, predictions
 
@@ -35,6 +37,7 @@ __all__ = [
     "attention_excess",
     "correlation",
     "correlation_overview",
+    "correlation_readings",
     "cumulative_share",
     "differences",
     "expected_vs_observed",
@@ -53,6 +56,7 @@ __all__ = [
     "precision_by_label",
     "predictions",
     "rank_frequency",
+    "reliability_diagram",
     "run_comparison",
     "second_contributions",
     "threshold_curve",

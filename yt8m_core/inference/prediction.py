@@ -1,9 +1,9 @@
 """Predictions of one video with attention and raw scores, and prediction files of a data set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
 
 KAGGLE_LABELS = 20  # per row of the Kaggle CSV
+
+Thresholds = NDArray[np.float64] | None  # [C]; None for the top labels
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def predict(
     data: str | Path,
     output: str | Path,
     *,
+    threshold: float | Literal["calibrated"] | None = None,
     device: torch.device | str = "cpu",
     skip_bad: bool = False,
     progress: Progress = silent,
@@ -79,7 +82,8 @@ def predict(
     """Write the predictions of a trained run for every video of a data set.
 
     A ``.csv`` file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
-    ``.parquet`` file has all scores and can be a member of an ensemble.
+    ``.parquet`` file has all scores and can be a member of an ensemble. With a threshold, both have exactly the labels
+    of a video whose score is at or above it, however many.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -99,6 +103,7 @@ def predict(
         run: finished run.
         data: a shard, a folder of shards, or a glob. Labels are not needed.
         output: the file to write, ``.csv`` or ``.parquet``.
+        threshold: threshold of all labels, or "calibrated" for each label's own (``yt8m calibrate``).
         device: device of the model.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
         progress: progress callback.
@@ -107,12 +112,15 @@ def predict(
         Number of videos.
 
     Raises:
-        UserError: the run has no weights, the data cannot be read or do not fit the run, or the file type is unknown.
+        UserError: the run has no weights or no calibration, the data cannot be read or do not fit the run, or the file
+            type or the threshold is unknown.
     """
+    thresholds = _label_thresholds(run, threshold)
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     warn_bad_records(videos.bad_records)
-    write_predictions(score_batches(model, videos, device=device, progress=progress), videos, Path(output))
+    scored = score_batches(model, videos, device=device, progress=progress)
+    write_predictions(scored, videos, Path(output), thresholds)
     return len(videos)
 
 
@@ -151,42 +159,79 @@ def has_attention(pooling: Slot, width: int) -> bool:
     return bool(getattr(method, "has_attention", False))
 
 
-def write_predictions(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
+def write_predictions(
+    scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds = None
+) -> None:
     """Write the predictions of a model or an ensemble. The file appears once it is complete.
 
     A ``.csv`` file has the format of the 2017 and 2018 Kaggle competitions: one row per video with its 20 top labels by
     descending score, ties by label. A ``.parquet`` file has the columns id and scores [C], float32.
 
+    With thresholds, a row of the ``.csv`` file has the labels at or above their threshold, in the same order, and a
+    ``.parquet`` file has the columns id, labels and scores, lists of these labels.
+
     Args:
         scored: batches of ``videos`` with their probabilities [B, C], as ``evaluation.score_batches`` yields them.
         videos: the data set.
         output: the file to write.
+        thresholds: threshold of each label [C].
 
     Raises:
         UserError: the file type is unknown.
     """
     check_choice("file type", output.suffix, _WRITERS, where=str(output))
     with atomic_write(output) as unfinished:
-        _WRITERS[output.suffix](scored, videos, unfinished)
+        _WRITERS[output.suffix](scored, videos, unfinished, thresholds)
 
 
-def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
+def _label_thresholds(run: Run, threshold: float | Literal["calibrated"] | None) -> Thresholds:
+    """Return the threshold of each label [C]. Raises UserError for an invalid one, and without a calibration."""
+    if threshold is None:
+        return None
+    if isinstance(threshold, str):
+        check_choice("threshold", threshold, ("calibrated",))
+        return run.calibration.label_thresholds
+    if not 0 <= threshold <= 1:
+        raise UserError(f"{threshold:g}", where="threshold", expected="a number from 0 to 1, or calibrated")
+    return np.full(run.facts.num_classes, float(threshold))
+
+
+def _chosen_labels(p: Tensor, thresholds: Thresholds) -> Iterator[tuple[list[int], list[float]]]:
+    """Yield the labels and scores of each video in a file: those at their threshold, or the top labels."""
+    if thresholds is None:
+        top = top_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(KAGGLE_LABELS, p.shape[1]))
+        yield from zip(top.labels.tolist(), top.scores.tolist(), strict=True)
+        return
+    for scores in p.float().cpu().numpy():
+        labels = np.flatnonzero(scores >= thresholds)
+        labels = labels[np.argsort(-scores[labels], kind="stable")]
+        yield labels.tolist(), scores[labels].tolist()
+
+
+def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds) -> None:
     with output.open("w", encoding="utf-8", newline="\n") as file:
         file.write("VideoId,LabelConfidencePairs\n")
         for batch, p in scored:
-            top = top_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(KAGGLE_LABELS, p.shape[1]))
-            for video, labels, scores in zip(batch.videos, top.labels.tolist(), top.scores.tolist(), strict=True):
+            for video, (labels, scores) in zip(batch.videos, _chosen_labels(p, thresholds), strict=True):
                 pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
                 file.write(f"{videos.id(int(video))},{pairs}\n")
 
 
-def _write_full_scores(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path) -> None:
+def _write_parquet(
+    scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds
+) -> None:
     writer = None
     try:
         for batch, p in scored:
-            flat = pa.array(p.float().cpu().numpy().reshape(-1))
-            ids = pa.array([videos.id(int(video)) for video in batch.videos])
-            table = pa.table({"id": ids, "scores": pa.FixedSizeListArray.from_arrays(flat, p.shape[1])})
+            columns: dict[str, Any] = {"id": pa.array([videos.id(int(video)) for video in batch.videos])}
+            if thresholds is None:
+                flat = pa.array(p.float().cpu().numpy().reshape(-1))
+                columns["scores"] = pa.FixedSizeListArray.from_arrays(flat, p.shape[1])
+            else:
+                labels, scores = zip(*_chosen_labels(p, thresholds), strict=True)
+                columns["labels"] = pa.array(labels, pa.list_(pa.int32()))
+                columns["scores"] = pa.array(scores, pa.list_(pa.float32()))
+            table = pa.table(columns)
             # Scores hardly compress, so compression and dictionaries would only cost time.
             writer = writer or pq.ParquetWriter(output, table.schema, compression="none", use_dictionary=False)
             writer.write_table(table)
@@ -195,4 +240,4 @@ def _write_full_scores(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, o
             writer.close()
 
 
-_WRITERS = {".csv": _write_kaggle, ".parquet": _write_full_scores}
+_WRITERS = {".csv": _write_kaggle, ".parquet": _write_parquet}

@@ -1,0 +1,155 @@
+"""Command ``calibrate``: temperatures and thresholds per label of a run."""
+
+import json
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import pandas as pd
+import tyro
+
+from yt8m_core.cli.arguments import RunArgument, absolute
+from yt8m_core.errors import UserError
+from yt8m_core.progress import console_progress
+
+if TYPE_CHECKING:
+    from yt8m_core.data.dataset import Videos
+    from yt8m_core.runs.calibration_file import Calibration
+    from yt8m_core.runs.run import Run
+
+
+def calibrate(
+    run: RunArgument,
+    data: str,
+    target_precision: float = 0,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    skip_bad: bool = False,
+) -> None:
+    """Measure the calibration of a run, and choose a threshold per label for `yt8m predict --threshold calibrated`.
+
+    Temperatures and thresholds are chosen on one half of the videos, by a hash of their ids, and measured on the other.
+    They are stored in the run's folder, as calibration.json.
+
+    Args:
+        run: Run folder.
+        data: A shard, a folder of shards, or a glob: labeled videos that the run was not trained on.
+        target_precision: Maximize the recall of each label at this precision, from 0 to 1. Default: maximize F1.
+        as_json: Print the content of calibration.json.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
+    """
+    from yt8m_core.analysis.calibration import calibrate as calibrate_scores
+    from yt8m_core.data.tfrecord.bad_records import warn_bad_records
+    from yt8m_core.inference.evaluation import open_run_data
+    from yt8m_core.inference.score_cache import load_scores
+    from yt8m_core.labels.statistics import counts, label_matrix
+    from yt8m_core.runs.calibration_file import write_calibration
+    from yt8m_core.runs.run import Run
+
+    opened = Run.open(run)
+    progress = console_progress()
+    videos = open_run_data(opened, data, skip_bad=skip_bad, progress=progress)
+    warn_bad_records(videos.bad_records)
+    training = _training_videos(opened, skip_bad=skip_bad)
+    training_counts = opened.training_counts
+    if training_counts is None:  # a run of an older version
+        if training is None:
+            raise UserError(
+                f"run {opened.path} has no label counts of its training data, which cannot be opened",
+                where=opened.experiment.data.train,
+                advice="Restore the training data, or train the run again.",
+            )
+        matrix = label_matrix(training.label_values, training.label_offsets, opened.facts.num_classes)
+        training_counts = counts(matrix)
+    scored = load_scores(opened, videos, progress=progress)
+    ids = [videos.id(int(video)) for video in scored.videos]
+    overlap = -1 if training is None else len(set(ids) & set(training.ids))
+    _warn(overlap, len(ids), opened)
+    calibration = calibrate_scores(
+        scored, ids, training_counts, absolute(data), target_precision=target_precision, training_videos=overlap
+    )
+    file = write_calibration(opened.path, calibration)
+    if as_json:
+        print(json.dumps(asdict(calibration)))
+        return
+    print("\n\n".join(_describe(calibration)))
+    print(f"\nStored in {file}")
+
+
+def _training_videos(run: "Run", *, skip_bad: bool) -> "Videos | None":
+    """Return the videos that a run was trained on; None where they cannot be opened any more."""
+    from yt8m_core.inference.evaluation import open_experiment_data
+    from yt8m_core.training.splits import split_fold
+
+    try:
+        videos = open_experiment_data(run.experiment, run.experiment.data.train, skip_bad=skip_bad)
+        return split_fold(videos, run.experiment.data.fold)[0] if run.experiment.data.fold else videos
+    except (UserError, OSError):
+        return None
+
+
+def _warn(overlap: int, total: int, run: "Run") -> None:
+    """Warn if the run was trained on the videos, or might have been."""
+    message = ""
+    if overlap > 0:
+        message = (
+            f"{overlap:,} of {total:,} videos are training videos of run {run.name}, whose scores are too confident "
+            "there. Calibrate on other videos."
+        )
+    elif overlap < 0:
+        message = f"Cannot open {run.experiment.data.train} to check that the run was not trained on these videos."
+    if message:
+        logging.getLogger(__name__).warning("%s", message)
+
+
+def _describe(calibration: "Calibration") -> list[str]:
+    """Return the paragraphs that the command prints."""
+    temperatures = calibration.table("temperatures")
+    outputs = {"scores": "scores", "classified": "before label processing"}
+    listed = ", ".join(
+        f"{temperature:.4f} ({outputs[output]})" for output, temperature in temperatures.itertuples(index=False)
+    )
+    total, own = len(calibration.thresholds), calibration.own_thresholds
+    goal = f"recall at a precision of {calibration.target_precision:g}" if calibration.target_precision else "F1"
+    return [
+        f"{calibration.description}; measured on {calibration.measured_on:,} others\nTemperature: {listed}",
+        "Expected calibration error (ECE) [95% CI] before and after temperature scaling; "
+        f"if calibrated: by chance alone\n{_error_table(calibration)}",
+        f"Thresholds with the highest {goal}, gain in F1 over the global threshold [95% CI]\n{_f1_table(calibration)}\n"
+        f"{own:,} of {total:,} labels have their own threshold; the others, with too few positives, have the global "
+        f"one, {calibration.global_threshold:.4f}.\n{_advice(calibration)}",
+    ]
+
+
+def _advice(calibration: "Calibration") -> str:
+    """Return how the thresholds per label compare with the global one, and which of them to use."""
+    rows = [row for row in calibration.f1 if row.rule == "per label"]
+    verdicts = {
+        row.average: "better" if row.gain_low > 0 else "worse" if row.gain_high < 0 else "no significant difference"
+        for row in rows
+    }
+    use_own = "better" in verdicts.values() and "worse" not in verdicts.values()
+    threshold = "calibrated" if use_own else f"{calibration.global_threshold:.4f}"
+    listed = ", ".join(f"{average} F1 {verdict}" for average, verdict in verdicts.items())
+    return f"Thresholds per label against the global one: {listed}. Use yt8m predict --threshold {threshold}"
+
+
+def _error_table(calibration: "Calibration") -> str:
+    errors = calibration.table("errors")
+    errors["ece"] = _intervals(errors, "ece", "low", "high", "{:.2e} [{:.2e}, {:.2e}]")
+    facts = ["output", "band", "labels", "positives", "base_rate"]
+    before, after = (errors[errors["stage"] == stage] for stage in ("before", "after"))
+    columns = ["output", "band", "ece", "if_calibrated"]
+    table = before[[*facts, "ece"]].merge(after[columns], on=["output", "band"], suffixes=(" before", " after"))
+    return table.rename(columns=lambda name: name.replace("_", " ")).to_string(index=False, float_format="%.2e")
+
+
+def _f1_table(calibration: "Calibration") -> str:
+    table = calibration.table("f1")
+    table["f1"] = _intervals(table, "f1", "low", "high", "{:.4f} [{:.4f}, {:.4f}]")
+    table["gain"] = _intervals(table, "gain", "gain_low", "gain_high", "{:+.4f} [{:+.4f}, {:+.4f}]")
+    columns = ["rule", "average", "precision", "recall", "f1", "gain"]
+    return table[columns].to_string(index=False, float_format="%.4f")
+
+
+def _intervals(table: pd.DataFrame, value: str, low: str, high: str, pattern: str) -> list[str]:
+    return [pattern.format(*row) for row in table[[value, low, high]].itertuples(index=False)]
