@@ -415,7 +415,7 @@ def class_balanced(p: Array, targets: Array, options: Options) -> float:
 
 
 def logit_adjusted(p: Array, targets: Array, options: Options) -> float:
-    tau = options.get("tau", 0.1)
+    tau = options.get("tau", 0.5)
     odds = p / (1 - p) * np.exp(label_log_odds()) ** tau
     return cross_entropy(odds / (1 + odds), targets, {})
 

@@ -28,12 +28,13 @@ class LogitAdjusted(PerClassLoss):
     name = "logit_adjusted"
     log_odds: Tensor
 
-    def __init__(self, num_classes: int, *, tau: float = 0.1) -> None:
+    def __init__(self, num_classes: int, *, tau: float = 0.5) -> None:
         """Set the strength of the adjustment.
 
         Args:
             num_classes: C.
-            tau: τ. 0 is the cross entropy; 1 in the paper.
+            tau: τ. 0 is the cross entropy; 1 in the paper, whose metric counts all labels equally. GAP does not, so the
+                default is between the two.
 
         Raises:
             UserError: ``tau`` is negative.
