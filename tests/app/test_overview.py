@@ -44,6 +44,8 @@ def test_metrics_are_those_of_the_run_and_have_a_help_text(demo_home: Path) -> N
         assert shown[title].value == f"{score[name]:.3f}"
     assert shown["GAP@20"].delta == f"95% CI [{score['gap_low']:.3f}, {score['gap_high']:.3f}]"
     assert all(metric.proto.help for metric in at.metric)
+    bands = ", ".join(f"{band} **{score[f'ap_{band}']:.3f}**" for band in ("head", "mid", "tail", "all"))
+    assert f"Mean average precision by label frequency: {bands}." in page_text(at)
     assert "**indirect_clustering** weights seconds by their similarity" in page_text(at)
     assert "(validation split of this run)" in page_text(at)
     assert "(training split of this run, so the run has seen its labels)" in page_text(open_page(data="smoke/train"))

@@ -1,5 +1,6 @@
 """The stored average precision of each label: written, read, and refused where it does not fit the run."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,6 +71,14 @@ def test_table_larger_than_its_labels_is_refused_before_it_is_read(
     assert file.stat().st_size < 20_000
     with pytest.raises(UserError, match=r"2\d\d,\d\d\d bytes; expected the precision of 3 labels"):
         read_label_precision(file, 3)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("create", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused(tmp_path: Path, create: Callable[[Path], None]) -> None:
+    create(tmp_path / LABEL_PRECISION)
+    with pytest.raises(UserError, match=r"label_precision\.parquet: (cannot read|found a device or a pipe)"):
+        read_label_precision(tmp_path / LABEL_PRECISION, 3)
 
 
 @pytest.fixture(scope="module")

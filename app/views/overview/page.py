@@ -13,6 +13,7 @@ from views.overview.suggestions import Suggestion, pair_suggestion, run_suggesti
 from yt8m_core import figures
 from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.errors import UserError
+from yt8m_core.labels.statistics import BANDS
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 from yt8m_core.runs.table import join_paper_rows, rank_agreement
@@ -67,6 +68,12 @@ def show_metrics(page: PageContext) -> None:
                 border=True,
                 height="stretch",
             )
+    if bands := [f"{band} **{score[f'ap_{band}']:.3f}**" for band in (*BANDS, "all") if f"ap_{band}" in score]:
+        st.markdown(
+            f"Mean average precision by label frequency: {', '.join(bands)}.",
+            help="Each label ranks all videos, not only those that have it in their top 20. The head holds 50% of the "
+            "(video, label) pairs of the training videos; head and mid together hold 90%.",
+        )
     validation = run.experiment.data.validation_name
     st.caption(
         f"Measured at the end of training, on {run.facts.validation_videos:,} validation videos of "
