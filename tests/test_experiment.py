@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.experiment import Data, Experiment, Training, parse_fold
 from yt8m_core.models.slot import Slot
 
 plain_values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -79,3 +79,34 @@ def test_digest_changes_with_a_setting() -> None:
     changed = dataclasses.replace(EXPERIMENT, training=Training(epochs=4))
     assert changed.digest != EXPERIMENT.digest
     assert Experiment.from_dict(EXPERIMENT.to_dict()).digest == EXPERIMENT.digest
+
+
+def test_experiment_without_a_fold_keeps_the_digest_of_stored_runs() -> None:
+    assert "fold" not in EXPERIMENT.to_dict()["data"]
+    assert EXPERIMENT.digest == "1ff256e0cb9bffdc"
+
+
+def test_fold_replaces_the_validation_data_and_changes_the_digest() -> None:
+    data = dataclasses.replace(EXPERIMENT.data, fold="2/5")
+    assert (data.validation, data.validation_name) == ("", "fold 2/5 of train")
+    assert EXPERIMENT.data.validation_name == "validation"
+    experiment = dataclasses.replace(EXPERIMENT, data=data)
+    assert Experiment.from_dict(json.loads(json.dumps(experiment.to_dict()))) == experiment
+    others = [dataclasses.replace(EXPERIMENT, data=dataclasses.replace(data, fold=fold)) for fold in ("1/5", "2/6")]
+    assert len({other.digest for other in (EXPERIMENT, experiment, *others)}) == 4
+
+
+@pytest.mark.parametrize(
+    "fold", ["0/5", "6/5", "1/1", "1/1001", "1/0", "1", "1/5/5", "a/b", "-1/5", "1/ 5", "1/5\n", "²/5"]
+)
+def test_invalid_fold_is_refused_with_the_syntax(fold: str) -> None:
+    with pytest.raises(UserError, match=r"data, fold: found .*; expected K/N with"):
+        Data("train", "", fold=fold)
+
+
+@given(fold=st.text(max_size=12) | st.from_regex(r"[0-9]{1,5}/[0-9]{1,5}", fullmatch=True))
+def test_any_fold_is_parsed_or_refused(fold: str) -> None:
+    with contextlib.suppress(UserError):
+        number, total = parse_fold(fold)
+        assert 1 <= number <= total <= 1000
+        assert total > 1

@@ -155,7 +155,12 @@ def test_index_and_labels_describe_the_data(
         (["index", "{root}/train"], "For features of your own, name the streams|expected.*1024"),
         (["index", "{root}/train", "--streams", "rgb"], "stream 'rgb'; expected name:width"),
         (["evaluate", "{root}/train", "--data", "x"], "not a run folder"),
-        (["train", "--run", "{root}/r", "--train", "{root}/train"], "no validation data.*--validation DATA"),
+        (["train", "--run", "{root}/r", "--train", "{root}/train"], "no validation data.*--validation DATA.*--fold"),
+        (["train", "--run", "{root}/r", "--train", "x", "--fold", "5/4"], "data, fold: found '5/4'; expected K/N"),
+        (["train", "--run", "{root}/r", "--fold", "1/4"], "no train data"),
+        (["missing-labels", "--train", "{root}/train", "--output", "{root}"], "found a folder; expected a CSV file"),
+        (["missing-labels", "--train", "x", "--output", "{root}/c.csv", "--folds", "1"], "folds: found 1; expected"),
+        (["missing-labels", "--train", "nowhere", "--output", "{root}/c.csv"], "no file matches"),
         (["train", "--run", "{root}/r", "--experiment", "{root}/none.json"], "no file"),
         (["train", "--run", "{root}/r", "--train", "x", "--validation", "x", "--pooling", "2+2"], "cannot read"),
         (["train", "--run", "{root}/r", "--experiment", "{root}/number.json"], "a JSON object"),
@@ -235,3 +240,36 @@ def test_rates_prints_each_architecture_and_stores_no_smoke_test(
     assert "0.001: " in lines[1]
     assert lines[2].startswith("1 architectures in")
     assert rates_file.read_bytes() == before
+
+
+def test_missing_labels_writes_the_candidates_and_the_same_command_trains_nothing_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+    command = (
+        "missing-labels", "--train", root / "train", "--output", tmp_path / "candidates.csv", "--folds", "2",
+        "--limit", "15", *STREAMS, "--epochs", "1", "--batch-size", "16",
+    )  # fmt: skip
+    yt8m(monkeypatch, *command)
+    assert f"{tmp_path / 'candidates.csv'}: 15 candidates for missing labels" in capsys.readouterr().out
+    written = (tmp_path / "candidates.csv").read_bytes()
+    assert written.startswith(b'"rank","id","location","label","name","score","probability","listed_labels"')
+    assert len(written.splitlines()) == 16
+    (folder,) = (tmp_path / "home" / "missing-labels").iterdir()
+    runs = {path.name: Run.open(path) for path in folder.iterdir()}
+    assert sorted(runs) == ["fold-1-of-2", "fold-2-of-2"]
+    experiment = runs["fold-2-of-2"].experiment
+    assert experiment.data == Data(str(root / "train"), "", streams=(("rgb", 24), ("audio", 8)), fold="2/2")
+    assert (experiment.training.learning_rate, experiment.training.epochs) == (0.03, 1)
+    monkeypatch.setattr("yt8m_core.training.loop.open_splits", lambda *_, **options: pytest.fail("trained again"))
+    (tmp_path / "candidates.csv").unlink()
+    yt8m(monkeypatch, *command)
+    assert (tmp_path / "candidates.csv").read_bytes() == written
+
+
+def test_train_validates_on_a_fold(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    yt8m(monkeypatch, "train", "--train", root / "train", "--fold", "1/4", "--run", folder, *STREAMS, "--epochs", "1")
+    facts = Run.open(folder).facts
+    assert facts.train_videos + facts.validation_videos == 120
+    assert 0 < facts.validation_videos < 60

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.support.shards import FRAME_STREAMS, QUIRKS, Content, Encoder, contents, small, vector, write
 from yt8m_core.data import dataset
 from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.loader import Loader
 from yt8m_core.errors import UserError
 
 
@@ -56,6 +57,46 @@ def test_videos_equal_what_was_written_when_opened_and_reopened(tmp_path: Path) 
     assert_same(opened(tmp_path), expected)
     assert opened(tmp_path).find("v") is None
     assert opened(tmp_path).location(np.int64(5)) == f"{tmp_path}/2.tfrecord, record 1"
+
+
+@pytest.mark.parametrize("positions", [[], [4], [7, 0, 3, 9, 1], list(range(10))])
+def test_subset_equals_the_selected_videos(positions: list[int], tmp_path: Path) -> None:
+    expected = five_shards(tmp_path)
+    whole = opened(tmp_path)
+    subset = whole.subset(np.array(positions, np.int64))
+    assert subset.whole is whole
+    assert_same(subset, [expected[position] for position in positions])
+    assert [subset.location(i) for i in range(len(subset))] == [whole.location(position) for position in positions]
+    for position in {*range(10)} - {*positions}:
+        assert subset.find(expected[position].id) is None
+
+
+def test_subset_of_a_subset_is_one_of_the_whole(tmp_path: Path) -> None:
+    expected = five_shards(tmp_path)
+    whole = opened(tmp_path)
+    subset = whole.subset(np.array([8, 6, 4, 2])).subset(np.array([3, 1]))
+    assert subset.whole is whole
+    assert subset.positions.tolist() == [2, 6]
+    assert_same(subset, [expected[2], expected[6]])
+
+
+def test_batch_of_a_subset_is_read_from_the_whole(tmp_path: Path) -> None:
+    five_shards(tmp_path)
+    whole = opened(tmp_path)
+    subset = whole.subset(np.array([9, 1, 5]))
+    (batch,) = Loader(subset, [np.array([2, 0])])
+    (same,) = Loader(whole, [np.array([5, 9])])
+    assert batch.videos.tolist() == [2, 0]
+    for field in ("frames", "num_frames", "labels"):
+        assert getattr(batch, field).tolist() == getattr(same, field).tolist()
+
+
+def test_invalid_label_of_a_subset_is_refused_with_its_location(tmp_path: Path) -> None:
+    five_shards(tmp_path)
+    with pytest.raises(
+        UserError, match=r"label .* of video 'v9'.*4.tfrecord, record 1|4.tfrecord, record 1.*video 'v9'"
+    ):
+        opened(tmp_path).subset(np.array([0, 9])).check_labels(10)
 
 
 @pytest.mark.parametrize("removed", [[0], [4], [0, 1, 2, 3], [0, 1, 3, 4], [1, 3]])

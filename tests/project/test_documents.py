@@ -67,8 +67,8 @@ def test_commands_exist(document: Path) -> None:
     assert [
         name for name in re.findall(r"\bmake ([a-z-]+)\b(?=[`\n ]* *(?:[`#]|$))", text) if name not in targets
     ] == []
-    known = {name.removesuffix("_command") for name in dir(cli)}
-    names = re.findall(r"(?:`|^)yt8m ([a-z]+)", text, re.MULTILINE)
+    known = {name.removesuffix("_command").replace("_", "-") for name in dir(cli)}
+    names = re.findall(r"(?:`|^)yt8m ([a-z-]+)", text, re.MULTILINE)
     assert [name for name in names if name not in known] == []
 
 

@@ -21,7 +21,7 @@ Floats = NDArray[np.floating[Any]]
 
 MIN_PROBABILITY = 1e-6  # about the precision of float32 near 1
 NEGATIVES = 100  # absent labels per video in the regression; they stand for all absent labels of the video
-RIDGE = 1e-6  # keeps the weights finite where the pairs are separable
+RIDGE = 1e-8  # keeps the weights finite where the pairs are separable
 
 
 @dataclass(frozen=True)
@@ -163,5 +163,5 @@ def fit_combination(samples: Iterable[Pairs]) -> Combination:
         return float(weight @ np.logaddexp(0, -margin) + RIDGE * parameters @ parameters), gradient
 
     fitted = minimize(loss, np.zeros(4), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-8})
-    intercept, *weights = fitted.x.tolist()
-    return Combination(intercept, tuple(weights))
+    intercept, probability, evidence, base = fitted.x.tolist()
+    return Combination(intercept, (probability, evidence, base))

@@ -40,6 +40,7 @@ from yt8m_core.training.splits import assign_folds, check_labeled
 SAMPLE_VIDEOS = 10_000  # whose pairs determine the weights of the combination
 MAX_CANDIDATES = 1_000_000
 SEED = 0
+PAIR_COLUMNS = ("video", "label", "score", "probability", "fold")
 COLUMNS = (
     "rank", "id", "location", "label", "name", "score", "probability", "listed_labels",
     "evidence_label", "evidence_name", "evidence_probability", "evidence_videos", "fold",
@@ -59,7 +60,10 @@ class TopPairs:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.pairs = pd.DataFrame(
-            {"video": np.int64([]), "label": np.int64([]), "score": [], "probability": [], "fold": np.int64([])}
+            {
+                name: np.empty(0, kind)
+                for name, kind in zip(PAIR_COLUMNS, (int, int, float, np.float32, int), strict=True)
+            }
         )
 
     def update(
@@ -153,15 +157,15 @@ class FoldRuns:
     def describe(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Return ``COLUMNS`` for the pairs that ``rank`` returns: names, location and the strongest evidence."""
         name, rows = self.runs[0].vocabulary.name, []
-        for rank, pair in enumerate(pairs.itertuples(index=False), 1):
-            video, label = int(pair.video), int(pair.label)
+        columns = (pairs[column].tolist() for column in PAIR_COLUMNS)
+        for rank, (video, label, score, probability, fold) in enumerate(zip(*columns, strict=True), 1):
             listed = self.videos.labels(video)
             strongest = self.evidence.strongest(listed, label)
             place = (rank, self.videos.id(video), self.videos.location(video), label, name(label))
-            numbers = (float(f"{pair.score:.6g}"), float(f"{pair.probability:.6g}"))
+            numbers = (float(f"{score:.6g}"), float(f"{probability:.6g}"))
             listed_names = "; ".join(name(int(other)) for other in listed)
             evidence = (strongest.label, name(strongest.label), strongest.probability, strongest.videos)
-            rows.append((*place, *numbers, listed_names, *evidence, int(pair.fold)))
+            rows.append((*place, *numbers, listed_names, *evidence, fold))
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

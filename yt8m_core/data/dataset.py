@@ -195,7 +195,9 @@ class VideoSubset(Videos):
 
     def __init__(self, videos: Videos, positions: NDArray[np.int64]) -> None:
         self._whole = videos.whole
-        self.positions = videos.positions[positions] if isinstance(videos, VideoSubset) else positions
+        self.positions: NDArray[np.int64] = positions
+        if isinstance(videos, VideoSubset):
+            self.positions = videos.positions[positions]
         self.schema, self.shards, self.bad_records = videos.schema, videos.shards, videos.bad_records
         self.max_frames = videos.max_frames
         self.num_frames = videos.num_frames[positions]
