@@ -12,8 +12,11 @@ import pytest
 
 from tests.support.tiny import tiny_experiment, write_tiny
 from yt8m_core.cli import main as cli
+from yt8m_core.cli.calibration import _advice
 from yt8m_core.inference.evaluation import open_run_data
 from yt8m_core.inference.score_cache import load_scores
+from yt8m_core.models.slot import Slot
+from yt8m_core.runs.calibration_file import F1, Calibration
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
 
@@ -60,9 +63,25 @@ def test_calibrate_prints_and_stores_temperature_errors_and_f1(
     )
     assert f"Stored in {run / 'calibration.json'}" in printed
     assert not caplog.records
+    yt8m(monkeypatch, "calibrate", run, "--data", data, "--target-precision", "0.8")
+    assert Run.open(run).calibration.target_precision == 0.8
+    assert "Compare the measured precision with the target" in capsys.readouterr().out
     yt8m(monkeypatch, "calibrate", run, "--data", data, "--json")
     stored = json.loads((run / "calibration.json").read_text())
     assert json.loads(capsys.readouterr().out) == {key: stored[key] for key in stored if key != "format"}
+
+
+def test_label_processing_has_a_temperature_before_and_after_it(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slot = Slot("correlation", {"alpha": 0.8, "beta": 0.3})
+    run = train(tiny_experiment(trained.parent, label_processing=slot), tmp_path / "run")
+    yt8m(monkeypatch, "calibrate", run.path, "--data", trained.parent / "other")
+    first, second = run.calibration.temperatures
+    assert (first.output, second.output) == ("scores", "classified")
+    assert first.temperature != second.temperature
+    expected = f"{first.temperature:.4f} (scores), {second.temperature:.4f} (before label processing)"
+    assert f"Temperature: {expected}" in capsys.readouterr().out
 
 
 def test_calibration_on_training_videos_is_a_warning(
@@ -167,3 +186,22 @@ def test_damaged_calibration_is_one_sentence_that_names_the_file(
             "--threshold", "calibrated",
         )  # fmt: skip
     assert re.match(r"yt8m: .*calibration\.json: .*invalid JSON", str(stopped.value.code))
+
+
+@pytest.mark.parametrize(
+    ("micro", "macro", "expected"),
+    [
+        ((0.01, 0.02), (-0.01, 0.02), "micro F1 better, macro F1 no significant difference. Use .* calibrated"),
+        ((-0.03, -0.01), (0.01, 0.02), "micro F1 worse, macro F1 better. Use .* 0.2500"),
+        ((-0.01, 0.02), (-0.01, 0.02), "macro F1 no significant difference. Use .* 0.2500"),
+    ],
+)
+def test_thresholds_per_label_are_advised_only_if_they_are_better(
+    micro: tuple[float, float], macro: tuple[float, float], expected: str
+) -> None:
+    rows = [
+        F1("per label", average, 0.5, 0.5, 0.5, 0.4, 0.6, sum(gain) / 2, *gain)  # type: ignore[arg-type]
+        for average, gain in (("micro", micro), ("macro", macro))
+    ]
+    calibration = Calibration("/data", 20, 22, 0, 0.0, [], [], [], rows, 0.25, 1, [0.25])
+    assert re.search(expected, _advice(calibration))

@@ -1,11 +1,15 @@
 """calibration.json: written, read and refused."""
 
 import json
+import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.tiny import CLASSES, tiny_experiment
 from yt8m_core.errors import UserError
@@ -100,6 +104,18 @@ def test_invalid_calibration_is_refused(tmp_path: Path, path: list[Any], value: 
     file.write_text(json.dumps(values))
     with pytest.raises(UserError, match=rf"calibration\.json.*{message}.*Run `yt8m calibrate`"):
         read_calibration(tmp_path, CLASSES)
+
+
+@given(st.data())
+def test_damaged_bytes_are_read_or_refused(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        file = write_calibration(Path(name), CALIBRATION)
+        content = bytearray(file.read_bytes())
+        position = data.draw(st.integers(0, len(content) - 1))
+        content[position : position + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+        file.write_bytes(content)
+        with suppress(UserError):
+            assert len(read_calibration(Path(name), CLASSES).label_thresholds) == CLASSES
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\ud800"])

@@ -72,7 +72,7 @@ def calibrate(
                 errors.append(error)
                 bins.extend(points)
     thresholds, shared = choose_thresholds(scored.probabilities[choosing], scored.truth[choosing], target_precision)
-    rules = {"0.5": 0.5, "global": shared, "per label": thresholds}
+    rules: dict[str, NDArray[np.float64] | float] = {"0.5": 0.5, "global": shared, "per label": thresholds}
     table = f1_table(scored.probabilities[~choosing], scored.truth[~choosing], rules, "global")
     return Calibration(
         data=data,
@@ -83,7 +83,7 @@ def calibrate(
         temperatures=temperatures,
         errors=errors,
         bins=bins,
-        f1=[F1(**row) for row in table.to_dict("records")],
+        f1=[F1(*row) for row in table.itertuples(index=False)],
         global_threshold=shared,
         own_thresholds=int((counts(scored.truth[choosing]) >= MIN_POSITIVES).sum()),
         thresholds=thresholds.tolist(),
@@ -96,7 +96,7 @@ def in_first_half(ids: Sequence[str]) -> NDArray[np.bool_]:
     It is not the hash of ``training.splits.assign_folds``: a held-out fold would be in one half.
 
     >>> in_first_half(["aaaa", "bbbb", "cccc"])
-    array([False,  True,  True])
+    array([False, False,  True])
     """
     return np.array([hashlib.sha256(video_id.encode()).digest()[0] % 2 == 0 for video_id in ids], np.bool_)
 
@@ -127,5 +127,5 @@ def _measure_bands(
         name, hits = cast(Band, band), int(positives.sum())
         yield (
             BandError(output, stage, name, len(labels), hits, hits / of_band.size, *error),
-            [Bin(output, stage, name, **row) for row in table.to_dict("records")],
+            [Bin(output, stage, name, *row) for row in table.itertuples(index=False)],
         )

@@ -121,7 +121,9 @@ def _describe(calibration: "Calibration") -> list[str]:
 
 
 def _advice(calibration: "Calibration") -> str:
-    """Return how the thresholds per label compare with the global one, and which of them to use."""
+    """Return which thresholds to use: those per label only if they have a higher F1 than the global one."""
+    if calibration.target_precision:
+        return "Compare the measured precision with the target: thresholds that were chosen on few videos miss it."
     rows = [row for row in calibration.f1 if row.rule == "per label"]
     verdicts = {
         row.average: "better" if row.gain_low > 0 else "worse" if row.gain_high < 0 else "no significant difference"

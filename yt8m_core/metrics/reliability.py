@@ -58,7 +58,8 @@ def equal_mass_edges(probabilities: NDArray[np.floating], bins: int = BINS) -> N
     mass = np.cumsum(ordered, dtype=np.float64)
     positions = np.searchsorted(mass, mass[-1] * np.arange(1, bins) / bins)
     edges = np.unique(ordered[positions])
-    return edges[edges > ordered[0]]  # the lowest score is in the first bin
+    upper: NDArray[np.floating] = edges[edges > ordered[0]]  # the lowest score is in the first bin
+    return upper
 
 
 def reliability(
@@ -67,9 +68,9 @@ def reliability(
     """Measure the calibration of some labels' probabilities.
 
     The CIs are bootstrap intervals over videos, because the labels of a video depend on each other. That of the ECE is
-    the basic interval, [2 e - q(97.5%), 2 e - q(2.5%)], cut at 0: chance adds to the ECE of every draw once more, so a
-    percentile interval would be too high. Simulated intervals covered the ECE in 91% to 96% of cases where the ECE was
-    at least 1.6 times ``if_calibrated``. Below that, only its upper bound means anything.
+    the basic interval, [2 e - q(97.5%), 2 e - q(2.5%)], cut at 0 and extended to e: chance adds to the ECE of every
+    draw once more, so a percentile interval would be too high. Simulated intervals covered the ECE in 91% to 96% of
+    cases where the ECE was at least 1.6 times ``if_calibrated``. Below that, only its upper bound means anything.
 
     Args:
         probabilities: Scores [N, L].
