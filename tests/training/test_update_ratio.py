@@ -52,7 +52,7 @@ def differences(before: Mapping[str, Tensor], model: nn.Module) -> dict[str, flo
     ],
     ids=["lstm-moe", "netvlad-mlp", "gating-l2", "step-scale-l2"],
 )
-@pytest.mark.parametrize("chunk", [update_ratio.CHUNK, 100], ids=["whole", "chunks"])
+@pytest.mark.parametrize("chunk", [update_ratio.CHUNK, 300], ids=["whole", "chunks"])
 def test_ratios_are_those_of_the_parameters_before_and_after_each_step(
     root: Path,
     tmp_path: Path,
@@ -90,6 +90,7 @@ def test_ratios_are_those_of_the_parameters_before_and_after_each_step(
     np.testing.assert_allclose(logged, [[ratios[name] for name in sorted(trained)] for ratios in compared])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("slot", "method"),
     [(slot, name) for slot in ("pooling", "classification", "label_processing") for name in registry.SLOTS[slot]],
