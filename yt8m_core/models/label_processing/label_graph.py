@@ -5,6 +5,8 @@ probabilities of the training labels with a threshold: Chen, Wei, Wang, Guo: Mul
 Convolutional Networks, 2019, https://arxiv.org/abs/1904.03582 (section 3.3).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -18,15 +20,20 @@ from yt8m_core.models.outputs import Scores, promote_to_float32
 
 
 class LabelGraph(nn.Module):
-    """logit'_i = logit_i + g_i Σ_n w_in P(i | j_n) p_(j_n) over the k labels j_n with the largest P(i | j).
+    """logit'_i = logit_i + g_i Σ_n w_in P(i | j_n) (p_(j_n) - p̄) over the k labels j_n with the largest P(i | j).
 
     The gates g start at 0, so that training starts from the unchanged scores, and the weights w at 1. There are no
     edges until ``fit_label_prior``. Time and memory grow with C·k, not with C².
+
+    An untrained classification scores all labels alike and far too high, a mixture of two experts with 1/3. p̄, the mean
+    score of the video, and small steps of the gates keep them from lowering those scores in place of the
+    classification: they would become strongly negative and stay so.
 
     Differences from ML-GCN: it propagates scores of a video. ML-GCN propagates word vectors of the labels, whose result
     is one classifier per label and the same for all videos.
     """
 
+    step_scales: Mapping[str, float] = {"gate": 0.1}
     neighbors: Tensor
     prior: Tensor
 
@@ -62,9 +69,10 @@ class LabelGraph(nn.Module):
     def forward(self, scores: Scores) -> Scores:
         """Scores [B, C] → scores [B, C] with the same embedding."""
         edges = promote_to_float32(self.gate[:, None] * self.weight * self.prior)  # [C, k]
-        p = scores.p.to(edges.dtype).T.contiguous()  # [C, B], one row per label
-        # Row i is Σ_n edges[i, n] p[j_n], without a tensor [C, k, B].
-        received = F.embedding_bag(self.neighbors, p, per_sample_weights=edges, mode="sum")
+        p = scores.p.to(edges.dtype)
+        messages = (p - p.mean(dim=1, keepdim=True)).T.contiguous()  # [C, B], one row per label
+        # Row i is Σ_n edges[i, n] messages[j_n], without a tensor [C, k, B].
+        received = F.embedding_bag(self.neighbors, messages, per_sample_weights=edges, mode="sum")
         return scores.add_to_logits(received.T)
 
 
