@@ -160,7 +160,8 @@ def _gap_by_set(ensembles: pd.DataFrame) -> tuple[list[str], Floats]:
 
 
 def _sizes(sets: NDArray[np.int64], num_models: int) -> NDArray[np.int64]:
-    return (sets[:, None] >> np.arange(num_models) & 1).sum(axis=1)
+    sizes: NDArray[np.int64] = (sets[:, None] >> np.arange(num_models) & 1).sum(axis=1)
+    return sizes
 
 
 def _r_squared(values: Floats, *features: Floats) -> float:
