@@ -72,4 +72,5 @@ class LabelPrecision(VideoRows):
         """Return a state as small pieces: it is one tensor after a gathering from several processes."""
         state = cast("list[Tensor] | Tensor", getattr(self, name))
         rows = max(1, CHUNK // self.num_classes)
-        return [piece.cpu() for batch in (state if isinstance(state, list) else [state]) for piece in batch.split(rows)]
+        batches = state if isinstance(state, list) else [state]
+        return [batch[i : i + rows].cpu() for batch in batches for i in range(0, len(batch), rows)]
