@@ -31,6 +31,7 @@ NUMBERED = ("pooling", "classification", "label_processing", "loss")  # Tables 1
 NOTEBOOKS = {  # notebook of each table
     "pooling": "02", "fusion": "02", "rates": "02", "classification": "03", "label_processing": "04", "loss": "05",
     "single": "06", "ensemble": "06", "pooling_variants": "07", "scoring_variants": "07",
+    "label_priors": "08",
 }  # fmt: skip
 EMPTY = "No results are stored. `make notebooks` trains the tables on the demo world."
 README_NOTE = "Rows, differences, claims and the settings of each scale: [docs/results.md](docs/results.md)."
@@ -97,7 +98,8 @@ def _table_section(table: str, folder: Path | None) -> list[str]:
         return []
     (file,) = (file for file in notebooks() if file.name.startswith(NOTEBOOKS[table]))
     link = f"[notebook {NOTEBOOKS[table]}](../nb/{file.name})"
-    parts = [f"## {TABLES[table].title}", f"The paper: {TABLES[table].conclusion} See {link}."]
+    conclusion = f"The paper: {TABLES[table].conclusion} " if TABLES[table].conclusion else ""
+    parts = [f"## {TABLES[table].title}", f"{conclusion}See {link}."]
     for scale, result in results.items():
         parts += [
             f"### {TABLES[table].title.split(':')[0]}: {SCALE_NAMES[scale]}",

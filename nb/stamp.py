@@ -12,7 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from yt8m_core.ablation import SWEEPS, demo_sweeps
+from yt8m_core.ablation import SWEEPS, correlation_readings, demo_sweeps
 from yt8m_core.ablation.recipe import digest_of, table_source
 from yt8m_core.ablation.results import digests, result_file
 from yt8m_core.paper_tables import TABLES
@@ -58,6 +58,10 @@ def _experiments(code: str) -> dict[str, str]:
         experiments |= {name: digest_of(sorted(digests(name, SCALE).items())) for name in TABLES if name in constants}
     if "run_sweep" in called:
         experiments |= {name: demo_sweeps.digest(name) for name in SWEEPS if name in constants}
+    if "sweep_readings" in called:
+        experiments["readings"] = correlation_readings.digest(SCALE)
+    if "stored_readings" in called:
+        experiments["readings, sample"] = _digest(correlation_readings.readings_file("sample"))
     if called & {"stored_result", "all_claims"}:
         shown = TABLES if "all_claims" in called else [name for name in TABLES if name in constants]
         files = {name: result_file(name, "sample") for name in shown}

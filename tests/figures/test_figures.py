@@ -101,6 +101,14 @@ LABELS_ADDED = pd.DataFrame(
     {"name": ["Car", "Dog"], "score": [0.9, 0.1], "fixed": [0.02, 0.01], "trained": [0.05, -0.03]}
 )
 COMPARISON = pd.DataFrame({"name": ["Car", "Dog"], "mean": [0.5, 0.3], "p a": [0.4, 0.3], "p b": [0.6, 0.3]})
+READINGS = pd.DataFrame(
+    {
+        "matrix_norm": ["joint", "phi"] * 2, "space": ["prob", "logit"] * 2, "relative_step": 0.1, "beta": 0.1,
+        "gamma": [0, 0, 0.1, 0.1], "paper_difference": [-0.011, -0.011, -0.01, -0.01],
+        "difference": [0.01, -0.02, -0.03, 0.04], "difference_low": -0.05, "difference_high": 0.05,
+        "videos": 800, "data": "demo world",
+    }
+)  # fmt: skip
 
 EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "rank_frequency": lambda: figures.rank_frequency(rank_frequency(COUNTS, VOCABULARY), scale="demo world"),
@@ -120,6 +128,7 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "correlation_overview": lambda: figures.correlation_overview(
         CELLS, "phi", CLUSTERS, num_labels=5, per_cell=2, scale="demo world"
     ),
+    "correlation_readings": lambda: figures.correlation_readings(READINGS, scale="demo world"),
     "expected_vs_observed": lambda: figures.expected_vs_observed(TRUTH, title="Pairs", scale="demo world"),
     "gap_by_members": lambda: figures.gap_by_members(ENSEMBLES, SIZES, title="Two models", scale="demo world"),
     "gap_by_weight": lambda: figures.gap_by_weight(GAPS, selected=(0.1, 0.75), baseline=0.8, scale="demo world"),
@@ -177,7 +186,7 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
     assert subtitle(figure).startswith("demo world")
     axis_titles = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
     # Of stacked subplots, only the lowest names the shared axis.
-    shared = {"learning_curve": 1, "frame_overview": 2}.get(name, 0)
+    shared = {"learning_curve": 1, "frame_overview": 2, "correlation_readings": 1}.get(name, 0)
     assert sum(not text for text in axis_titles) == shared
 
 
@@ -193,7 +202,9 @@ def test_figure_background_is_transparent(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     sorted(
-        set(EXAMPLES) - {"correlation", "gap_intervals", "precision_by_label", "correlation_overview", "frame_overview"}
+        set(EXAMPLES)
+        - {"correlation", "correlation_overview", "correlation_readings", "frame_overview"}
+        - {"gap_intervals", "precision_by_label"}
     ),
 )
 def test_traces_differ_by_more_than_color(name: str) -> None:
@@ -704,3 +715,18 @@ def test_reliability_draws_each_bin_with_true_pairs_and_its_interval() -> None:
     assert diagonal.x == diagonal.y == (0.01, 1)
     assert "1 bin without a true pair not drawn" in subtitle(figure)
     assert not [line for line in figures.reliability_diagram(BINS[:0], scale="x").data if line.name != "calibrated"]
+
+
+def test_correlation_readings_draws_each_row_of_table_3_in_a_panel_with_the_papers_difference() -> None:
+    figure = EXAMPLES["correlation_readings"]()
+    assert [note.text for note in figure.layout.annotations] == ["β = 0.1, γ = 0", "β = 0.1, γ = 0.1"]
+    panels = [(trace.name, trace.x.tolist(), trace.y) for trace in figure.data]
+    assert panels == [
+        ("here [95% CI]", [0.01, -0.02], (0, 1)),
+        ("paper", [-0.011, -0.011], (0, 1)),
+        ("here [95% CI]", [-0.03, 0.04], (0, 1)),
+        ("paper", [-0.01, -0.01], (0, 1)),
+    ]
+    assert list(figure.layout.yaxis.ticktext) == ["joint · scores · 0.1", "phi · logits · 0.1"]
+    lines = [shape.x0 for shape in figure.layout.shapes]
+    assert lines == [0, -0.011, 0, -0.01]

@@ -170,6 +170,13 @@ def reference_matrix(norm: str) -> Array:
                 result[i, j] = (filled[i, j] - np.mean(filled[j])) / np.sum(filled[j])
             if norm == "none":
                 result[i, j] = counts[i, j]
+            if i != j and counts[i, i] and counts[j, j]:
+                if norm == "joint":
+                    result[i, j] = counts[i, j] / LABELS.shape[0]
+                if norm == "cosine":
+                    result[i, j] = counts[i, j] / np.sqrt(counts[i, i] * counts[j, j])
+                if norm == "phi":
+                    result[i, j] = np.corrcoef(LABELS.toarray()[:, i], LABELS.toarray()[:, j])[0, 1]
         if norm == "softmax":
             result[i] = softmax(counts[i])
         if norm == "cond_row" and result[i].any():
@@ -182,6 +189,9 @@ def reference_matrix(norm: str) -> Array:
     [
         ("cond_row", [1, 1, 1, 0, 0], None),
         ("cond", None, [1, 1.25, 1.5, 0, 0]),
+        ("joint", [4 / 8, 5 / 8, 3 / 8, 0, 0], [4 / 8, 5 / 8, 3 / 8, 0, 0]),
+        ("cosine", None, None),
+        ("phi", None, None),
         ("softmax", [1] * C, None),
         ("centered", None, [0] * C),
         ("none", [8, 9, 5, 2, 0], [8, 9, 5, 2, 0]),
@@ -253,8 +263,52 @@ def test_correlation_clamps_scores_with_finite_gradients() -> None:
     assert method.clamped_fraction.item() == pytest.approx(2 / C)
     for gradient in (logits.grad, method.trained.grad):
         assert gradient.isfinite().all()
-    assert method.trained.grad[[0, 2]].eq(0).all()
+    # A score above 1 is pulled down and one below 0 is pulled up, with the slope of log p at p = 0.01; p is 0.5.
+    assert method.trained.grad[0].tolist() == pytest.approx([-50] * C)
+    assert method.trained.grad[2].tolist() == pytest.approx([50] * C)
     assert method.trained.grad[1].ne(0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "rms"),
+    [({}, 0.1), ({"relative_step": 2.0}, 2.0), ({"matrix_norm": "none"}, 0.1), ({"variant": "authors"}, 0.1)],
+)
+def test_step_of_the_trained_matrix_is_in_proportion_to_its_entries(options: dict[str, Any], rms: float) -> None:
+    method = correlation(gamma=0.1, **options)
+    entries = method.trained.detach().numpy().astype(np.float64)
+    assert method.step_scales == {"trained": pytest.approx(rms * np.sqrt(np.mean(entries**2)))}
+    assert not correlation(beta=0.1).step_scales
+    assert not correlation(gamma=0.1, space="average").step_scales
+
+
+def test_average_starts_as_the_weighted_mean_and_stays_within_0_and_1() -> None:
+    method, scores = correlation(beta=0.3, gamma=0.1, space="average"), batch(0)[0]
+    matrix = torch.tensor(reference_matrix("cond_row"), dtype=torch.float32)
+    expected = (scores.p + 0.3 * scores.p @ matrix.T + 0.1 * scores.p @ method.trained_matrix.T) / 1.4
+    torch.testing.assert_close(method(scores).p, expected)
+    rows = [0, 1, 2]  # each entry of 0 starts as 1/C², which is less visible with thousands of labels
+    torch.testing.assert_close(method.trained_matrix[rows], matrix[rows], atol=1 / C, rtol=0)
+    torch.testing.assert_close(method.trained_matrix.sum(dim=1), torch.ones(C))
+    with torch.no_grad():
+        method.trained.normal_(std=100)
+    certain = Scores.from_logits(torch.full((2, C), 50.0) * torch.tensor([[1.0], [-1.0]]), torch.zeros(2, E))
+    output = method(certain)
+    assert output.log_p.isfinite().all()
+    assert output.log_not_p.isfinite().all()
+    assert method.clamped_fraction is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gamma": 0.1, "relative_step": 0.0}, "expected more than 0"),
+        ({"beta": -0.1, "space": "average"}, "weights of at least 0"),
+        ({"beta": 0.1, "space": "average", "matrix_norm": "joint"}, "whose rows sum to 1"),
+    ],
+)
+def test_invalid_options_of_the_correlation_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        correlation(**options)
 
 
 @pytest.mark.parametrize("p", [1e-11, 1e-6, 0.3, 1 - 1e-6])

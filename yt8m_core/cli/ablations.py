@@ -66,3 +66,25 @@ def ablate(
         print(f"{claim['verdict']}: {claim['claim']} ({claim['source']})", *claim["evidence"], sep="\n  ")
     if result.scale != "smoke":
         print(result_file(table, result.scale, output))
+
+
+def readings(scale: str | None = None, output: Path | None = None) -> None:
+    """Train Table 3 in several readings of equation 20, on the videos of the learning rate search.
+
+    The paper states neither the normalization of its correlation matrix, nor the space of the scores, nor the step of
+    the trained matrix. The same command resumes an interrupted sweep and trains only what is missing.
+
+    Args:
+        scale: demo, sample (data in YT8M_REAL_DATA), or smoke for a quick test whose results are not stored. Default:
+            YT8M_SCALE.
+        output: Folder for the results. Default: nb/results.
+    """
+    from yt8m_core.ablation.correlation_readings import rank_readings, save_readings, sweep_readings
+    from yt8m_core.training.step import configure_training_process
+
+    configure_training_process()
+
+    table = sweep_readings(scale=scale)
+    print(table.drop(columns=["scale", "data"]).to_string(index=False, float_format="%.4f"))
+    print(rank_readings(table).to_string(index=False, float_format="%.4f"))
+    print(save_readings(table, scale=scale, folder=output))

@@ -8,6 +8,7 @@ from yt8m_core.paper_tables import (
     classification,
     ensemble,
     fusion,
+    label_priors,
     label_processing,
     loss,
     pooling,
@@ -30,6 +31,7 @@ TABLES: dict[str, Table] = {
     "rates": rates.TABLE,
     "pooling_variants": variants.POOLING,
     "scoring_variants": variants.SCORING,
+    "label_priors": label_priors.TABLE,
 }
 
 __all__ = ["TABLES", "Claim", "Row", "Table"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
@@ -23,16 +24,18 @@ class Row:
     loss: Slot = CROSS_ENTROPY
     fusion: Slot = CONCAT
     rate_multiplier: float = 1.0  # factor on the learning rate
+    training: Mapping[str, Any] = field(default_factory=dict)  # settings of ``Training`` that differ from the scale's
     reference: str = ""  # row to compare with; empty: the baseline of the table
 
     @property
     def architecture(self) -> str:
-        """The slots at the paper's widths, as text. Rows of several tables may share an architecture.
+        """The slots at the paper's widths and the row's training settings, as text. Tables may share an architecture.
 
         Learning rates are stored under this text (``ablation/rates.json``).
         """
         slots = (self.fusion, self.pooling, self.classification, self.label_processing, self.loss)
-        return " → ".join(map(str, slots))
+        settings = [f"{name}={value!r}" for name, value in self.training.items()]
+        return " → ".join([*map(str, slots), *settings])
 
     def experiment(self, data: Data, training: Training, *, width_divisor: int = 1, seed: int = 0) -> Experiment:
         """Return the row as an experiment, with each width of its slots divided by ``width_divisor``."""
@@ -44,17 +47,17 @@ class Row:
             loss=self.loss,
             # Not divided: the fusion is compared with concatenation, whose width the features determine.
             fusion=self.fusion,
-            training=replace(training, learning_rate=training.learning_rate * self.rate_multiplier),
+            training=replace(training, learning_rate=training.learning_rate * self.rate_multiplier, **self.training),
             seed=seed,
         )
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper, or claims of its text that can be measured."""
+    """A table of the paper, claims of its text that can be measured, or methods beyond the paper."""
 
     title: str  # includes the number of the caption
-    conclusion: str  # of the paper
+    conclusion: str  # of the paper; empty for methods that it does not have
     baseline: str  # default reference of the rows
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...] = ()  # the conclusion as testable claims

@@ -1,0 +1,67 @@
+"""Every registered method learns with its default options: none ends far below the plain model on a demo world."""
+
+from pathlib import Path
+
+import pytest
+
+from yt8m_core.demo.world import World, build
+from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.models.registry import SLOTS, default_options, takes_frames
+from yt8m_core.models.slot import Slot
+from yt8m_core.paper_tables.label_processing import correlation
+from yt8m_core.paper_tables.table import WIDTHS, divide_widths
+from yt8m_core.training.loop import train
+
+WIDTH_DIVISOR = 16  # as in the tables on the demo world
+RATES = (0.003, 0.03)  # the best rates of the tables on the demo world lie between them, at 2 to 5 times the steps
+PLAIN = {"fusion": "concat", "pooling": "mean", "classification": "moe", "label_processing": "identity"}
+PLAIN |= {"loss": "cross_entropy"}
+# With its default options the correlation is the identity.
+ALSO = {("label_processing", "correlation"): [correlation(gamma=0.1), correlation(beta=0.1)]}
+CASES = [
+    (slot, method)
+    for slot, methods in SLOTS.items()
+    for name in methods
+    if name != PLAIN[slot]
+    for method in ALSO.get((slot, name), [Slot(name)])
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    build(folder, World(train_videos=600, validation_videos=200))
+    return folder
+
+
+def best_gap(world: Path, folder: Path, changes: dict[str, Slot]) -> float:
+    """Return the best GAP of an experiment over ``RATES``."""
+    slots = {slot: Slot(name) for slot, name in PLAIN.items()} | changes
+    for slot, method in slots.items():
+        widths = {name: value for name, value in default_options(slot, method.name).items() if name in WIDTHS}
+        options = {name: list(value) if isinstance(value, tuple) else value for name, value in widths.items() if value}
+        slots[slot] = divide_widths(Slot(method.name, {**options, **method.options}), WIDTH_DIVISOR)
+    gaps = []
+    for rate in RATES:
+        training = Training(epochs=3, batch_size=16, learning_rate=rate)
+        experiment = Experiment(Data(str(world / "train"), str(world / "validation")), training=training, **slots)
+        gaps.append(train(experiment, folder / str(rate)).metrics["validation"]["gap"])
+    return max(gaps)
+
+
+@pytest.fixture(scope="module")
+def plain_gap(world: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
+    return best_gap(world, tmp_path_factory.mktemp("plain"), {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("slot", "method"), CASES, ids=[f"{slot}-{method}" for slot, method in CASES])
+def test_no_method_ends_below_half_of_the_plain_model(
+    slot: str, method: Slot, world: Path, plain_gap: float, tmp_path: Path
+) -> None:
+    changes = {slot: method}
+    if slot == "classification" and takes_frames(method.name):
+        changes["pooling"] = Slot("none")
+    gap = best_gap(world, tmp_path, changes)
+    print(f"{slot} {method}: {gap:.3f}, plain model {plain_gap:.3f}")
+    assert gap > plain_gap / 2
