@@ -30,8 +30,8 @@ ALLOWED = {
     "analysis": "errors progress metrics storage labels data models experiment runs inference training",
     "demo": "errors progress workspace storage data models experiment runs training analysis",
     "ablation": (
-        "errors progress workspace metrics storage data models experiment paper_tables runs inference training analysis "
-        "demo"
+        "errors progress workspace metrics storage data models experiment paper_tables runs inference training "
+        "analysis demo"
     ),
     "cli": "errors progress workspace labels data models experiment runs inference training analysis demo ablation",
 }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.classification.logistic import xavier_linear
+from yt8m_core.models.linear import xavier_linear
 from yt8m_core.models.outputs import VARIANTS, Scores, promote_to_float32
 from yt8m_core.models.recurrent import LSTM
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.classification.logistic import xavier_linear
+from yt8m_core.models.linear import xavier_linear
 from yt8m_core.models.outputs import VARIANTS, Scores
 
 

@@ -6,7 +6,7 @@
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.classification.logistic import xavier_linear
+from yt8m_core.models.linear import xavier_linear
 from yt8m_core.models.outputs import Scores
 
 

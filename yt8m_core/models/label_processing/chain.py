@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.classification.logistic import xavier_linear
+from yt8m_core.models.linear import xavier_linear
 from yt8m_core.models.normalization import l2_normalize
 from yt8m_core.models.outputs import Scores, promote_to_float32
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.classification.logistic import xavier_linear
+from yt8m_core.models.linear import xavier_linear
 from yt8m_core.models.outputs import Scores, promote_to_float32
 
 FEED_FORWARD = 2  # width of the feed-forward layer relative to the queries
