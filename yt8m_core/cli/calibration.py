@@ -92,8 +92,8 @@ def _warn(overlap: int, total: int, run: "Run") -> None:
     message = ""
     if overlap > 0:
         message = (
-            f"{overlap:,} of {total:,} videos are training videos of run {run.name}, whose scores are too confident "
-            "there. Calibrate on other videos."
+            f"{overlap:,} of {total:,} videos are training videos of run {run.name}, on which its scores are "
+            "better than on others. Calibrate on other videos."
         )
     elif overlap < 0:
         message = f"Cannot open {run.experiment.data.train} to check that the run was not trained on these videos."
