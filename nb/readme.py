@@ -12,6 +12,7 @@ from yt8m_core.ablation import (
     all_claims,
     claim_table,
     count_verdicts,
+    folded_bands,
     format_table,
     read_result,
     result_table,
@@ -106,9 +107,10 @@ def _table_section(table: str, folder: Path | None) -> list[str]:
             f"`{result.command}`",
             result_table(result.rows),
             summarize(result.rows, result.claims),
+            folded_bands(result.bands),
             claim_table(result.claims),
         ]
-    return parts
+    return list(filter(None, parts))
 
 
 def _claims_section(folder: Path | None) -> list[str]:

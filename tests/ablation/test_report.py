@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from yt8m_core.ablation import (
+    band_table,
     claim_table,
     difference_verdict,
+    folded_bands,
     format_table,
     result_table,
     stored_result,
@@ -175,3 +177,26 @@ def test_missing_result_names_its_command(tmp_path: Path) -> None:
     text = stored_result("loss", "sample", tmp_path)
     assert text == "No result for scale 'sample' is stored. To make it: `yt8m ablate loss --scale sample`."
     assert text._repr_markdown_() == text
+
+
+def test_band_table_has_a_line_per_row_and_marks_gains_whose_interval_excludes_zero() -> None:
+    bands = pd.DataFrame(
+        {
+            "row": ["Focal", "Focal", "Hill"],
+            "reference": "Plain",
+            "band": ["head", "tail", "tail"],
+            "labels": [5, 1200, 1200],
+            "gain": [0.01, 0.02, -0.03],
+            "low": [-0.01, 0.01, -0.04],
+            "high": [0.03, 0.03, -0.02],
+            "verdict": ["no significant difference", "better", "worse"],
+        }
+    )
+    assert band_table(bands).splitlines()[2:] == [
+        "| row | head (5 labels) | tail (1,200 labels) |",
+        "|---|---|---|",
+        "| Focal | +0.0100 [−0.0100, +0.0300] | **+0.0200 [+0.0100, +0.0300]** |",
+        "| Hill |  | **−0.0300 [−0.0400, −0.0200]** |",
+    ]
+    assert folded_bands(bands).startswith("<details><summary>Average precision by frequency band</summary>")
+    assert band_table(bands[:0]) == folded_bands(bands[:0]) == ""

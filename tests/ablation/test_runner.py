@@ -322,7 +322,10 @@ def test_result_survives_writing_and_reading(ablation: Ablation, tmp_path: Path)
     assert (tmp_path / "demo" / "tiny.json").is_file()
     result = read_result("tiny", "demo", tmp_path)
     assert result is not None
-    assert {**vars(result), "rows": 0, "claims": 0} == {**vars(saved), "rows": 0, "claims": 0}
+    frames = dict.fromkeys(("rows", "claims", "bands"))
+    assert {**vars(result), **frames} == {**vars(saved), **frames}
+    pd.testing.assert_frame_equal(result.bands, saved.bands)
+    assert set(result.bands["row"]) == {"Sum", "Clustering", "Both"}
     assert result.command == "yt8m ablate tiny --scale demo"
     pd.testing.assert_frame_equal(result.rows, compare_rows(ablation), check_dtype=False)
     pd.testing.assert_frame_equal(result.claims, check_claims(ablation), check_dtype=False)
@@ -534,9 +537,9 @@ def test_ensemble_members_are_shared_between_tables() -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_sweep_values_include_the_range_around_the_default(name: str) -> None:
     sweep = SWEEPS[name]
-    worlds = [dataclasses.replace(SMALL_WORLD, **{name: value}) for value in sweep.values]
+    worlds = [dataclasses.replace(SMALL_WORLD, **{sweep.field: value}) for value in sweep.values]
     assert len(set(worlds)) == len(worlds) >= 3
-    assert sweep.values[0] <= getattr(demo.World(), name) <= sweep.values[-1]
+    assert sweep.values[0] <= getattr(demo.World(), sweep.field) <= sweep.values[-1]
 
 
 def test_sweep_returns_gains_and_removes_its_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

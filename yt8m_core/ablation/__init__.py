@@ -16,8 +16,10 @@ from yt8m_core.ablation.compare import compare_rows, compare_variants, differenc
 from yt8m_core.ablation.correlation_readings import rank_readings, stored_readings, sweep_readings
 from yt8m_core.ablation.demo_sweeps import SWEEPS, Sweep, run_sweep
 from yt8m_core.ablation.report import (
+    band_table,
     claim_table,
     count_verdicts,
+    folded_bands,
     format_table,
     result_table,
     stored_result,
@@ -36,12 +38,14 @@ __all__ = [
     "ablate",
     "all_claims",
     "band_gains",
+    "band_table",
     "check_claims",
     "claim_table",
     "compare_rows",
     "compare_variants",
     "count_verdicts",
     "difference_verdict",
+    "folded_bands",
     "format_table",
     "outdated",
     "rank_readings",

@@ -9,7 +9,22 @@ from yt8m_core.ablation.compare import difference_verdict
 from yt8m_core.ablation.runner import Ablation, StoredRun
 from yt8m_core.ablation.significance import Estimate
 from yt8m_core.analysis.per_label import add_gain, gain_by_band
-from yt8m_core.errors import check_choice
+from yt8m_core.errors import UserError, check_choice
+
+COLUMNS = ("row", "reference", "band", "labels", "gain", "low", "high", "verdict")
+
+
+def all_band_gains(ablation: Ablation) -> pd.DataFrame:
+    """Return ``COLUMNS``: ``band_gains`` of all rows but baselines; empty for runs of an older version."""
+    try:
+        gains = [
+            band_gains(ablation, row).assign(row=row, reference=reference)
+            for row in ablation.runs
+            if (reference := ablation.table.reference(row)) != row and reference in ablation.runs
+        ]
+    except UserError:  # a run of an older version has no AP by label
+        gains = []
+    return pd.concat(gains, ignore_index=True)[list(COLUMNS)] if gains else pd.DataFrame(columns=list(COLUMNS))
 
 
 def band_gains(ablation: Ablation, row: str) -> pd.DataFrame:

@@ -38,7 +38,8 @@ COLUMNS = (
 class Sweep:
     """Values of a demo world parameter, and the two architectures that are compared at each value."""
 
-    name: str  # field of ``demo.World``
+    name: str
+    field: str  # of ``demo.World``
     parameter: str  # axis title of the figure
     values: tuple[float, ...]
     row: Row  # with the component
@@ -49,46 +50,34 @@ def _pooling_row(name: str, pooling: str) -> Row:
     return Row(name, None, Slot(pooling), MOE_2)
 
 
-_POOLING, _LABELS, _LOSS = (TABLES[name] for name in ("pooling", "label_processing", "loss"))
+_POOLING, _PROCESSING, _LOSS, _TODAY = (
+    TABLES[name] for name in ("pooling", "label_processing", "loss", "label_priors")
+)
+_DIALS = {  # axis title and values of each varied field
+    "main_share": ("share of the main scene", (0.15, 0.4, 0.75)),
+    "order_dependence": ("probability that only frame order shows a label of an order pair", (0.0, 0.5, 1.0)),
+    "correlation": ("probability that further labels share the first label's topic", (0.0, 0.5, 1.0)),
+    "tail_exponent": ("exponent of label popularity", (0.5, 1.5, 2.5)),
+    "label_noise": ("share of missing true labels", (0.0, 0.2, 0.4)),
+}
+
+
+def _sweep(field: str, row: Row, reference: Row, name: str = "") -> Sweep:
+    return Sweep(name or field, field, *_DIALS[field], row, reference)
+
+
 SWEEPS = {
     sweep.name: sweep
     for sweep in (
-        Sweep(
-            "main_share",
-            "share of the main scene",
-            (0.15, 0.4, 0.75),
-            _pooling_row("Indirect Clustering", "indirect_clustering"),
-            _pooling_row("Mean", "mean"),
-        ),
+        _sweep("main_share", _pooling_row("Indirect Clustering", "indirect_clustering"), _pooling_row("Mean", "mean")),
         # LSTM-M-O contains the sum that it is compared with, so the gain is due to the LSTM.
-        Sweep(
-            "order_dependence",
-            "probability that only frame order shows a label of an order pair",
-            (0.0, 0.5, 1.0),
-            _POOLING.row("LSTM-M-O"),
-            _pooling_row("Sum", "sum"),
-        ),
-        Sweep(
-            "correlation",
-            "probability that further labels share the first label's topic",
-            (0.0, 0.5, 1.0),
-            _LABELS.row("MoE - (1.0, 0.1, 0.0)"),
-            _LABELS.row(_LABELS.baseline),
-        ),
-        Sweep(
-            "tail_exponent",
-            "exponent of label popularity",
-            (0.5, 1.5, 2.5),
-            _pooling_row("Adaptive Noise", "adaptive_noise"),
-            _pooling_row("Sum", "sum"),
-        ),
-        Sweep(
-            "label_noise",
-            "share of missing true labels",
-            (0.0, 0.2, 0.4),
-            _LOSS.row("Huber (δ = 0.5)"),
-            _LOSS.row("L_CE"),
-        ),
+        _sweep("order_dependence", _POOLING.row("LSTM-M-O"), _pooling_row("Sum", "sum")),
+        _sweep("correlation", _PROCESSING.row("MoE - (1.0, 0.1, 0.0)"), _PROCESSING.row(_PROCESSING.baseline)),
+        _sweep("tail_exponent", _pooling_row("Adaptive Noise", "adaptive_noise"), _pooling_row("Sum", "sum")),
+        _sweep("label_noise", _LOSS.row("Huber (δ = 0.5)"), _LOSS.row("L_CE")),
+        _sweep("tail_exponent", _TODAY.row("Asymmetric"), _TODAY.row(_TODAY.baseline), "asymmetric"),
+        _sweep("correlation", _TODAY.row("Chain"), _TODAY.row(_TODAY.baseline), "chain"),
+        _sweep("label_noise", _TODAY.row("Hill"), _TODAY.row(_TODAY.baseline), "hill"),
     )
 }
 
@@ -113,7 +102,7 @@ def run_sweep(name: str, *, scale: str | None = None, progress: Progress | None 
     values = (sweep.values[0], sweep.values[-1]) if smoke else sweep.values
     rows = []
     for value in values:
-        gain = _gain(sweep, recipe, _source(name, value, smoke=smoke), progress)
+        gain = _gain(sweep, recipe, _source(sweep.field, value, smoke=smoke), progress)
         rows.append(
             {"parameter": sweep.parameter, "value": value, **gain, "scale": SCALES["smoke" if smoke else "demo"]}
         )
@@ -125,7 +114,7 @@ def digest(name: str) -> str:
     sweep, recipe = SWEEPS[name], _recipe(smoke=False)
     return digest_of(
         videos.digest(recipe.experiment(row, seed, videos.data))
-        for videos in (_source(name, value, smoke=False) for value in sweep.values)
+        for videos in (_source(sweep.field, value, smoke=False) for value in sweep.values)
         for row in (sweep.row, sweep.reference)
         for seed in recipe.seeds
     )
@@ -164,7 +153,7 @@ def _gain(sweep: Sweep, recipe: Recipe, videos: Source, progress: Progress) -> d
     }
 
 
-def _source(name: str, value: float, *, smoke: bool) -> Source:
-    changes: dict[str, Any] = {name: value}
+def _source(field: str, value: float, *, smoke: bool) -> Source:
+    changes: dict[str, Any] = {field: value}
     world = replace(demo.smoke(SMALL_WORLD) if smoke else SMALL_WORLD, **changes)
     return world_source(workspace() / "sweeps" / digest_of([str(world)]), world)

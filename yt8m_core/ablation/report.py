@@ -114,12 +114,42 @@ def _references(rows: pd.DataFrame) -> str:
 
 
 def claim_table(claims: pd.DataFrame, columns: Sequence[str] = ("claim", "source", "verdict")) -> Markdown:
-    """Return claims with their verdicts in Markdown, and the differences that they follow from folded away."""
+    """Return claims with their verdicts in Markdown, and the differences that they follow from folded away.
+
+    Empty without claims.
+    """
+    if claims.empty:
+        return Markdown()
     evidence = "\n".join(
         "\n  - ".join([f"- {text} *{verdict}*", *differences])
         for text, verdict, differences in zip(claims["claim"], claims["verdict"], claims["evidence"], strict=True)
     )
     return Markdown(f"{to_markdown(claims[list(columns)])}\n\n{folded('Evidence: differences [95% CI]', evidence)}")
+
+
+def band_table(bands: pd.DataFrame) -> Markdown:
+    """Return the gains of ``all_band_gains`` in Markdown: one line per row, one column per band; empty without gains.
+
+    A gain whose 95% CI excludes 0 is bold.
+    """
+    if bands.empty:
+        return Markdown()
+    numbers = zip(bands["gain"], bands["low"], bands["high"], strict=True)
+    texts = [format_difference(Estimate(*values)) for values in numbers]
+    marks = bands["verdict"].map(lambda verdict: "" if verdict == NOT_SIGNIFICANT else "**")
+    cells = bands.assign(text=marks + texts + marks)
+    labels = bands.groupby("band", sort=False)["labels"].max()
+    columns = {"row": list(dict.fromkeys(bands["row"]))}
+    for band, number in labels.items():
+        of_band = cells[cells["band"] == band].set_index("row")["text"]
+        columns[f"{band} ({number:,} labels)"] = [of_band.get(row, "") for row in columns["row"]]
+    note = "Gain in average precision over the reference, mean over the labels of a band [95% CI over labels]."
+    return Markdown(f"{note}\n\n{to_markdown(pd.DataFrame(columns))}")
+
+
+def folded_bands(bands: pd.DataFrame) -> Markdown:
+    """Return ``band_table`` folded away; empty without gains."""
+    return Markdown() if bands.empty else folded("Average precision by frequency band", band_table(bands))
 
 
 def summarize(rows: pd.DataFrame, claims: pd.DataFrame) -> Markdown:
@@ -215,5 +245,10 @@ def stored_result(table: str, scale: str, folder: Path | None = None) -> Markdow
     if result is None:
         return Markdown(f"No result for scale '{scale}' is stored. To make it: `{ablate_command(table, scale)}`.")
     changes = "".join(f" *{change}*" for change in outdated(result))
-    parts = (f"`{result.command}`{changes}", result_table(result.rows), summarize(result.rows, result.claims))
-    return Markdown("\n\n".join(parts))
+    parts = (
+        f"`{result.command}`{changes}",
+        result_table(result.rows),
+        summarize(result.rows, result.claims),
+        folded_bands(result.bands),
+    )
+    return Markdown("\n\n".join(filter(None, parts)))

@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from yt8m_core.ablation import claims, compare
+from yt8m_core.ablation.band_gains import COLUMNS as BAND_COLUMNS
+from yt8m_core.ablation.band_gains import all_band_gains
 from yt8m_core.ablation.recipe import chosen_scale, digest_of, table_recipe, table_source
 from yt8m_core.ablation.runner import Ablation
 from yt8m_core.errors import UserError
@@ -20,6 +22,7 @@ from yt8m_core.paper_tables import TABLES
 from yt8m_core.storage.atomic import atomic_write
 
 FORMAT = 2
+FRAMES = {"rows": compare.COLUMNS, "claims": claims.COLUMNS, "bands": BAND_COLUMNS}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Result:
     experiments: Mapping[str, str]  # digest of the experiments of each row
     rows: pd.DataFrame  # as ``compare_rows``
     claims: pd.DataFrame  # as ``check_claims``
+    bands: pd.DataFrame  # as ``all_band_gains``; empty for results of an older version
 
 
 def results_folder() -> Path:
@@ -58,6 +62,7 @@ def save_result(ablation: Ablation, folder: Path | None = None) -> Result:
         digests(ablation.name, ablation.scale),
         compare.compare_rows(ablation),
         claims.check_claims(ablation),
+        all_band_gains(ablation),
     )
     if ablation.scale != "smoke":
         write_result(result, result_file(ablation.name, ablation.scale, folder))
@@ -71,7 +76,7 @@ def ablate_command(table: str, scale: str) -> str:
 
 def write_result(result: Result, file: Path) -> None:
     """Write a result file."""
-    frames = {name: json.loads(getattr(result, name).to_json(orient="records")) for name in ("rows", "claims")}
+    frames = {name: json.loads(getattr(result, name).to_json(orient="records")) for name in FRAMES}
     values = {"format": FORMAT, **{name: value for name, value in vars(result).items() if name not in frames}, **frames}
     with atomic_write(file) as unfinished:
         unfinished.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -86,7 +91,8 @@ def read_result(table: str, scale: str | None = None, folder: Path | None = None
         values = json.loads(file.read_text(encoding="utf-8"))
         if (found := values.pop("format")) != FORMAT:
             raise ValueError(f"format {found}, expected {FORMAT}")
-        for name, columns in (("rows", compare.COLUMNS), ("claims", claims.COLUMNS)):
+        values.setdefault("bands", [])
+        for name, columns in FRAMES.items():
             values[name] = pd.DataFrame(values[name], columns=list(columns))
         # Rows of runs of an older version have no average precision by band.
         values["rows"] = values["rows"].astype(dict.fromkeys(("paper_gap", *AP_METRICS), float))
@@ -120,7 +126,8 @@ def outdated(result: Result) -> list[str]:
 
 def all_claims(scale: str | None = None, folder: Path | None = None) -> pd.DataFrame:
     """Return the claims of all tables that have a stored result at a scale, with their verdicts."""
-    stored = [result.claims for table in TABLES if (result := read_result(table, scale, folder)) is not None]
+    results = (read_result(table, scale, folder) for table in TABLES)
+    stored = [result.claims for result in results if result is not None and not result.claims.empty]
     return pd.concat(stored, ignore_index=True) if stored else pd.DataFrame(columns=list(claims.COLUMNS))
 
 
