@@ -140,7 +140,7 @@ def pooled_matrix(data: DataSet, measure: str, support: int, own: tuple[Run, str
 @st.cache_resource(max_entries=2, show_spinner="Loading the model…", hash_funcs=HASH_FUNCS)
 def trained_matrix(run: Run) -> NDArray[np.float32] | None:
     """Return M'_c [C, C] of a run whose label processing trained one, else None."""
-    trained = getattr(loaders.model(run).label_processing, "trained", None)
+    trained = getattr(loaders.model(run).label_processing, "trained_matrix", None)
     return None if trained is None else trained.numpy()
 
 

@@ -75,6 +75,20 @@ def test_label_contributions_sum_to_the_score() -> None:
             assert row.trained == pytest.approx(0.2 * matrix * before[other])  # M' starts as M
 
 
+def test_label_contributions_of_an_average_sum_to_the_score() -> None:
+    net = model(("logistic", {}), beta=0.3, gamma=0.2, space="average")
+    before = predict_video(net, FRAMES).classified
+    attribution = attribute_label(net, FRAMES, 1)
+    assert attribution.label_contributions is not None
+    assert attribution.own_contribution == pytest.approx(before[1] / 1.5)
+    assert attribution.own_contribution + attribution.label_contributions["added"].sum() == pytest.approx(
+        attribution.processed
+    )
+    for row in attribution.label_contributions.itertuples():
+        matrix = net.label_processing.trained_matrix[1, int(row.label)].item()
+        assert row.trained == pytest.approx(0.2 / 1.5 * matrix * before[int(row.label)])
+
+
 def test_label_contributions_in_logit_space_sum_to_the_logit() -> None:
     attribution = attribute_label(model(("logistic", {}), gamma=0.2, space="logit"), FRAMES, 1)
     assert attribution.label_contributions is not None

@@ -28,7 +28,7 @@ class Attribution:
             is 0), gate, probability, and contribution = gate · probability. Contributions sum to ``classified``.
         label_contributions: For label processing that combines labels, one row per label with a nonzero contribution,
             largest first: label, score, fixed (β M_c), trained (γ M'_c), and added, the sum of both.
-        space: Space in which labels are combined: "prob", "logit", or "expert_logit"; "" if they are not.
+        space: Space in which labels are combined, one of ``Correlation``; "" if they are not.
         own_contribution: α times the label's own score in that space.
         second_contributions: Gradient · input of the log-odds for each second [T]: the decrease of the log-odds per
             fraction by which the second is scaled down. None for a video-level record, which has no time axis.
@@ -116,7 +116,7 @@ def _label_contributions(model: VideoClassifier, scores: Scores, label: int) -> 
 
 def _scores_in_space(scores: Scores, space: str) -> Tensor:
     """Return the scores [B, C] that label processing combines; for experts, the gate-weighted mean of their logits."""
-    if space == "prob":
+    if space in ("prob", "average"):
         return scores.p
     if space == "expert_logit" and scores.mixture is not None:
         log_gates, experts = scores.mixture

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from yt8m_core.explain.attribution import Attribution
 
 MAX_PARTNERS = 10  # other labels in the figure
-SPACES = {"prob": "probability", "logit": "log-odds", "expert_logit": "log-odds of the experts, weighted by gate"}
+SPACES = {
+    "prob": "probability",
+    "average": "averaged probability",
+    "logit": "log-odds",
+    "expert_logit": "log-odds of the experts, weighted by gate",
+}
 LOG_ODDS = "Log-odds are log p/(1−p): 0 at p = 0.5, +2.2 at 0.9, −2.2 at 0.1."
 
 
@@ -116,9 +121,7 @@ def _processing_text(processing: str, attribution: "Attribution") -> str:
         if attribution.space == "prob" and not 0 <= own + added <= 1:
             text += f" The sum, {own + added:.4f}, is clipped to {attribution.processed:.0f}."
         return text
-    if attribution.classified > 0:
-        return f"Label processing scales the probability to {attribution.processed / attribution.classified:.1%}."
-    return ""
+    return f"Label processing changes the probability from {attribution.classified:.4f} to {attribution.processed:.4f}."
 
 
 def _explanations(run: Run, video: SelectedVideo, attribution: "Attribution", name: str) -> Iterator[Explanation]:
