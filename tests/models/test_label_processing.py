@@ -317,6 +317,20 @@ class TestLabelGraph:
         assert torch.equal(method.prior, again.prior)
 
 
+@pytest.mark.parametrize("name", ["chain", "label_queries"])
+def test_hidden_layers_take_smaller_steps_than_the_classification(name: str) -> None:
+    model = VideoClassifier(
+        streams=[("rgb", 6)],
+        num_classes=C,
+        pooling=("mean", {}),
+        classification=("moe", {}),
+        label_processing=(name, {"width": 8}),
+    )
+    hidden = {id(weight) for weight in model.label_processing.parameters()}
+    for group in adam(model, Training()).param_groups:
+        assert {id(weight) in hidden for weight in group["params"]} == {group["step_scale"] < 1}
+
+
 def test_chain_depends_on_the_direction_of_the_embedding_only() -> None:
     method, scores = make_method("chain"), mixture_scores(1.0)
     nn.init.normal_(method.output.weight)

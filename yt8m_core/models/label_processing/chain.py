@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.linear import xavier_linear
+from yt8m_core.models.linear import HIDDEN_STEP, xavier_linear
 from yt8m_core.models.normalization import l2_normalize
 from yt8m_core.models.outputs import Scores, promote_to_float32
 
@@ -46,6 +46,7 @@ class Chain(nn.Module):
         self.hidden = xavier_linear(width + embedding_features, hidden, bias=True)
         self.output = xavier_linear(hidden, num_classes, bias=True)
         nn.init.zeros_(self.output.weight)
+        self.step_scales = {name: HIDDEN_STEP for name, _ in self.named_parameters()}
 
     def forward(self, scores: Scores) -> Scores:
         """Scores [B, C] → scores [B, C] with the same embedding."""

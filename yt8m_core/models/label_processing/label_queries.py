@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.linear import xavier_linear
+from yt8m_core.models.linear import HIDDEN_STEP, xavier_linear
 from yt8m_core.models.outputs import Scores, promote_to_float32
 
 FEED_FORWARD = 2  # width of the feed-forward layer relative to the queries
@@ -78,6 +78,7 @@ class LabelQueries(nn.Module):
         members = -(-num_classes // groups)  # labels per group; the last groups may have fewer
         self.output = nn.Parameter(torch.zeros(groups, width, members))
         self.bias = nn.Parameter(torch.zeros(num_classes))
+        self.step_scales = {name: HIDDEN_STEP for name, _ in self.named_parameters()}
 
     def forward(self, scores: Scores) -> Scores:
         """Scores [B, C] → scores [B, C] with the same embedding."""
