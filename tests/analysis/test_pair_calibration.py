@@ -122,8 +122,10 @@ class TestCorrelationMatrices:
     [
         (Slot("identity"), (1.0, 0.0, 0.0), False),
         (Slot("correlation"), (1.0, 0.0, 0.0), False),
-        (Slot("correlation", {"alpha": 0.9, "beta": 0.1, "gamma": 0.3}), (0.9, 0.1, 0.3), True),
-        (Slot("correlation", {"beta": 0.1, "matrix_norm": "cond"}), None, True),
+        (Slot("correlation", {"alpha": 0.9, "beta": 0.1, "gamma": 0.3, "space": "prob"}), (0.9, 0.1, 0.3), True),
+        (Slot("correlation", {"alpha": 0.9}), None, False),
+        (Slot("correlation", {"beta": 0.1}), None, True),
+        (Slot("correlation", {"beta": 0.1, "space": "prob", "matrix_norm": "cond"}), None, True),
         (Slot("correlation", {"gamma": 0.1, "variant": "authors"}), None, True),
         (Slot("context_gating"), None, False),
     ],
@@ -138,7 +140,7 @@ def test_mixing_terms_reproduce_the_scores_of_the_slot(tmp_path: Path) -> None:
 
     from yt8m_core.models.outputs import Scores
 
-    slot = Slot("correlation", {"alpha": 0.9, "beta": 0.2})
+    slot = Slot("correlation", {"alpha": 0.9, "beta": 0.2, "space": "prob"})
     weights = correlation_weights(slot)
     assert weights is not None
     processing = Correlation(4, **slot.options)

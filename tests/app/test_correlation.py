@@ -78,7 +78,7 @@ def more_runs(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     other = Run.open(demo_home / "runs" / MEAN_RUN)
     train = open_videos(other.experiment.data.train)
     labels = label_matrix(train.label_values, train.label_offsets, other.facts.num_classes)
-    experiment = replace(other.experiment, label_processing=Slot("correlation", {"gamma": 0.1}))
+    experiment = replace(other.experiment, label_processing=Slot("correlation", {"gamma": 0.1, "space": "prob"}))
     model = build_model(experiment, other.facts)
     model.load_state_dict(other.load_model().state_dict(), strict=False)
     model.label_processing.fit_label_prior(labels)

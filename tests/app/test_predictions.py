@@ -227,7 +227,7 @@ def test_explanation_follows_the_label_through_the_slots(demo_home: Path) -> Non
 
 def test_explanation_shows_the_effect_of_label_processing(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
     before = Run.open(demo_home / "runs" / MEAN_RUN)
-    experiment = replace(before.experiment, label_processing=Slot("correlation", {"beta": 0.3}))
+    experiment = replace(before.experiment, label_processing=Slot("correlation", {"beta": 0.3, "space": "prob"}))
     train(experiment, tmp_path / "mine")
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     at = open_label(demo_home, 2, run="mine")

@@ -57,7 +57,7 @@ def test_expert_contributions_sum_to_the_probability(dummy: bool) -> None:
 
 
 def test_label_contributions_sum_to_the_score() -> None:
-    net = model(("logistic", {}), alpha=0.7, beta=0.1, gamma=0.2)
+    net = model(("logistic", {}), alpha=0.7, beta=0.1, gamma=0.2, space="prob")
     before = predict_video(net, FRAMES).classified
     for label in range(C):
         attribution = attribute_label(net, FRAMES, label)
@@ -90,7 +90,7 @@ def test_label_contributions_of_an_average_sum_to_the_score() -> None:
 
 
 def test_label_contributions_in_logit_space_sum_to_the_logit() -> None:
-    attribution = attribute_label(model(("logistic", {}), gamma=0.2, space="logit"), FRAMES, 1)
+    attribution = attribute_label(model(("logistic", {}), gamma=0.2), FRAMES, 1)
     assert attribution.label_contributions is not None
     logit = np.log(attribution.processed / (1 - attribution.processed))
     assert attribution.own_contribution + attribution.label_contributions["added"].sum() == pytest.approx(

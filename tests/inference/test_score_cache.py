@@ -195,7 +195,7 @@ class TestLabelMixing:
         offsets = np.append(0, truth.sum(axis=1).cumsum())
         labels = label_matrix(np.nonzero(truth)[1], offsets, 30)
         alpha, beta, gamma = weights
-        slot = Correlation(30, alpha=alpha, beta=beta, gamma=gamma)
+        slot = Correlation(30, alpha=alpha, beta=beta, gamma=gamma, space="prob")
         slot.fit_label_prior(labels)
         fixed_slot = Correlation(30, beta=1)
         fixed_slot.fit_label_prior(labels)

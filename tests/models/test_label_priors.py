@@ -249,7 +249,7 @@ def test_training_changes_only_the_trained_matrix() -> None:
 
 def test_correlation_clamps_scores_with_finite_gradients() -> None:
     """Label 0 ends above 1, label 2 below 0, and label 1 in between."""
-    method = build("label_processing", "correlation", {"gamma": 1.0}, num_classes=C)
+    method = build("label_processing", "correlation", {"gamma": 1.0, "space": "prob"}, num_classes=C)
     with torch.no_grad():
         method.trained[0, 1], method.trained[2, 1], method.trained[1, 0] = 5.0, -5.0, 0.2
     logits = torch.zeros(1, C, requires_grad=True)
@@ -315,7 +315,7 @@ def test_invalid_options_of_the_correlation_are_refused(options: dict[str, Any],
 def test_correlation_keeps_digits_of_extreme_scores(p: float) -> None:
     """Row 3 of M_c is 0, so label 3 keeps its score; both logs keep the 7 digits of float32."""
     logits = torch.full((1, C), np.log(p) - np.log1p(-p))
-    scores = correlation(beta=0.5)(Scores.from_logits(logits, logits))
+    scores = correlation(beta=0.5, space="prob")(Scores.from_logits(logits, logits))
     assert scores.log_p[0, 3].item() == pytest.approx(np.log(p), rel=1e-5, abs=1e-11)
     assert scores.log_not_p[0, 3].item() == pytest.approx(np.log1p(-p), rel=1e-5)
 

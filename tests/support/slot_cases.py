@@ -281,11 +281,11 @@ def two_layer_moe(vector: Array, weights: Weights, options: Options) -> tuple[Ar
 def correlation(p: Array, embedding: Array, weights: Weights, options: Options) -> Array:
     beta, gamma, is_authors = options.get("beta", 0), options.get("gamma", 0), options.get("variant") == "authors"
     alpha = 1 - gamma if is_authors else options.get("alpha", 1)
-    trained = weights.get("trained")
-    if options.get("space") == "average":
+    trained, space = weights.get("trained"), options.get("space", "logit")
+    if space == "average":
         alpha, beta, gamma = np.array([alpha, beta, gamma]) / (alpha + beta + gamma)
         trained = np.array([softmax(row) for row in trained])
-    o = np.log(p / (1 - p)) if options.get("space") == "logit" else p
+    o = np.log(p / (1 - p)) if space == "logit" else p
     mixed = alpha * o
     for c in range(len(p)):
         for other in range(len(p)):
@@ -294,7 +294,7 @@ def correlation(p: Array, embedding: Array, weights: Weights, options: Options) 
                 mixed[c] += beta * weights["fixed"][index] * o[other]
             if gamma:
                 mixed[c] += gamma * trained[index] * o[other]
-    return sigmoid(mixed) if options.get("space") == "logit" else mixed
+    return sigmoid(mixed) if space == "logit" else mixed
 
 
 def linear(x: Array, weights: Weights, layer: str) -> Array:
@@ -526,8 +526,8 @@ OPTIONS: dict[str, list[Options]] = {
     ],
     "correlation": [
         {},
-        {"beta": 0.1, "gamma": 0.03},
-        {"alpha": 0.5, "gamma": 0.3, "space": "logit"},
+        {"beta": 0.1, "gamma": 0.03, "space": "prob"},
+        {"alpha": 0.5, "gamma": 0.3},
         {"beta": 0.3, "space": "logit", "matrix_norm": "centered"},
         {"gamma": 0.3, "space": "logit", "variant": "authors"},
         {"beta": 0.3, "gamma": 0.2, "space": "average"},

@@ -99,19 +99,22 @@ def uses_correlation_matrix(processing: Slot) -> bool:
 
 
 def correlation_weights(processing: Slot) -> tuple[float, float, float] | None:
-    """Return α, β, γ of a run, or None if its label processing is not equation 20.
+    """Return α, β, γ of a run, or None if its label processing is not equation 20 on probabilities.
 
     Equation 20 is O_c = α O_h + β M_c O_h + γ M'_c O_h.
 
-    >>> correlation_weights(Slot("identity")), correlation_weights(Slot("correlation", {"beta": 0.1}))
+    >>> probabilities = Slot("correlation", {"beta": 0.1, "space": "prob"})
+    >>> correlation_weights(Slot("identity")), correlation_weights(probabilities)
     ((1.0, 0.0, 0.0), (1.0, 0.1, 0.0))
-    >>> correlation_weights(Slot("correlation", {"gamma": 0.1, "space": "logit"})) is None
+    >>> correlation_weights(Slot("correlation", {"gamma": 0.1})) is None
     True
     """
-    if processing.name == "identity":
+    if processing.name not in ("identity", "correlation"):
+        return None
+    if not uses_correlation_matrix(processing) and processing.options.get("alpha", 1) == 1:
         return 1.0, 0.0, 0.0
-    options = {"variant": "paper", "space": "prob", "matrix_norm": "cond_row", **processing.options}
-    form = (options["variant"], options["space"] or "prob", options["matrix_norm"] or "cond_row")
-    if processing.name != "correlation" or form != ("paper", "prob", "cond_row"):
+    options = {"variant": "paper", "space": None, "matrix_norm": None, **processing.options}
+    form = (options["variant"], options["space"], options["matrix_norm"] or "cond_row")
+    if form != ("paper", "prob", "cond_row"):
         return None
     return float(options.get("alpha", 1)), float(options.get("beta", 0)), float(options.get("gamma", 0))

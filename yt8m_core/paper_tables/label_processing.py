@@ -6,13 +6,14 @@ from yt8m_core.paper_tables.classification import CLUSTERING
 from yt8m_core.paper_tables.table import Row, Table
 
 MOE_16 = Slot("moe", {"experts": 16})
-# The paper states neither; ``ablation/correlation_readings.py`` compares readings on training records.
-MATRIX_NORM, RELATIVE_STEP = "cond_row", 0.1
+# The paper states none of them; ``ablation/correlation_readings.py`` compares readings on training records.
+READING = {"matrix_norm": "cond_row", "space": "logit"}
+RELATIVE_STEP = 0.1
 
 
 def correlation(beta: float = 0.0, gamma: float = 0.0) -> Slot:
     """Return the correlation of (1, β, γ) in the reading of this table."""
-    options = {"alpha": 1.0, "beta": beta, "gamma": gamma, "matrix_norm": MATRIX_NORM}
+    options = {"alpha": 1.0, "beta": beta, "gamma": gamma, **READING}
     return Slot("correlation", {**options, "relative_step": RELATIVE_STEP} if gamma else options)
 
 
