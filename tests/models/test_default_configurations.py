@@ -17,7 +17,14 @@ RATES = (0.003, 0.03)  # the best rates of the tables on the demo world lie betw
 PLAIN = {"fusion": "concat", "pooling": "mean", "classification": "moe", "label_processing": "identity"}
 PLAIN |= {"loss": "cross_entropy"}
 # With its default options the correlation is the identity.
-ALSO = {("label_processing", "correlation"): [correlation(gamma=0.1), correlation(beta=0.1)]}
+ALSO = {
+    ("label_processing", "correlation"): [
+        correlation(gamma=0.1),
+        correlation(beta=0.1),
+        Slot("correlation", {"gamma": 0.1, "space": "prob"}),
+        Slot("correlation", {"gamma": 0.1, "space": "average"}),
+    ]
+}
 CASES = [
     (slot, method)
     for slot, methods in SLOTS.items()

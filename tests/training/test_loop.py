@@ -351,3 +351,28 @@ print((torch.full((2**20,), 1e-30) * 1e-10).count_nonzero().item())
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
     assert process.stdout.split() == [str(nonzero)], process.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [False, True])
+def test_a_training_process_multiplies_in_float32_whatever_the_processor_rounds_to(rounds: bool) -> None:
+    """With ``rounds``, the products of the probe are those of a processor that uses bfloat16 where it may."""
+    code = f"""
+import torch
+from yt8m_core.training import step
+product = torch.Tensor.__matmul__
+if {rounds}:
+    torch.Tensor.__matmul__ = lambda a, b: product(a.bfloat16(), b.bfloat16()).float()
+step.configure_training_process()
+torch.Tensor.__matmul__ = product
+print(torch.backends.mkldnn.matmul.fp32_precision)
+values = torch.linspace(1, 2, 300 * 300).reshape(300, 300)
+print(torch.allclose((values @ values).double(), values.double() @ values.double(), rtol=1e-5))
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    precision, is_exact = process.stdout.split()
+    assert is_exact == "True", process.stderr
+    if rounds:
+        assert precision == "ieee"
