@@ -271,12 +271,14 @@ def test_correlation_clamps_scores_with_finite_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("options", "rms"),
-    [({}, 0.1), ({"relative_step": 2.0}, 2.0), ({"matrix_norm": "none"}, 0.1), ({"variant": "authors"}, 0.1)],
+    [({}, 0.1), ({"relative_step": 2.0}, 2.0), ({"matrix_norm": "none"}, 0.1)],
 )
 def test_step_of_the_trained_matrix_is_in_proportion_to_its_entries(options: dict[str, Any], rms: float) -> None:
     method = correlation(gamma=0.1, **options)
     entries = method.trained.detach().numpy().astype(np.float64)
     assert method.step_scales == {"trained": pytest.approx(rms * np.sqrt(np.mean(entries**2)))}
+    assert not correlation(gamma=0.1, variant="authors").step_scales  # published: one step for all weights
+    assert correlation(gamma=0.1, variant="authors", relative_step=0.1).step_scales
     assert not correlation(beta=0.1).step_scales
     assert not correlation(gamma=0.1, space="average").step_scales
 
@@ -302,6 +304,7 @@ def test_average_starts_as_the_weighted_mean_and_stays_within_0_and_1() -> None:
     ("options", "message"),
     [
         ({"gamma": 0.1, "relative_step": 0.0}, "expected more than 0"),
+        ({"gamma": 0.1, "relative_step": "0.1"}, "expected more than 0"),
         ({"beta": -0.1, "space": "average"}, "weights of at least 0"),
         ({"beta": 0.1, "space": "average", "matrix_norm": "joint"}, "whose rows sum to 1"),
     ],

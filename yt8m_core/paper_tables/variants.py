@@ -69,9 +69,7 @@ SCORING = Table(
             CORRELATION,
             name="Correlation of experts, γ = 0.1, published",
             gap=None,
-            label_processing=Slot(
-                "correlation", {"gamma": 0.1, "relative_step": label_processing.RELATIVE_STEP, **AUTHORS}
-            ),
+            label_processing=Slot("correlation", {"gamma": 0.1, **AUTHORS}),
         ),
         # A center loss acts only through a trainable layer before the experts.
         replace(NO_CENTER, name=EMBEDDED),

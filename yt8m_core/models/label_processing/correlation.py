@@ -6,6 +6,8 @@ score is, nor how M_c is normalized. The defaults are the reading that comes clo
 https://arxiv.org/abs/1706.07960
 """
 
+import math
+
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
@@ -37,7 +39,7 @@ class Correlation(nn.Module):
         gamma: float = 0.0,
         space: str | None = None,
         matrix_norm: str | None = None,
-        relative_step: float = 0.1,
+        relative_step: float | None = None,
         variant: str = "paper",
     ) -> None:
         """Set the weights, the space of the scores, the reading of M_c and the step of M'_c.
@@ -54,8 +56,9 @@ class Correlation(nn.Module):
             matrix_norm: What M_c[i, j] is: one of ``MATRIX_NORMS``, which ``correlation_matrix`` describes. None uses
                 the default of the variant: "cond_row" for "paper", "centered" for "authors".
             relative_step: Step of an entry of M'_c per unit of the learning rate, relative to the root mean square of
-                M_c. Adam with the step of the weights, whose entries are 1,000 times as large, would destroy the
-                matrix. Not used for "average", where the softmax makes all steps relative.
+                M_c. None uses the default of the variant: 0.1 for "paper", because Adam with the step of the other
+                weights, whose entries are larger, would destroy the matrix; and the step of the other weights for
+                "authors". Not used for "average", where the softmax makes all steps relative.
             variant: "paper", or "authors" with α = 1-γ and β = 0.
 
         Raises:
@@ -80,9 +83,10 @@ class Correlation(nn.Module):
         self.gamma = gamma
         if self.space == "average":
             self._normalize_weights()
-        if not relative_step > 0:
-            raise UserError(str(relative_step), where="correlation, option 'relative_step'", expected="more than 0")
-        self.relative_step = relative_step
+        is_number = isinstance(relative_step, int | float) and not isinstance(relative_step, bool)
+        if relative_step is not None and not (is_number and 0 < relative_step < math.inf):
+            raise UserError(repr(relative_step), where="correlation, option 'relative_step'", expected="more than 0")
+        self.relative_step = relative_step if relative_step is not None or is_authors else 0.1
         self.step_scales: dict[str, float] = {}
         self.transposes_matrix = is_authors
         self.fixed: Tensor | None
@@ -113,9 +117,11 @@ class Correlation(nn.Module):
             return
         if self.space == "average":  # softmax of log M is M, but for entries of 0, whose row gets 1/C in total
             self.trained.copy_(prior.clamp(min=len(prior) ** -2).log())
-        else:
-            self.trained.copy_(prior)
-            self.step_scales = {"trained": self.relative_step * float(prior.square().mean().sqrt()) or 1.0}
+            return
+        self.trained.copy_(prior)
+        size = float(prior.square().mean().sqrt())
+        if self.relative_step is not None and size:
+            self.step_scales = {"trained": self.relative_step * size}
 
     @property
     def trained_matrix(self) -> Tensor | None:
