@@ -14,11 +14,14 @@ from yt8m_core.ablation import (
     count_verdicts,
     folded_bands,
     format_table,
+    rank_readings,
     read_result,
     result_table,
+    stored_readings,
     summarize,
     to_markdown,
 )
+from yt8m_core.ablation.correlation_readings import readings_command, readings_file
 from yt8m_core.ablation.recipe import SCALES as SCALE_NAMES
 from yt8m_core.ablation.results import Result
 from yt8m_core.errors import UserError
@@ -34,6 +37,11 @@ NOTEBOOKS = {  # notebook of each table
     "single": "06", "ensemble": "06", "pooling_variants": "07", "scoring_variants": "07",
     "label_priors": "08",
 }  # fmt: skip
+READING_COLUMNS = {
+    "matrix_norm": "normalization",
+    "deviation": "root mean square deviation",
+    "largest": "largest deviation",
+}
 EMPTY = "No results are stored. `make notebooks` trains the tables on the demo world."
 README_NOTE = "Rows, differences, claims and the settings of each scale: [docs/results.md](docs/results.md)."
 INTRODUCTION = """# Results
@@ -110,7 +118,26 @@ def _table_section(table: str, folder: Path | None) -> list[str]:
             folded_bands(result.bands),
             claim_table(result.claims),
         ]
+    if table == "label_processing":
+        parts += _readings_section(folder)
     return list(filter(None, parts))
+
+
+def _readings_section(folder: Path | None) -> list[str]:
+    """Return how close each reading of equation 20 comes to Table 3, at the scales with a stored sweep."""
+    parts = []
+    for scale in SCALES:
+        if not readings_file(scale, folder).is_file():
+            continue
+        ranking = rank_readings(stored_readings(scale, folder)).rename(columns=READING_COLUMNS)
+        parts += [
+            f"### Readings of equation 20: {SCALE_NAMES[scale]}",
+            f"`{readings_command(scale)}`",
+            "How far the differences of the six rows are from the paper's, after MoE-2, on the videos of the learning "
+            "rate search. Table 3 uses the closest reading on real data.",
+            to_markdown(ranking.round(4)),
+        ]
+    return parts
 
 
 def _claims_section(folder: Path | None) -> list[str]:

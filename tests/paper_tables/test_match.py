@@ -8,11 +8,12 @@ from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models import registry
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES
-from yt8m_core.paper_tables.match import DEFAULTS, SLOTS, matching_rows
+from yt8m_core.paper_tables.match import DEFAULTS, READING, SLOTS, matching_rows
 from yt8m_core.paper_tables.table import Row
 
 DATA = Data("", "")
-ALL_ROWS = [(key, row) for key, table in TABLES.items() for row in table.rows if row.rate_multiplier == 1]
+PAPER_TABLES = {key: table for key, table in TABLES.items() if table.conclusion}
+ALL_ROWS = [(key, row) for key, table in PAPER_TABLES.items() for row in table.rows if row.rate_multiplier == 1]
 
 
 def names(experiment: Experiment, level: str = "frame", ignore_widths: bool = False) -> set[tuple[str, str]]:
@@ -25,6 +26,26 @@ def test_defaults_equal_those_of_the_registry() -> None:
     assert {name for _, name in used} | {"none"} == set(DEFAULTS)
     for slot, name in used:
         assert registry.default_options(slot, name) == DEFAULTS[name]
+
+
+def test_the_reading_of_table_3_is_that_of_the_defaults() -> None:
+    """A run with the default reading is the row of Table 3, and the slot computes the same with and without it."""
+    (row,) = (row for key, row in ALL_ROWS if (key, row.name) == ("label_processing", "MoE - (1.0, 0.0, 0.1)"))
+    experiment = row.experiment(DATA, Training())
+    plain = replace(experiment, label_processing=Slot("correlation", {"gamma": 0.1}))
+    assert names(plain) == names(experiment) >= {("label_processing", row.name)}
+    assert not names(replace(experiment, label_processing=Slot("correlation", {"gamma": 0.1, "space": "prob"})))
+    implicit, explicit = (
+        registry.build("label_processing", "correlation", slot.options, num_classes=3)
+        for slot in (plain.label_processing, experiment.label_processing)
+    )
+    for name in ("space", "matrix_norm", "relative_step"):
+        assert getattr(implicit, name) == getattr(explicit, name) == READING["correlation"][name]
+
+
+def test_methods_beyond_the_paper_match_no_row() -> None:
+    for row in TABLES["label_priors"].rows:
+        assert "label_priors" not in {table for table, _ in names(row.experiment(DATA, Training()))}
 
 
 @pytest.mark.parametrize(("table", "row"), ALL_ROWS)

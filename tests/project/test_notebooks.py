@@ -4,6 +4,7 @@
 """
 
 import ast
+import json
 from pathlib import Path
 
 import nbformat
@@ -13,13 +14,14 @@ from nb import readme
 from nb import stamp as stamps
 from nb.__main__ import execute
 from nb.stamp import FOLDER, find_problems, make_stamp, notebooks
-from yt8m_core.ablation import SWEEPS, outdated, read_result
+from yt8m_core.ablation import SWEEPS, correlation_readings, outdated, read_result
 from yt8m_core.ablation.results import results_folder
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import TABLES
 
 FILES = pytest.mark.parametrize("file", notebooks(), ids=lambda file: file.stem[:2])
-STORED = sorted((FOLDER / "results").glob("*/*.json"))
+READINGS = sorted((FOLDER / "results").glob("*/correlation_readings.json"))
+STORED = sorted(set((FOLDER / "results").glob("*/*.json")) - set(READINGS))
 SLOTS = ("pooling", "classification", "label processing", "loss")
 MARKED_SLOTS = {"02": SLOTS[:1], "03": SLOTS[1:2], "04": SLOTS[2:3], "05": SLOTS[3:], "07": SLOTS, "08": SLOTS[2:]}
 
@@ -35,6 +37,11 @@ def test_stored_result_is_up_to_date(file: Path) -> None:
     result = read_result(file.stem, file.parent.name)
     assert result is not None
     assert outdated(result) == []
+
+
+@pytest.mark.parametrize("file", READINGS, ids=lambda file: file.parent.name)
+def test_stored_readings_are_up_to_date(file: Path) -> None:
+    assert json.loads(file.read_text())["experiments"] == correlation_readings.digest(file.parent.name)
 
 
 @FILES

@@ -146,7 +146,7 @@ def save_readings(table: pd.DataFrame, *, scale: str | None = None, folder: Path
     if scale != "smoke":
         values = {
             "format": FORMAT,
-            "command": f"yt8m readings --scale {scale}",
+            "command": readings_command(scale),
             "experiments": digest(scale),
             "rows": json.loads(table.to_json(orient="records")),
         }
@@ -164,8 +164,13 @@ def stored_readings(scale: str, folder: Path | None = None) -> pd.DataFrame:
             raise ValueError(f"format {values['format']}, expected {FORMAT}")
         return pd.DataFrame(values["rows"], columns=list(COLUMNS))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        advice = f"Make it again: yt8m readings --scale {scale}."
+        advice = f"Make it again: {readings_command(scale)}."
         raise UserError(f"not a result of a sweep ({error})", where=str(file), advice=advice) from None
+
+
+def readings_command(scale: str) -> str:
+    """Return the command that makes the result of the sweep at a scale."""
+    return f"yt8m readings --scale {scale}"
 
 
 def readings_file(scale: str, folder: Path | None = None) -> Path:

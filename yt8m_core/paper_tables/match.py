@@ -34,7 +34,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "many_to_many": {"width": 1152, "chunk": 16, "variant": "paper"},
     "identity": {},
     "correlation": {
-        "alpha": 1.0, "beta": 0.0, "gamma": 0.0, "space": None, "matrix_norm": None, "variant": "paper",
+        "alpha": 1.0, "beta": 0.0, "gamma": 0.0, "space": None, "matrix_norm": None, "relative_step": None,
+        "variant": "paper",
     },
     "cross_entropy": {"eps": 0.0},
     "pseudo_huber": {"delta": 0.5, "level": "class", "eps": 0.0},
@@ -42,6 +43,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "weight": 0.001, "rate": 0.05, "dims": None, "update": None, "loss": "cross_entropy", "variant": "paper",
     },
 }  # fmt: skip
+# What None means for the variant "paper".
+READING: dict[str, dict[str, Any]] = {
+    "correlation": {"space": "logit", "matrix_norm": "cond_row", "relative_step": 0.1}
+}
 # With one vector per video, mean pooling equals indirect clustering.
 EQUAL_ON_VECTORS = Slot("mean"), Slot("indirect_clustering")
 
@@ -71,6 +76,8 @@ def matching_rows(
         slots["pooling"] = EQUAL_ON_VECTORS[1]
     matches: list[Match] = []
     for key, table in tables.items():
+        if not table.conclusion:  # methods that the paper does not have
+            continue
         # A row with a multiple of the learning rate differs only in its training.
         rows = [row for row in table.rows if row.rate_multiplier == 1]
         exact = [row for row in rows if all(_options(slots[name]) == _options(getattr(row, name)) for name in SLOTS)]
@@ -82,6 +89,8 @@ def matching_rows(
 def _options(slot: Slot) -> tuple[str, dict[str, Any]]:
     """Return a method with all its options."""
     options = {**DEFAULTS.get(slot.name, {}), **slot.options}
+    if options.get("variant") == "paper":
+        options |= {name: value for name, value in READING.get(slot.name, {}).items() if options[name] is None}
     return slot.name, {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
 
 
