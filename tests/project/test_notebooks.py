@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from nb import readme
@@ -177,6 +178,7 @@ def test_readme_table_is_compact_and_has_every_row_of_tables_1_to_4() -> None:
 
 def test_results_page_and_readme_table_show_the_result_files(tmp_path: Path) -> None:
     from tests.ablation.test_report import claims, table
+    from yt8m_core.ablation.band_gains import COLUMNS as BAND_COLUMNS
     from yt8m_core.ablation.claims import COLUMNS, SUPPORTED
     from yt8m_core.ablation.results import Result, result_file, write_result
     from yt8m_core.ablation.significance import Estimate
@@ -185,8 +187,9 @@ def test_results_page_and_readme_table_show_the_result_files(tmp_path: Path) -> 
     assert readme.readme_table(tmp_path) == readme.EMPTY
     rows = table(lstm=Estimate(0.1, 0.05, 0.15)).assign(gap=0.5, gap_low=0.4, gap_high=0.6, paper_gap=0.8, data="x")
     verdicts = claims(SUPPORTED).reindex(columns=list(COLUMNS)).assign(source="section 1", evidence=[["a vs. b: 0"]])
+    bands = pd.DataFrame([("lstm", "gru", "tail", 9, 0.1, 0.05, 0.15, "better")], columns=list(BAND_COLUMNS))
     for name, scale in (("loss", "demo"), ("loss", "sample"), ("pooling", "sample")):
-        result = Result(name, scale, f"yt8m ablate {name} --scale {scale}", "", {}, rows, verdicts)
+        result = Result(name, scale, f"yt8m ablate {name} --scale {scale}", "", {}, rows, verdicts, bands)
         write_result(result, result_file(name, scale, tmp_path))
     page = readme.results_page(tmp_path)
     assert "### Table 1: sample of real data" in page
@@ -195,6 +198,7 @@ def test_results_page_and_readme_table_show_the_result_files(tmp_path: Path) -> 
     )
     assert "| lstm | 0.800 | 0.500 [0.400, 0.600] | +0.1000 [+0.0500, +0.1500] | better |" in page
     assert "| Claim 0. | section 1 | supported |" in page
+    assert "| lstm | **+0.1000 [+0.0500, +0.1500]** |" in page
     compact = readme.readme_table(tmp_path)
     assert "| 4 | lstm | 0.800 | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] |" in compact
     assert "| 1 | lstm | 0.800 |" in compact
