@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from tests.support.shards import small, write
 from tests.support.tiny import STREAMS, tiny_experiment
@@ -77,8 +80,19 @@ def test_run_on_a_fold_equals_one_on_separate_files(pooling: str, tmp_path: Path
     apart = replace(experiment, data=Data(str(paths["train"]), str(paths["validation"]), streams=STREAMS))
     fold = replace(experiment, data=Data(experiment.data.train, "", streams=STREAMS, fold="2/4"))
     assert train(fold, tmp_path / "fold").facts == train(apart, tmp_path / "apart").facts
-    for file in ("model.safetensors", "log.csv", "predictions.parquet"):
-        assert (tmp_path / "fold" / file).read_bytes() == (tmp_path / "apart" / file).read_bytes(), file
+    # Not by bytes: the matrix products of a CPU round differently where memory is aligned differently.
+    weights, log, predictions = (
+        [read(tmp_path / run / file) for run in ("fold", "apart")]
+        for file, read in (
+            ("model.safetensors", load_file),
+            ("log.csv", pd.read_csv),
+            ("predictions.parquet", pd.read_parquet),
+        )
+    )
+    torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-6)
+    pd.testing.assert_frame_equal(*log, rtol=1e-4)
+    assert predictions[0]["id"].equals(predictions[1]["id"])
+    np.testing.assert_allclose(*(np.stack(table["scores"].to_list()) for table in predictions), rtol=1e-4)
 
 
 def test_run_on_a_fold_tells_what_it_was_validated_on(tmp_path: Path) -> None:

@@ -152,9 +152,9 @@ def test_infinite_loss_stops_the_training_and_keeps_the_checkpoint(
 @pytest.mark.parametrize(
     ("label_processing", "clamped"),
     [
-        ("correlation(alpha=-1.0)", ", 100.0% of the scores clamped"),  # below 0, in both micro-batches
-        ("correlation(alpha=0.5)", ""),
-        ("correlation(alpha=-1.0, space='logit')", ""),
+        ("correlation(alpha=-1.0, space='prob')", ", 100.0% of the scores clamped"),  # below 0, in both micro-batches
+        ("correlation(alpha=0.5, space='prob')", ""),
+        ("correlation(alpha=-1.0)", ""),  # logits cannot leave 0 to 1
         ("identity", ""),
     ],
 )
