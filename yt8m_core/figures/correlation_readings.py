@@ -43,7 +43,9 @@ def correlation_readings(table: pd.DataFrame, *, scale: str) -> go.Figure:
     list_rows(figure, "", names)
     figure.update_yaxes(title_text="Normalization · space · step of M'", col=1)
     figure.update_xaxes(title_text="Difference in GAP@20", row=rows)
-    figure.update_layout(height=180 + rows * (60 + 22 * len(names)))
+    # Room for the titles of the panels below the subtitle, and for the legend below the axis title.
+    margin = {"t": figure.layout.margin.t + 45, "b": 100}
+    figure.update_layout(height=230 + rows * (60 + 22 * len(names)), margin=margin)
     return figure
 
 
