@@ -4,7 +4,6 @@ All rows follow MoE-2 on the mean of the frames, the strongest plain classifier 
 paper's own answers are those of Tables 3 and 4.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from yt8m_core.models.slot import Slot
@@ -14,11 +13,6 @@ from yt8m_core.paper_tables.table import CROSS_ENTROPY, NO_PROCESSING, Row, Tabl
 
 MEAN = Slot("mean")
 BASELINE = "Cross entropy, no label processing"
-PROBLEMS: Mapping[str, tuple[str, ...]] = {
-    "imbalance": ("Focal", "Asymmetric", "Class-balanced", "Logit-adjusted", "Distribution-balanced"),
-    "correlation": ("Correlation, γ = 0.01 (paper)", "Context gating", "Chain", "Label graph", "Label queries"),
-    "noise": ("Huber, δ = 0.5 (paper)", "Hill"),
-}
 
 
 def _loss(name: str, method: str, **options: Any) -> Row:

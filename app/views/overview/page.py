@@ -105,8 +105,9 @@ def show_learning_curves(run: Run) -> None:
     except UserError as error:
         st.info(plain(str(error)), icon=":material/info:")
         return
+    scale = SCALE_NAMES.get(run.facts.scale, run.facts.scale)
     st.plotly_chart(
-        figures.learning_curve(log, scale=SCALE_NAMES.get(run.facts.scale, run.facts.scale)),
+        figures.learning_curve(log, scale=scale),
         key=f"curve {run.path}",
         alt=f"Training loss and validation GAP of run {run.name} against training examples",
     )
@@ -116,7 +117,7 @@ def show_learning_curves(run: Run) -> None:
     )
     if log.filter(regex="^update_").notna().any(axis=None):  # logs of older versions have no ratios
         st.plotly_chart(
-            figures.update_ratio(log, scale=SCALE_NAMES.get(run.facts.scale, run.facts.scale)),
+            figures.update_ratio(log, scale=scale),
             key=f"update ratio {run.path}",
             alt=f"Update-to-weight ratio of each slot of run {run.name} against training examples",
         )

@@ -56,9 +56,9 @@ class Correlation(nn.Module):
             matrix_norm: What M_c[i, j] is: one of ``MATRIX_NORMS``, which ``correlation_matrix`` describes. None uses
                 the default of the variant: "cond_row" for "paper", "centered" for "authors".
             relative_step: Step of an entry of M'_c per unit of the learning rate, relative to the root mean square of
-                M_c. None uses the default of the variant: 0.1 for "paper", because Adam with the step of the other
-                weights, whose entries are larger, would destroy the matrix; and the step of the other weights for
-                "authors". Not used for "average", where the softmax makes all steps relative.
+                M_c. None uses the default of the variant: 0.1 for "paper", and the step of the other weights for
+                "authors". With that step Adam destroys M'_c: nearly all of its entries are 0, and a score sums the
+                steps of a whole row. Not used for "average", where the softmax makes all steps relative.
             variant: "paper", or "authors" with α = 1-γ and β = 0.
 
         Raises:
