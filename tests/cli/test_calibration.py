@@ -3,15 +3,14 @@
 import json
 import re
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.command import yt8m
 from tests.support.tiny import tiny_experiment, write_tiny
-from yt8m_core.cli import main as cli
 from yt8m_core.cli.calibration import _advice
 from yt8m_core.inference.evaluation import open_run_data
 from yt8m_core.inference.score_cache import load_scores
@@ -19,11 +18,6 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.runs.calibration_file import F1, Calibration
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
-
-
-def yt8m(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["yt8m", *map(str, arguments)])
-    cli.main()
 
 
 @pytest.fixture(scope="module")

@@ -9,20 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import yt8m
 from tests.support.tiny import tiny_experiment
 from yt8m_core.ablation import learning_rate_search
-from yt8m_core.cli import main as cli
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 
 STREAMS = ("--streams", "rgb:24", "audio:8")
-
-
-def yt8m(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["yt8m", *map(str, arguments)])
-    cli.main()
 
 
 @pytest.fixture(scope="module")

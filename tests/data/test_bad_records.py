@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.command import yt8m
 from tests.support.shards import FRAME_STREAMS, framed, small, stored_indexes, vector, write
 from tests.support.tiny import STREAMS, write_tiny
-from yt8m_core.cli import main as cli
 from yt8m_core.data import index
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.index import index_shard, open_index
@@ -194,11 +193,6 @@ def test_message_is_short_when_there_are_many_bad_records() -> None:
     assert lines[1] == "  a, record 0, data: …"
     assert lines[-1] == f"  … and {5000 - MAX_LISTED:,} more"
     assert len(lines) == MAX_LISTED + 2
-
-
-def yt8m(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["yt8m", *map(str, arguments)])
-    cli.main()
 
 
 @pytest.mark.fault

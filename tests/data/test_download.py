@@ -2,7 +2,6 @@ import hashlib
 import json
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.command import yt8m
 from tests.support.file_server import IGNORE_RANGE, SHIFT_RANGE, Content, Cut, Fault, FileServer, serve_files
 from tests.support.shards import vector
-from yt8m_core.cli import main as cli
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.download import http
 from yt8m_core.data.download import shards as download
@@ -516,11 +515,6 @@ def test_invalid_vocabulary_is_reported_and_not_kept(tmp_path: Path, server: Fil
 
 
 # --- command line
-
-
-def yt8m(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["yt8m", *map(str, arguments)])
-    cli.main()
 
 
 def test_command_downloads_what_index_and_labels_read(
