@@ -81,9 +81,19 @@ def test_digest_changes_with_a_setting() -> None:
     assert Experiment.from_dict(EXPERIMENT.to_dict()).digest == EXPERIMENT.digest
 
 
-def test_experiment_without_a_fold_keeps_the_digest_of_stored_runs() -> None:
-    assert "fold" not in EXPERIMENT.to_dict()["data"]
+def test_entries_that_stored_runs_lack_do_not_change_their_digest() -> None:
+    values = EXPERIMENT.to_dict()
+    assert "fold" not in values["data"]
+    assert "schedule" not in values["training"]
     assert EXPERIMENT.digest == "1ff256e0cb9bffdc"
+
+
+def test_cosine_schedule_is_stored_and_changes_the_digest() -> None:
+    cosine = dataclasses.replace(EXPERIMENT, training=Training(schedule="cosine"))
+    assert Experiment.from_dict(json.loads(json.dumps(cosine.to_dict()))) == cosine
+    assert cosine.digest != EXPERIMENT.digest
+    with pytest.raises(UserError, match=r"unknown schedule 'cosin'.*Did you mean 'cosine'"):
+        Training(schedule="cosin")
 
 
 def test_fold_replaces_the_validation_data_and_changes_the_digest() -> None:

@@ -95,6 +95,9 @@ class Training:
     """Adam's decay of the mean squared gradient."""
     epsilon: float = 1e-8
     """Adam's epsilon."""
+    schedule: str = "decay"
+    """How the learning rate changes: decay in steps, as in the paper, or cosine from its initial value to 0 at the end
+    of the training."""
     decay: float = 0.95
     """Factor of the learning rate every DECAY-EXAMPLES examples."""
     decay_examples: int = 1_500_000  # "1.5M iterations" in the paper; as steps, its run would never decay
@@ -117,6 +120,7 @@ class Training:
 
     def __post_init__(self) -> None:
         """Validate the values. Raises UserError that names the first invalid one."""
+        check_choice("schedule", self.schedule, ("decay", "cosine"), where="training")
         check_choice("precision", self.precision, ("float32", "bfloat16"), where="training")
         check_choice("pool_once", self.pool_once, ("float32", "bfloat16", "no"), where="training")
         if not 0 <= self.ema < 1:
@@ -125,6 +129,13 @@ class Training:
             value, low = getattr(self, setting.name), 1 if setting.type is int else 0
             if setting.type in (int, float):
                 check_number(value, low, where=f"training, {setting.name}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values for JSON. Those that older runs lack are omitted at their default."""
+        values = dataclasses.asdict(self)
+        if self.schedule == Training.schedule:
+            del values["schedule"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -168,11 +179,11 @@ class Experiment:
         check_number(self.seed, 0, MAX_SEED, where="experiment, seed")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the experiment as plain values for JSON. Without a fold there is no entry, as in older runs."""
+        """Return the experiment as plain values for JSON. Entries that older runs lack are omitted at their default."""
         values = dataclasses.asdict(self)
         if not self.data.fold:
             del values["data"]["fold"]
-        return values
+        return {**values, "training": self.training.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:

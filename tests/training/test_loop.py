@@ -141,6 +141,7 @@ def test_infinite_loss_stops_the_training_and_keeps_the_checkpoint(
 
     broken.forward = fail_in_the_second_epoch
     monkeypatch.setattr(training_module, "build", lambda *args, **facts: broken)
+    monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", -1)
     message = r"epoch 2 of 2, step 2 of 8 \(its 16 videos: '01\d+', '01\d+', '01\d+', …\): the center distance is inf"
     with pytest.raises(UserError, match=message):
         train(tiny_experiment(root), tmp_path / "run")
@@ -208,10 +209,31 @@ def test_gradients_are_clipped_per_tensor_and_only_classification_weights_have_l
 
 def test_learning_rate_decays_21_times_in_the_papers_run() -> None:
     examples = 5 * 6_308_488
-    rates = {learning_rate(Training(), seen) for seen in range(0, examples, 1000)}
+    rates = {learning_rate(Training(), seen, examples) for seen in range(0, examples, 1000)}
     assert len(rates) == 22
     assert max(rates) == 6e-4
     assert min(rates) == pytest.approx(2.04e-4, rel=0.01)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(300, []), (-1, [1, 2, 3])])
+def test_end_of_an_epoch_writes_a_checkpoint_only_when_one_is_due(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, expected: list[int]
+) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(training_module, "CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(training_module, "LOG_STEPS", 1000)  # lines at the end of an epoch only
+    monkeypatch.setattr(training_module, "save_checkpoint", lambda file, state, position: saved.append(position.epoch))
+    train(tiny_experiment(root, training=Training(epochs=3, batch_size=60)), tmp_path / "run")
+    assert sorted(set(saved) - {0}) == expected
+
+
+def test_cosine_schedule_ends_near_zero_at_the_last_step(root: Path, tmp_path: Path) -> None:
+    training = Training(epochs=2, batch_size=20, learning_rate=0.01, schedule="cosine")
+    rates = train(tiny_experiment(root, training=training), tmp_path / "run").log["learning_rate"].dropna()
+    # 2 epochs of 120 videos: the last step of each epoch follows 100 and 220 of 240 videos.
+    assert [rates.iloc[0], rates.iloc[-1]] == pytest.approx(
+        [0.005 * (1 + math.cos(math.pi * seen / 240)) for seen in (100, 220)]
+    )
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class FoldRuns:
             model, precision = run.load_model(), run.experiment.training.pool_once
             videos = self.videos.subset(positions[fold_of == fold])
             progress = _fold_progress(self.progress, fold, len(self.runs))
-            pooled = None if precision == "no" else load_pooled(model, videos, precision=precision, progress=progress)
+            pooled = load_pooled(model, videos, precision=precision, progress=progress)
             for batch, p in score_batches(model, videos, progress=progress, pooled=pooled):
                 check_finite(p)
                 yield fold, videos.positions[batch.videos], p.float().numpy()

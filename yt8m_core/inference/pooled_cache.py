@@ -74,14 +74,14 @@ def load_pooled(
     Args:
         model: model with the pooling, on ``device``.
         videos: the data set, or a subset of it.
-        precision: "float32", or "bfloat16" with half the size and 8 bits of precision.
+        precision: "float32"; "bfloat16" with half the size and 8 bits of precision; or "no" to pool in every epoch.
         device: device that pools the frames.
         progress: progress callback.
 
     Returns:
-        None where the pooling trains on the frames, or the disk has no room.
+        None where the pooling trains on the frames, the precision is "no", or the disk has no room.
     """
-    if not getattr(model.pooling, "is_cacheable", False):
+    if precision == "no" or not getattr(model.pooling, "is_cacheable", False):
         return None
     pooling = cast(CacheablePooling, model.pooling)
     dtype, stored = PRECISIONS[precision]

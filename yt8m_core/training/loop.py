@@ -9,7 +9,7 @@ https://arxiv.org/abs/1706.07960
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -42,8 +42,7 @@ from yt8m_core.training.update_ratio import update_ratios
 
 LOG_STEPS = 20
 CHECKPOINT = "checkpoint.safetensors"
-CHECKPOINT_STEPS = 1000  # a multiple of LOG_STEPS
-CHECKPOINT_SECONDS = 300  # for slow steps; whichever comes first
+CHECKPOINT_STEPS, CHECKPOINT_SECONDS = 1000, 300  # whichever comes first; the steps are a multiple of LOG_STEPS
 
 
 def train(
@@ -161,7 +160,7 @@ def _create_learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos
     return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Loop:
     """Epochs of training steps, each followed by validation."""
 
@@ -174,6 +173,7 @@ class _Loop:
     position: TrainingProgress
     stop: StopSignal
     report: Progress
+    saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
 
     def run_epochs(self) -> Evaluation:
         """Train the remaining epochs and return the last evaluation."""
@@ -185,7 +185,8 @@ class _Loop:
                     evaluation = self.validate()
                     position.epoch, position.step = position.epoch + 1, 0
                     log.add(position, **{name: evaluation.metrics[name] for name in METRICS})
-                    self.save()
+                    if time.monotonic() - self.saved > CHECKPOINT_SECONDS:  # a MoE-16 takes 8 s to write its 1.8 GB
+                        self.save()
                 # A training that was stopped after its last epoch has no metrics yet.
                 return evaluation or self.validate()
             except TrainingStoppedError:
@@ -214,6 +215,7 @@ class _Loop:
         """Write a checkpoint, in one process."""
         if self.fabric.is_global_zero:
             save_checkpoint(self.run.path / CHECKPOINT, self.learner.state, self.position)
+        self.saved = time.monotonic()
 
     def train_epoch(self, log: RunLog) -> None:
         """Run the remaining steps of the current epoch."""
@@ -227,11 +229,11 @@ class _Loop:
         loaded = self.load([micro_batch.videos for step in steps for micro_batch in step])
         recent: list[dict[str, Tensor]] = []  # losses of the steps since the last log line, on the device
         ratios: dict[str, float] = {}  # largest of each slot since the last log line
-        started, saved = time.perf_counter(), time.monotonic()
+        started = time.perf_counter()
         self.learner.state.model.train()
         self.learner.state.loss.train()
         for step in steps:
-            rate = learning_rate(training, position.examples)
+            rate = learning_rate(training, position.examples, training.epochs * len(self.videos))
             self.learner.seed_step(seed, position)
             recent.append(self.learner.step(zip(step, loaded, strict=False), rate, last=len(step) - 1))
             position.examples += len(batches[position.step])
@@ -248,10 +250,10 @@ class _Loop:
                 # A large clamped fraction explains a loss that does not decrease.
                 clamped = f", {losses['clamped']:.1%} of the scores clamped" if losses.get("clamped") else ""
                 self.report(task, position.step, len(batches), f"loss {losses['loss']:.4g}{clamped}")
-                if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if position.step % CHECKPOINT_STEPS == 0 or time.monotonic() - self.saved > CHECKPOINT_SECONDS:
                     position.seconds += time.perf_counter() - started
                     self.save()  # the weights are finite, because the losses are
-                    started, saved = time.perf_counter(), time.monotonic()
+                    started = time.perf_counter()
             # Stop only with finite losses, so that the checkpoint is finite and all processes stop at the same step.
             if self.stop.is_set and all(bool(value.isfinite()) for losses in recent for value in losses.values()):
                 position.seconds += time.perf_counter() - started
@@ -285,7 +287,7 @@ class _Loop:
             raise TrainingDivergedError(
                 f"the {name.replace('_', ' ')} is {table[row, names.index(name)]:g}",
                 where=f"{task}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
-                advice=f"Lower the learning rate. The last good checkpoint stays in {self.run.path}.",
+                advice=f"Lower the learning rate. The last good checkpoint, if any, stays in {self.run.path}.",
             )
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
 
@@ -294,7 +296,5 @@ def _load_pooled(
     fabric: Fabric, model: VideoClassifier, videos: Videos, experiment: Experiment, progress: Progress
 ) -> PooledVideos | None:
     precision = experiment.training.pool_once
-    if precision == "no":
-        return None
     pooled = load_pooled(model, videos, precision=precision, device=fabric.device, progress=progress)
     return pooled and pooled.to(fabric.device)
