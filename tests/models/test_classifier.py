@@ -13,7 +13,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.normalization import normalize
 from yt8m_core.models.outputs import Scores
-from yt8m_core.models.registry import SLOTS, takes_frames
+from yt8m_core.models.registry import SLOTS, build, takes_frames
 
 STREAMS = (("rgb", 4), ("audio", 2))
 B, T, D, C = 3, 7, 6, 5
@@ -152,3 +152,23 @@ def test_compiled_model_matches_eager_mode(batch: tuple[Tensor, Tensor]) -> None
 def test_unknown_names_are_rejected(options: Mapping[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_classifier(**options)
+
+
+def test_dropout_of_the_mlp_acts_only_in_training_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    options = {"hidden": [4000], "layer_norm": False, "dropout": 0.75}
+    mlp = build("classification", "mlp", options, in_features=3, num_classes=2)
+    vector = torch.rand(1, 3)
+    trained, evaluated = mlp(vector).embedding, mlp.eval()(vector).embedding
+    active = evaluated > 0
+    assert 0.2 < float((trained[active] > 0).float().mean()) < 0.3
+    assert float(trained.sum()) == pytest.approx(float(evaluated.sum()), rel=0.2)
+    torch.testing.assert_close(trained[trained > 0], 4 * evaluated[trained > 0])
+
+
+def test_input_dropout_of_the_mlp_removes_features() -> None:
+    torch.manual_seed(0)
+    mlp = build("classification", "mlp", {"hidden": [1], "input_dropout": 0.999}, in_features=50, num_classes=2)
+    zero, vector = torch.zeros(1, 50), torch.ones(1, 50)
+    torch.testing.assert_close(mlp(vector).embedding, mlp(zero).embedding)
+    assert mlp.input_dropout == 0.999

@@ -43,6 +43,8 @@ METHODS = [(slot, name) for slot, methods in SLOTS.items() for name in methods]
         ("classification", "mlp", {"hidden": []}, r"mlp, option 'hidden': found \[\]; expected a list of widths"),
         ("classification", "mlp", {"hidden": [8, "8"]}, r"mlp, option 'hidden'"),
         ("classification", "mlp", {"hidden": [8, -8]}, r"mlp, option 'hidden'"),
+        ("classification", "mlp", {"dropout": 1.0}, r"mlp, option 'dropout': found 1\.0; expected 0 to below 1"),
+        ("classification", "mlp", {"input_dropout": -0.1}, r"mlp, option 'input_dropout'"),
         ("classification", "mlp", {"variant": "author"}, r"unknown variant 'author'\. Did you mean 'authors'\?"),
         ("pooling", "indirect_clustering", {"variant": "papr"}, r"unknown variant 'papr'\. Did you mean 'paper'\?"),
         ("pooling", "indirect_clustering", {"post": "ln_rel"}, r"unknown post 'ln_rel'\. Did you mean 'ln_relu'\?"),

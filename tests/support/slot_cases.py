@@ -516,6 +516,7 @@ OPTIONS: dict[str, list[Options]] = {
     "mlp": [
         {"hidden": [8, 5, 7]},
         {"hidden": [8], "layer_norm": False},
+        {"hidden": [8], "dropout": 0.5, "input_dropout": 0.3},
         {"hidden": [8, 8], "variant": "authors"},
         {"hidden": [8, 8], "variant": "authors", "layer_norm": False},
     ],

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
@@ -25,6 +26,8 @@ class MLP(nn.Module):
         *,
         hidden: Sequence[int] = (4096, 4096, 4096),
         layer_norm: bool = True,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
         variant: str = "paper",
     ) -> None:
         """Set the hidden layers.
@@ -34,10 +37,13 @@ class MLP(nn.Module):
             num_classes: C.
             hidden: Width of each hidden layer.
             layer_norm: Whether to layer-normalize each hidden layer before its ReLU.
+            dropout: Dropout rate of each hidden layer; the paper and its code have none.
+            input_dropout: Dropout rate of the video vector.
             variant: "paper", or "authors" without output biases.
 
         Raises:
-            UserError: ``hidden`` is empty or has a width below 1, or ``variant`` is unknown.
+            UserError: ``hidden`` is empty or has a width below 1, a dropout rate is not from 0 to below 1, or
+                ``variant`` is unknown.
         """
         super().__init__()
         check_choice("variant", variant, VARIANTS)
@@ -45,6 +51,10 @@ class MLP(nn.Module):
             raise UserError(
                 str(hidden), where="mlp, option 'hidden'", expected="a list of widths, such as [4096, 4096]"
             )
+        for option, rate in (("dropout", dropout), ("input_dropout", input_dropout)):
+            if not 0 <= rate < 1:
+                raise UserError(str(rate), where=f"mlp, option '{option}'", expected="0 to below 1")
+        self.dropout, self.input_dropout = dropout, input_dropout
         layers: list[nn.Module] = []
         for width in hidden:
             layers.append(xavier_linear(in_features, width, bias=not layer_norm))
@@ -58,5 +68,9 @@ class MLP(nn.Module):
 
     def forward(self, vector: Tensor) -> Scores:
         """Vector [B, d] → scores [B, C]. The embedding is the last hidden layer [B, hidden[-1]]."""
-        embedding = self.hidden(vector)
+        embedding = F.dropout(vector, self.input_dropout, self.training)
+        for layer in self.hidden:
+            embedding = layer(embedding)
+            if isinstance(layer, nn.ReLU):
+                embedding = F.dropout(embedding, self.dropout, self.training)
         return Scores.from_logits(self.output(embedding), embedding)
