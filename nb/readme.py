@@ -34,7 +34,7 @@ SCALES = ("demo", "sample", "paper")
 NUMBERED = ("pooling", "classification", "label_processing", "loss")  # Tables 1 to 4 of the paper
 NOTEBOOKS = {  # notebook of each table
     "pooling": "02", "fusion": "02", "rates": "02", "classification": "03", "label_processing": "04", "loss": "05",
-    "single": "06", "ensemble": "06", "pooling_variants": "07", "scoring_variants": "07",
+    "single": "06", "ensemble": "06", "best": "06", "pooling_variants": "07", "scoring_variants": "07",
     "label_priors": "08",
 }  # fmt: skip
 READING_COLUMNS = {

@@ -12,6 +12,7 @@ import pytest
 from tests.support.command import yt8m
 from tests.support.tiny import tiny_experiment
 from yt8m_core.ablation import learning_rate_search
+from yt8m_core.cli.ablations import ablate
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES
@@ -90,7 +91,7 @@ def test_train_flags_override_the_experiment_file(run: Path, tmp_path: Path, mon
         "--label-processing", "correlation(beta=0.5)",
         "--loss", "center(weight=0.1)", "--fusion", "compact_bilinear(width=8)", "--normalization", "none", "--compile",
         "--accumulate", "2", "--ema", "0.9", "--precision", "bfloat16", "--pool-once", "no", "--clip-norm", "0.5",
-        "--l2", "0", "--beta1", "0.8", "--decay-examples", "10", "--skip-bad",
+        "--l2", "0", "--beta1", "0.8", "--decay-examples", "10", "--schedule", "cosine", "--skip-bad",
     )  # fmt: skip
     experiment = trained.pop()
     data = replace(
@@ -99,7 +100,7 @@ def test_train_flags_override_the_experiment_file(run: Path, tmp_path: Path, mon
     )  # fmt: skip
     training = replace(
         before.training, compile=True, accumulate=2, ema=0.9, precision="bfloat16", pool_once="no", clip_norm=0.5,
-        l2=0.0, beta1=0.8, decay_examples=10,
+        l2=0.0, beta1=0.8, decay_examples=10, schedule="cosine",
     )  # fmt: skip
     assert experiment == replace(
         before, data=data, training=training, pooling=Slot("mean"), label_processing=Slot("correlation", {"beta": 0.5}),
@@ -268,3 +269,7 @@ def test_train_validates_on_a_fold(root: Path, tmp_path: Path, monkeypatch: pyte
     facts = Run.open(folder).facts
     assert facts.train_videos + facts.validation_videos == 120
     assert 0 < facts.validation_videos < 60
+
+
+def test_help_of_ablate_names_every_table() -> None:
+    assert [table for table in TABLES if not re.search(rf"\b{table}\b", str(ablate.__doc__))] == []

@@ -45,8 +45,8 @@ def ablate(
     The same command resumes an interrupted ablation and trains only what is missing.
 
     Args:
-        table: pooling, classification, label_processing, loss, single, ensemble, fusion, rates, pooling_variants or
-            scoring_variants.
+        table: pooling, classification, label_processing, loss, single, ensemble, fusion, rates, pooling_variants,
+            scoring_variants, label_priors or best.
         scale: demo, sample (data in YT8M_REAL_DATA), paper (data in YT8M_PAPER_DATA), or smoke for a quick test whose
             results are not stored. Default: YT8M_SCALE.
         output: Folder for the results. Default: nb/results.

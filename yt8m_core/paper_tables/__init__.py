@@ -5,6 +5,7 @@ values. https://arxiv.org/abs/1706.07960
 """
 
 from yt8m_core.paper_tables import (
+    best,
     classification,
     ensemble,
     fusion,
@@ -32,6 +33,7 @@ TABLES: dict[str, Table] = {
     "pooling_variants": variants.POOLING,
     "scoring_variants": variants.SCORING,
     "label_priors": label_priors.TABLE,
+    "best": best.TABLE,
 }
 
 __all__ = ["TABLES", "Claim", "Row", "Table"]

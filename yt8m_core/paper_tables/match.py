@@ -30,7 +30,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adaptive_noise": {"scale": 1.0, "gamma_norm": "none", "pooling": "sum"},
     "moe": {"experts": 2, "dummy": True, "embedding": 0},
     "two_layer_moe": {"experts": 2, "hidden": 2048, "dummy": True, "variant": "paper"},
-    "mlp": {"hidden": (4096, 4096, 4096), "layer_norm": True, "variant": "paper"},
+    "mlp": {
+        "hidden": (4096, 4096, 4096), "layer_norm": True, "dropout": 0.0, "input_dropout": 0.0, "variant": "paper",
+    },
     "many_to_many": {"width": 1152, "chunk": 16, "variant": "paper"},
     "identity": {},
     "correlation": {

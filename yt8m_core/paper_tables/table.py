@@ -23,18 +23,21 @@ class Row:
     label_processing: Slot = NO_PROCESSING
     loss: Slot = CROSS_ENTROPY
     fusion: Slot = CONCAT
+    normalization: str = "joint"
     rate_multiplier: float = 1.0  # factor on the learning rate
     training: Mapping[str, Any] = field(default_factory=dict)  # settings of ``Training`` that differ from the scale's
     reference: str = ""  # row to compare with; empty: the baseline of the table
 
     @property
     def architecture(self) -> str:
-        """The slots at the paper's widths and the row's training settings, as text. Tables may share an architecture.
+        """The slots at the paper's widths and the settings that differ from the defaults. Tables may share it.
 
         Learning rates are stored under this text (``ablation/rates.json``).
         """
         slots = (self.fusion, self.pooling, self.classification, self.label_processing, self.loss)
         settings = [f"{name}={value!r}" for name, value in self.training.items()]
+        if self.normalization != Row.normalization:
+            settings.insert(0, f"normalization={self.normalization!r}")
         return " → ".join([*map(str, slots), *settings])
 
     def experiment(self, data: Data, training: Training, *, width_divisor: int = 1, seed: int = 0) -> Experiment:
@@ -47,6 +50,7 @@ class Row:
             loss=self.loss,
             # Not divided: the fusion is compared with concatenation, whose width the features determine.
             fusion=self.fusion,
+            normalization=self.normalization,
             training=replace(training, learning_rate=training.learning_rate * self.rate_multiplier, **self.training),
             seed=seed,
         )
