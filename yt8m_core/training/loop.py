@@ -3,7 +3,6 @@
 ``train`` sets up the data and the model; ``_Loop`` runs the epochs. Batch order and all random numbers are pure
 functions of (seed, epoch, step), so a training that was killed and resumed ends with the weights of an uninterrupted
 one. Each process weights its gradient by its share of the batch, so several processes give the result of one.
-
 https://arxiv.org/abs/1706.07960
 """
 
@@ -174,6 +173,7 @@ class _Loop:
     stop: StopSignal
     report: Progress
     saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was written
+    save_seconds: float = 0.0  # how long that took
 
     def run_epochs(self) -> Evaluation:
         """Train the remaining epochs and return the last evaluation."""
@@ -185,7 +185,7 @@ class _Loop:
                     evaluation = self.validate()
                     position.epoch, position.step = position.epoch + 1, 0
                     log.add(position, **{name: evaluation.metrics[name] for name in METRICS})
-                    if time.monotonic() - self.saved > CHECKPOINT_SECONDS:  # a MoE-16 takes 8 s to write its 1.8 GB
+                    if time.monotonic() - self.saved > 20 * self.save_seconds:  # MoE-16: 1.8 GB, 8 s on a slow disk
                         self.save()
                 # A training that was stopped after its last epoch has no metrics yet.
                 return evaluation or self.validate()
@@ -213,9 +213,10 @@ class _Loop:
 
     def save(self) -> None:
         """Write a checkpoint, in one process."""
+        started = time.monotonic()
         if self.fabric.is_global_zero:
             save_checkpoint(self.run.path / CHECKPOINT, self.learner.state, self.position)
-        self.saved = time.monotonic()
+        self.saved, self.save_seconds = time.monotonic(), time.monotonic() - started
 
     def train_epoch(self, log: RunLog) -> None:
         """Run the remaining steps of the current epoch."""
@@ -282,11 +283,10 @@ class _Loop:
             # The total loss comes first; name the term of it that is not finite, if there is one.
             name = next(name for name in [*names[1:], names[0]] if not table[row, names.index(name)].isfinite())
             number = self.position.step - len(recent) + row
-            batch = batches[number]
-            ids = ", ".join(f"'{self.videos.id(int(video))}'" for video in batch[:3])
+            ids = ", ".join(f"'{self.videos.id(int(video))}'" for video in batches[number][:3])
             raise TrainingDivergedError(
                 f"the {name.replace('_', ' ')} is {table[row, names.index(name)]:g}",
-                where=f"{task}, step {number + 1} of {len(batches)} (its {len(batch)} videos: {ids}, …)",
+                where=f"{task}, step {number + 1} of {len(batches)} (its {len(batches[number])} videos: {ids}, …)",
                 advice=f"Lower the learning rate. The last good checkpoint, if any, stays in {self.run.path}.",
             )
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
