@@ -12,7 +12,7 @@ from yt8m_core.paper_tables.label_priors import MEAN
 from yt8m_core.paper_tables.pooling import MOE_2
 from yt8m_core.paper_tables.table import Row, Table
 
-BASELINE = "MoE-2 (Table 1)"
+BASELINE = "MoE-2"
 MLP = Slot("mlp", {"hidden": [4096], "dropout": 0.5, "input_dropout": 0.3})
 COSINE: Mapping[str, Any] = {"schedule": "cosine"}
 LONG_COSINE: Mapping[str, Any] = {**COSINE, "epochs": 8}  # dropout slows learning

@@ -30,9 +30,9 @@ class Row:
 
     @property
     def architecture(self) -> str:
-        """The slots at the paper's widths and the settings that differ from the defaults. Tables may share it.
+        """The slots at the paper's widths and the settings that differ from the defaults, as text.
 
-        Learning rates are stored under this text (``ablation/rates.json``).
+        Tables may share an architecture. Learning rates are stored under this text (``ablation/rates.json``).
         """
         slots = (self.fusion, self.pooling, self.classification, self.label_processing, self.loss)
         settings = [f"{name}={value!r}" for name, value in self.training.items()]
