@@ -24,7 +24,8 @@ from benchmarks.measure import measure_interleaved, one_torch_thread, row
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Loader, ordered_batches
-from yt8m_core.data.tfrecord.records import encode_sequence_example, parse_example, write_shard
+from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
+from yt8m_core.data.tfrecord.records import parse_example
 
 BATCH, MAX_FRAMES, CLASSES = 128, 300, 4716
 # Passes over the records per epoch of a loader, to amortize its buffers: a real epoch has 38,000 batches.

@@ -23,7 +23,7 @@ from benchmarks.reader import BATCH, CLASSES
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
-from yt8m_core.data.tfrecord.records import encode_example, write_shard
+from yt8m_core.data.tfrecord.encode import encode_example, write_shard
 from yt8m_core.inference.pooled_cache import PooledVideos
 
 STREAMS = (("mean_rgb", 1024), ("mean_audio", 128))

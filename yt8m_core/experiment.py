@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Self
 
-from yt8m_core.data.schema import MAX_WIDTH
+from yt8m_core.data.schema import MAX_WIDTH, UNLABELED_POLICIES
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.slot import Slot
 from yt8m_core.storage.atomic import printable_name
@@ -40,6 +40,8 @@ class Data:
     fold: str = ""
     """Validate on fold K of N of the training videos, written K/N, and train on the others. Replaces the validation
     data. The fold of a video depends only on its id."""
+    unlabeled: str = "error"
+    """Videos without labels: error, skip to leave them out, or negative if they have none of the labels."""
 
     def __post_init__(self) -> None:
         """Validate the values. Raises UserError."""
@@ -53,6 +55,7 @@ class Data:
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
         check_number(self.max_frames, 1, where="data, max_frames")
+        check_choice("unlabeled", self.unlabeled, UNLABELED_POLICIES, where="data")
 
     @property
     def validation_name(self) -> str:
@@ -181,8 +184,9 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as plain values for JSON. Entries that older runs lack are omitted at their default."""
         values = dataclasses.asdict(self)
-        if not self.data.fold:
-            del values["data"]["fold"]
+        for name in ("fold", "unlabeled"):
+            if getattr(self.data, name) == getattr(Data, name):
+                del values["data"][name]
         return {**values, "training": self.training.to_dict()}
 
     @classmethod

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from yt8m_core.data.dataset import Videos, open_videos
-from yt8m_core.data.index import find_shards
 from yt8m_core.data.scale import find_demo_world
 from yt8m_core.data.schema import Streams
+from yt8m_core.data.shards import find_shards
 from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, load_vocabulary
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError

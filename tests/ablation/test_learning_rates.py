@@ -35,7 +35,7 @@ from yt8m_core.ablation.recipe import (
     table_recipe,
     table_source,
 )
-from yt8m_core.data.index import find_shards
+from yt8m_core.data.shards import find_shards
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Training
 from yt8m_core.paper_tables import TABLES

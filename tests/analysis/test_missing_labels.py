@@ -186,7 +186,7 @@ def test_scores_are_those_of_the_run_that_has_not_seen_the_video(tiny: FoldRuns)
     for fold, positions, p in tiny.score(np.arange(120)):
         assert (folds[positions] == fold).all()
         run = tiny.runs[fold - 1]
-        learned_from, _, _, _ = open_splits(run.experiment, skip_bad=False, progress=lambda *report: None)
+        learned_from = open_splits(run.experiment).videos
         assert not {*learned_from.ids} & {tiny.videos.id(int(video)) for video in positions}
         predictions = run.predictions.set_index("id")
         for video, row in zip(positions, p, strict=True):
@@ -275,7 +275,7 @@ def test_invalid_numbers_are_refused_before_any_training(
 def test_unlabeled_videos_and_other_runs_are_refused(root: Path, tiny: FoldRuns, tmp_path: Path) -> None:
     data = write_tiny(tmp_path / "test", 10, seed=3, labeled=False)
     experiment = tiny_experiment(root)
-    with pytest.raises(UserError, match="has no labels"):
+    with pytest.raises(UserError, match="no video has labels"):
         find_missing_labels(replace(experiment, data=replace(experiment.data, train=str(data))), tmp_path / "runs")
     with pytest.raises(UserError, match="another experiment"):
         train_folds(replace(experiment, seed=5), root / "runs", folds=3)

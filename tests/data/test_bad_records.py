@@ -178,11 +178,21 @@ def test_data_set_is_refused_when_all_records_are_bad(tmp_path: Path, streams: o
     assert stored_indexes() == []
 
 
-def test_duplicate_video_is_refused_with_skip_bad(tmp_path: Path) -> None:
-    """Neither record is bad by itself: the user has to decide which one to keep."""
-    write(tmp_path / "a.tfrecord", small("a0"), small("a0"))
-    with pytest.raises(UserError, match="more than once: 'a0'"):
-        opened(tmp_path, skip_bad=True)
+@pytest.mark.fault
+def test_first_record_of_an_id_is_kept_with_skip_bad(tmp_path: Path) -> None:
+    write(tmp_path / "a.tfrecord", small("a0", (1,)), small("a0", (2,)), small("a1"))
+    write(tmp_path / "b.tfrecord", small("a1", (5,)), small("b0"))
+    videos = opened(tmp_path, skip_bad=True)
+    assert (videos.ids, videos.labels(0).tolist()) == (["a0", "a1", "b0"], [1])
+    assert [(bad.record, bad.shard[-10:]) for bad in videos.bad_records] == [(1, "a.tfrecord"), (0, "b.tfrecord")]
+    assert f"b.tfrecord, record 0, id: 'a1' a second time, first in {tmp_path}/a.tfrecord, record 2" in (
+        videos.bad_records[1].message
+    )
+    assert opened(tmp_path, skip_bad=True).ids == videos.ids  # from the stored index
+
+    (tmp_path / "a.tfrecord").unlink()
+    assert opened(tmp_path, skip_bad=True).ids == ["a1", "b0"]  # no duplicate any more
+    assert opened(tmp_path).bad_records == ()
 
 
 @pytest.mark.fault

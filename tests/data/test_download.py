@@ -19,7 +19,7 @@ from yt8m_core.data.download import http
 from yt8m_core.data.download import shards as download
 from yt8m_core.data.download.plan import Partition, PlannedShard, parse_fraction, read_plan, select_fraction
 from yt8m_core.data.download.shards import Download, Servers
-from yt8m_core.data.tfrecord.records import write_shard
+from yt8m_core.data.tfrecord.encode import write_shard
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 

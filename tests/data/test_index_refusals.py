@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.shards import framed, indexed, masked, small, stored_indexes, three_shards, vector, write
-from yt8m_core.data.index import find_shards, open_index
+from yt8m_core.data.index import open_index
+from yt8m_core.data.shards import find_shards
 from yt8m_core.data.tfrecord.records import RecordError
 from yt8m_core.errors import UserError
 
@@ -106,7 +107,8 @@ def test_duplicate_ids_are_refused_with_both_locations(folder: Path) -> None:
     write(folder / "c.tfrecord", small("c0"), small("a2"), small("c1"))
     assert error_message(folder) == (
         f"1 video ids occur more than once: 'a2' in {folder}/a.tfrecord, record 2 and {folder}/c.tfrecord, "
-        "record 1. Scores are stored by id. Use shards that contain each video once."
+        "record 1. Scores are stored by id. Use shards that contain each video once, or --skip-bad, which keeps the "
+        "first record of each id."
     )
     write(folder / "c.tfrecord", small("c0"), small("c1"), small("c0"))
     assert f"'c0' in {folder}/c.tfrecord, record 0 and {folder}/c.tfrecord, record 2" in error_message(folder)

@@ -13,14 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.shards import crc32c_bit_by_bit, framed, masked, small
-from yt8m_core.data.tfrecord import records
+from yt8m_core.data.tfrecord.encode import encode_example, write_shard
 from yt8m_core.data.tfrecord.records import (
     DecodeError,
     RecordError,
     iter_payloads,
     masked_crc32c,
     parse_example,
-    write_shard,
 )
 from yt8m_core.errors import UserError
 
@@ -165,7 +164,7 @@ def test_sequence_example_is_parsed() -> None:
 
 def test_encoded_example_ends_in_an_empty_field_2() -> None:
     vector = np.array([1.5, -2.25, 0], np.float32)
-    payload = records.encode_example({"id": b"a", "mean_rgb": vector, "labels": [1]})
+    payload = encode_example({"id": b"a", "mean_rgb": vector, "labels": [1]})
     assert payload.endswith(b"\x12\x00")
     assert parse_example(memoryview(payload)).context.feature["mean_rgb"].float_list.value == vector.tolist()
     assert not parse_example(memoryview(payload)).feature_lists.feature_list
@@ -173,7 +172,7 @@ def test_encoded_example_ends_in_an_empty_field_2() -> None:
 
 def test_encoding_does_not_depend_on_the_order_of_features() -> None:
     backwards = {"labels": [1], "id": b"a"}
-    assert records.encode_example(backwards) == records.encode_example(dict(reversed(backwards.items())))
+    assert encode_example(backwards) == encode_example(dict(reversed(backwards.items())))
 
 
 def test_parse_refuses_invalid_payloads() -> None:

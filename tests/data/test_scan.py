@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from tests.support.shards import FRAME_STREAMS, QUIRKS, SMALL, Content, Encoder, contents, frames, small, varint, vector
 from yt8m_core.data.schema import MAX_LABEL, Schema, Streams
 from yt8m_core.data.tfrecord import records
-from yt8m_core.data.tfrecord.records import RecordError
+from yt8m_core.data.tfrecord.encode import FeatureValue, encode_example, encode_sequence_example, frame_header
+from yt8m_core.data.tfrecord.parse import ParsedRecord, detect_schema, parse_record
+from yt8m_core.data.tfrecord.records import RecordError, SequenceExample
 from yt8m_core.data.tfrecord.scan import (
-    ParsedRecord,
+    CONSTANT_STREAM,
+    CONSTANT_VIDEO,
+    MISSING,
+    MISSING_STREAM,
+    REPEATED_LABEL,
     ScannedRecord,
-    detect_schema,
-    frame_header,
-    parse_record,
     scan_record,
 )
 from yt8m_core.errors import UserError
@@ -55,7 +58,7 @@ def first_frames(content: Content, payload: bytes) -> list[bytes]:
 @pytest.mark.parametrize("dim", [1, 7, 121, 122, 123, 124, 125, 126, 127, 128, 200, 1024, 16_380, 16_384, 70_000])
 def test_frame_header_equals_the_protobuf_encoding(dim: int) -> None:
     frame = frames(1, dim)
-    feature_list = records.SequenceExample.FromString(records.encode_sequence_example({}, {"x": frame}))
+    feature_list = records.SequenceExample.FromString(encode_sequence_example({}, {"x": frame}))
     assert feature_list.feature_lists.feature_list["x"].SerializeToString() == frame_header(dim) + frame.tobytes()
 
 
@@ -114,6 +117,10 @@ def test_any_valid_encoding_of_a_record_gives_the_same_result(content: Content, 
         record, parsed = scan(payload, content.schema), parse(payload, content.schema)
         assert (record.id, record.labels, record.num_frames) == (content.id, content.expected_labels, length)
         assert (parsed.id, parsed.labels) == (content.id, content.expected_labels)
+        assert record.start_time == parsed.start_time == content.start
+        assert bool(record.findings & MISSING_STREAM) == bool(parsed.missing) == bool(content.missing)
+        repeats = len(content.labels or ()) > len(content.expected_labels or ())
+        assert bool(record.findings & REPEATED_LABEL) == parsed.repeats_label == repeats
         assert np.array_equal(parsed.frames, content.expected_frames)
         assert parsed.frames.dtype == content.expected_frames.dtype
     assert (scan(regular, content.schema).offsets is None) == (content.labels == ())
@@ -162,9 +169,14 @@ def check_scan(payload: bytes, schema: Schema) -> None:
     parsed = parse(payload, schema)
     assert (record.id, record.labels, record.num_frames) == (parsed.id, parsed.labels, len(parsed.frames))
     if record.offsets is not None:
-        for offset, (_, dim), column in zip(record.offsets, schema.streams, (0, schema.streams[0][1]), strict=True):
-            size = dim * parsed.frames.itemsize
-            assert payload[offset - 1 : offset - 1 + size] == parsed.frames[0, column : column + dim].tobytes()
+        column = 0
+        for offset, (name, dim) in zip(record.offsets, schema.streams, strict=True):
+            first_frame, column = parsed.frames[0, column : column + dim], column + dim
+            assert (offset == MISSING) == (name in parsed.missing)
+            if offset == MISSING:
+                assert (first_frame == schema.fill).all()
+            else:
+                assert payload[offset - 1 : offset - 1 + first_frame.nbytes] == first_frame.tobytes()
 
 
 def test_label_that_exceeds_its_list_is_refused() -> None:
@@ -203,27 +215,27 @@ def test_label_out_of_range_is_refused(label: int) -> None:
 
 def test_labels_that_are_not_integers_are_refused() -> None:
     """Reading them as missing would turn a training set into a test set."""
-    payload = records.encode_sequence_example({"id": b"a", "labels": b"\x03"}, small().streams)
+    payload = encode_sequence_example({"id": b"a", "labels": b"\x03"}, small().streams)
     assert error_message(payload) == "context 'labels': found a bytes_list; expected an int64_list."
 
 
 def test_missing_or_invalid_id_is_refused() -> None:
     streams = small().streams
     assert "context: found keys ['name']; expected 'id' or 'video_id'" in error_message(
-        records.encode_sequence_example({"name": b"a"}, streams)
+        encode_sequence_example({"name": b"a"}, streams)
     )
     expected = "context 'id': found 0 byte strings; expected one."
-    assert error_message(records.encode_sequence_example({"id": [7]}, streams)) == expected
-    invalid = records.encode_sequence_example({"id": b"\xff"}, streams)
+    assert error_message(encode_sequence_example({"id": [7]}, streams)) == expected
+    invalid = encode_sequence_example({"id": b"\xff"}, streams)
     assert error_message(invalid) == "context 'id': bytes that are not UTF-8 text."
 
 
 def test_streams_without_frames_are_refused() -> None:
     for streams in ({"x": frames(2, 7), "y": frames(0, 200)}, {"x": frames(0, 7), "y": frames(0, 200)}):
-        payload = records.encode_sequence_example({"id": b"a"}, streams)
+        payload = encode_sequence_example({"id": b"a"}, streams)
         empty = "y" if len(streams["x"]) else "x"
         assert error_message(payload) == f"feature list '{empty}': found no frames; expected at least one."
-    assert error_message(records.encode_sequence_example({"id": b"a"}, {"x": frames(2, 7)})) == (
+    assert error_message(encode_sequence_example({"id": b"a"}, {"x": frames(2, 7)})) == (
         "feature list 'y': found only ['x']; expected 'y'."
     )
 
@@ -278,7 +290,7 @@ def test_missing_floats_and_other_types_are_refused() -> None:
     content, schema = vector(), vector().schema
     short = Content(streams={**content.streams, "mean_rgb": np.zeros(1023, np.float32)})
     assert error_message(short.regular(), schema) == "context 'mean_rgb': found 1023 numbers; expected 1024."
-    with_bytes = records.encode_example({"id": b"a", "mean_rgb": b"123", "mean_audio": content.streams["mean_audio"]})
+    with_bytes = encode_example({"id": b"a", "mean_rgb": b"123", "mean_audio": content.streams["mean_audio"]})
     assert error_message(with_bytes, schema) == "context 'mean_rgb': found 0 numbers; expected 1024."
 
 
@@ -315,7 +327,7 @@ def test_unknown_streams_are_refused() -> None:
     assert str(error.value) == (
         "a.tfrecord, record 0: found feature lists ['x', 'y'] and context keys ['id', 'labels']; expected "
         "audio_embedding or mean_rgb+mean_audio or rgb+audio. For your own features, name the streams, for example "
-        "--streams rgb:1024 audio:128."
+        "--streams rgb:1024 audio:128. Features of MediaPipe and other formats: convert them with `yt8m import`."
     )
     with pytest.raises(UserError, match=r"expected x\+z"):
         detect_schema(memoryview(small().regular()), "a.tfrecord", (("x", 7), ("z", 3)))
@@ -341,3 +353,107 @@ def test_record_with_a_damaged_overwritten_feature_is_refused() -> None:
     assert error_message(encoder.field(1, named + vectors + broken + context), content.schema).startswith(
         "data: found "
     )
+
+
+@pytest.mark.parametrize("quirks", [(), ("long varints",)])
+@pytest.mark.parametrize("level", ["bytes", "floats", "vectors"])
+def test_constant_streams_are_found_in_every_encoding(level: str, quirks: tuple[str, ...]) -> None:
+    content = vector() if level == "vectors" else small()
+    if level == "floats":
+        content = replace(
+            content, streams={name: values.astype(np.float32) for name, values in content.streams.items()}
+        )
+    first, second = content.streams
+    constant = {name: np.full_like(values, 3) for name, values in content.streams.items()}
+    for streams, expected in (
+        (dict(content.streams), 0),
+        (dict(content.streams) | {second: constant[second]}, CONSTANT_STREAM),
+        (dict(content.streams) | {first: constant[first]}, CONSTANT_STREAM),
+        (constant, CONSTANT_STREAM | CONSTANT_VIDEO),
+    ):
+        changed = replace(content, streams=streams)
+        payload = Encoder(quirks).encode(changed) if quirks else changed.regular()
+        assert scan(payload, changed.schema).findings == expected
+    almost = {name: values.copy() for name, values in constant.items()}
+    almost[first].flat[-1] = 4
+    assert scan(replace(content, streams=almost).regular(), content.schema).findings == CONSTANT_STREAM
+
+
+def test_digest_of_the_features_depends_on_them_alone() -> None:
+    content = small("a")
+    digest = scan(content.regular()).content
+    assert scan(replace(content, id="other", labels=(1,)).regular()).content == digest
+    for name, values in content.streams.items():
+        for position in (0, values.size // 2, values.size - 1):
+            changed = values.copy()
+            changed.flat[position] ^= 1
+            assert scan(replace(content, streams={**content.streams, name: changed}).regular()).content != digest
+    vectors = vector()
+    assert scan(vectors.regular(), vectors.schema).content != scan(vector("other").regular(), vectors.schema).content
+
+
+def test_frames_may_be_byte_strings_of_the_context() -> None:
+    """As some converters write them: a tf.Example with one byte string per frame."""
+    content = small()
+    example = SequenceExample()
+    example.context.feature["id"].bytes_list.value.append(b"a")
+    for name, values in content.streams.items():
+        example.context.feature[name].bytes_list.value.extend(frame.tobytes() for frame in values)
+    payload = example.SerializeToString()
+    assert detect_schema(memoryview(payload), "a.tfrecord", FRAME_STREAMS) == SMALL
+    assert (parse(payload).frames == content.expected_frames).all()
+    assert scan(payload).num_frames == 4
+    example.context.feature["y"].bytes_list.value[2] = b"123"
+    assert error_message(example.SerializeToString()) == (
+        "context 'y', byte string 2: found 3 bytes; expected 200 bytes."
+    )
+
+
+@pytest.mark.parametrize("audio", [None, np.zeros((0, 8), np.uint8)])
+def test_missing_or_empty_audio_is_filled(audio: object) -> None:
+    rgb = frames(3, 24)
+    schema = Schema("frame", (("rgb", 24), ("audio", 8)))
+    payload = encode_sequence_example({"id": b"a"}, {"rgb": rgb} | ({} if audio is None else {"audio": audio}))
+    assert detect_schema(memoryview(payload), "a.tfrecord", schema.streams) == schema
+    parsed = parse(payload, schema)
+    assert (parsed.frames == np.hstack([rgb, np.full((3, 8), 128, np.uint8)])).all()
+    assert parsed.missing == ("audio",)
+    record = scan(payload, schema)
+    assert record.offsets is not None
+    assert (record.num_frames, record.offsets[1], record.findings) == (3, -1, MISSING_STREAM)
+    assert "feature list 'rgb': found only []" in error_message(encode_sequence_example({"id": b"a"}, {}), schema)
+
+
+def test_only_audio_is_optional_and_only_beside_another_stream() -> None:
+    payload = encode_sequence_example({"id": b"a"}, {"audio": frames(3, 8)})
+    with pytest.raises(UserError, match="found feature lists"):
+        detect_schema(memoryview(payload), "a.tfrecord", (("rgb", 24), ("audio", 8)))
+    alone = Schema("frame", (("audio", 8),))
+    assert detect_schema(memoryview(payload), "a.tfrecord", alone.streams) == alone
+    assert "no frames" in error_message(encode_sequence_example({"id": b"a"}, {"audio": frames(0, 8)}), alone)
+
+
+def test_float_frames_are_detected_and_not_mixed_with_bytes() -> None:
+    values = {name: part.astype(np.float32) for name, part in small().streams.items()}
+    payload = encode_sequence_example({"id": b"a"}, values)
+    schema = Schema("frame", FRAME_STREAMS, has_float_frames=True)
+    assert detect_schema(memoryview(payload), "a.tfrecord", FRAME_STREAMS) == schema
+    assert scan(payload, schema).offsets is not None
+    assert error_message(payload) == "feature list 'x', frame 0: found 7 floats; expected 7 bytes."
+    assert "found 0 numbers; expected 7" in error_message(small().regular(), schema)
+    values["y"][2, 5] = np.nan
+    damaged = encode_sequence_example({"id": b"a"}, values)
+    assert error_message(damaged, schema) == (
+        "feature list 'y', frame 2: found nan at position 5; expected finite numbers."
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "unread"),
+    [("segment_labels", [1], ("segment_labels",)), ("label", [1], ("label",)), ("title", b"x", ())],
+)
+def test_keys_that_look_like_labels_and_are_not_read_are_found(
+    key: str, value: FeatureValue, unread: tuple[str, ...]
+) -> None:
+    payload = encode_sequence_example({"id": b"a", key: value}, small().streams)
+    assert scan(payload).unread_keys == parse(payload).unread_keys == unread

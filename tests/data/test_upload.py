@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from yt8m_core.data import upload
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.schema import Schema
-from yt8m_core.data.tfrecord.records import encode_example, encode_sequence_example, iter_payloads, masked_crc32c
-from yt8m_core.data.tfrecord.scan import parse_record
+from yt8m_core.data.tfrecord.encode import encode_example, encode_sequence_example
+from yt8m_core.data.tfrecord.parse import parse_record
+from yt8m_core.data.tfrecord.records import iter_payloads, masked_crc32c
 from yt8m_core.data.upload import UploadedVideo, read_upload
 from yt8m_core.data.upload.numpy_files import MAX_EXPANDED
 from yt8m_core.errors import UserError

@@ -23,15 +23,16 @@ from tests.fuzz.mutate import framed, mutate, mutate_shard
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import open_index
 from yt8m_core.data.schema import MAX_LABEL, Schema
+from yt8m_core.data.tfrecord.encode import encode_sequence_example
+from yt8m_core.data.tfrecord.parse import parse_record
 from yt8m_core.data.tfrecord.records import (
     RecordError,
     SequenceExample,
-    encode_sequence_example,
     iter_payloads,
     iter_records,
     masked_crc32c,
 )
-from yt8m_core.data.tfrecord.scan import parse_record, scan_record
+from yt8m_core.data.tfrecord.scan import scan_record
 from yt8m_core.data.upload import read_upload
 from yt8m_core.errors import UserError
 

@@ -69,7 +69,7 @@ def test_data_with_other_features_are_refused_with_both_schemas(run: Run, real_d
 
 
 def test_labels_outside_the_runs_vocabulary_are_refused(run: Run, tmp_path: Path) -> None:
-    from yt8m_core.data.tfrecord.records import encode_sequence_example, write_shard
+    from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
 
     frames = {"rgb": np.zeros((2, 24), np.uint8), "audio": np.zeros((2, 8), np.uint8)}
     write_shard(tmp_path / "a.tfrecord", [encode_sequence_example({"id": b"x", "labels": [CLASSES]}, frames)])

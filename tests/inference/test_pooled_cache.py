@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from tests.support.tiny import STREAMS, tiny_experiment
 from yt8m_core.data.dataset import Videos, open_videos
-from yt8m_core.data.tfrecord.records import encode_example, write_shard
+from yt8m_core.data.tfrecord.encode import encode_example, write_shard
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.inference.evaluation import open_experiment_data

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.schema import Schema
-from yt8m_core.data.tfrecord.records import encode_example, encode_sequence_example
+from yt8m_core.data.tfrecord.encode import encode_example, encode_sequence_example
 from yt8m_core.workspace import workspace
 
 FRAME_STREAMS = (("x", 7), ("y", 200))  # below and above 128, where the frame header becomes longer
@@ -46,17 +46,24 @@ def framed(*payloads: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Content:
-    """Contents of a record independent of its encoding: frames uint8 [T, dim] or vectors float32 [dim] by stream."""
+    """Contents of a record independent of its encoding: frames [T, dim] or vectors float32 [dim] by stream.
+
+    Frames are uint8 or float32. ``missing`` are the widths of optional streams that the record lacks.
+    """
 
     id: str = "abcd"
     labels: tuple[int, ...] | None = (3, 7)
     streams: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     id_key: str = "id"
+    start: float | None = None
+    missing: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def schema(self) -> Schema:
         is_frame_level = all(values.ndim == 2 for values in self.streams.values())
-        return Schema("frame" if is_frame_level else "video", tuple((k, v.shape[-1]) for k, v in self.streams.items()))
+        streams = (*((name, values.shape[-1]) for name, values in self.streams.items()), *self.missing.items())
+        has_floats = is_frame_level and any(values.dtype == np.float32 for values in self.streams.values())
+        return Schema("frame" if is_frame_level else "video", streams, has_floats)
 
     @property
     def expected_labels(self) -> list[int] | None:
@@ -65,13 +72,18 @@ class Content:
     @property
     def expected_frames(self) -> NDArray[Any]:
         columns = [np.atleast_2d(values) for values in self.streams.values()]
-        return np.hstack([column[: min(map(len, columns))] for column in columns])
+        T = min(map(len, columns))
+        value = 128 if columns[0].dtype == np.uint8 else np.float32(128 * 4 / 255 + 4 / 512 - 2)
+        filled = [np.full((T, dim), value, columns[0].dtype) for dim in self.missing.values()]
+        return np.hstack([*(column[:T] for column in columns), *filled])
 
     def regular(self) -> bytes:
         """Encode like the real records."""
         context: dict[str, Any] = {self.id_key: self.id.encode()}
         if self.labels is not None:
             context["labels"] = self.labels
+        if self.start is not None:
+            context["start_time_seconds"] = np.array([self.start], np.float32)
         if self.schema.level == "frame":
             return encode_sequence_example(context, self.streams)
         return encode_example(context | dict(self.streams))
@@ -192,6 +204,9 @@ class Encoder:
     def bytes_feature(self, value: bytes) -> bytes:
         return self.feature(1, [self.sub(1, value)])
 
+    def frame_feature(self, frame: NDArray[np.uint8]) -> bytes:
+        return self.bytes_feature(frame.tobytes())
+
     def int64_feature(self, values: Sequence[int]) -> bytes:
         if "labels one by one" in self.quirks:
             return self.feature(3, [varint(1 << 3) + self.number(value) for value in values])
@@ -216,12 +231,15 @@ class Encoder:
         context = {content.id_key: self.bytes_feature(content.id.encode())}
         if content.labels is not None:
             context["labels"] = self.int64_feature(content.labels)
+        if content.start is not None:
+            context["start_time_seconds"] = self.float_feature(np.array([content.start], np.float32))
         lists = {}
         for name, values in content.streams.items():
             if values.ndim == 1:
                 context[name] = self.float_feature(values)
             else:
-                lists[name] = self.message(self.sub(1, self.bytes_feature(frame.tobytes())) for frame in values)
+                encode = self.float_feature if values.dtype == np.float32 else self.frame_feature
+                lists[name] = self.message(self.sub(1, encode(frame)) for frame in values)
         shuffled = [list(context.items())[i] for i in np.random.default_rng(order).permutation(len(context))]
         fields = [self.field(1, self.entries(dict(shuffled), decoy=self.int64_feature([9, 2, 4])))]
         if lists:
@@ -238,7 +256,17 @@ def contents(draw: st.DrawFn) -> Content:
     """Draw any valid record with small streams, at frame or video level."""
     draw_seed = st.integers(0, 99)
     content = small(x=draw(st.integers(1, 4)), y=draw(st.integers(1, 4)))
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(("bytes", "floats", "vectors")))
+    if kind == "floats":
+        content = replace(content, streams={k: v.astype(np.float32) / 7 for k, v in content.streams.items()})
+    if kind == "vectors":
         means = {name: frames(1, dim, draw(draw_seed))[0].astype(np.float32) - 99.5 for name, dim in FRAME_STREAMS}
         content = Content(streams=means)
-    return replace(content, id=draw(texts), labels=draw(labels), id_key=draw(st.sampled_from(("id", "video_id"))))
+    return replace(
+        content,
+        id=draw(texts),
+        labels=draw(labels),
+        id_key=draw(st.sampled_from(("id", "video_id"))),
+        start=draw(st.none() | st.integers(0, 9000).map(float)),
+        missing=draw(st.sampled_from(({}, {"mean_audio" if kind == "vectors" else "audio": 5}))),
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yt8m_core.data.tfrecord.records import FeatureValue, encode_sequence_example, write_shard
+from yt8m_core.data.tfrecord.encode import FeatureValue, encode_sequence_example, write_shard
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from yt8m_core.ablation.learning_rates import FIRST_RATES, FIRST_RATES_VIDEO, GapsByRow, rate_for, read_rates
-from yt8m_core.data.index import find_shards
 from yt8m_core.data.scale import SCALE_NAMES
+from yt8m_core.data.shards import find_shards
 from yt8m_core.demo import world as demo
 from yt8m_core.demo.runs import WORLDS
 from yt8m_core.errors import UserError, check_choice

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from yt8m_core.analysis.label_evidence import Combination, LabelEvidence, fit_combination, log_odds, sample_pairs
+from yt8m_core.data.checks import warn_videos
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.tfrecord.bad_records import warn_bad_records
+from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import MAX_FOLDS, Experiment
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data, score_batches
@@ -35,7 +36,7 @@ from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.typed_json import check_number
 from yt8m_core.training.loop import train
-from yt8m_core.training.splits import assign_folds, check_labeled
+from yt8m_core.training.splits import assign_folds
 
 SAMPLE_VIDEOS = 10_000  # whose pairs determine the weights of the combination
 MAX_CANDIDATES = 1_000_000
@@ -118,7 +119,7 @@ class FoldRuns:
 
     def score(self, positions: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
         """Yield the fold, the positions [B] and the out-of-fold probabilities [B, C] of batches of these videos."""
-        fold_of = assign_folds(self.videos.ids, len(self.runs))[positions]
+        fold_of = assign_folds(self.videos.video_ids, len(self.runs))[positions]
         for fold, run in enumerate(self.runs, 1):
             model, precision = run.load_model(), run.experiment.training.pool_once
             videos = self.videos.subset(positions[fold_of == fold])
@@ -219,9 +220,9 @@ def train_folds(
     check_number(folds, 2, MAX_FOLDS, where="folds")
     data = experiment.data
     videos = open_experiment_data(experiment, data.train, skip_bad=skip_bad, progress=progress)
-    warn_bad_records(videos.bad_records)
-    check_labeled(videos)
-    sizes = np.bincount(assign_folds(videos.ids, folds) - 1, minlength=folds)
+    videos = labeled_videos(videos, data.unlabeled)
+    warn_videos(videos)
+    sizes = np.bincount(assign_folds(videos.video_ids, folds) - 1, minlength=folds)
     if not sizes.all() or len(videos) == sizes.max():
         raise UserError(
             f"{folds} folds of {len(videos):,} videos",

@@ -38,7 +38,7 @@ def calibrate(
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
     from yt8m_core.analysis.calibration import calibrate as calibrate_scores
-    from yt8m_core.data.tfrecord.bad_records import warn_bad_records
+    from yt8m_core.data.checks import warn_videos
     from yt8m_core.inference.evaluation import open_run_data
     from yt8m_core.inference.score_cache import load_scores
     from yt8m_core.labels.statistics import counts, label_matrix
@@ -48,7 +48,7 @@ def calibrate(
     opened = Run.open(run)
     progress = console_progress()
     videos = open_run_data(opened, data, skip_bad=skip_bad, progress=progress)
-    warn_bad_records(videos.bad_records)
+    warn_videos(videos)
     training = _training_videos(opened, skip_bad=skip_bad)
     training_counts = opened.training_counts
     if training_counts is None:  # a run of an older version

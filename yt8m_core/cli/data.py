@@ -119,9 +119,9 @@ def labels(
 
 
 def _open(data: str, streams: Streams, skip_bad: bool) -> "Videos":
+    from yt8m_core.data.checks import warn_videos
     from yt8m_core.data.dataset import open_videos
-    from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 
     videos = open_videos(data, streams=streams or None, skip_bad=skip_bad, progress=console_progress())
-    warn_bad_records(videos.bad_records)
+    warn_videos(videos)
     return videos

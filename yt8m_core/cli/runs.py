@@ -14,6 +14,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment
 from yt8m_core.progress import console_progress
 
+Allowed = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CHECK [CHECK ...]")]
 Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
 
 
@@ -24,7 +25,13 @@ def train_command(arguments: Sequence[str]) -> Callable[..., None]:
     """
     defaults = _default_experiment(arguments) if arguments[:1] == ["train"] else Experiment(Data("", ""))
 
-    def train(run: Path, flags: Flags = defaults, experiment: Path | None = None, skip_bad: bool = False) -> None:
+    def train(
+        run: Path,
+        flags: Flags = defaults,
+        experiment: Path | None = None,
+        skip_bad: bool = False,
+        allow: Allowed = (),
+    ) -> None:
         """Train an experiment. The same command resumes an interrupted training.
 
         A slot is a name, or a name with options: --classification "moe(experts=16)". Defaults are the paper's, or those
@@ -37,13 +44,14 @@ def train_command(arguments: Sequence[str]) -> Callable[..., None]:
             flags: Experiment.
             experiment: JSON file with the defaults of the flags, for example the config.json of a run.
             skip_bad: Skip bad records and list them. Without it, the first one is an error.
+            allow: Data checks that do not stop the training: repeated-labels, constant-features, shared-videos.
         """
         from yt8m_core.training.loop import train as train_experiment
         from yt8m_core.training.step import configure_training_process
 
         settings = replace(flags, data=_absolute_data(flags.data, defaults.data))
         configure_training_process()
-        trained = train_experiment(settings, run, skip_bad=skip_bad, progress=console_progress())
+        trained = train_experiment(settings, run, skip_bad=skip_bad, allow=allow, progress=console_progress())
         if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
             print(f"{trained.path}: {trained.experiment}")
             print(f"{format_gap(trained.metrics['validation'])} ({trained.facts.scale})")
@@ -56,6 +64,8 @@ def evaluate(
     data: str,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
+    unlabeled: str = "",
+    allow: Allowed = (),
 ) -> None:
     """Evaluate a run on a data set.
 
@@ -64,12 +74,17 @@ def evaluate(
         data: A shard, a folder of shards, or a glob.
         as_json: Print the metrics as JSON.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        unlabeled: Videos without labels: error, skip to leave them out, or negative if they have none of the labels.
+            Default: as in the training of the run.
+        allow: Data checks that do not stop the evaluation: repeated-labels, constant-features, other-scale.
     """
     from yt8m_core.inference.evaluation import evaluate as evaluate_run
     from yt8m_core.runs.run import Run
 
     opened = Run.open(run)
-    evaluation = evaluate_run(opened, data, skip_bad=skip_bad, progress=console_progress())
+    evaluation = evaluate_run(
+        opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, progress=console_progress()
+    )
     metrics = evaluation.metrics
     if as_json:
         print(json.dumps({"run": str(run), "data": data, "bad_records": evaluation.bad_records, **metrics}))
@@ -128,13 +143,13 @@ def ensemble(
         average: Average of probability or of logit.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
-    from yt8m_core.data.tfrecord.bad_records import warn_bad_records
+    from yt8m_core.data.checks import warn_videos
     from yt8m_core.inference.ensemble import Ensemble
     from yt8m_core.inference.prediction import write_predictions
 
     progress = console_progress()
     opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=progress)
-    warn_bad_records(opened.videos.bad_records)
+    warn_videos(opened.videos)
     comparison = opened.compare()
     scored = opened.score(comparison, progress)
     if output is not None:

@@ -11,23 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.schema import Schema, Streams
-from yt8m_core.data.tfrecord.scan import frame_header, parse_record
-from yt8m_core.data.tfrecord.shard import OpenShard
+from yt8m_core.data.tfrecord.parse import parse_record
+from yt8m_core.data.tfrecord.scan import MISSING, frame_layout
+from yt8m_core.data.tfrecord.shard import MAX_OPEN_SHARDS, OpenShard
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
-
-
-def _max_open_shards() -> int:
-    """Let open shards, with two file descriptors each, use a quarter of the process's limit."""
-    try:
-        import resource
-    except ImportError:  # Windows, where the limit is in the thousands
-        return 1024
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 16 if limit == resource.RLIM_INFINITY else limit // 8
-
-
-MAX_OPEN_SHARDS = _max_open_shards()
 
 
 class Videos:
@@ -54,6 +42,7 @@ class Videos:
         offsets = labels.offsets.to_numpy().astype(np.int64)
         self.label_offsets: NDArray[np.int64] = offsets - offsets[0]  # a reused table may be a slice with an offset
         self.is_labeled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
+        self._table = table
         self._ids = _only_chunk(table["id"])
         self._shard: NDArray[np.int32] = table["shard"].to_numpy()
         self._record: NDArray[np.int32] = table["record"].to_numpy()
@@ -66,7 +55,7 @@ class Videos:
         self._offsets[self._is_regular] = streams.flatten().to_numpy().reshape(-1, len(self.schema.streams))
         ends = np.cumsum([dim for _, dim in self.schema.streams]).tolist()
         self._columns = [  # per stream: its columns of a frame, width, and stride between frames in the shard
-            (slice(end - dim, end), dim, len(frame_header(dim)) + dim)
+            (slice(end - dim, end), dim, frame_layout(dim, self.schema)[2])
             for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
         ]
         self._open_shard = lru_cache(MAX_OPEN_SHARDS)(lambda number: OpenShard(self.shards[number]))
@@ -81,8 +70,8 @@ class Videos:
 
     @property
     def dtype(self) -> DTypeLike:
-        """Type of the features: uint8 at frame level, float32 at video level."""
-        return np.uint8 if self.schema.level == "frame" else np.float32
+        """Type of the features: uint8 for quantized frames, else float32."""
+        return self.schema.dtype
 
     def id(self, video: int) -> str:
         """Return the id of a video."""
@@ -92,6 +81,16 @@ class Videos:
     def ids(self) -> list[str]:
         """Ids of all videos, by position."""
         ids: list[str] = self._ids.to_pylist()
+        return ids
+
+    def column(self, name: str) -> Any:
+        """Return a column of the index (``index.COLUMNS``) as an Arrow array, one value per video."""
+        return _only_chunk(self._table[name])
+
+    @property
+    def video_ids(self) -> list[str]:
+        """Ids of the videos that the records are of; segments of one video share it."""
+        ids: list[str] = self.column("video_id").to_pylist()
         return ids
 
     def subset(self, positions: NDArray[np.int64]) -> "VideoSubset":
@@ -112,7 +111,7 @@ class Videos:
         return f"{self.shards[self._shard[video]].path}, record {self._record[video]}"
 
     def frames(self, video: int) -> NDArray[Any]:
-        """Return the features of a video: uint8 [T, D] at frame level, float32 [1, D] at video level."""
+        """Return the features of a video, of type ``dtype`` [T, D]; T = 1 at video level."""
         frames = np.empty((self.num_frames[video], self.schema.width), self.dtype)
         self.copy_batch(np.array([video]), frames[None])
         return frames
@@ -140,14 +139,19 @@ class Videos:
 
     # Both methods convert to lists of ints first: indexing the arrays per video costs more than copying its floats.
 
-    def _copy_frames(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+    def _copy_frames(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Copy each stream of a video with one strided copy, during which NumPy releases the GIL."""
         columns_by_video = (column[videos].tolist() for column in (self._shard, self._offsets, self.num_frames))
+        itemsize = self.schema.dtype.itemsize
         for row, shard, offsets, length in zip(rows.tolist(), *columns_by_video, strict=True):
             opened, frames = self._open_shard(shard), out[row]
             opened.check()
             for (columns, dim, stride), offset in zip(self._columns, offsets, strict=True):
-                frames[:length, columns] = np.ndarray((length, dim), np.uint8, opened.data, offset, (stride, 1))
+                if offset == MISSING:
+                    frames[:length, columns] = self.schema.fill
+                    continue
+                stored = np.ndarray((length, dim), self.dtype, opened.data, offset, (stride, itemsize))
+                frames[:length, columns] = stored
             frames[length:] = 0
 
     def _copy_vectors(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
@@ -170,7 +174,10 @@ class Videos:
             data = opened.data
             for stream, size in streams:
                 offset = offsets[stream]
-                target[at : at + size] = data[offset : offset + size]
+                if offset == MISSING:
+                    target[at : at + size] = self.schema.fill.tobytes() * (size // 4)
+                else:
+                    target[at : at + size] = data[offset : offset + size]
                 at += size
 
     def check_labels(self, num_classes: int) -> None:
@@ -225,6 +232,10 @@ class VideoSubset(Videos):
         """Ids of the videos, by position."""
         ids: list[str] = self.whole._ids.take(pa.array(self.positions)).to_pylist()
         return ids
+
+    def column(self, name: str) -> Any:
+        """Return a column of the index (``index.COLUMNS``) as an Arrow array, one value per video."""
+        return self.whole.column(name).take(pa.array(self.positions))
 
     def find(self, video_id: str) -> int | None:
         """Return the position of the video with an id, or None."""

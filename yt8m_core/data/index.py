@@ -16,7 +16,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from glob import glob
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,20 +23,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from yt8m_core.data.schema import Schema, Streams
+from yt8m_core.data.shards import expand_home, find_shards, readable_shard
 from yt8m_core.data.tfrecord.bad_records import BadRecord
+from yt8m_core.data.tfrecord.parse import detect_schema
 from yt8m_core.data.tfrecord.records import RecordError, iter_records
-from yt8m_core.data.tfrecord.scan import detect_schema, scan_record
-from yt8m_core.data.tfrecord.shard import OpenShard, Shard, report_unreadable, wait_for_mtime_tick
+from yt8m_core.data.tfrecord.scan import scan_record
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard, wait_for_mtime_tick
+from yt8m_core.data.unique_ids import make_ids_unique
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
 
-FORMAT = 2
+FORMAT = 3
 # Below this many bytes, starting more processes costs more time than it saves.
 PARALLEL_BYTES = 256 << 20
 # With skip_bad, number of records per shard to try when detecting the schema.
@@ -53,6 +54,11 @@ COLUMNS = pa.schema(
         "num_frames": pa.int32(),
         "labels": pa.list_(pa.int32()),
         "offsets": pa.list_(pa.int64()),
+        "video_id": pa.string(),  # of the record; several segments of one video have the same
+        "start_time": pa.float64(),  # of a segment, in seconds; null if unknown
+        "content": pa.int64(),  # digest of the features
+        "findings": pa.int8(),  # bits of ``scan.py``
+        "unread_keys": pa.list_(pa.string()),  # null if there are none
     }
 )
 
@@ -65,42 +71,7 @@ class Index:
     shards: tuple[Shard, ...]
     table: pa.Table
     bad_records: tuple[BadRecord, ...] = ()  # skipped
-
-
-def find_shards(data: str | Path) -> list[Path]:
-    """Return the shards of DATA (a file, a folder with ``*.tfrecord`` files, or a glob), sorted by name.
-
-    Raises:
-        UserError: there are none.
-    """
-    pattern = _expand_home(data)
-    path = pattern.absolute()
-    with report_unreadable(path):
-        is_file, is_folder = path.is_file(), path.is_dir()
-    if is_file:
-        return [path]
-    if is_folder:
-        shards = sorted(p for p in path.glob("*.tfrecord") if not p.is_dir())
-        subfolders = sorted({p.parent.name for p in path.glob("*/*.tfrecord")})
-        advice = f"Its subfolders {', '.join(subfolders)} contain shards: choose one of them." if subfolders else ""
-        if not shards:
-            raise UserError(
-                "no *.tfrecord file", where=f"folder {path}", advice=advice or "Choose the folder with the shards."
-            )
-        return shards
-    shards = sorted(Path(name).absolute() for name in glob(str(pattern)) if not os.path.isdir(name))
-    if not shards:
-        raise UserError(
-            f"no file matches {path}", advice="Use a .tfrecord file, a folder of them, or a glob in quotes."
-        )
-    return shards
-
-
-def _expand_home(data: str | Path) -> Path:
-    try:
-        return Path(data).expanduser()
-    except RuntimeError:
-        raise UserError(f"the home folder in '{data}' does not exist") from None
+    sources: tuple[Shard, ...] = ()  # files that the shards were expanded from; for other shards the shards themselves
 
 
 def open_index(
@@ -125,14 +96,15 @@ def open_index(
     Raises:
         UserError: a record is bad (RecordError, without ``skip_bad``), all records are bad, or a video id occurs twice.
     """
-    shards = tuple(map(Shard.at, find_shards(data)))
-    key = f"{_expand_home(data).absolute()} {streams}"
+    sources = tuple(map(Shard.at, find_shards(data)))
+    key = f"{expand_home(data).absolute()} {streams}"
     file = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     old = _read_index(file)
-    if old is not None and old.shards == shards and (skip_bad or not old.bad_records):
+    if old is not None and old.sources == sources and (skip_bad or not old.bad_records) and _expanded_exist(old):
         return old
 
-    wait_for_mtime_tick(shards)
+    wait_for_mtime_tick(sources)
+    shards = tuple(readable_shard(source, progress) for source in sources)
     schema = _detect_schema(shards, streams, skip_bad)
     shard_rows = {} if old is None or old.schema != schema else _reusable_rows(old, set(shards), skip_bad)
     total, done = sum(s.size for s in shards), sum(s.size for s in shard_rows)
@@ -140,13 +112,20 @@ def open_index(
         shard_rows[shard] = rows
         done += shard.size
         progress(f"indexing {data}", done, total)
-    index = _concatenate(schema, [(shard, shard_rows[shard]) for shard in shards])
-    if not index.table.num_rows:
-        bad = index.bad_records
+    table, bad = _concatenate([shard_rows[shard] for shard in shards])
+    if not table.num_rows:
         raise UserError(f"all {len(bad):,} records are bad. The first: {bad[0].message}")
-    _check_unique_ids(index)
+    table, duplicates = make_ids_unique(table, shards, skip_bad=skip_bad)
+    index = Index(schema, shards, table, (*bad, *duplicates), sources)
     _write_index(file, index)
     return index
+
+
+def _expanded_exist(index: Index) -> bool:
+    """Whether the expanded copies of compressed shards still exist."""
+    return all(
+        shard == source or os.path.isfile(shard.path) for shard, source in zip(index.shards, index.sources, strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -157,26 +136,30 @@ class ShardRows:
     bad_records: tuple[BadRecord, ...]
 
 
-def _concatenate(schema: Schema, shard_rows: Sequence[tuple[Shard, ShardRows]]) -> Index:
+def _concatenate(shard_rows: Sequence[ShardRows]) -> tuple[pa.Table, tuple[BadRecord, ...]]:
     tables = [
         rows.table.set_column(1, "shard", pa.repeat(pa.scalar(number, pa.int32()), rows.table.num_rows))
-        for number, (_, rows) in enumerate(shard_rows)
+        for number, rows in enumerate(shard_rows)
     ]
-    shards = tuple(shard for shard, _ in shard_rows)
-    bad = tuple(record for _, rows in shard_rows for record in rows.bad_records)
-    return Index(schema, shards, pa.concat_tables(tables).combine_chunks(), bad)
+    bad = tuple(record for rows in shard_rows for record in rows.bad_records)
+    return pa.concat_tables(tables).combine_chunks(), bad
 
 
 def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> dict[Shard, ShardRows]:
-    """Return the rows of unchanged shards, without ``skip_bad`` only of those that have no bad records."""
+    """Return the rows of unchanged shards, without ``skip_bad`` only of those that have no bad records.
+
+    Of the shards with duplicates, some rows were left out because of other shards.
+    """
     bad: dict[str, list[BadRecord]] = {}
     for record in old.bad_records:
         bad.setdefault(record.shard, []).append(record)
+    incomplete = {record.shard for record in old.bad_records if record.is_duplicate}
+    table = old.table.set_column(0, "id", old.table["video_id"])
     first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
     return {
-        shard: ShardRows(old.table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
+        shard: ShardRows(table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
         for i, shard in enumerate(old.shards)
-        if shard in current and (skip_bad or shard.path not in bad)
+        if shard in current and shard.path not in incomplete and (skip_bad or shard.path not in bad)
     }
 
 
@@ -243,25 +226,14 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
                 raise
             bad.append(BadRecord(path, record, str(error), error.unreadable_bytes))
         else:  # _concatenate fills in the shard number
-            values = (row.id, None, record, *span, row.num_frames, row.labels, row.offsets)
+            values = (
+                row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
+                row.id, row.start_time, row.content, row.findings, row.unread_keys or None,
+            )  # fmt: skip
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
         opened.check()  # before the next record is read
     return ShardRows(pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS), tuple(bad))
-
-
-def _check_unique_ids(index: Index) -> None:
-    counts = pc.value_counts(index.table["id"])
-    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
-    if not len(repeated):
-        return
-    video = repeated[0]["values"].as_py()
-    rows = index.table.filter(pc.equal(index.table["id"], video)).slice(0, 2).to_pylist()
-    locations = " and ".join(f"{index.shards[row['shard']].path}, record {row['record']}" for row in rows)
-    raise UserError(
-        f"{len(repeated)} video ids occur more than once: '{video}' in {locations}",
-        advice="Scores are stored by id. Use shards that contain each video once.",
-    )
 
 
 def _read_index(file: Path) -> Index | None:
@@ -271,9 +243,11 @@ def _read_index(file: Path) -> Index | None:
         stored = json.loads(table.schema.metadata[b"yt8m"])
         if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
             return None
-        schema = Schema(stored["level"], tuple((name, dim) for name, dim in stored["streams"]))
+        streams = tuple((name, dim) for name, dim in stored["streams"])
+        schema = Schema(stored["level"], streams, stored["has_float_frames"])
         bad = tuple(BadRecord(**record) for record in stored["bad"])
-        return Index(schema, tuple(Shard(**shard) for shard in stored["shards"]), table.combine_chunks(), bad)
+        shards, sources = (tuple(Shard(**shard) for shard in stored[key]) for key in ("shards", "sources"))
+        return Index(schema, shards, table.combine_chunks(), bad, sources)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
 
@@ -283,7 +257,9 @@ def _write_index(file: Path, index: Index) -> None:
         "format": FORMAT,
         "level": index.schema.level,
         "streams": index.schema.streams,
+        "has_float_frames": index.schema.has_float_frames,
         "shards": [asdict(shard) for shard in index.shards],
+        "sources": [asdict(shard) for shard in index.sources],
         "bad": [asdict(record) for record in index.bad_records],
     }
     table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})

@@ -130,7 +130,7 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         size = max((int(self.videos.num_frames[b].max()) * len(b) for b in self.batches), default=0)
-        dtype = torch.uint8 if self.videos.schema.level == "frame" else torch.float32
+        dtype = torch.uint8 if self.videos.dtype == np.uint8 else torch.float32
         pending: deque[tuple[Future[Batch], Tensor]] = deque()
         remaining = iter(self.batches)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="loader")

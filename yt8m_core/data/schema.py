@@ -1,7 +1,9 @@
 """The record schema of a data set: level, feature streams and their widths."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 Level = Literal["frame", "video"]
 Streams = tuple[tuple[str, int], ...]
@@ -10,19 +12,44 @@ KNOWN_STREAMS: dict[Level, tuple[Streams, ...]] = {
     "frame": ((("rgb", 1024), ("audio", 128)), (("audio_embedding", 128),)),
     "video": ((("mean_rgb", 1024), ("mean_audio", 128)),),
 }
+# Streams that a video may lack; they are filled with the byte whose value is nearest to 0.
+OPTIONAL_STREAMS = ("audio", "mean_audio")
+FILL_BYTE = 128
+FILL_VALUE = np.float32(FILL_BYTE * 4 / 255 + 4 / 512 - 2)  # dequantized
 # Far above any edition (4,716 labels); keeps one absurd label from sizing a model.
 MAX_LABEL = 1 << 20
 MAX_WIDTH = 1 << 20  # of a stream
+UNLABELED_POLICIES = ("error", "skip", "negative")  # for videos without labels, see ``labeled.py``
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Feature streams of the records: lists of byte vectors at frame level, one float vector each at video level."""
+    """Feature streams of the records: one vector per frame at frame level, one float vector at video level."""
 
     level: Level
     streams: Streams
+    has_float_frames: bool = False
+    """Whether frames are float vectors, as of other feature extractors, instead of YouTube-8M's bytes."""
 
     @property
     def width(self) -> int:
         """Total feature dimension D: the sum of the stream widths."""
         return sum(dim for _, dim in self.streams)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the features: uint8 for quantized frames, else float32."""
+        return np.dtype(np.uint8 if self.level == "frame" and not self.has_float_frames else np.float32)
+
+    @property
+    def fill(self) -> Any:
+        """Value of a missing stream, as a number of ``dtype``."""
+        return FILL_BYTE if self.dtype == np.uint8 else FILL_VALUE
+
+    def is_optional(self, stream: str) -> bool:
+        """Whether a video may lack a stream. The only stream of a data set is never optional."""
+        return stream in OPTIONAL_STREAMS and len(self.streams) > 1
+
+    def accepts(self, other: "Schema") -> bool:
+        """Whether a model of this schema takes the videos of another one: bytes are dequantized, floats are not."""
+        return (self.level, self.streams) == (other.level, other.streams)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.random import Generator, Philox, SeedSequence
 from numpy.typing import NDArray
 
-from yt8m_core.data.tfrecord.records import encode_sequence_example, write_shard
+from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
 from yt8m_core.data.vocabulary import Vocabulary, write_vocabulary
 from yt8m_core.demo.frames import AUDIO, RGB, draw_frames
 from yt8m_core.demo.hierarchy import demo_labels

@@ -1,6 +1,6 @@
 """Metrics and top labels of a model on a data set (section 3.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from yt8m_core.data.checks import check_videos, stop_if_fatal, warn_videos
 from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.data.schema import Schema
-from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.band_precision import BandPrecision
@@ -51,6 +52,8 @@ def evaluate(
     *,
     device: torch.device | str = "cpu",
     skip_bad: bool = False,
+    unlabeled: str = "",
+    allow: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate a trained run on a data set with labels.
@@ -73,6 +76,8 @@ def evaluate(
         data: a shard, a folder of shards, or a glob.
         device: device of the model.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
+        unlabeled: "error", "skip" or "negative" for videos without labels; default: as in the run's experiment.
+        allow: names of fatal data checks (``data/checks.py``) that do not stop the evaluation.
         progress: progress callback.
 
     Returns:
@@ -83,7 +88,9 @@ def evaluate(
     """
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
-    warn_bad_records(videos.bad_records)
+    videos = labeled_videos(videos, unlabeled or run.experiment.data.unlabeled)
+    warn_videos(videos)
+    stop_if_fatal(check_videos(videos), allow)
     return evaluate_model(
         model,
         videos,
@@ -116,7 +123,7 @@ def open_run_data(run: Run, data: str | Path, *, skip_bad: bool = False, progres
 
 def check_run_data(run: Run, videos: Videos, data: str | Path) -> None:
     """Raise UserError where the features or labels of ``videos``, opened from DATA, do not fit the run."""
-    if videos.schema != run.facts.schema:
+    if not run.facts.schema.accepts(videos.schema):
         expected = f"{describe_schema(run.facts.schema)}, which run '{run.name}' was trained on"
         raise UserError(describe_schema(videos.schema), where=str(data), expected=expected)
     videos.check_labels(run.facts.num_classes)

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from yt8m_core.data.checks import warn_videos
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
-from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.inference.evaluation import open_run_data, score_batches
@@ -118,7 +118,7 @@ def predict(
     thresholds = _label_thresholds(run, threshold)
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
-    warn_bad_records(videos.bad_records)
+    warn_videos(videos)
     scored = score_batches(model, videos, device=device, progress=progress)
     write_predictions(scored, videos, Path(output), thresholds)
     return len(videos)

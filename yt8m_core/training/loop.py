@@ -7,7 +7,7 @@ https://arxiv.org/abs/1706.07960
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -20,7 +20,6 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches, split_batch
-from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.errors import TrainingDivergedError, TrainingStoppedError, UserError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.evaluation import Evaluation, evaluate_model
@@ -50,6 +49,7 @@ def train(
     *,
     accelerator: str = "auto",
     skip_bad: bool = False,
+    allow: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Run:
     """Train an experiment into a run folder, or resume it there; a finished run is returned unchanged.
@@ -77,6 +77,7 @@ def train(
         accelerator: of Lightning Fabric: "auto", "cpu" or "cuda".
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error. Not part of the
             experiment.
+        allow: names of fatal data checks (``data/checks.py``) that do not stop the training.
         progress: progress callback.
 
     Returns:
@@ -91,12 +92,14 @@ def train(
     folder = Path(folder)
     fabric = launch_fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
-        return _train(fabric, experiment, folder, skip_bad, silent)
+        return _train(fabric, experiment, folder, skip_bad, allow, silent)
     with exclusive_lock(folder, "training"):
-        return _train(fabric, experiment, folder, skip_bad, progress)
+        return _train(fabric, experiment, folder, skip_bad, allow, progress)
 
 
-def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool, progress: Progress) -> Run:
+def _train(
+    fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool, allow: Sequence[str], progress: Progress
+) -> Run:
     existing = Run.open(folder) if (folder / "config.json").is_file() else None
     if existing and existing.experiment != experiment:
         raise UserError(
@@ -107,10 +110,10 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
             (folder / CHECKPOINT).unlink(missing_ok=True)
         return existing
     with fabric.rank_zero_first():  # writes the index that the other processes read
-        videos, validation, vocabulary, facts = open_splits(experiment, skip_bad=skip_bad, progress=progress)
+        splits = open_splits(experiment, skip_bad=skip_bad, allow=allow, progress=progress)
+    videos, validation, facts = splits.videos, splits.validation, splits.facts
     if fabric.is_global_zero:
-        # Both parts of a fold list the bad records of their data set.
-        warn_bad_records(list(dict.fromkeys([*videos.bad_records, *validation.bad_records])))
+        splits.warn()
     if existing and existing.facts != facts:
         raise UserError(
             "the data have changed since the run started", where=str(folder), advice="Choose another run folder."
@@ -123,7 +126,7 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
     fabric.barrier()  # until every process has read the folder
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
-        Run.create(folder, experiment, facts, vocabulary)
+        Run.create(folder, experiment, facts, splits.vocabulary)
     with StopSignal() as stop:
         evaluation = _Loop(fabric, learner, videos, validation, pooled, run, position, stop, progress).run_epochs()
     if fabric.is_global_zero:
@@ -134,6 +137,7 @@ def _train(fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool,
             "training_seconds": round(position.seconds, 1),
             "videos_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
             "processes": fabric.world_size,
+            "shared_videos": splits.shared_videos,
         }
         final_model = cast(VideoClassifier, learner.state.final_model)
         run.finish(final_model, metrics, evaluation.predictions, evaluation.label_precision)

@@ -1,35 +1,69 @@
 """Open the training and validation data of an experiment and check that they fit each other."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_core.data.checks import (
+    SHARED_VIDEOS,
+    DataCheck,
+    check_splits,
+    check_videos,
+    stop_if_fatal,
+    warn_checks,
+)
 from yt8m_core.data.dataset import Videos, VideoSubset
+from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.scale import detect_scale
+from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.data.vocabulary import Vocabulary, load_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, parse_fold
 from yt8m_core.inference.evaluation import describe_schema, open_experiment_data
-from yt8m_core.progress import Progress
+from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Facts
 
 
-def open_splits(
-    experiment: Experiment, *, skip_bad: bool, progress: Progress
-) -> tuple[Videos, Videos, Vocabulary, Facts]:
-    """Return the training videos, the validation videos, the vocabulary, and the facts that determine a model.
+@dataclass(frozen=True)
+class Splits:
+    """Training and validation videos, their vocabulary, and the facts that determine a model."""
 
-    Raises UserError where the data cannot be used, or the splits do not fit each other.
+    videos: Videos
+    validation: Videos
+    vocabulary: Vocabulary
+    facts: Facts
+    checks: tuple[DataCheck, ...]  # of both splits, and of what they have in common
+
+    @property
+    def shared_videos(self) -> int:
+        """Number of validation videos that are also training videos."""
+        return sum(check.videos for check in self.checks if check.name == SHARED_VIDEOS)
+
+    def warn(self) -> None:
+        """Log the bad records, once each (both parts of a fold list those of their data set), and the checks."""
+        warn_bad_records(list(dict.fromkeys([*self.videos.bad_records, *self.validation.bad_records])))
+        warn_checks(self.checks)
+
+
+def open_splits(
+    experiment: Experiment, *, skip_bad: bool = False, allow: Sequence[str] = (), progress: Progress = silent
+) -> Splits:
+    """Open the data of an experiment.
+
+    Raises UserError where the data cannot be used, a fatal check is not allowed, or the splits do not fit each other.
     """
     data = experiment.data
     videos = open_experiment_data(experiment, data.train, skip_bad=skip_bad, progress=progress)
+    videos = labeled_videos(videos, data.unlabeled)
     validation: Videos
     if data.fold:
         videos, validation = split_fold(videos, data.fold)
     else:
         validation = open_experiment_data(experiment, data.validation, skip_bad=skip_bad, progress=progress)
+        validation = labeled_videos(validation, data.unlabeled)
     labels = np.concatenate([videos.label_values, validation.label_values])
     vocabulary = load_vocabulary(data.train, data.vocabulary, labels)
     _check(videos, validation, vocabulary, experiment)
@@ -42,7 +76,9 @@ def open_splits(
         len(videos.bad_records),
         0 if data.fold else len(validation.bad_records),  # a skipped record of the training data has no fold
     )
-    return videos, validation, vocabulary, facts
+    checks = check_data(videos, validation)
+    stop_if_fatal(checks, allow)
+    return Splits(videos, validation, vocabulary, facts, checks)
 
 
 def split_fold(videos: Videos, fold: str) -> tuple[VideoSubset, VideoSubset]:
@@ -51,7 +87,7 @@ def split_fold(videos: Videos, fold: str) -> tuple[VideoSubset, VideoSubset]:
     Raises UserError where one of them has no videos.
     """
     number, total = parse_fold(fold)
-    is_inside = assign_folds(videos.ids, total) == number
+    is_inside = assign_folds(videos.video_ids, total) == number
     outside, inside = np.flatnonzero(~is_inside), np.flatnonzero(is_inside)
     if not len(inside) or not len(outside):
         raise UserError(
@@ -80,21 +116,13 @@ def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experimen
             where=experiment.data.validation_name,
             expected=f"{describe_schema(videos.schema)}, as in the training data",
         )
-    check_labeled(videos)
-    if not validation.is_labeled.any():
-        raise UserError(
-            "no video has labels", where=experiment.data.validation_name, advice="Validate on labeled data."
-        )
     for split in (videos, validation):
         split.check_labels(vocabulary.num_classes)
 
 
-def check_labeled(videos: Videos) -> None:
-    """Raise UserError for the first video without labels, which cannot be used for training."""
-    if not videos.is_labeled.all():
-        unlabeled = int((~videos.is_labeled).argmax())
-        raise UserError(
-            f"video '{videos.id(unlabeled)}' has no labels",
-            where=videos.location(unlabeled),
-            advice="Train on labeled shards; test shards have no labels.",
-        )
+def check_data(videos: Videos, validation: Videos) -> tuple[DataCheck, ...]:
+    """Check the training and the validation videos, and whether they have videos in common."""
+    checks = (*check_videos(videos), *check_splits(videos, validation))
+    if videos.whole is not validation.whole:  # both parts of a fold have the checks of their data set
+        checks += check_videos(validation)
+    return checks

@@ -15,6 +15,7 @@ class BadRecord:
     record: int  # position in the shard, counted from 0
     message: str  # where it is and what is wrong with it
     skipped_bytes: int  # rest of the shard that is skipped because the next record cannot be located; else 0
+    is_duplicate: bool = False  # sound, but an earlier record has its id
 
 
 def format_bad_records(bad: Sequence[BadRecord]) -> str:

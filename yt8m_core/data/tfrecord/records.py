@@ -2,21 +2,18 @@
 
 Framing of one record: u64 length · masked crc32c(length) · payload · masked crc32c(payload), little-endian.
 A payload is an ``Example`` (video level) or a ``SequenceExample`` (frame level). ``scan.py`` reads regular payloads as
-views of the bytes; the protobuf messages in this file read any valid payload.
+views of the bytes; the protobuf messages in this file read any valid payload. ``encode.py`` writes them.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from crc32c import crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
-from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import atomic_write
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
@@ -98,52 +95,6 @@ def iter_records(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]
         else:
             yield start, end
         position, record = end + _CRC.size, record + 1
-
-
-def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
-    """Write payloads as one TFRecord file, atomically."""
-    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
-        for payload in payloads:
-            length = len(payload).to_bytes(8, "little")
-            file.write(length + _CRC.pack(masked_crc32c(length)))
-            file.write(payload)
-            file.write(_CRC.pack(masked_crc32c(payload)))
-
-
-FeatureValue = bytes | Sequence[int] | NDArray[np.float32]
-
-
-def encode_sequence_example(
-    context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[np.uint8]]
-) -> bytes:
-    """Encode a frame-level payload.
-
-    Args:
-        context: context features by name.
-        feature_lists: uint8 [T, dim] by stream; each frame becomes one bytes value.
-    """
-    example = SequenceExample()
-    for key, value in context.items():
-        _set_feature(example.context.feature[key], value)
-    for name, frames in feature_lists.items():
-        rows = example.feature_lists.feature_list[name].feature
-        for frame in frames:
-            rows.add().bytes_list.value.append(frame.tobytes())
-    return bytes(example.SerializeToString(deterministic=True))
-
-
-def encode_example(features: Mapping[str, FeatureValue]) -> bytes:
-    """Encode a video-level payload as the real files do: a SequenceExample with an empty field 2."""
-    return encode_sequence_example(features, {}) + b"\x12\x00"
-
-
-def _set_feature(feature: Any, value: FeatureValue) -> None:
-    if isinstance(value, bytes):
-        feature.bytes_list.value.append(value)
-    elif isinstance(value, np.ndarray):
-        feature.float_list.value.extend(value.tolist())
-    else:
-        feature.int64_list.value.extend(value)
 
 
 def parse_example(payload: memoryview) -> Any:

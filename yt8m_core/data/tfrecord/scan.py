@@ -2,33 +2,37 @@
 
 Real records are regular: the frames of a stream have a constant stride and identical headers, so a video can later be
 read as one strided view per stream. ``scan_record`` locates these views without copying. Any other valid record is
-parsed by protobuf, with the same result. ``parse_record`` raises all errors about record contents.
+parsed by protobuf (``parse.py``), with the same result.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from crc32c import crc32c
 
-from yt8m_core.data.schema import KNOWN_STREAMS, MAX_LABEL, Level, Schema, Streams
-from yt8m_core.data.tfrecord.records import DecodeError, RecordError, parse_example
-from yt8m_core.errors import UserError
+from yt8m_core.data.schema import MAX_LABEL, Level, Schema
+from yt8m_core.data.tfrecord.encode import frame_header
+from yt8m_core.data.tfrecord.parse import ID_KEYS, find_unread_keys, parse_record, parse_start_time
+from yt8m_core.data.tfrecord.records import DecodeError, parse_example
 
-ID_KEYS = ("id", "video_id")
+MISSING = -1  # offset of an optional stream that the record lacks
+# Findings about a record that ``data/checks.py`` counts.
+REPEATED_LABEL, MISSING_STREAM, CONSTANT_STREAM, CONSTANT_VIDEO = 1, 2, 4, 8
 
 
 @dataclass(frozen=True)
 class ScannedRecord:
-    """Id, labels and feature offsets of one record."""
+    """Id, labels, feature offsets and findings of one record."""
 
     id: str
     labels: list[int] | None  # sorted, unique; None if the record has none (test shards)
     num_frames: int
     offsets: tuple[int, ...] | None  # first byte of each stream from the start of the buffer; None if not regular
+    start_time: float | None  # of a segment of a video, in seconds
+    content: int  # 63-bit digest of the features
+    findings: int  # bits REPEATED_LABEL, MISSING_STREAM, CONSTANT_STREAM (of one value), CONSTANT_VIDEO (all streams)
+    unread_keys: tuple[str, ...]
 
 
 class _Irregular(Exception):
@@ -84,17 +88,11 @@ def _read_map(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]
     return spans
 
 
-@cache
-def frame_header(dim: int) -> bytes:
-    """Return the bytes before each frame: three nested length-delimited headers (9 bytes for dim 128 and 1,024)."""
-    header = b""
-    for _ in range(3):
-        size, varint = dim + len(header), b""
-        while size >= 0x80:
-            varint += bytes([size & 0x7F | 0x80])
-            size >>= 7
-        header = b"\x0a" + varint + bytes([size]) + header
-    return header
+def frame_layout(dim: int, schema: Schema) -> tuple[bytes, int, int]:
+    """Return the header of each frame of a stream, the number of bytes after it, and the stride between frames."""
+    size = dim * schema.dtype.itemsize
+    header = frame_header(size, schema.has_float_frames)
+    return header, size, len(header) + size
 
 
 def scan_record(data: memoryview, start: int, end: int, schema: Schema, path: Path | str, record: int) -> ScannedRecord:
@@ -107,7 +105,17 @@ def scan_record(data: memoryview, start: int, end: int, schema: Schema, path: Pa
         return _scan_regular(data, start, end, schema)
     except (_Irregular, IndexError, UnicodeDecodeError, DecodeError):
         parsed = parse_record(data[start:end], schema, path, record)
-        return ScannedRecord(parsed.id, parsed.labels, len(parsed.frames), None)
+        findings = REPEATED_LABEL * parsed.repeats_label | MISSING_STREAM * bool(parsed.missing)
+        content, first, constant = 0, 0, []
+        for name, dim in schema.streams:
+            values, first = np.ascontiguousarray(parsed.frames[:, first : first + dim]), first + dim
+            if name not in parsed.missing:
+                content = _add_content(content, memoryview(values.tobytes()), 0, values.nbytes)
+                constant.append(bool((values == values[0, 0]).all()))
+        findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
+        return ScannedRecord(
+            parsed.id, parsed.labels, len(parsed.frames), None, parsed.start_time, content, findings, parsed.unread_keys
+        )
 
 
 def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> ScannedRecord:
@@ -121,154 +129,95 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
     if key is None:
         raise _Irregular
     id_start, id_end = _read_only_field(data, _read_only_field(data, features[key], 0x0A), 0x0A)
-    labels = _scan_labels(data, features["labels"]) if "labels" in features else None
+    labels, findings = _scan_labels(data, features["labels"]) if "labels" in features else (None, 0)
 
-    offsets, lengths = [], []
+    scan_stream, spans = (_scan_frames, lists) if schema.level == "frame" else (_scan_vector, features)
+    offsets, lengths, constant, content = [], [], [], 0
     for name, dim in schema.streams:
-        if schema.level == "frame":
-            first, last = lists.get(name, (0, 0))
-            header = frame_header(dim)
-            stride = len(header) + dim
-            count, rest = divmod(last - first, stride)
-            if count == 0 or rest:
-                raise _Irregular
-            headers = np.ndarray(count, f"V{len(header)}", data, first, stride)
-            if headers.tobytes() != header * count:  # packing first is four times as fast as a strided ==
-                raise _Irregular
-            offsets.append(first + len(header))
-        else:
-            span = features.get(name, (0, 0))
-            first, last = _read_only_field(data, _read_only_field(data, span, 0x12), 0x0A)
-            if last - first != 4 * dim or not np.isfinite(np.frombuffer(data, "<f4", dim, first)).all():
-                raise _Irregular
-            count = 1
-            offsets.append(first)
+        first, last = spans.get(name, (0, 0))
+        if schema.is_optional(name) and _has_no_values(data, first, last, schema.level):
+            if schema.level == "frame" and name in features:
+                raise _Irregular  # frames in the context
+            offsets.append(MISSING)
+            findings |= MISSING_STREAM
+            continue
+        offset, count, first, last, is_constant = scan_stream(data, first, last, dim, schema)
+        offsets.append(offset)
         lengths.append(count)
+        constant.append(is_constant)
+        content = _add_content(content, data, first, last)
+    if not lengths:
+        raise _Irregular
+    findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
     # Unused features must be valid too, so that this path and protobuf accept the same records.
     streams = {name for name, _ in schema.streams}
+    start_time: float | None = None
+    unread: tuple[str, ...] = ()
     if features.keys() - {"labels", key} - (streams if schema.level == "video" else set()):
-        parse_example(data[start:context_end])
+        parsed = parse_example(data[start:context_end]).context.feature
+        start_time, unread = parse_start_time(parsed), find_unread_keys(features)
     if lists.keys() - (streams if schema.level == "frame" else set()):
         parse_example(data[context_end:end])
-    return ScannedRecord(str(data[id_start:id_end], "utf-8"), labels, min(lengths), tuple(offsets))
+    video_id = str(data[id_start:id_end], "utf-8")
+    return ScannedRecord(video_id, labels, min(lengths), tuple(offsets), start_time, content, findings, unread)
 
 
-def _scan_labels(data: memoryview, feature: tuple[int, int]) -> list[int]:
+def _has_no_values(data: memoryview, first: int, last: int, level: Level) -> bool:
+    """Whether a stream is missing, a list without frames, or an empty float_list."""
+    return first == last or (level == "video" and bytes(data[first:last]) == b"\x12\x00")
+
+
+def _scan_frames(data: memoryview, first: int, last: int, dim: int, schema: Schema) -> tuple[int, int, int, int, bool]:
+    """Check the frames of a stream; returns the offset, the number of frames, their span, and whether all are equal."""
+    header, size, stride = frame_layout(dim, schema)
+    count, rest = divmod(last - first, stride)
+    if count == 0 or rest:
+        raise _Irregular
+    headers = np.ndarray(count, f"V{len(header)}", data, first, stride)
+    if headers.tobytes() != header * count:  # packing first is four times as fast as a strided ==
+        raise _Irregular
+    offset = first + len(header)
+    is_constant = _may_be_constant(data, offset, size)
+    if is_constant or schema.has_float_frames:
+        frames = np.ndarray((count, dim), schema.dtype, data, offset, (stride, schema.dtype.itemsize))
+        if schema.has_float_frames and not np.isfinite(frames).all():
+            raise _Irregular
+        is_constant = bool((frames == frames[0, 0]).all())
+    return offset, count, first, last, is_constant
+
+
+def _scan_vector(data: memoryview, first: int, last: int, dim: int, schema: Schema) -> tuple[int, int, int, int, bool]:
+    """Check the vector of a stream; returns as ``_scan_frames``."""
+    first, last = _read_only_field(data, _read_only_field(data, (first, last), 0x12), 0x0A)
+    if last - first != 4 * dim:
+        raise _Irregular
+    values = np.frombuffer(data, "<f4", dim, first)
+    if not np.isfinite(values).all():
+        raise _Irregular
+    is_constant = _may_be_constant(data, first, last - first) and bool((values == values[0]).all())
+    return first, 1, first, last, is_constant
+
+
+def _may_be_constant(data: memoryview, first: int, size: int) -> bool:
+    """Whether the first bytes of a frame repeat: a quick test, since real frames are not constant."""
+    return size < 16 or data[first : first + 8] == data[first + 8 : first + 16]
+
+
+def _add_content(content: int, data: memoryview, first: int, last: int) -> int:
+    """Add the bytes of a stream to the digest of a record's features: the checksum of each half."""
+    middle = (first + last) // 2
+    digest = crc32c(data[first:middle]) << 32 | crc32c(data[middle:last])
+    return (content * 0x9E3779B97F4A7C15 + digest) & 0x7FFFFFFFFFFFFFFF
+
+
+def _scan_labels(data: memoryview, feature: tuple[int, int]) -> tuple[list[int], int]:
+    """Return the labels, sorted and unique, and REPEATED_LABEL or 0."""
     at, end = _read_only_field(data, _read_only_field(data, feature, 0x1A), 0x0A)
-    labels = set()
+    labels, count = set(), 0
     while at < end:
         label, at = _read_varint(data, at)
         labels.add(label)
+        count += 1
     if not labels or max(labels) > MAX_LABEL or at != end:
         raise _Irregular
-    return sorted(labels)
-
-
-@dataclass(frozen=True)
-class ParsedRecord:
-    """Id, labels and features of one record, copied out of the buffer."""
-
-    id: str
-    labels: list[int] | None  # sorted, unique; None if the record has none
-    frames: NDArray[Any]  # uint8 [T, D] at frame level, float32 [1, D] at video level
-
-
-def parse_record(payload: memoryview, schema: Schema, path: Path | str, record: int) -> ParsedRecord:
-    """Parse any valid record with protobuf; streams of unequal length are cut to the shortest.
-
-    Raises:
-        RecordError: the record is not usable.
-    """
-    message = _parse_message(payload, path, record)
-    features, lists = message.context.feature, message.feature_lists.feature_list
-    key = next((name for name in ID_KEYS if name in features), None)
-    if key is None:
-        raise RecordError(path, record, "context", f"keys {sorted(features)}", expected="'id' or 'video_id'")
-    ids = features[key].bytes_list.value
-    if len(ids) != 1:
-        raise RecordError(path, record, f"context '{key}'", f"{len(ids)} byte strings", expected="one")
-    try:
-        video_id = ids[0].decode()
-    except UnicodeDecodeError:
-        raise RecordError(path, record, f"context '{key}'", "bytes that are not UTF-8 text") from None
-
-    labels: list[int] = []
-    if "labels" in features:
-        kind = features["labels"].WhichOneof("kind")
-        if kind not in (None, "int64_list"):
-            raise RecordError(path, record, "context 'labels'", f"a {kind}", expected="an int64_list")
-        labels = sorted(set(features["labels"].int64_list.value))
-    for label in labels:
-        if not 0 <= label <= MAX_LABEL:
-            raise RecordError(path, record, "context 'labels'", f"label {label}", expected=f"0 to {MAX_LABEL}")
-
-    columns: list[NDArray[Any]] = []
-    for name, dim in schema.streams:
-        kind = "feature list" if schema.level == "frame" else "context"
-        available = lists if schema.level == "frame" else features
-        field = f"{kind} '{name}'"
-        if name not in available:
-            raise RecordError(path, record, field, f"only {sorted(available)}", expected=f"'{name}'")
-        if schema.level == "frame":
-            columns.append(_parse_frames(available[name].feature, dim, path, record, field))
-        else:
-            values = np.array(available[name].float_list.value, np.float32)
-            if len(values) != dim:
-                raise RecordError(path, record, field, f"{len(values)} numbers", expected=f"{dim}")
-            if not np.isfinite(values).all():
-                at = int(np.flatnonzero(~np.isfinite(values))[0])
-                raise RecordError(path, record, field, f"{values[at]} at position {at}", expected="finite numbers")
-            columns.append(values[None])
-    num_frames = min(len(column) for column in columns)
-    return ParsedRecord(video_id, labels or None, np.concatenate([column[:num_frames] for column in columns], axis=1))
-
-
-def _parse_frames(features: Iterable[Any], dim: int, path: Path | str, record: int, field: str) -> NDArray[np.uint8]:
-    frames = []
-    for t, feature in enumerate(features):
-        values = feature.bytes_list.value
-        if len(values) != 1 or len(values[0]) != dim:
-            found = f"{len(values[0])} bytes" if len(values) == 1 else f"{len(values)} byte strings"
-            raise RecordError(path, record, f"{field}, frame {t}", found, expected=f"{dim} bytes")
-        frames.append(values[0])
-    if not frames:
-        raise RecordError(path, record, field, "no frames", expected="at least one")
-    return np.frombuffer(b"".join(frames), np.uint8).reshape(len(frames), dim)
-
-
-def detect_schema(payload: memoryview, path: Path | str, streams: Streams | None = None) -> Schema:
-    """Detect the schema of a data set from its first payload.
-
-    Args:
-        payload: one serialized record.
-        path: its shard, for error messages.
-        streams: the streams to look for; None for those of YouTube-8M and AudioSet.
-
-    Raises:
-        UserError: none of the streams exist; lists the names that do.
-    """
-    message = _parse_message(payload, path, 0)
-    available: dict[Level, list[str]] = {
-        "frame": sorted(message.feature_lists.feature_list),
-        "video": sorted(message.context.feature),
-    }
-    for level, names in available.items():
-        for candidate in (streams,) if streams else KNOWN_STREAMS[level]:
-            if all(name in names for name, _ in candidate):
-                return Schema(level, candidate)
-    wanted = {streams} if streams else {known for level in available for known in KNOWN_STREAMS[level]}
-    raise UserError(
-        f"feature lists {available['frame']} and context keys {available['video']}",
-        where=f"{path}, record 0",
-        expected=" or ".join(sorted("+".join(name for name, _ in candidate) for candidate in wanted)),
-        advice="For your own features, name the streams, for example --streams rgb:1024 audio:128.",
-    )
-
-
-def _parse_message(payload: memoryview, path: Path | str, record: int) -> Any:
-    try:
-        return parse_example(payload)
-    except DecodeError:
-        raise RecordError(
-            path, record, "data", f"{len(payload)} bytes", expected="a tf.Example or tf.SequenceExample"
-        ) from None
+    return sorted(labels), REPEATED_LABEL * (len(labels) < count)

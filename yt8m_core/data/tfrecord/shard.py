@@ -21,6 +21,19 @@ TICK_NS = 20_000_000
 MAX_BYTES = 1 << 40  # of a shard; those of YouTube-8M are below 1 GB
 
 
+def _max_open_shards() -> int:
+    """Let open shards, with two file descriptors each, use a quarter of the process's limit."""
+    try:
+        import resource
+    except ImportError:  # Windows, where the limit is in the thousands
+        return 1024
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 16 if limit == resource.RLIM_INFINITY else limit // 8
+
+
+MAX_OPEN_SHARDS = _max_open_shards()
+
+
 @dataclass(frozen=True)
 class Shard:
     """Path, size and modification time of a shard at the time it was indexed."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_core.data.schema import Schema
-from yt8m_core.data.tfrecord.scan import ID_KEYS
+from yt8m_core.data.tfrecord.parse import ID_KEYS
 from yt8m_core.data.upload.contents import (
     OPTIONAL_STREAMS,
     VideoContents,

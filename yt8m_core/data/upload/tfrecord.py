@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from yt8m_core.data.schema import Schema
+from yt8m_core.data.tfrecord.parse import parse_record
 from yt8m_core.data.tfrecord.records import DecodeError, iter_payloads, parse_example
-from yt8m_core.data.tfrecord.scan import parse_record
 from yt8m_core.data.upload.contents import VideoContents, check_labels, describe_expected, match_streams
 from yt8m_core.data.upload.npy import MAX_ROWS
 from yt8m_core.errors import UserError

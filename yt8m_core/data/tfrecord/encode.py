@@ -1,0 +1,92 @@
+"""Write records and shards as the real files have them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yt8m_core.data.tfrecord.records import SequenceExample, masked_crc32c
+from yt8m_core.storage.atomic import atomic_write
+
+FeatureValue = bytes | Sequence[int] | NDArray[np.float32]
+
+
+def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
+    """Write payloads as one TFRecord file, atomically."""
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
+        for payload in payloads:
+            length = len(payload).to_bytes(8, "little")
+            file.write(length + masked_crc32c(length).to_bytes(4, "little"))
+            file.write(payload)
+            file.write(masked_crc32c(payload).to_bytes(4, "little"))
+
+
+def encode_sequence_example(context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[Any]]) -> bytes:
+    """Encode a frame-level payload.
+
+    Args:
+        context: context features by name.
+        feature_lists: frames [T, dim] by stream: uint8, a byte string per frame; or float32, a float_list per frame.
+    """
+    example = SequenceExample()
+    for key, value in context.items():
+        _set_feature(example.context.feature[key], value)
+    entries = b"".join(
+        _field(b"\x0a", _field(b"\x0a", name.encode()) + _field(b"\x12", _encode_frames(feature_lists[name])))
+        for name in sorted(feature_lists)
+    )
+    encoded: bytes = example.SerializeToString(deterministic=True)
+    return encoded + (_field(b"\x12", entries) if feature_lists else b"")
+
+
+def encode_example(features: Mapping[str, FeatureValue]) -> bytes:
+    """Encode a video-level payload as the real files do: a SequenceExample with an empty field 2."""
+    return encode_sequence_example(features, {}) + b"\x12\x00"
+
+
+@cache
+def frame_header(size: int, is_float: bool = False) -> bytes:
+    """Return the bytes before each frame: three nested length-delimited headers (9 bytes for 128 and 1,024 bytes).
+
+    Args:
+        size: number of bytes of the frame.
+        is_float: whether the frame is a float_list instead of a byte string.
+    """
+    header = b""
+    for tag in (b"\x0a", b"\x12" if is_float else b"\x0a", b"\x0a"):  # value, list, feature
+        header = tag + _varint(size + len(header)) + header
+    return header
+
+
+def _encode_frames(frames: NDArray[Any]) -> bytes:
+    """Encode frames [T, dim] as a FeatureList, in one copy of the array."""
+    header = frame_header(frames.shape[1] * frames.dtype.itemsize, frames.dtype != np.uint8)
+    rows = np.ascontiguousarray(frames, frames.dtype.newbyteorder("<")).view(np.uint8)  # [T, size]
+    encoded = np.empty((len(rows), len(header) + rows.shape[1]), np.uint8)
+    encoded[:, : len(header)] = np.frombuffer(header, np.uint8)
+    encoded[:, len(header) :] = rows
+    return encoded.tobytes()
+
+
+def _field(tag: bytes, content: bytes) -> bytes:
+    return tag + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    encoded = b""
+    while value >= 0x80:
+        encoded += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return encoded + bytes([value])
+
+
+def _set_feature(feature: Any, value: FeatureValue) -> None:
+    if isinstance(value, bytes):
+        feature.bytes_list.value.append(value)
+    elif isinstance(value, np.ndarray):
+        feature.float_list.value.extend(value.tolist())
+    else:
+        feature.int64_list.value.extend(value)
