@@ -45,10 +45,11 @@ class PageContext:
             raise UserError("no trained run", advice="Train one, or build the demo world.")
         return self.workspace.runs[self.run_key]
 
-    @property
+    @cached_property
     def data(self) -> DataSet:
         """The selected data set."""
-        return self.workspace.data_sets[self.data_key]
+        data = self.workspace.data_sets[self.data_key]
+        return loaders.with_run_streams(data, self.run) if self.has_run else data
 
     @property
     def videos(self) -> Videos:

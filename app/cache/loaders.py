@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from yt8m_core.data.checks import DataCheck, check_videos
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.scale import find_demo_world
 from yt8m_core.data.schema import Streams
@@ -147,6 +148,31 @@ def run_videos(run: Run, data: DataSet) -> Videos:
     opened = _open_videos(data, run.experiment.data.streams, run.experiment.data.max_frames)
     check_run_data(run, opened, data.path)
     return opened
+
+
+@st.cache_resource(max_entries=16, show_spinner="Checking the data set…", hash_funcs=HASH_FUNCS)
+def data_checks(data: DataSet) -> tuple[DataCheck, ...]:
+    """Check a data set for faults that no single record shows."""
+    return check_videos(videos(data))
+
+
+@st.cache_resource(max_entries=16, show_spinner="Checking the data set…", hash_funcs=HASH_FUNCS)
+def scale_check(run: Run, data: DataSet) -> tuple[DataCheck, ...]:
+    """Check whether a data set with the streams of a run has features of the same scale."""
+    from yt8m_core.data.feature_check.scale import check_scale
+
+    return check_scale(videos(data), run.facts.feature_norms)
+
+
+def with_run_streams(data: DataSet, run: Run) -> DataSet:
+    """Return a data set with the streams of a run where its own are neither named nor recognized."""
+    streams = run.experiment.data.streams
+    if streams and not data.streams:
+        try:
+            videos(data)
+        except UserError:
+            return replace(data, streams=streams)
+    return data
 
 
 @st.cache_resource(max_entries=4, show_spinner="Counting labels…", hash_funcs=HASH_FUNCS)

@@ -13,6 +13,7 @@ import streamlit as st
 
 from cache.loaders import HASH_FUNCS, DataSet, StampedRun, file_stamp, run_stamp
 from yt8m_core.analysis import top_k_errors
+from yt8m_core.data.schema import parse_streams
 from yt8m_core.demo.runs import demo_experiments, demo_folder, is_ready, runs_folder
 from yt8m_core.errors import UserError
 from yt8m_core.runs import table
@@ -102,7 +103,8 @@ def _data_sets(named: Iterable[Path], runs: Iterable[Run]) -> dict[str, DataSet]
         if path  # a run on a fold has no validation data
     }
     paths = _keys([*named, *(Path(path) for path in run_data)], parts=2)
-    return {key: run_data.get(str(path), DataSet(str(path))) for key, path in paths.items()}
+    streams = parse_streams(os.environ.get("YT8M_STREAMS", "").split())
+    return {key: run_data.get(str(path), DataSet(str(path), streams=streams)) for key, path in paths.items()}
 
 
 def _keys(paths: Iterable[Path], parts: int) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from typing import Annotated, get_args, get_origin
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from yt8m_core.errors import UserError
+from yt8m_core.data.schema import parse_streams
 from yt8m_core.models.slot import Slot
 
 DataArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
@@ -43,21 +43,6 @@ def streams_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Strea
         is_instance=lambda value: isinstance(value, tuple),
         str_from_instance=lambda streams: [f"{name}:{width}" for name, width in streams],
     )
-
-
-def parse_streams(texts: list[str]) -> Streams:
-    """Parse feature streams written as name:width. Raises UserError for anything else.
-
-    >>> parse_streams(["rgb:1024", "audio:128"])
-    (('rgb', 1024), ('audio', 128))
-    """
-    streams = []
-    for text in texts:
-        name, _, width = text.rpartition(":")
-        if not name or not width.isdecimal() or not int(width):
-            raise UserError(f"stream '{text}'", expected="name:width, for example rgb:1024")
-        streams.append((name, int(width)))
-    return tuple(streams)
 
 
 def absolute(data: str | Path) -> str:

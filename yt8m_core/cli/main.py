@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from yt8m_core.cli.ablations import ablate, rates, readings
-from yt8m_core.cli.arguments import absolute, registry
+from yt8m_core.cli.arguments import Streams, absolute, registry
 from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
 from yt8m_core.cli.missing_labels import missing_labels
@@ -20,18 +20,21 @@ from yt8m_core.errors import TrainingStoppedError, UserError
 STOPPED = 128 + signal.SIGTERM  # exit status that shells and schedulers expect
 
 
-def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), port: int = 8501) -> None:
+def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), streams: Streams = (), port: int = 8501) -> None:
     """Serve the app on 127.0.0.1 and open a browser.
 
     Args:
         runs: Folders with further runs.
         data: Further data sets.
+        streams: Custom feature streams of these data sets as name:width. Default: those of YouTube-8M and AudioSet are
+            recognized, or those of the selected run.
         port: Port of the server.
     """
     script = _app_script()
     variables = {
         "YT8M_RUNS": os.pathsep.join(str(folder.absolute()) for folder in runs),
         "YT8M_DATA": os.pathsep.join(absolute(path) for path in data),
+        "YT8M_STREAMS": " ".join(f"{name}:{width}" for name, width in streams),
     }
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     # No shell: user input is an argument or a variable.

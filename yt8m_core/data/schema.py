@@ -1,9 +1,12 @@
 """The record schema of a data set: level, feature streams and their widths."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+
+from yt8m_core.errors import UserError
 
 Level = Literal["frame", "video"]
 Streams = tuple[tuple[str, int], ...]
@@ -53,3 +56,18 @@ class Schema:
     def accepts(self, other: "Schema") -> bool:
         """Whether a model of this schema takes the videos of another one: bytes are dequantized, floats are not."""
         return (self.level, self.streams) == (other.level, other.streams)
+
+
+def parse_streams(texts: Sequence[str]) -> Streams:
+    """Parse feature streams written as name:width. Raises UserError for anything else.
+
+    >>> parse_streams(["rgb:1024", "audio:128"])
+    (('rgb', 1024), ('audio', 128))
+    """
+    streams = []
+    for text in texts:
+        name, _, width = text.rpartition(":")
+        if not name or not width.isdecimal() or not int(width):
+            raise UserError(f"stream '{text}'", expected="name:width, for example rgb:1024")
+        streams.append((name, int(width)))
+    return tuple(streams)

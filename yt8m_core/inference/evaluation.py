@@ -13,6 +13,7 @@ from torch import Tensor
 
 from yt8m_core.data.checks import check_videos, stop_if_fatal, warn_videos
 from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.feature_check.scale import check_scale
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.data.schema import Schema
@@ -90,7 +91,7 @@ def evaluate(
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     videos = labeled_videos(videos, unlabeled or run.experiment.data.unlabeled)
     warn_videos(videos)
-    stop_if_fatal(check_videos(videos), allow)
+    stop_if_fatal((*check_videos(videos), *check_scale(videos, run.facts.feature_norms)), allow)
     return evaluate_model(
         model,
         videos,

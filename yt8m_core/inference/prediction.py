@@ -1,6 +1,6 @@
 """Predictions of one video with attention and raw scores, and prediction files of a data set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from yt8m_core.data.checks import warn_videos
+from yt8m_core.data.checks import stop_if_fatal, warn_videos
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.feature_check.scale import check_scale
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
@@ -77,6 +78,7 @@ def predict(
     threshold: float | Literal["calibrated"] | None = None,
     device: torch.device | str = "cpu",
     skip_bad: bool = False,
+    allow: Sequence[str] = (),
     progress: Progress = silent,
 ) -> int:
     """Write the predictions of a trained run for every video of a data set.
@@ -106,6 +108,7 @@ def predict(
         threshold: threshold of all labels, or "calibrated" for each label's own (``yt8m calibrate``).
         device: device of the model.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
+        allow: names of fatal data checks (``data/checks.py``) that do not stop the prediction.
         progress: progress callback.
 
     Returns:
@@ -119,6 +122,7 @@ def predict(
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     warn_videos(videos)
+    stop_if_fatal(check_scale(videos, run.facts.feature_norms), allow)
     scored = score_batches(model, videos, device=device, progress=progress)
     write_predictions(scored, videos, Path(output), thresholds)
     return len(videos)

@@ -13,7 +13,7 @@ checkpoint.safetensors  the training state; only in an unfinished run
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,8 @@ class Facts:
     validation_videos: int
     train_bad_records: int = 0  # skipped
     validation_bad_records: int = 0
+    feature_norms: tuple[float, ...] = field(default=(), compare=False)
+    """Mean norm of the frames of each stream of the training videos; empty in runs of older versions."""
 
     def __post_init__(self) -> None:
         """Validate the values. Raises UserError that names the first invalid one."""
@@ -69,6 +71,11 @@ class Facts:
         check_choice("scale", self.scale, SCALE_NAMES, where="facts")
         for count in ("train_videos", "validation_videos", "train_bad_records", "validation_bad_records"):
             check_number(getattr(self, count), 0, MAX_VIDEOS, where=f"facts, {count}")
+        for norm in self.feature_norms:
+            check_number(norm, 0, where="facts, feature_norms")
+        if len(self.feature_norms) not in (0, len(self.schema.streams)):
+            found, wanted = f"{len(self.feature_norms)} norms", f"one for each of {len(self.schema.streams)} streams"
+            raise UserError(found, where="facts, feature_norms", expected=wanted)
 
 
 def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":

@@ -67,6 +67,8 @@ def _parse_value(kind: Any, value: Any, where: str) -> Any:
     if get_origin(kind) is Literal:
         check_choice("value", value, get_args(kind), where=where)
         return value
+    if kind == tuple[float, ...] and isinstance(value, list):
+        return tuple(_parse_value(float, entry, f"{where}, {number}") for number, entry in enumerate(value))
     if isinstance(kind, types.GenericAlias) and kind.__origin__ is tuple:  # feature streams
         try:
             return tuple((str(name), int(dim)) for name, dim in value)

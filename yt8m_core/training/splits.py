@@ -16,6 +16,7 @@ from yt8m_core.data.checks import (
     warn_checks,
 )
 from yt8m_core.data.dataset import Videos, VideoSubset
+from yt8m_core.data.feature_check.scale import measure_norms
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.scale import detect_scale
 from yt8m_core.data.tfrecord.bad_records import warn_bad_records
@@ -75,6 +76,7 @@ def open_splits(
         len(validation),
         len(videos.bad_records),
         0 if data.fold else len(validation.bad_records),  # a skipped record of the training data has no fold
+        measure_norms(videos),
     )
     checks = check_data(videos, validation)
     stop_if_fatal(checks, allow)

@@ -8,6 +8,7 @@ from cache import runs
 from components.columns import GAP_COLUMNS, GAP_HELP
 from components.selectors import download_csv, plain, show_demo_link, show_error, show_provenance
 from context import PageContext, current_page
+from views.overview.data_checks import describe_shared_videos, show_data_checks
 from views.overview.slot_descriptions import describe_slots
 from views.overview.suggestions import Suggestion, pair_suggestion, run_suggestions
 from yt8m_core import figures
@@ -78,7 +79,7 @@ def show_metrics(page: PageContext) -> None:
     st.caption(
         f"Measured at the end of training, on {run.facts.validation_videos:,} validation videos of "
         f"{plain(page.workspace.data_keys.get(validation, validation))} "
-        f"({SCALE_NAMES.get(run.facts.scale, plain(run.facts.scale))})."
+        f"({SCALE_NAMES.get(run.facts.scale, plain(run.facts.scale))}). {describe_shared_videos(run)}"
     )
 
 
@@ -247,6 +248,8 @@ if has_data:
 if suggestions:
     with suggestions_place:
         show_suggestions(suggestions)
+if has_data:
+    show_data_checks(page)
 if run is not None:
     show_paper_rows(page)
 show_unfinished(page)
