@@ -34,7 +34,7 @@ from yt8m_core.runs.run import Run
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
 if TYPE_CHECKING:
     from context import PageContext
-    from yt8m_core.data.upload import UploadedVideo
+    from yt8m_core.data.features import UploadedVideo
     from yt8m_core.inference.prediction import Prediction
     from yt8m_core.models.classifier import VideoClassifier
 
@@ -264,7 +264,7 @@ def uploaded_videos(run: Run, name: str, digest: str, _content: bytes) -> "list[
     Raises:
         UserError: The file cannot be used.
     """
-    from yt8m_core.data.upload import read_upload
+    from yt8m_core.data.features import read_upload
 
     return read_upload(name, _content, run.facts.schema, max_frames=run.experiment.data.max_frames)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.data.test_upload import (
     AUDIO,
+    FRAME,
     RGB,
     SOUND,
     VIDEO,
@@ -18,11 +19,12 @@ from tests.data.test_upload import (
     mutate,
     read_one,
     read_or_refuse,
+    shard,
     values,
 )
+from yt8m_core.data.features import EXTENSIONS, read_upload
+from yt8m_core.data.features.mediapipe import MAX_MESSAGE
 from yt8m_core.data.tfrecord.records import SequenceExample
-from yt8m_core.data.upload import EXTENSIONS
-from yt8m_core.data.upload.mediapipe import MAX_MESSAGE
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -172,19 +174,32 @@ def test_list_without_frames_is_refused() -> None:
     assert "no frames" in error_message("features.pb", empty.SerializeToString())
 
 
-def test_extension_has_to_be_pb() -> None:
+def test_message_is_recognized_whatever_its_name() -> None:
     assert EXTENSIONS == (".npz", ".npy", ".tfrecord", ".pb")
-    for name in ("features.npz", "features.tfrecord", "features"):
-        message = error_message(name, features_pb())
-        assert "MediaPipe's features" in message
-        assert "Rename the file to end in .pb" in message
+    for name in ("features.npz", "output.tfrecord", "features"):
+        np.testing.assert_array_equal(read_one(name, features_pb()).frames, BOTH)
+
+
+def test_messages_collected_in_a_tfrecord_file_are_read() -> None:
+    first, second = read_upload(
+        "all.tfrecord", shard(features_pb(path=b"/v/0.mp4"), features_pb(path=b"/v/1.mp4")), FRAME
+    )
+    assert (first.id, second.id) == ("0", "1")
+    np.testing.assert_array_equal(second.frames, BOTH)
+    assert has_note(second, "clipped to [-2, 2]")
+
+
+def test_audio_alone_serves_a_model_of_audioset() -> None:
+    video = read_one("features.pb", features_pb(rgb=None), SOUND)
+    np.testing.assert_array_equal(video.frames, AUDIO)
+    assert has_note(video, "'audio' is used as 'audio_embedding'")
 
 
 # Random damage
 
 
 def test_file_before_mutation_is_valid() -> None:
-    assert read_or_refuse("features.pb", features_pb()) == 2
+    assert read_or_refuse("features.pb", features_pb()) == 3
 
 
 @settings(max_examples=400)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tests.data.test_upload_mediapipe import features_pb
 from tests.fuzz.mutate import framed, mutate, mutate_shard
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.features import read_upload
 from yt8m_core.data.index import open_index
 from yt8m_core.data.schema import MAX_LABEL, Schema
 from yt8m_core.data.tfrecord.encode import encode_sequence_example
@@ -33,7 +34,6 @@ from yt8m_core.data.tfrecord.records import (
     masked_crc32c,
 )
 from yt8m_core.data.tfrecord.scan import scan_record
-from yt8m_core.data.upload import read_upload
 from yt8m_core.errors import UserError
 
 FRAMES = (("rgb", 1024), ("audio", 128))

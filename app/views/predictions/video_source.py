@@ -24,8 +24,8 @@ from components.selectors import (
 from context import PageContext
 from yt8m_core.analysis.outcomes import OUTCOMES
 from yt8m_core.analysis.per_video import SORT_ORDERS, sort_videos
+from yt8m_core.data.features import EXTENSIONS, MAX_BYTES, UploadedVideo
 from yt8m_core.data.scale import SCALE_NAMES
-from yt8m_core.data.upload import EXTENSIONS, MAX_BYTES, UploadedVideo
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
 

@@ -27,8 +27,7 @@ from yt8m_core.data.feature_check.profile import (
     measure_profile,
     split_streams,
 )
-from yt8m_core.data.schema import Level, Schema
-from yt8m_core.data.upload.contents import OPTIONAL_STREAMS
+from yt8m_core.data.schema import OPTIONAL_STREAMS, Level, Schema
 
 Grade = Literal["ok", "unusual", "wrong"]
 _BYTE_0 = 4 / 512 - 2

@@ -7,10 +7,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from yt8m_core.data.features.file_types import describe_unknown
 from yt8m_core.errors import UserError
 
 MAX_ROWS = 100_000
-PICKLE = "a Python pickle, which is never opened"
 
 NPY_MAGIC = (b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00", b"\x93NUMPY\x03\x00")
 _HEADER = re.compile(
@@ -21,36 +21,33 @@ FEATURES, INTEGERS, TEXT = "u1|f[248]", "[iu][1248]", r"[SU]\d{1,3}"
 _TYPE_DESCRIPTIONS = {FEATURES: "uint8 or float values", INTEGERS: "integers", TEXT: "a short text"}
 
 
-def read_array(stream: IO[bytes], where: str, types: str, dims: tuple[int, ...], limit: int) -> NDArray[Any]:
+def read_array(stream: IO[bytes], where: str, types: str, limit: int) -> NDArray[Any]:
     """Read one .npy, checking the whole header before the values.
 
     Args:
         stream: the file.
         where: its name, for error messages.
-        types: accepted types: ``FEATURES``, ``INTEGERS`` or ``TEXT``.
-        dims: accepted values of dim for the shapes [T, dim] and [dim]; if empty, accepts a scalar or a list.
+        types: accepted types: ``FEATURES``, ``INTEGERS`` or ``TEXT``. Features have one to three dimensions,
+            [dim], [T, dim] or [N, T, dim]; the others are a scalar or a list.
         limit: maximum number of bytes.
     """
     magic = stream.read(8)
     if magic not in NPY_MAGIC:
         raise UserError(
-            describe_unknown(magic), where=where, expected="a NumPy array", advice="Save it with numpy.save."
+            describe_unknown(magic)[0], where=where, expected="a NumPy array", advice="Save it with numpy.save."
         )
-    size = int.from_bytes(stream.read(2 if magic == NPY_MAGIC[0] else 4), "little")
-    header = stream.read(min(size, 10_000))
-    match = _HEADER.fullmatch(header)
+    header, match = _read_header(stream, magic)
     if not match or not re.fullmatch(types, match[2].decode()):
         found = f"values of type {match[2].decode()}" if match else f"the header {header[:80]!a}"
         found = "Python objects, which are never opened" if match and match[2] == b"O" else found
-        raise UserError(found, where=where, expected=_TYPE_DESCRIPTIONS[types], advice="Save it again with NumPy.")
-    shape = tuple(int(n) for n in re.findall(rb"\d+", match[4]))
-    if dims:
-        is_valid = len(shape) in (1, 2) and shape[-1] in dims and 1 <= math.prod(shape[:-1]) <= MAX_ROWS
-    else:
-        is_valid = len(shape) <= 1 and math.prod(shape) <= MAX_ROWS
-    if not is_valid:
-        wanted = " or ".join(f"(T, {dim})" for dim in dims) + " with T" if dims else "a list"
-        raise UserError(f"the shape {shape}", where=where, expected=f"{wanted} of at most {MAX_ROWS:,}")
+        is_integer = match and types == FEATURES and re.fullmatch(INTEGERS, match[2].decode())
+        advice = "Bytes from 0 to 255: save array.astype(numpy.uint8)." if is_integer else "Save it again with NumPy."
+        raise UserError(found, where=where, expected=_TYPE_DESCRIPTIONS[types], advice=advice)
+    shape, rows = _parse_shape(match), math.prod(_parse_shape(match)[:-1])
+    is_valid = 1 <= len(shape) <= 3 and 1 <= rows <= MAX_ROWS if types == FEATURES else len(shape) <= 1
+    if not is_valid or (types != FEATURES and math.prod(shape) > MAX_ROWS):
+        wanted = f"(T, dim) with T of at most {MAX_ROWS:,}" if types == FEATURES else f"a list of at most {MAX_ROWS:,}"
+        raise UserError(f"the shape {shape}", where=where, expected=wanted)
     dtype = np.dtype((match[1] + match[2]).decode())
     nbytes = math.prod(shape) * dtype.itemsize
     data = stream.read(nbytes + 1) if nbytes <= limit else b""  # one extra byte, to detect trailing data
@@ -60,13 +57,21 @@ def read_array(stream: IO[bytes], where: str, types: str, dims: tuple[int, ...],
     return np.ndarray(shape, dtype, data, order="F" if match[3] == b"True" else "C")
 
 
-def describe_unknown(magic: bytes) -> str:
-    """Describe a file of unknown type by its first 8 bytes."""
-    if not magic:
-        return "an empty file"
-    if magic[:2] in (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"):
-        return PICKLE
-    return f"a file of unknown type, starting with {magic[:8].hex(' ')}"
+def read_shape(stream: IO[bytes]) -> tuple[int, ...]:
+    """Return the shape of an .npy; empty where it is no array of features."""
+    magic = stream.read(8)
+    _, match = _read_header(stream, magic) if magic in NPY_MAGIC else (b"", None)
+    return _parse_shape(match) if match and re.fullmatch(FEATURES, match[2].decode()) else ()
+
+
+def _read_header(stream: IO[bytes], magic: bytes) -> tuple[bytes, re.Match[bytes] | None]:
+    size = int.from_bytes(stream.read(2 if magic == NPY_MAGIC[0] else 4), "little")
+    header = stream.read(min(size, 10_000))
+    return header, _HEADER.fullmatch(header)
+
+
+def _parse_shape(match: re.Match[bytes]) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(rb"\d+", match[4]))
 
 
 def decode_text(value: NDArray[Any]) -> str:

@@ -1,6 +1,6 @@
-"""Read uploaded ``.pb`` files: the ``features.pb`` that MediaPipe's YouTube-8M extractor writes.
+"""Read the ``features.pb`` that MediaPipe's YouTube-8M extractor writes, alone or collected in TFRecord files.
 
-The file is one ``SequenceExample`` without TFRecord framing, in MediaSequence format. Sources, in
+The message is a ``SequenceExample`` in MediaSequence format. Sources, in
 https://github.com/google-ai-edge/mediapipe under ``mediapipe/``: ``graphs/youtube8m/feature_extraction.pbtxt``,
 ``graphs/youtube8m/local_video_model_inference.pbtxt``, ``util/sequence/media_sequence.py``,
 ``calculators/core/quantize_float_vector_calculator.cc``, ``calculators/core/dequantize_byte_array_calculator.cc``.
@@ -13,7 +13,8 @@ https://github.com/google-ai-edge/mediapipe under ``mediapipe/``: ``graphs/youtu
   passes the values unquantized to a model trained on bytes.
 - Both streams have one frame per second, starting at 0, and frames are paired by index, as in MediaPipe's graph.
   Their lengths may differ by one frame; the shorter length is used. Other timestamps are accepted and noted.
-- There are no ids and no labels. The video is named after the file in ``clip/data_path``.
+- The video is named after ``example/id``, or else after the file in ``clip/data_path``. Labels are in
+  ``clip/label/index`` and ``clip/label/string``, if somebody added them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,21 +23,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yt8m_core.data.schema import Schema
+from yt8m_core.data.features.contents import VideoContents, check_labels, from_arrays
+from yt8m_core.data.quantization import quantize
 from yt8m_core.data.tfrecord.records import DecodeError, parse_example
-from yt8m_core.data.upload.contents import VideoContents, describe_expected, match_names
 from yt8m_core.errors import UserError
 
 MAX_MESSAGE = 8 << 20  # half an hour of frames; protobuf can need twenty times the size of a malicious message
-_FLOATS_SUFFIX = b"/feature/floats"
+_SUFFIX = "/feature/floats"
 
 
 def is_mediapipe(content: bytes) -> bool:
     """Whether bytes look like a MediaSequence message with float features."""
-    return content[:1] in (b"\x0a", b"\x12") and _FLOATS_SUFFIX in content
+    return content[:1] in (b"\x0a", b"\x12") and _SUFFIX.encode() in content
 
 
-def read_mediapipe(name: str, content: bytes, schema: Schema) -> Iterator[VideoContents]:
+def read_mediapipe(name: str, content: bytes) -> Iterator[VideoContents]:
     """Read the video of a ``features.pb``, quantized like YouTube-8M."""
     if len(content) > MAX_MESSAGE:
         advice = "Extract only the first minutes of the video (--clip_end_time_sec)."
@@ -46,45 +47,58 @@ def read_mediapipe(name: str, content: bytes, schema: Schema) -> Iterator[VideoC
     except DecodeError:
         wanted = "a serialized tf.SequenceExample from MediaPipe's extractor"
         raise UserError("a damaged message", where=name, expected=wanted, advice="Save or upload it again.") from None
+    yield read_sequence(name, message)
+
+
+def has_mediapipe_features(message: Any) -> bool:
+    """Whether a SequenceExample has float features in MediaSequence format."""
+    return any(name.endswith(_SUFFIX) for name in message.feature_lists.feature_list)
+
+
+def read_sequence(where: str, message: Any) -> VideoContents:
+    """Read the video of a MediaSequence message, quantized like YouTube-8M; ``rgb`` is its ``RGB/feature/floats``."""
     lists, context = message.feature_lists.feature_list, message.context.feature
-    prefixes = {stream: stream.removeprefix("mean_").upper() for stream, _ in schema.streams}
-    list_names = {stream: f"{prefix}{_FLOATS_SUFFIX.decode()}" for stream, prefix in prefixes.items()}
-    matches = match_names(schema, list_names, lists)
-    if not matches:
-        names = f"feature lists {sorted(lists)[:8]} and context keys {sorted(context)[:8]}"
-        advice = "metadata.pb is the input of MediaPipe's extractor; upload its output." if not lists else ""
-        raise UserError(names, where=name, expected=describe_expected(schema), advice=advice)
     floats = {
-        stream: _read_floats(lists[matches[stream]].feature, dim, f"{name}, feature list '{matches[stream]}'")
-        for stream, dim in schema.streams
-        if stream in matches
+        name.removesuffix(_SUFFIX).rsplit("/", 1)[-1].lower(): _read_floats(
+            lists[name].feature, f"{where}, feature list '{name}'"
+        )
+        for name in sorted(lists)
+        if name.endswith(_SUFFIX)
     }
+    if not floats:
+        names = f"feature lists {sorted(lists)[:8]} and context keys {sorted(context)[:8]}"
+        advice = "metadata.pb is the input of MediaPipe's extractor; use its output." if not lists else ""
+        raise UserError(names, where=where, expected=f"'RGB{_SUFFIX}'", advice=advice)
     clipped = np.concatenate([abs(values).ravel() > 2 for values in floats.values()]).mean()
     notes = [f"MediaPipe features: clipped to [-2, 2] ({clipped:.1%} of the values) and quantized like YouTube-8M."]
-    notes += _timing_notes({stream: _read_seconds(lists, f"{prefixes[stream]}/feature/timestamp") for stream in floats})
-    columns = {stream: _quantize(values) for stream, values in floats.items()}
-    yield VideoContents(name, "frame", columns, _video_name(context), notes=tuple(notes))
+    notes += _timing_notes({name: _read_seconds(lists, f"{name.upper()}/feature/timestamp") for name in floats})
+    labels = list(context["clip/label/index"].int64_list.value) if "clip/label/index" in context else []
+    strings = context["clip/label/string"].bytes_list.value if "clip/label/string" in context else []
+    return from_arrays(
+        where,
+        {name: quantize(values) for name, values in floats.items()},
+        id=_video_name(context),
+        labels=check_labels(where, labels),
+        label_names=tuple(string.decode("utf-8", "replace") for string in strings),
+        notes=tuple(notes),
+    )
 
 
-def _read_floats(features: Any, dim: int, where: str) -> NDArray[np.float32]:
-    """Return a feature list as float32 [T, dim]. Raises UserError if a frame has another size or is not finite."""
+def _read_floats(features: Any, where: str) -> NDArray[np.float32]:
+    """Return a feature list as float32 [T, dim]. Raises UserError for unequal sizes and numbers that are not finite."""
+    if not len(features):
+        raise UserError("no frames", where=where, expected="at least one")
+    dim = len(features[0].float_list.value)
     for t, feature in enumerate(features):
         if len(feature.float_list.value) != dim:
             found = f"{len(feature.float_list.value)} numbers"
-            raise UserError(found, where=f"{where}, frame {t}", expected=f"{dim} numbers")
-    if not len(features):
-        raise UserError("no frames", where=where, expected="at least one")
+            raise UserError(found, where=f"{where}, frame {t}", expected=f"{dim} numbers, as in the first frame")
     values = np.array([feature.float_list.value for feature in features], np.float32)
     if not np.isfinite(values).all():
         frame, position = np.argwhere(~np.isfinite(values))[0]
         found = f"{values[frame, position]} in frame {frame}, position {position}"
         raise UserError(found, where=where, expected="finite numbers")
     return values
-
-
-def _quantize(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Quantize floats to bytes like MediaPipe's QuantizeFloatVectorCalculator for the range [-2, 2]."""
-    return ((np.clip(values, -2, 2) + 2) * np.float32(255 / 4)).astype(np.uint8)
 
 
 def _read_seconds(lists: Any, name: str) -> NDArray[np.float64]:
@@ -108,7 +122,11 @@ def _timing_notes(seconds: Mapping[str, NDArray[np.float64]]) -> list[str]:
 
 
 def _video_name(context: Any) -> str:
-    """Return the video's file name without folder and extension."""
-    paths = context["clip/data_path"].bytes_list.value if "clip/data_path" in context else []
-    name = paths[0].decode("utf-8", "replace").replace("\\", "/").rsplit("/", 1)[-1] if paths else ""
-    return name.rsplit(".", 1)[0] or name
+    """Return the id of the example, or else the video's file name without folder and extension."""
+    for key in ("example/id", "clip/data_path"):
+        values = context[key].bytes_list.value if key in context else []
+        if values:
+            name: str = values[0].decode("utf-8", "replace")
+            name = name.replace("\\", "/").rsplit("/", 1)[-1] if key == "clip/data_path" else name
+            return (name.rsplit(".", 1)[0] or name) if key == "clip/data_path" else name
+    return ""
