@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from yt8m_core.data.dataset import open_videos
     from yt8m_core.experiment import Experiment
     from yt8m_core.inference.evaluation import evaluate
+    from yt8m_core.inference.feature_files import predict_file
     from yt8m_core.inference.prediction import predict
     from yt8m_core.metrics.top_k import global_average_precision
     from yt8m_core.models.classifier import VideoClassifier
@@ -32,6 +33,7 @@ __all__ = [
     "global_average_precision",
     "open_videos",
     "predict",
+    "predict_file",
     "train",
 ]
 
@@ -45,6 +47,7 @@ _MODULES = {
     "global_average_precision": "yt8m_core.metrics.top_k",
     "open_videos": "yt8m_core.data.dataset",
     "predict": "yt8m_core.inference.prediction",
+    "predict_file": "yt8m_core.inference.feature_files",
     "train": "yt8m_core.training.loop",
 }
 

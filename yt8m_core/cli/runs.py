@@ -96,30 +96,58 @@ def evaluate(
 
 def predict(
     run: RunArgument,
-    data: str,
-    output: Path,
+    features: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FEATURES]")] = None,
+    data: str = "",
+    output: Path | None = None,
     threshold: Annotated[float | Literal["calibrated"] | None, tyro.conf.arg(metavar="{NUMBER,calibrated}")] = None,
+    top: int = 5,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
+    allow: Allowed = (),
 ) -> None:
-    """Write the predictions of a run for every video.
+    """Print the top labels of the videos in a feature file, or write the predictions of a data set.
 
-    A .csv file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
-    .parquet file has all scores and can be a member of an ensemble. With --threshold, both have the labels at or above
-    it, however many.
+    FEATURES is any file that `yt8m import` takes, such as features.npz. With --data and --output, a .csv file has the
+    format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video; a .parquet file has all
+    scores and can be a member of an ensemble. With --threshold, both have the labels at or above it, however many.
 
     Args:
         run: Run folder.
+        features: Feature file, or a folder of them.
         data: A shard, a folder of shards, or a glob. Labels are not needed.
         output: File to write, .csv or .parquet.
         threshold: Threshold of all labels, from 0 to 1; or calibrated, for the threshold of each label that `yt8m
             calibrate` chose on one half of its data.
+        top: Number of labels to print per video of FEATURES.
+        as_json: Print the labels of FEATURES as one JSON object per line.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        allow: Data checks that do not stop the prediction: other-scale.
     """
+    from yt8m_core.inference.feature_files import predict_file
     from yt8m_core.inference.prediction import predict as predict_run
     from yt8m_core.runs.run import Run
 
+    if (features is None) == (not data) or bool(data) != (output is not None):
+        raise UserError(
+            "no videos to predict, or two kinds of them",
+            expected="a feature file, or --data and --output",
+            advice="yt8m predict RUN features.npz, or yt8m predict RUN --data DATA --output predictions.csv.",
+        )
     opened = Run.open(run)
-    num_videos = predict_run(opened, data, output, threshold=threshold, skip_bad=skip_bad, progress=console_progress())
+    if features is not None:
+        for video in predict_file(opened, features):
+            if as_json:
+                print(json.dumps(video.to_dict(top), ensure_ascii=False))
+                continue
+            print(video.id)
+            for name, probability in video.top(top):
+                print(f"  {probability:.3f}  {name}")
+            for note in video.notes:
+                print(f"  {note}")
+        return
+    num_videos = predict_run(
+        opened, data, str(output), threshold=threshold, skip_bad=skip_bad, allow=allow, progress=console_progress()
+    )
     if threshold == "calibrated":
         print(opened.calibration.description)
     print(f"{output}: {num_videos:,} videos")

@@ -26,6 +26,7 @@ class VideoContents:
         labels: sorted and unique; None if the file has none.
         label_names: names of the labels, if the file has names.
         notes: what was converted, for display.
+        start_time: start of a segment of a video, in seconds; None for a whole video.
     """
 
     where: str
@@ -35,6 +36,7 @@ class VideoContents:
     labels: tuple[int, ...] | None = None
     label_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    start_time: float | None = None
 
 
 def from_arrays(where: str, arrays: Mapping[str, NDArray[Any]], **fields: Any) -> VideoContents:

@@ -35,12 +35,8 @@ def to_printable(text: str) -> str:
 
 def fit_to_model(contents: VideoContents, schema: Schema, max_frames: int, default_id: str) -> Iterator[UploadedVideo]:
     """Yield the model inputs for each video of some contents. Raises UserError where they do not fit the schema."""
-    match = match_streams(schema, contents.shapes)
-    if match is None:
-        names = ", ".join(f"'{name[:40]}' {list(shape)}" for name, shape in list(contents.shapes.items())[:8])
-        found = f"the arrays {names}" if names else "no features"
-        raise UserError(found, where=contents.where, expected=describe_expected(schema))
-    columns = _read_columns(contents, match, schema)
+    match = find_streams(contents, schema, describe_expected(schema))
+    columns = read_columns(contents, match, schema)
     unused = [f"'{name[:40]}'" for name in contents.shapes if name not in match.names.values()]
     notes = [*contents.notes, *filter(None, [match.note]), *([f"Not used: {', '.join(unused[:8])}."] if unused else [])]
     videos = list(_split_videos(columns, match, schema))
@@ -55,7 +51,16 @@ def fit_to_model(contents: VideoContents, schema: Schema, max_frames: int, defau
         yield UploadedVideo(video_id, frames, contents.labels if len(videos) == 1 else None, tuple(own_notes))
 
 
-def _read_columns(contents: VideoContents, match: Match, schema: Schema) -> Columns:
+def find_streams(contents: VideoContents, schema: Schema, expected: str) -> Match:
+    """Return the arrays of a schema's streams. Raises UserError, with what was ``expected``, where there are none."""
+    match = match_streams(schema, contents.shapes)
+    if match is None:
+        names = ", ".join(f"'{name[:40]}' {list(shape)}" for name, shape in list(contents.shapes.items())[:8])
+        raise UserError(f"the arrays {names}" if names else "no features", where=contents.where, expected=expected)
+    return match
+
+
+def read_columns(contents: VideoContents, match: Match, schema: Schema) -> Columns:
     """Read the streams, checking widths and values."""
     dims = {stream: dim for stream, dim in schema.streams if stream in match.names}
     widths = {next(iter(match.names.values())): sum(dims.values())} if match.is_joined else {}

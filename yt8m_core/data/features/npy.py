@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,28 @@ def read_array(stream: IO[bytes], where: str, types: str, limit: int) -> NDArray
         found = f"a header for {nbytes:,} bytes of values"
         raise UserError(found, where=where, expected="as many as follow it", advice="Save or upload it again.")
     return np.ndarray(shape, dtype, data, order="F" if match[3] == b"True" else "C")
+
+
+class Header(NamedTuple):
+    """Header of an .npy."""
+
+    dtype: np.dtype[Any]
+    is_fortran: bool
+    shape: tuple[int, ...]
+    size: int  # bytes before the values
+
+
+def parse_header(head: bytes) -> Header | None:
+    """Parse the header at the start of an .npy; None where there is none, or its type is not of numbers or texts."""
+    if head[:8] not in NPY_MAGIC:
+        return None
+    width = 2 if head[:8] == NPY_MAGIC[0] else 4
+    size = 8 + width + int.from_bytes(head[8 : 8 + width], "little")
+    match = _HEADER.fullmatch(head[8 + width : size])
+    if not match or not re.fullmatch(rf"b1|{FEATURES}|{INTEGERS}|{TEXT}", match[2].decode()):
+        return None
+    dtype = np.dtype((match[1] + match[2]).decode())
+    return Header(dtype, match[3] == b"True", _parse_shape(match), size)
 
 
 def read_shape(stream: IO[bytes]) -> tuple[int, ...]:

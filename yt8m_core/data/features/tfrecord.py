@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from yt8m_core.data.features.contents import VideoContents, check_labels, from_arrays
 from yt8m_core.data.features.mediapipe import has_mediapipe_features, read_sequence
 from yt8m_core.data.features.npy import MAX_ROWS
-from yt8m_core.data.tfrecord.parse import ID_KEYS, START_KEY
+from yt8m_core.data.tfrecord.parse import ID_KEYS, START_KEY, parse_start_time
 from yt8m_core.data.tfrecord.records import DecodeError, iter_payloads, parse_example
 from yt8m_core.errors import UserError
 
@@ -53,7 +53,8 @@ def read_payload(where: str, payload: memoryview) -> VideoContents:
     if not arrays:
         names = f"feature lists {sorted(lists)[:8]} and context keys {sorted(context)[:8]}"
         raise UserError(names, where=where, expected="a stream of features, such as 'rgb' or 'mean_rgb'")
-    return from_arrays(where, arrays, id=_read_id(where, context), labels=_read_labels(where, context))
+    fields = {"id": _read_id(where, context), "labels": _read_labels(where, context)}
+    return from_arrays(where, arrays, **fields, start_time=parse_start_time(context))
 
 
 def _read_frames(features: Any, where: str) -> NDArray[Any]:

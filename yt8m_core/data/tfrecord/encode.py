@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,15 @@ def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
     """Write payloads as one TFRecord file, atomically."""
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         for payload in payloads:
-            length = len(payload).to_bytes(8, "little")
-            file.write(length + masked_crc32c(length).to_bytes(4, "little"))
-            file.write(payload)
-            file.write(masked_crc32c(payload).to_bytes(4, "little"))
+            write_record(file, payload)
+
+
+def write_record(file: IO[bytes], payload: bytes) -> None:
+    """Append one payload, with its length and checksums, to a shard."""
+    length = len(payload).to_bytes(8, "little")
+    file.write(length + masked_crc32c(length).to_bytes(4, "little"))
+    file.write(payload)
+    file.write(masked_crc32c(payload).to_bytes(4, "little"))
 
 
 def encode_sequence_example(context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[Any]]) -> bytes:

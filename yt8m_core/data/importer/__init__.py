@@ -1,0 +1,1 @@
+"""Convert features and labels in other formats to shards."""

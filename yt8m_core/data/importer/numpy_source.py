@@ -1,0 +1,82 @@
+"""NumPy files: one file per video, or arrays of many videos. Uncompressed arrays are mapped, not read."""
+
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yt8m_core.data.features.contents import VideoContents
+from yt8m_core.data.features.npy import NPY_MAGIC, parse_header
+from yt8m_core.data.importer.arrays import ArrayFile
+from yt8m_core.errors import UserError
+
+MAX_COMPRESSED = 1 << 30  # bytes of a compressed array, which has to fit into memory
+_LOCAL_HEADER = struct.Struct("<26xHH")  # of a ZIP member: lengths of its name and its extra field
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of videos of a file."""
+    return _open(path).num_videos
+
+
+def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[VideoContents]:
+    """Yield the videos of a file from ``start`` to before ``stop``. Raises UserError where it cannot be used."""
+    yield from _open(path).read(start, stop, name)
+
+
+def _open(path: Path) -> ArrayFile:
+    try:
+        data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+        if bytes(data[:8]) in NPY_MAGIC:
+            return ArrayFile(str(path), {"array": _map_array(data, f"{path}")})
+        with zipfile.ZipFile(path) as archive:
+            return ArrayFile(str(path), dict(_members(path, archive, data)))
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a NumPy file") from None
+
+
+def _members(path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays of an .npz by name; members that are no numbers or texts are left out."""
+    for info in archive.infolist():
+        if not info.filename.endswith(".npy"):
+            continue
+        name, where = info.filename.removesuffix(".npy"), f"{path}, '{info.filename[:40]}'"
+        with archive.open(info) as stream:
+            head = stream.read(10_240)
+        if parse_header(head) is None:
+            continue
+        if info.compress_type == zipfile.ZIP_STORED:
+            names = _LOCAL_HEADER.unpack_from(data.data, info.header_offset)
+            start = info.header_offset + 30 + sum(names)
+            member = data[start : start + info.file_size]
+            if zlib.crc32(member.data) != info.CRC:
+                raise UserError("a wrong checksum", where=where, advice="The file is damaged: save it again.")
+            yield name, _map_array(member, where)
+        else:
+            if info.file_size > MAX_COMPRESSED:
+                raise UserError(
+                    f"a compressed array of {info.file_size:,} bytes",
+                    where=where,
+                    expected=f"at most {MAX_COMPRESSED:,}",
+                    advice="Save it uncompressed, with numpy.savez or numpy.save.",
+                )
+            with archive.open(info) as stream:
+                yield name, _map_array(np.frombuffer(stream.read(), np.uint8), where)
+
+
+def _map_array(data: NDArray[np.uint8], where: str) -> NDArray[Any]:
+    """Return the array of an .npy as a view of its bytes."""
+    header = parse_header(data[:10_240].tobytes())
+    if header is None:
+        raise UserError("no header of a NumPy array", where=where, advice="Save it again with NumPy.")
+    nbytes = math.prod(header.shape) * header.dtype.itemsize
+    if len(data) != header.size + nbytes:
+        found = f"a header for {nbytes:,} bytes of values"
+        raise UserError(found, where=where, expected=f"{len(data) - header.size:,}", advice="Save it again with NumPy.")
+    return np.ndarray(header.shape, header.dtype, data[header.size :].data, order="F" if header.is_fortran else "C")
