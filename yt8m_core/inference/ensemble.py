@@ -203,7 +203,7 @@ class Ensemble:
         if not runs:
             raise UserError("no run among the members", advice="Add a run folder.")
         for run in runs[1:]:
-            if not run.vocabulary.to_frame().equals(runs[0].vocabulary.to_frame()):
+            if not run.vocabulary.fits(runs[0].vocabulary):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
         run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]

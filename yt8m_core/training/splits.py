@@ -31,7 +31,7 @@ def open_splits(
     else:
         validation = open_experiment_data(experiment, data.validation, skip_bad=skip_bad, progress=progress)
     labels = np.concatenate([videos.label_values, validation.label_values])
-    vocabulary = load_vocabulary(data.train, data.vocabulary, labels)
+    vocabulary = load_vocabulary(data.train, data.vocabulary, labels, videos.schema)
     _check(videos, validation, vocabulary, experiment)
     facts = Facts(
         videos.schema,
