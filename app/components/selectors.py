@@ -20,6 +20,7 @@ from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import printable_name
+from yt8m_core.storage.csv_file import table_text
 
 P = ParamSpec("P")
 MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
@@ -203,7 +204,7 @@ def download_csv(table: pd.DataFrame, name: str, text: str = "Download as CSV") 
     """Offer a whole table as a file."""
     st.download_button(
         text,
-        lambda: table.to_csv(index=False),
+        lambda: table_text(table),
         re.sub(r"[^\w-]+", "_", name) + ".csv",
         "text/csv",
         icon=":material/download:",

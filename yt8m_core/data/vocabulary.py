@@ -1,7 +1,5 @@
 """Label names, verticals and training counts of a data set, from the files that ``vocabulary_files`` describes."""
 
-import csv
-import io
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +13,7 @@ from yt8m_core.data.schema import AUDIOSET_STREAMS, Schema
 from yt8m_core.data.vocabulary_files import Entry, describe_gaps, parse_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write, check_size
+from yt8m_core.storage.csv_file import table_text
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
@@ -179,13 +178,11 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     order = np.arange(vocabulary.num_classes)
     if vocabulary.counts is not None:
         order = np.argsort(-vocabulary.counts, kind="stable")
-    text = io.StringIO(newline="")
-    # Quote all text: by default the writer does not quote a name with a carriage return.
-    writer = csv.DictWriter(text, _HEADER_2018, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writeheader()
-    for label in order.tolist():
-        count = "" if vocabulary.counts is None else int(vocabulary.counts[label])
-        name, vertical = vocabulary.names[label], vocabulary.verticals[label]
-        writer.writerow({"Index": label, "TrainVideoCount": count, "Name": name, "Vertical1": vertical})
+    table = pd.DataFrame("", range(len(order)), list(_HEADER_2018), dtype=object)
+    table["Index"] = order
+    if vocabulary.counts is not None:
+        table["TrainVideoCount"] = vocabulary.counts[order]
+    table["Name"] = [vocabulary.names[label] for label in order]
+    table["Vertical1"] = [vocabulary.verticals[label] for label in order]
     with atomic_write(path) as unfinished:
-        unfinished.write_bytes(text.getvalue().encode())
+        unfinished.write_bytes(table_text(table).encode())

@@ -26,6 +26,7 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.csv_file import quote_text
 
 KAGGLE_LABELS = 20  # per row of the Kaggle CSV
 
@@ -214,7 +215,7 @@ def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output
         for batch, p in scored:
             for video, (labels, scores) in zip(batch.videos, _chosen_labels(p, thresholds), strict=True):
                 pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
-                file.write(f"{videos.id(int(video))},{pairs}\n")
+                file.write(f"{quote_text(videos.id(int(video)))},{pairs}\n")
 
 
 def _write_parquet(

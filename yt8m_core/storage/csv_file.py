@@ -1,9 +1,42 @@
-"""Read rows of untrusted CSV files, with the row of each error."""
+"""CSV files: write texts so that every reader gets them back, and read rows of untrusted files.
+
+Ids and names are stored unchanged, whatever they contain; a spreadsheet may take a quoted ``=1+1`` for a formula. A
+prefix that prevents this (https://owasp.org/www-community/attacks/CSV_Injection) would change ids, and ids of YouTube
+begin with ``-`` too.
+"""
 
 import csv
 from collections.abc import Iterable, Iterator
 
+import pandas as pd
+
 from yt8m_core.errors import UserError
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """Return a table as CSV: all texts quoted, missing values empty.
+
+    >>> print(table_text(pd.DataFrame({"id": ["-a,b", '"'], "score": [0.5, None]})), end="")
+    "id","score"
+    "-a,b",0.5
+    \"\"\"\",""
+    """
+    # Quoting only what pandas finds necessary would lose texts with a carriage return.
+    text: str = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    return text
+
+
+def quote_text(text: str) -> str:
+    """Return a text as a CSV field, quoted only where a reader could take it for something else.
+
+    For formats that other programs split at each comma.
+
+    >>> print(quote_text("abcd"), quote_text("-b_d"), quote_text('a,"b'))
+    abcd "-b_d" "a,""b"
+    """
+    if text.startswith(("=", "+", "-", "@", "\t")) or any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def iter_rows(lines: Iterable[str], where: str, separator: str = ",") -> Iterator[tuple[int, list[str]]]:
