@@ -211,6 +211,19 @@ def test_ensemble_prints_each_member_and_writes_the_average(
     assert "Diversity of the members" in printed
 
 
+def test_ensemble_says_how_many_labels_a_csv_member_lists(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, other = run.parent / "validation", tmp_path / "other.csv"
+    yt8m(monkeypatch, "predict", run, "--data", data, "--output", other)
+    lines = other.read_text().splitlines()
+    other.write_text("\n".join([lines[0], *(" ".join(line.split(" ")[:4]) for line in lines[1:])]))
+    yt8m(monkeypatch, "ensemble", run, other, "--data", data)
+    printed = capsys.readouterr().out
+    assert f"member {other} lists 2 labels per video; the other labels count 0\n" in printed
+    assert re.search(rf"{other} +0\.\d{{4}}", printed)
+
+
 def test_ablate_prints_rows_and_claims_and_stores_no_smoke_test(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -277,6 +277,7 @@ TARGETS: dict[str, tuple[int, Callable[[Random, RealRecords, SetMemoryLimit], No
     "index": (8, index),
     **{f"upload {extension}": (9, partial(upload, extension)) for extension in UPLOADS},
     "vocabulary": (9, tables.vocabulary),
+    "scores": (9, tables.scores),
 }
 
 

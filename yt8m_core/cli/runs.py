@@ -89,7 +89,7 @@ def predict(
     """Write the predictions of a run for every video.
 
     A .csv file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
-    .parquet file has all scores and can be a member of an ensemble. With --threshold, both have the labels at or above
+    .parquet file has all scores. Both can be members of an ensemble. With --threshold, both have the labels at or above
     it, however many.
 
     Args:
@@ -121,7 +121,8 @@ def ensemble(
     """Average the scores of several runs, and show the metrics and the diversity of the members.
 
     Args:
-        members: Run folders, and .parquet files that `yt8m predict` wrote for the same data.
+        members: Run folders, at least one; .parquet files that `yt8m predict` wrote for the same data; .csv files of
+            any program in the format of the Kaggle competitions, whose missing labels count 0.
         data: A shard, a folder of shards, or a glob.
         output: .csv or .parquet file to write the ensemble's predictions to.
         weights: One weight per member. Default: equal weights.
@@ -135,6 +136,8 @@ def ensemble(
     progress = console_progress()
     opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=progress)
     warn_bad_records(opened.videos.bad_records)
+    for note in opened.notes:
+        print(note)
     comparison = opened.compare()
     scored = opened.score(comparison, progress)
     if output is not None:

@@ -83,7 +83,7 @@ def predict(
     """Write the predictions of a trained run for every video of a data set.
 
     A ``.csv`` file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
-    ``.parquet`` file has all scores and can be a member of an ensemble. With a threshold, both have exactly the labels
+    ``.parquet`` file has all scores. Both can be members of an ensemble. With a threshold, both have exactly the labels
     of a video whose score is at or above it, however many.
 
     >>> import tempfile
