@@ -196,5 +196,34 @@ class Experiment:
         """16 hex digits that identify the experiment."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
+    def differences(self, other: "Experiment") -> dict[str, tuple[str, str]]:
+        """Return the settings in which two experiments differ: this one's and the other's, as text by name.
+
+        >>> mean = Experiment(Data("train", "validate"))
+        >>> longer = dataclasses.replace(mean, training=Training(epochs=8), pooling=Slot("lstm", {"width": 512}))
+        >>> mean.differences(longer)
+        {'pooling': ('mean', 'lstm(width=512)'), 'epochs': ('5', '8')}
+        """
+        own, others = self._values(), other._values()  # compared as values: options have no order
+        texts, other_texts = self.settings, other.settings
+        return {name: (texts[name], other_texts[name]) for name in own if own[name] != others[name]}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """All settings as they are written on the command line, by the name of their option; "none" for an empty one.
+
+        >>> Experiment(Data("train", "validate", streams=(("rgb", 1024),))).settings["streams"]
+        'rgb:1024'
+        """
+        streams = " ".join(f"{name}:{width}" for name, width in self.data.streams)
+        return {name: str(value) or "none" for name, value in {**self._values(), "streams": streams}.items()}
+
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            values |= vars(value) if isinstance(value, Data | Training) else {field.name: value}
+        return values
+
     def __str__(self) -> str:
         return " → ".join(str(slot) for slot in (self.pooling, self.classification, self.label_processing, self.loss))
