@@ -47,9 +47,7 @@ class Data:
             parse_fold(self.fold)
             object.__setattr__(self, "validation", "")
         for field in ("train", "validation", "vocabulary"):
-            path = getattr(self, field)
-            if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
-                raise UserError(ascii(path[:80]), where=f"data, {field}", expected="a path in Unicode")
+            _check_path(getattr(self, field), f"data, {field}")
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
         check_number(self.max_frames, 1, where="data, max_frames")
@@ -62,6 +60,11 @@ class Data:
         'fold 2/5 of /shards/train'
         """
         return f"fold {self.fold} of {self.train}" if self.fold else self.validation
+
+
+def _check_path(path: str, where: str) -> None:
+    if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
+        raise UserError(ascii(path[:80]), where=where, expected="a path in Unicode")
 
 
 def parse_fold(fold: str) -> tuple[int, int]:
@@ -173,16 +176,22 @@ class Experiment:
     training: Training = Training()
     seed: int = 0
     """Random seed of the weights and of the order of the videos."""
+    init: str = ""
+    """Start from the weights of this finished run, with a fresh optimizer, instead of random weights. Its slots, labels
+    and features must fit."""
 
     def __post_init__(self) -> None:
-        """Validate the seed. Raises UserError."""
+        """Validate the seed and the path. Raises UserError."""
         check_number(self.seed, 0, MAX_SEED, where="experiment, seed")
+        _check_path(self.init, "experiment, init")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as plain values for JSON. Entries that older runs lack are omitted at their default."""
         values = dataclasses.asdict(self)
         if not self.data.fold:
             del values["data"]["fold"]
+        if not self.init:
+            del values["init"]
         return {**values, "training": self.training.to_dict()}
 
     @classmethod

@@ -37,3 +37,14 @@ def test_second_run_is_described_by_its_difference(rates: dict[str, float]) -> N
     at = open_page("predictions", run="slow", runs=["fast", ATTENTION_RUN])
     assert "**slow** → **fast**: learning_rate: 0.001 → 0.25." in page_text(at)
     assert f"**slow** → **{ATTENTION_RUN}**: learning_rate: 0.001 → " in page_text(at)
+
+
+def test_overview_names_the_run_whose_weights_a_run_started_from(copy_run: CopyRun) -> None:
+    folder = copy_run("later")
+    set_json_value("config.json", "experiment/init", "/runs/earlier")(folder)
+    set_json_value("config.json", "facts/init_weights", "0123456789abcdef")(folder)
+    at = open_page("overview", run="later")
+    assert error_text(at) == ""
+    assert "Started from the weights of /runs/earlier (digest 0123456789abcdef)." in page_text(at)
+    assert "(init: /runs/earlier);" in page_text(at)
+    assert "Started from the weights" not in page_text(open_page("overview", run=ATTENTION_RUN))

@@ -41,11 +41,13 @@ def train_command(arguments: Sequence[str]) -> Callable[..., None]:
         from yt8m_core.training.loop import train as train_experiment
         from yt8m_core.training.step import configure_training_process
 
-        settings = replace(flags, data=_absolute_data(flags.data, defaults.data))
+        init = absolute(flags.init) if flags.init and flags.init != defaults.init else flags.init
+        settings = replace(flags, data=_absolute_data(flags.data, defaults.data), init=init)
         configure_training_process()
         trained = train_experiment(settings, run, skip_bad=skip_bad, progress=console_progress())
         if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
-            print(f"{trained.path}: {trained.experiment}")
+            origin = f", from the weights of {trained.experiment.init}" if trained.experiment.init else ""
+            print(f"{trained.path}: {trained.experiment}{origin}")
             print(f"{format_gap(trained.metrics['validation'])} ({trained.facts.scale})")
 
     return train
