@@ -137,8 +137,8 @@ def _find_columns(header: list[str], where: str) -> _Columns:
     label = next((names.index(name) for name in ID_COLUMNS if name in names), None)
     name = next((names.index(name) for name in NAME_COLUMNS if name in names and names.index(name) != label), None)
     if label is None or name is None:
-        raise UserError(
-            f"no column of {'names' if label is not None else 'ids'} in '{','.join(header)[:80]}'",
+        raise UserError(  # without the line: a run in the app may name any file
+            f"no column of {'names' if label is not None else 'ids'}",
             where=where,
             expected=f"{_EXPECTED}, separated by commas, semicolons or tabs",
             advice="Name the columns in the first line, for example: id,name.",
