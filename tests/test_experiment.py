@@ -75,6 +75,48 @@ def test_experiment_accepts_integers_for_floats() -> None:
     assert Experiment.from_dict(values).training.learning_rate == 1.0
 
 
+def changed_settings() -> list[tuple[str, Experiment]]:
+    """Return the name of each setting, and an experiment that differs from ``EXPERIMENT`` only in it."""
+    others: dict[str, object] = {
+        "schedule": "cosine",
+        "precision": "bfloat16",
+        "pool_once": "no",
+        "ema": 0.5,
+        "fold": "1/5",
+    }
+    found = []
+    for part in ("data", "training", None):
+        owner = EXPERIMENT if part is None else getattr(EXPERIMENT, part)
+        for field in dataclasses.fields(owner):
+            value = getattr(owner, field.name)
+            if isinstance(value, Data | Training):
+                continue
+            kinds: dict[type, object] = {Slot: Slot("other"), str: f"{value}x", tuple: (("rgb", 7),), bool: True}
+            other = others.get(field.name, kinds.get(type(value), 0.25 if isinstance(value, float) else 77))
+            changed = dataclasses.replace(owner, **{field.name: other})
+            found.append((field.name, changed if part is None else dataclasses.replace(EXPERIMENT, **{part: changed})))
+    return found
+
+
+@pytest.mark.parametrize(("name", "changed"), changed_settings(), ids=lambda value: str(value)[:20])
+def test_experiments_that_differ_are_described_by_their_difference(name: str, changed: Experiment) -> None:
+    expected = [name, "validation"] if name == "fold" else [name]  # a fold replaces the validation data
+    differences = EXPERIMENT.differences(changed)
+    assert sorted(differences) == sorted(expected)
+    assert differences[name][0] != differences[name][1]
+    assert changed.differences(EXPERIMENT) == {key: pair[::-1] for key, pair in differences.items()}
+    assert EXPERIMENT.differences(Experiment.from_dict(EXPERIMENT.to_dict())) == {}
+
+
+def test_order_of_options_is_no_difference() -> None:
+    one, other = (
+        dataclasses.replace(EXPERIMENT, pooling=Slot("lstm", options))
+        for options in ({"width": 8, "layers": 2}, {"layers": 2, "width": 8.0})
+    )
+    assert one == other
+    assert one.differences(other) == {}
+
+
 def test_digest_changes_with_a_setting() -> None:
     changed = dataclasses.replace(EXPERIMENT, training=Training(epochs=4))
     assert changed.digest != EXPERIMENT.digest

@@ -49,9 +49,7 @@ class Data:
             parse_fold(self.fold)
             object.__setattr__(self, "validation", "")
         for field in ("train", "validation", "vocabulary"):
-            path = getattr(self, field)
-            if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
-                raise UserError(ascii(path[:80]), where=f"data, {field}", expected="a path in Unicode")
+            _check_path(getattr(self, field), f"data, {field}")
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
         check_number(self.max_frames, 1, where="data, max_frames")
@@ -65,6 +63,11 @@ class Data:
         'fold 2/5 of /shards/train'
         """
         return f"fold {self.fold} of {self.train}" if self.fold else self.validation
+
+
+def _check_path(path: str, where: str) -> None:
+    if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
+        raise UserError(ascii(path[:80]), where=where, expected="a path in Unicode")
 
 
 def parse_fold(fold: str) -> tuple[int, int]:
@@ -176,10 +179,14 @@ class Experiment:
     training: Training = Training()
     seed: int = 0
     """Random seed of the weights and of the order of the videos."""
+    init: str = ""
+    """Start from the weights of this finished run, with a fresh optimizer, instead of random weights. Its slots, labels
+    and features must fit."""
 
     def __post_init__(self) -> None:
-        """Validate the seed. Raises UserError."""
+        """Validate the seed and the path. Raises UserError."""
         check_number(self.seed, 0, MAX_SEED, where="experiment, seed")
+        _check_path(self.init, "experiment, init")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as plain values for JSON. Entries that older runs lack are omitted at their default."""
@@ -187,6 +194,8 @@ class Experiment:
         for name in ("fold", "unlabeled"):
             if getattr(self.data, name) == getattr(Data, name):
                 del values["data"][name]
+        if not self.init:
+            del values["init"]
         return {**values, "training": self.training.to_dict()}
 
     @classmethod
@@ -199,6 +208,35 @@ class Experiment:
     def digest(self) -> str:
         """16 hex digits that identify the experiment."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def differences(self, other: "Experiment") -> dict[str, tuple[str, str]]:
+        """Return the settings in which two experiments differ: this one's and the other's, as text by name.
+
+        >>> mean = Experiment(Data("train", "validate"))
+        >>> longer = dataclasses.replace(mean, training=Training(epochs=8), pooling=Slot("lstm", {"width": 512}))
+        >>> mean.differences(longer)
+        {'pooling': ('mean', 'lstm(width=512)'), 'epochs': ('5', '8')}
+        """
+        own, others = self._values(), other._values()  # compared as values: options have no order
+        texts, other_texts = self.settings, other.settings
+        return {name: (texts[name], other_texts[name]) for name in own if own[name] != others[name]}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """All settings as they are written on the command line, by the name of their option; "none" for an empty one.
+
+        >>> Experiment(Data("train", "validate", streams=(("rgb", 1024),))).settings["streams"]
+        'rgb:1024'
+        """
+        streams = " ".join(f"{name}:{width}" for name, width in self.data.streams)
+        return {name: str(value) or "none" for name, value in {**self._values(), "streams": streams}.items()}
+
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            values |= vars(value) if isinstance(value, Data | Training) else {field.name: value}
+        return values
 
     def __str__(self) -> str:
         return " → ".join(str(slot) for slot in (self.pooling, self.classification, self.label_processing, self.loss))

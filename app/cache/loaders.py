@@ -185,7 +185,7 @@ def labels(data: DataSet) -> Labels:
     opened = videos(data)
     if not opened.is_labeled.any():
         raise UserError("no video has labels", where=data.path, advice="Choose a data set with labels.")
-    vocabulary = load_vocabulary(data.path, data.vocabulary or None, opened.label_values)
+    vocabulary = load_vocabulary(data.path, data.vocabulary or None, opened.label_values, opened.schema)
     opened.check_labels(vocabulary.num_classes)
     matrix = statistics.label_matrix(opened.label_values, opened.label_offsets, vocabulary.num_classes)
     table = statistics.rank_frequency(statistics.counts(matrix), vocabulary.to_frame())

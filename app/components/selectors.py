@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import ParamSpec
 from urllib.parse import quote_plus
@@ -20,6 +20,7 @@ from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import printable_name
+from yt8m_core.storage.csv_file import table_text
 
 P = ParamSpec("P")
 MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
@@ -116,9 +117,12 @@ def show_provenance(page: PageContext, *, run: Run | None = None, videos: Videos
     lines = []
     if run is not None:
         score = run.metrics["validation"]
+        table = page.workspace.table
+        differs = "".join(table.loc[table["run"] == page.run_key, "differs"])
         scale = SCALE_NAMES.get(run.facts.scale, run.facts.scale)
         lines.append(
-            f"Run **{plain(run.name)}**: {plain(str(run.experiment))}; {run.facts.train_videos:,} training videos "
+            f"Run **{plain(run.name)}**: {plain(str(run.experiment))}{f' ({plain(differs)})' if differs else ''}; "
+            f"{run.facts.train_videos:,} training videos "
             f"({scale}); validation GAP@20 {score['gap']:.3f} \\[{score['gap_low']:.3f}, {score['gap_high']:.3f}\\] "
             "(95% CI)."
         )
@@ -186,6 +190,14 @@ def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
     return None if name is None else names[name]
 
 
+def show_differences(page: PageContext, keys: Sequence[str]) -> None:
+    """Show the settings in which other runs differ from the run of the page."""
+    for key in keys:
+        differences = page.run.experiment.differences(page.workspace.runs[key].experiment)
+        texts = [f"{plain(name)}: {plain(own)} → {plain(other)}" for name, (own, other) in differences.items()]
+        st.caption(f"**{plain(page.run_key)}** → **{plain(key)}**: {'; '.join(texts) or 'the same experiment'}.")
+
+
 def second_run_picker(page: PageContext, text: str) -> PageContext | None:
     """Select a second run with the same labels, or none, and return its context; all pages share the selection."""
     keys = [
@@ -196,14 +208,17 @@ def second_run_picker(page: PageContext, text: str) -> PageContext | None:
     if not keys:
         return None
     key = st.selectbox(text, keys, index=None, key="run_b", bind="query-params", placeholder="No second run", width=340)
-    return None if key is None else page.with_run(key)
+    if key is None:
+        return None
+    show_differences(page, [key])
+    return page.with_run(key)
 
 
 def download_csv(table: pd.DataFrame, name: str, text: str = "Download as CSV") -> None:
     """Offer a whole table as a file."""
     st.download_button(
         text,
-        lambda: table.to_csv(index=False),
+        lambda: table_text(table),
         re.sub(r"[^\w-]+", "_", name) + ".csv",
         "text/csv",
         icon=":material/download:",

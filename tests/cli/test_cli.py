@@ -113,6 +113,24 @@ def test_train_flags_override_the_experiment_file(run: Path, tmp_path: Path, mon
     assert trained[-1].data.streams == ()
 
 
+def test_train_with_other_flags_in_a_finished_run_offers_init(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(run.parent)
+    config = run / "config.json"
+    with pytest.raises(SystemExit) as stopped:
+        yt8m(monkeypatch, "train", "--run", "run", "--experiment", config, "--epochs", "1")
+    epochs = Run.open(run).experiment.training.epochs
+    assert str(stopped.value) == (
+        f"yt8m: run: another experiment (epochs: {epochs} in the run, 1 here). Choose another run folder. "
+        "To train on from its weights: --init run --run NEW."
+    )
+    command = ("train", "--init", "run", "--run", tmp_path / "new", "--experiment", config, "--epochs", "1")
+    yt8m(monkeypatch, *command)
+    assert f", from the weights of {run}\n" in capsys.readouterr().out
+    assert Run.open(tmp_path / "new").experiment.init == str(run)
+
+
 def test_evaluate_prints_the_metrics_of_the_run_as_json(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,6 +227,19 @@ def test_ensemble_prints_each_member_and_writes_the_average(
     assert f"{output}: 40 videos" in printed
     assert re.search(r"ensemble +0\.\d{4}", printed)
     assert "Diversity of the members" in printed
+
+
+def test_ensemble_says_how_many_labels_a_csv_member_lists(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, other = run.parent / "validation", tmp_path / "other.csv"
+    yt8m(monkeypatch, "predict", run, "--data", data, "--output", other)
+    lines = other.read_text().splitlines()
+    other.write_text("\n".join([lines[0], *(" ".join(line.split(" ")[:4]) for line in lines[1:])]))
+    yt8m(monkeypatch, "ensemble", run, other, "--data", data)
+    printed = capsys.readouterr().out
+    assert f"member {other} lists 2 labels per video; the other labels count 0\n" in printed
+    assert re.search(rf"{other} +0\.\d{{4}}", printed)
 
 
 def test_ablate_prints_rows_and_claims_and_stores_no_smoke_test(

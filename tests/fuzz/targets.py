@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.data.test_upload_mediapipe import features_pb
+from tests.fuzz import tables
 from tests.fuzz.mutate import framed, mutate, mutate_shard
+from tests.fuzz.outcome import outcome
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.features import read_upload
 from yt8m_core.data.index import open_index
@@ -34,7 +36,6 @@ from yt8m_core.data.tfrecord.records import (
     masked_crc32c,
 )
 from yt8m_core.data.tfrecord.scan import scan_record
-from yt8m_core.errors import UserError
 
 FRAMES = (("rgb", 1024), ("audio", 128))
 SetMemoryLimit = Callable[[int], None]  # called with the size of a mutant before it is read
@@ -123,16 +124,6 @@ def records(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit)
 
 
 # ---- one payload: scanned, and parsed by protobuf
-
-
-def outcome(read: Callable[[], Any]) -> Any:
-    """Return the result of a reader, or its error message."""
-    try:
-        return read()
-    except UserError as error:
-        if isinstance(error.__cause__, MemoryError):
-            raise error.__cause__ from None
-        return str(error)
 
 
 def read_by_scan(data: memoryview, start: int, end: int, schema: Schema) -> tuple[Any, ...]:
@@ -286,6 +277,8 @@ TARGETS: dict[str, tuple[int, Callable[[Random, RealRecords, SetMemoryLimit], No
     "payload": (35, payload),
     "index": (8, index),
     **{f"upload {extension}": (9, partial(upload, extension)) for extension in UPLOADS},
+    "vocabulary": (9, tables.vocabulary),
+    "scores": (9, tables.scores),
 }
 
 

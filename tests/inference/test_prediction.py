@@ -8,9 +8,9 @@ import torch
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
 from yt8m_core.data.vocabulary import unnamed_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.inference.ensemble import file_scorer
 from yt8m_core.inference.evaluation import open_run_data, score_batches
 from yt8m_core.inference.prediction import Prediction, predict, predict_video, write_predictions
+from yt8m_core.inference.score_files import open_score_file
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
@@ -126,7 +126,7 @@ def test_parquet_of_selected_labels_is_not_a_member_of_an_ensemble(run: Run, tmp
     validation = run.experiment.data.validation
     predict(run, validation, tmp_path / "p.parquet", threshold=0.5)
     with pytest.raises(UserError, match=r"p\.parquet: found scores of type list.*expected 6 numbers per video"):
-        file_scorer(tmp_path / "p.parquet", open_run_data(run, validation), CLASSES)
+        open_score_file(tmp_path / "p.parquet", open_run_data(run, validation), CLASSES)
 
 
 def test_unknown_threshold_is_an_error(run: Run, tmp_path: Path) -> None:

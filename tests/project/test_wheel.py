@@ -55,6 +55,7 @@ def test_wheel_has_the_app_its_data_files_and_the_license(wheel: Path) -> None:
     assert {
         "yt8m_app/main.py", "yt8m_app/icon.svg", "yt8m_app/.streamlit/config.toml", "yt8m_core/py.typed",
         "yt8m_core/ablation/rates.json", "yt8m_core/data/feature_check/youtube8m_profile.npz",
+        "yt8m_core/data/audioset/class_labels_indices.csv", "yt8m_core/data/audioset/ATTRIBUTION.txt",
     } <= names  # fmt: skip
     assert {name.rpartition("/")[2] for name in names if "dist-info/licenses" in name} == {"LICENSE", "NOTICE"}
     tops = {name.split("/")[0] for name in names}

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import yt8m_core.training.loop as training_module
+import yt8m_core.training.setup as training_setup
 import yt8m_core.training.step as step_module
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
@@ -115,8 +116,13 @@ def test_finished_run_is_returned_unchanged(root: Path, tmp_path: Path) -> None:
 def test_folder_of_another_experiment_is_refused_and_unchanged(root: Path, tmp_path: Path) -> None:
     run = train(tiny_experiment(root), tmp_path / "run")
     weights = (run.path / "model.safetensors").read_bytes()
-    with pytest.raises(UserError, match=r"another experiment.*Choose another run folder"):
-        train(tiny_experiment(root, seed=1), tmp_path / "run")
+    other = tiny_experiment(root, seed=1, training=replace(run.experiment.training, epochs=8))
+    message = (
+        r"run: another experiment \(epochs: 2 in the run, 8 here; seed: 0 in the run, 1 here\)\. Choose another run "
+        r"folder\. To train on from its weights: --init .*run --run NEW\.$"
+    )
+    with pytest.raises(UserError, match=message):
+        train(other, tmp_path / "run")
     assert (run.path / "model.safetensors").read_bytes() == weights
 
 
@@ -142,7 +148,7 @@ def test_infinite_loss_stops_the_training_and_keeps_the_checkpoint(
         return loss * float("nan"), {**parts, "center_distance": parts["center_distance"] * float("inf")}
 
     broken.forward = fail_in_the_second_epoch
-    monkeypatch.setattr(training_module, "build", lambda *args, **facts: broken)
+    monkeypatch.setattr(training_setup, "build", lambda *args, **facts: broken)
     message = r"epoch 2 of 2, step 2 of 8 \(its 16 videos: '01\d+', '01\d+', '01\d+', …\): the center distance is inf"
     with pytest.raises(UserError, match=message):
         train(tiny_experiment(root), tmp_path / "run")

@@ -10,7 +10,6 @@ A. Thyagarajan, E. Snorrason, C. Northcutt, J. Mueller: Identifying Incorrect An
 Data, 2022. https://arxiv.org/abs/2211.13895
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,6 +33,7 @@ from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.csv_file import table_text
 from yt8m_core.storage.typed_json import check_number
 from yt8m_core.training.loop import train
 from yt8m_core.training.splits import assign_folds
@@ -245,12 +245,9 @@ def train_folds(
 
 
 def write_candidates(candidates: pd.DataFrame, output: Path) -> None:
-    """Write the candidates as CSV: all texts quoted, missing numbers empty."""
-    with atomic_write(output) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-        writer.writerow(candidates.columns)
-        for row in candidates.itertuples(index=False):
-            writer.writerow(["" if value != value else value for value in row])
+    """Write the candidates as CSV."""
+    with atomic_write(output) as unfinished:
+        unfinished.write_bytes(table_text(candidates).encode())
 
 
 def _fold_progress(progress: Progress, fold: int, folds: int) -> Progress:

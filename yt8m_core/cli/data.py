@@ -100,7 +100,7 @@ def labels(
     from yt8m_core.labels import cooccurrence, statistics
 
     videos = _open(data, streams, skip_bad)
-    names = load_vocabulary(data, vocabulary, videos.label_values)
+    names = load_vocabulary(data, vocabulary, videos.label_values, videos.schema)
     videos.check_labels(names.num_classes)
     matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
     counts = statistics.counts(matrix)

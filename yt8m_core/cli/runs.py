@@ -49,11 +49,13 @@ def train_command(arguments: Sequence[str]) -> Callable[..., None]:
         from yt8m_core.training.loop import train as train_experiment
         from yt8m_core.training.step import configure_training_process
 
-        settings = replace(flags, data=_absolute_data(flags.data, defaults.data))
+        init = absolute(flags.init) if flags.init and flags.init != defaults.init else flags.init
+        settings = replace(flags, data=_absolute_data(flags.data, defaults.data), init=init)
         configure_training_process()
         trained = train_experiment(settings, run, skip_bad=skip_bad, allow=allow, progress=console_progress())
         if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
-            print(f"{trained.path}: {trained.experiment}")
+            origin = f", from the weights of {trained.experiment.init}" if trained.experiment.init else ""
+            print(f"{trained.path}: {trained.experiment}{origin}")
             print(f"{format_gap(trained.metrics['validation'])} ({trained.facts.scale})")
 
     return train
@@ -109,7 +111,7 @@ def predict(
 
     FEATURES is any file that `yt8m import` takes, such as features.npz. With --data and --output, a .csv file has the
     format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video; a .parquet file has all
-    scores and can be a member of an ensemble. With --threshold, both have the labels at or above it, however many.
+    scores. Both can be members of an ensemble. With --threshold, both have the labels at or above it, however many.
 
     Args:
         run: Run folder.
@@ -164,7 +166,8 @@ def ensemble(
     """Average the scores of several runs, and show the metrics and the diversity of the members.
 
     Args:
-        members: Run folders, and .parquet files that `yt8m predict` wrote for the same data.
+        members: Run folders, at least one; .parquet files that `yt8m predict` wrote for the same data; .csv files of
+            any program in the format of the Kaggle competitions, whose missing labels count 0.
         data: A shard, a folder of shards, or a glob.
         output: .csv or .parquet file to write the ensemble's predictions to.
         weights: One weight per member. Default: equal weights.
@@ -178,6 +181,8 @@ def ensemble(
     progress = console_progress()
     opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=progress)
     warn_videos(opened.videos)
+    for note in opened.notes:
+        print(note)
     comparison = opened.compare()
     scored = opened.score(comparison, progress)
     if output is not None:

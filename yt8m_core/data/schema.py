@@ -10,9 +10,10 @@ from yt8m_core.errors import UserError
 
 Level = Literal["frame", "video"]
 Streams = tuple[tuple[str, int], ...]
+AUDIOSET_STREAMS: Streams = (("audio_embedding", 128),)
 # Data sets whose streams are recognized by name; for any other data set the user names the streams.
 KNOWN_STREAMS: dict[Level, tuple[Streams, ...]] = {
-    "frame": ((("rgb", 1024), ("audio", 128)), (("audio_embedding", 128),)),
+    "frame": ((("rgb", 1024), ("audio", 128)), AUDIOSET_STREAMS),
     "video": ((("mean_rgb", 1024), ("mean_audio", 128)),),
 }
 # Streams that a video may lack; they are filled with the byte whose value is nearest to 0.

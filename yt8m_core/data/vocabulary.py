@@ -1,31 +1,28 @@
-"""Label names, verticals and training counts, for the 2017 and the 2018 edition of YouTube-8M.
+"""Label names, verticals and training counts of a data set, from the files that ``vocabulary_files`` describes."""
 
-The csv files of the two editions differ. ``vocabulary.csv`` (2018) is sorted by count, so the row number is not the
-label id, and 56 labels have no name. ``label_names.csv`` (2017) has ids and names only. The same id is a different
-label in the two editions.
-"""
-
-import csv
-import io
-from collections.abc import Iterator
+import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from yt8m_core.data.schema import AUDIOSET_STREAMS, Schema
+from yt8m_core.data.vocabulary_files import Entry, describe_gaps, parse_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write, check_size
+from yt8m_core.storage.csv_file import table_text
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
     "Vertical1", "Vertical2", "Vertical3", "WikiDescription",
 )  # fmt: skip
 MAX_BYTES = 1 << 24
-_REQUIRED_2018 = ("Index", "TrainVideoCount", "Name", "Vertical1")
-_REQUIRED_2017 = ("label_id", "label_name")
-_FILE_NAMES = ("vocabulary.csv", "label_names.csv")
+_FILE_NAMES = ("vocabulary.csv", "label_names.csv", "class_labels_indices.csv")
+AUDIOSET = Path(__file__).parent / "audioset" / "class_labels_indices.csv"  # CC BY 4.0, see ATTRIBUTION.txt beside it
+AUDIOSET_CLASSES = 527
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +62,15 @@ class Vocabulary:
 
     def __hash__(self) -> int:
         return hash((self.names, self.verticals))
+
+    def fits(self, other: "Vocabulary") -> bool:
+        """Return whether no label has two names; a label without a name fits any.
+
+        >>> Vocabulary(("Game", ""), ("", "")).fits(Vocabulary(("Game", "Car"), ("", "")))
+        True
+        """
+        pairs = zip(self.names, other.names, strict=False)
+        return self.num_classes == other.num_classes and all(not a or not b or a == b for a, b in pairs)
 
     @property
     def num_classes(self) -> int:
@@ -111,82 +117,60 @@ def find_vocabulary(data: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[np.int32]) -> Vocabulary:
-    """Load the vocabulary of a data set: the given file, else the one beside the data, else one without names.
+def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[np.int32], schema: Schema) -> Vocabulary:
+    """Load the vocabulary of a data set: the given file, else the one beside the data, else AudioSet's or no names.
+
+    Without a file, the largest label of the data determines the number of classes. Features of AudioSet then get its
+    label names, which is logged: other labels on such features need a file of their own.
 
     Args:
         data: a shard, a folder of shards, or a glob.
         file: a vocabulary file, or None.
-        labels: all labels of the data set; they determine the number of classes if there is no file.
+        labels: all labels of the data set.
+        schema: feature streams of the data set.
 
     Raises:
         UserError: as ``read_vocabulary`` does.
     """
     path = Path(file) if file else find_vocabulary(Path(data))
-    return read_vocabulary(path) if path else unnamed_vocabulary(int(labels.max(initial=0)) + 1)
+    if path:
+        return read_vocabulary(path)
+    num_classes = int(labels.max(initial=0)) + 1
+    if schema.streams != AUDIOSET_STREAMS or num_classes > AUDIOSET_CLASSES:
+        return unnamed_vocabulary(num_classes)
+    _warn(f"{data}: no vocabulary; labels have the names of AudioSet. If they are your own, pass --vocabulary FILE.")
+    names = read_vocabulary(AUDIOSET).names[:num_classes]
+    return Vocabulary(names, ("",) * num_classes)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Read ``vocabulary.csv`` (2018) or ``label_names.csv`` (2017).
+    """Read a vocabulary file. Ids that it lacks become labels without a name, which is logged.
 
     Raises:
-        UserError: the file is not a vocabulary, or its ids are not 0..C-1, each once. The message names the file and
-            the row, counted as in a spreadsheet (the header is row 1).
+        UserError: the file is not a vocabulary, or lists an id twice. The message names the file and the row.
     """
-    rows = _read_rows(path)
-    _, header = next(rows, (0, []))
-    if not header:
-        raise UserError("an empty file", where=str(path), expected="a header and one row per label")
-    required = _REQUIRED_2017 if "label_id" in header else _REQUIRED_2018
-    if missing := [column for column in required if column not in header]:
-        raise UserError(
-            f"no column {', '.join(missing)}",
-            where=f"{path}, row 1",
-            expected=f"{', '.join(_REQUIRED_2018)} (2018) or {', '.join(_REQUIRED_2017)} (2017)",
-        )
-    if len(set(header)) < len(header):
-        raise UserError("duplicate column names", where=f"{path}, row 1", expected="each column once")
-
-    entries: dict[int, tuple[str, str, int | None]] = {}
-    for row, fields in rows:
-        if len(fields) != len(header):
-            raise UserError(f"{len(fields)} fields", where=f"{path}, row {row}", expected=f"{len(header)}")
-        entry = dict(zip(header, fields, strict=True))
-        label = _parse_int(entry[required[0]], path, row, required[0])
-        if label in entries:
-            raise UserError(f"label {label} a second time", where=f"{path}, row {row}", expected="each id once")
-        if required is _REQUIRED_2017:
-            entries[label] = entry["label_name"], "", None
-        else:
-            # write_vocabulary leaves the count empty if it is unknown.
-            count = entry["TrainVideoCount"]
-            number = _parse_int(count, path, row, "TrainVideoCount") if count else None
-            entries[label] = entry["Name"], entry["Vertical1"], number
-    return _from_entries(entries, path)
+    try:
+        check_size(path, MAX_BYTES)
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    entries = parse_vocabulary(data, str(path))
+    if gaps := describe_gaps(entries):
+        _warn(f"{path}: {gaps}")
+    missing = Entry("", "", 0)
+    labels = [entries.get(label, missing) for label in range(max(entries) + 1)]
+    counts = [label.count for label in labels]
+    return Vocabulary(
+        tuple(label.name for label in labels),
+        tuple(label.vertical for label in labels),
+        None if None in counts else np.array(counts, np.int64),
+    )
 
 
-def _from_entries(entries: dict[int, tuple[str, str, int | None]], path: Path) -> Vocabulary:
-    """Build a vocabulary from (name, vertical, count) by label."""
-    if not entries:
-        raise UserError("a header and no labels", where=str(path), expected="one row per label")
-    num_classes = max(entries) + 1
-    if len(entries) < num_classes:
-        missing = next(label for label in range(num_classes) if label not in entries)
-        raise UserError(
-            f"no label {missing}, although the largest id is {max(entries)}",
-            where=str(path),
-            expected="the ids 0..C-1, each once",
-        )
-    names, verticals, counts = zip(*(entries[label] for label in range(num_classes)), strict=True)
-    if all(count is None for count in counts):
-        return Vocabulary(names, verticals)
-    if None in counts:
-        raise UserError(
-            f"no TrainVideoCount for label {counts.index(None)}",
-            where=str(path),
-            expected="a count for all labels or for none",
-        )
-    return Vocabulary(names, verticals, np.array(counts, np.int64))
+@lru_cache(maxsize=64)
+def _warn(message: str) -> None:
+    """Log a message once; without logging set up it goes to standard error."""
+    logging.getLogger(__name__).warning("%s", message)
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
@@ -194,49 +178,11 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     order = np.arange(vocabulary.num_classes)
     if vocabulary.counts is not None:
         order = np.argsort(-vocabulary.counts, kind="stable")
-    text = io.StringIO(newline="")
-    # Quote all text: by default the writer does not quote a name with a carriage return.
-    writer = csv.DictWriter(text, _HEADER_2018, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writeheader()
-    for label in order.tolist():
-        count = "" if vocabulary.counts is None else int(vocabulary.counts[label])
-        name, vertical = vocabulary.names[label], vocabulary.verticals[label]
-        writer.writerow({"Index": label, "TrainVideoCount": count, "Name": name, "Vertical1": vertical})
+    table = pd.DataFrame("", range(len(order)), list(_HEADER_2018), dtype=object)
+    table["Index"] = order
+    if vocabulary.counts is not None:
+        table["TrainVideoCount"] = vocabulary.counts[order]
+    table["Name"] = [vocabulary.names[label] for label in order]
+    table["Vertical1"] = [vocabulary.verticals[label] for label in order]
     with atomic_write(path) as unfinished:
-        unfinished.write_bytes(text.getvalue().encode())
-
-
-def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the nonblank rows of a csv file with their numbers, counted from 1."""
-    try:
-        check_size(path, MAX_BYTES)
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            "bytes that are not UTF-8", where=f"{path}, line {line}", expected="UTF-8 text", advice="Save it as UTF-8."
-        ) from None
-    row = 0
-    # strict: otherwise a stray quote would silently start a field that contains the rest of the file.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for row, fields in enumerate(reader, start=1):
-            if fields:
-                yield row, fields
-    except csv.Error as error:
-        raise UserError(f"{error}", where=f"{path}, row {row + 1}", expected="comma-separated values") from None
-
-
-def _parse_int(text: str, path: Path, row: int, column: str) -> int:
-    # int() also accepts "1_000", "+7" and Arabic digits; 18 digits always fit in an int64.
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise UserError(
-            f"'{text[:40]}'",
-            where=f"{path}, row {row}, column {column}",
-            expected="a whole number of at most 18 digits",
-        )
-    return int(text)
+        unfinished.write_bytes(table_text(table).encode())

@@ -6,14 +6,11 @@ https://arxiv.org/abs/1706.07960
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,6 +19,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.inference.evaluation import BATCH_SIZE, open_run_data
+from yt8m_core.inference.score_files import ListedScores, Scorer, is_score_file, open_score_file
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
@@ -29,8 +27,6 @@ from yt8m_core.runs.run import Run
 
 TOP_K = 20  # labels per video that are compared, as in GAP@20
 EPS = 1e-7  # probabilities are clamped to [EPS, 1 - EPS] before their logits are averaged
-
-Scorer = Callable[[Batch], Tensor]  # a member: batch → probabilities [B, C]
 
 
 def average(scores: Sequence[Tensor], weights: Sequence[float], kind: str = "probability") -> Tensor:
@@ -115,55 +111,6 @@ def run_scorer(run: Run, device: torch.device | str = "cpu") -> Scorer:
     return scorer
 
 
-def file_scorer(path: Path, videos: Videos, num_classes: int) -> Scorer:
-    """Return a member that reads scores from a Parquet file of ``yt8m predict``, with its videos in any order.
-
-    Raises:
-        UserError: the file cannot be read, or has other columns, labels or videos.
-    """
-    try:
-        file = pq.ParquetFile(path)
-        kind = file.schema_arrow.field("scores").type
-        ids = file.read(["id"])["id"].to_pylist()
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"cannot read the scores of a member ({error})", where=str(path)) from None
-    if not pa.types.is_fixed_size_list(kind) or kind.list_size != num_classes:
-        raise UserError(f"scores of type {kind}", where=str(path), expected=f"{num_classes} numbers per video")
-    rows = {video_id: row for row, video_id in enumerate(ids)}
-    if len(rows) < len(ids):
-        duplicate = next(video_id for row, video_id in enumerate(ids) if rows[video_id] != row)
-        raise UserError(f"duplicate video '{duplicate}'", where=str(path))
-    data_ids = videos.ids
-    for problem, video_ids in (
-        ("are missing", [video_id for video_id in data_ids if video_id not in rows]),
-        ("are not in the data set", sorted(rows.keys() - set(data_ids))),
-    ):
-        if video_ids:
-            raise UserError(
-                f"{len(video_ids):,} videos that {problem}, the first of them '{video_ids[0]}'",
-                where=str(path),
-                expected=f"the {len(data_ids):,} videos of the data set",
-                advice="Score the same data with every member.",
-            )
-    starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
-
-    @lru_cache(maxsize=4)
-    def group_scores(group: int) -> NDArray[np.float32]:
-        column = file.read_row_group(group, ["scores"])["scores"].combine_chunks()
-        return column.flatten().to_numpy().reshape(-1, num_classes)  # type: ignore[no-any-return]
-
-    def scorer(batch: Batch) -> Tensor:
-        batch_rows = np.array([rows[videos.id(int(video))] for video in batch.videos])
-        groups = np.searchsorted(starts, batch_rows, side="right") - 1
-        scores = np.empty((len(batch_rows), num_classes), np.float32)
-        for group in np.unique(groups):
-            in_group = groups == group
-            scores[in_group] = group_scores(int(group))[batch_rows[in_group] - starts[group]]
-        return torch.from_numpy(scores)
-
-    return scorer
-
-
 @dataclass(frozen=True)
 class Ensemble:
     """Members that score the same videos, with their weights and the kind of average."""
@@ -185,10 +132,10 @@ class Ensemble:
         skip_bad: bool = False,
         progress: Progress = silent,
     ) -> "Ensemble":
-        """Open run folders and Parquet files of scores as an ensemble on DATA.
+        """Open run folders and files of scores as an ensemble on DATA.
 
         Args:
-            members: run folders, at least one, and ``.parquet`` files.
+            members: run folders, at least one, and ``.parquet`` and ``.csv`` files (``score_files``).
             data: a shard, a folder of shards, or a glob.
             weights: one per member; none for equal weights.
             kind: "probability" or "logit", as in ``average``.
@@ -197,25 +144,31 @@ class Ensemble:
 
         Raises:
             UserError: no member is a run folder, members have different labels, or as ``open_run_data``,
-                ``file_scorer`` and ``average``.
+                ``open_score_file`` and ``average``.
         """
-        runs = [Run.open(member) for member in members if member.suffix != ".parquet"]
+        runs = [Run.open(member) for member in members if not is_score_file(member)]
         if not runs:
             raise UserError("no run among the members", advice="Add a run folder.")
         for run in runs[1:]:
-            if not run.vocabulary.to_frame().equals(runs[0].vocabulary.to_frame()):
+            if not run.vocabulary.fits(runs[0].vocabulary):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
         run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
         scorers = {}
         for member in members:
-            if member.suffix == ".parquet":
-                scorers[str(member)] = file_scorer(member, run_videos[0], num_classes)
+            if is_score_file(member):
+                scorers[str(member)] = open_score_file(member, run_videos[0], num_classes)
             else:
                 scorers[str(member)] = run_scorer(Run.open(member))
         if len(scorers) < len(members):
             raise UserError("duplicate member", advice="Use --weights to weight a member.")
         return cls(run_videos[0], num_classes, scorers, weights or [1.0] * len(members), kind)
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on each member whose scores are incomplete."""
+        listed = {name: scorer.note for name, scorer in self.scorers.items() if isinstance(scorer, ListedScores)}
+        return [f"member {name} {note}" for name, note in listed.items() if note]
 
     def score(
         self, callback: Callable[[Batch, list[Tensor], Tensor], None] | None = None, progress: Progress = silent

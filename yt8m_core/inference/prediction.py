@@ -27,6 +27,7 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.csv_file import quote_text
 
 KAGGLE_LABELS = 20  # per row of the Kaggle CSV
 
@@ -84,7 +85,7 @@ def predict(
     """Write the predictions of a trained run for every video of a data set.
 
     A ``.csv`` file has the format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video. A
-    ``.parquet`` file has all scores and can be a member of an ensemble. With a threshold, both have exactly the labels
+    ``.parquet`` file has all scores. Both can be members of an ensemble. With a threshold, both have exactly the labels
     of a video whose score is at or above it, however many.
 
     >>> import tempfile
@@ -218,7 +219,7 @@ def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output
         for batch, p in scored:
             for video, (labels, scores) in zip(batch.videos, _chosen_labels(p, thresholds), strict=True):
                 pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
-                file.write(f"{videos.id(int(video))},{pairs}\n")
+                file.write(f"{quote_text(videos.id(int(video)))},{pairs}\n")
 
 
 def _write_parquet(

@@ -12,6 +12,7 @@ calibration.json        temperatures and thresholds; only after ``yt8m calibrate
 checkpoint.safetensors  the training state; only in an unfinished run
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -30,7 +31,7 @@ from yt8m_core.runs.calibration_file import CALIBRATION, Calibration, read_calib
 from yt8m_core.runs.label_precision_file import LABEL_PRECISION, read_label_precision
 from yt8m_core.runs.log_file import read_log
 from yt8m_core.runs.predictions_file import MAX_VIDEOS, read_predictions
-from yt8m_core.storage.atomic import atomic_write, check_size, printable_name
+from yt8m_core.storage.atomic import atomic_write, printable_name
 from yt8m_core.storage.json_file import read_json, write_json
 from yt8m_core.storage.typed_json import MAX_INTEGER, check_number, read_fields
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from yt8m_core.models.classifier import VideoClassifier
 
 FORMAT = 2  # 1 had British spelling
-MAX_WEIGHTS = 1 << 36  # bytes
 REQUIRED_METRICS = ("gap", "gap_low", "gap_high")  # of the validation data
 
 
@@ -60,6 +60,7 @@ class Facts:
     validation_bad_records: int = 0
     feature_norms: tuple[float, ...] = field(default=(), compare=False)
     """Mean norm of the frames of each stream of the training videos; empty in runs of older versions."""
+    init_weights: str = ""  # digest of the weights that the training started from (``Experiment.init``), if any
 
     def __post_init__(self) -> None:
         """Validate the values. Raises UserError that names the first invalid one."""
@@ -76,6 +77,15 @@ class Facts:
         if len(self.feature_norms) not in (0, len(self.schema.streams)):
             found, wanted = f"{len(self.feature_norms)} norms", f"one for each of {len(self.schema.streams)} streams"
             raise UserError(found, where="facts, feature_norms", expected=wanted)
+        if not re.fullmatch("([0-9a-f]{16})?", self.init_weights):
+            raise UserError(ascii(self.init_weights[:40]), where="facts, init_weights", expected="16 hex digits")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as plain values for JSON. ``init_weights`` is omitted where the weights were random."""
+        values = asdict(self)
+        if not self.init_weights:
+            del values["init_weights"]
+        return values
 
 
 def build_model(experiment: Experiment, facts: Facts) -> "VideoClassifier":
@@ -130,7 +140,9 @@ class Run:
         """Create a run folder with its config and vocabulary."""
         path.mkdir(parents=True, exist_ok=True)
         write_vocabulary(path / "vocabulary.csv", vocabulary)
-        write_json(path / "config.json", {"format": FORMAT, "experiment": experiment.to_dict(), "facts": asdict(facts)})
+        write_json(
+            path / "config.json", {"format": FORMAT, "experiment": experiment.to_dict(), "facts": facts.to_dict()}
+        )
         return cls(path, experiment, facts)
 
     @classmethod
@@ -161,6 +173,11 @@ class Run:
     def is_finished(self) -> bool:
         """Whether the training is complete."""
         return (self.path / "metrics.json").is_file()
+
+    @property
+    def weights_file(self) -> Path:
+        """File of the trained weights; only in a finished run."""
+        return self.path / "model.safetensors"
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -247,38 +264,15 @@ class Run:
         Raises UserError where the weights are missing, do not fit the config, or are not finite.
         """
         import torch
-        from safetensors import SafetensorError, safe_open
-        from safetensors.torch import load_file
 
-        from yt8m_core.storage.tensor_files import TENSOR_TYPES
+        from yt8m_core.runs.weights import read_weights
 
-        file = self.path / "model.safetensors"
         # On the meta device: a config may name any size, so the shapes are compared before memory is allocated.
         with torch.device("meta"):
             tensors = build_model(self.experiment, self.facts).state_dict()
-        wanted = {name: f"{list(tensor.shape)} {TENSOR_TYPES[tensor.dtype]}" for name, tensor in tensors.items()}
-        try:
-            check_size(file, MAX_WEIGHTS)
-            with safe_open(file, framework="pt") as stored:
-                parts = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118
-                held = {name: f"{part.get_shape()} {part.get_dtype()}" for name, part in parts.items()}
-            for name in sorted(wanted.keys() | held.keys()):
-                if wanted.get(name) != held.get(name):
-                    raise UserError(
-                        f"weights that do not fit the config: '{name}' {held.get(name, 'missing')}",
-                        where=str(file),
-                        expected=wanted.get(name, "no such tensor"),
-                    )
-            model = build_model(self.experiment, self.facts)
-            weights = load_file(file)
-            for name, tensor in weights.items():
-                if not tensor.isfinite().all():
-                    raise UserError(f"weights '{name}' that are not finite", where=str(file))
-            model.load_state_dict(weights)
-        except FileNotFoundError:
-            raise UserError(f"run {self.path} has no trained weights", advice="Finish its training.") from None
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"cannot read the weights ({error})", where=str(file)) from None
+        weights = read_weights(self.weights_file, tensors, "the config")
+        model = build_model(self.experiment, self.facts)
+        model.load_state_dict(weights)
         return model.to(device).eval().requires_grad_(False)
 
     def finish(
@@ -292,7 +286,7 @@ class Run:
         from yt8m_core.storage.tensor_files import write_tensors
 
         (self.path / CALIBRATION).unlink(missing_ok=True)  # of the previous weights
-        write_tensors(self.path / "model.safetensors", model.state_dict(), mode_of=self.path / "config.json")
+        write_tensors(self.weights_file, model.state_dict(), mode_of=self.path / "config.json")
         for name, table in (("predictions.parquet", predictions), (LABEL_PRECISION, label_precision)):
             if table is not None:
                 with atomic_write(self.path / name) as file:

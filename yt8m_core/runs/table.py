@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from yt8m_core.experiment import Experiment
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.paper_tables.match import SLOTS, Match, matching_rows
 from yt8m_core.runs.run import Run
@@ -16,7 +17,7 @@ METRICS = {
 }  # fmt: skip
 COLUMNS = (
     "run", *SLOTS, "data", "videos", *METRICS, "parameters", "videos_per_second", "epochs", "learning_rate", "seed",
-    "scale", "finished", "paper_row", "paper_gap", "rows",
+    "differs", "scale", "finished", "paper_row", "paper_gap", "rows",
 )  # fmt: skip
 
 
@@ -29,10 +30,37 @@ def run_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     Returns:
         ``COLUMNS``. ``data`` is the validation data. ``rows`` are the rows of the paper with the run's architecture
         (``matching_rows``), as pairs (table, row); ``paper_row`` is their text, and ``paper_gap`` their GAP if it is
-        the same in all. Metrics are NaN for an unfinished run.
+        the same in all. ``differs`` are the settings that tell apart runs with the same slots
+        (``distinguishing_settings``). Metrics are NaN for an unfinished run.
     """
+    differs = distinguishing_settings({name: run.experiment for name, run in runs.items()})
     numbers = dict.fromkeys((*METRICS, "parameters", "videos_per_second", "paper_gap"), float)
-    return pd.DataFrame([_run_row(name, run) for name, run in runs.items()], columns=list(COLUMNS)).astype(numbers)
+    return pd.DataFrame(
+        [{**_run_row(name, run), "differs": differs[name]} for name, run in runs.items()], columns=list(COLUMNS)
+    ).astype(numbers)
+
+
+def distinguishing_settings(experiments: Mapping[str, Experiment]) -> dict[str, str]:
+    """Return the settings that tell apart the experiments that are described alike, as text by name.
+
+    >>> from dataclasses import replace
+    >>> from yt8m_core.experiment import Data, Training
+    >>> from yt8m_core.models.slot import Slot
+    >>> slow, fast = (Experiment(Data("a", "b"), training=Training(learning_rate=rate)) for rate in (0.001, 0.1))
+    >>> distinguishing_settings({"slow": slow, "fast": fast, "lstm": replace(slow, pooling=Slot("lstm"))})
+    {'slow': 'learning_rate: 0.001', 'fast': 'learning_rate: 0.1', 'lstm': ''}
+    """
+    alike: dict[str, list[str]] = {}
+    for name, experiment in experiments.items():
+        alike.setdefault(str(experiment), []).append(name)
+    texts = {}
+    for first, *others in alike.values():
+        differences = [experiments[first].differences(experiments[other]) for other in others]
+        settings = dict.fromkeys(setting for values in differences for setting in values)
+        for name in (first, *others):
+            values = experiments[name].settings
+            texts[name] = ", ".join(f"{setting}: {values[setting]}" for setting in settings)
+    return {name: texts[name] for name in experiments}
 
 
 def _run_row(name: str, run: Run) -> dict[str, Any]:

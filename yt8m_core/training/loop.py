@@ -8,7 +8,7 @@ https://arxiv.org/abs/1706.07960
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -20,20 +20,19 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches, split_batch
-from yt8m_core.errors import TrainingDivergedError, TrainingStoppedError, UserError
+from yt8m_core.errors import TrainingDivergedError, TrainingStoppedError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.evaluation import Evaluation, evaluate_model
-from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
-from yt8m_core.labels.statistics import label_matrix
+from yt8m_core.inference.pooled_cache import PooledVideos
 from yt8m_core.models.classifier import VideoClassifier
-from yt8m_core.models.label_prior import fit_label_prior
-from yt8m_core.models.registry import build
 from yt8m_core.progress import Progress, silent
-from yt8m_core.runs.run import Facts, Run, build_model
+from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import exclusive_lock
 from yt8m_core.training.checkpoint import TrainingProgress, load_checkpoint, save_checkpoint
+from yt8m_core.training.initial_weights import read_initial_weights
 from yt8m_core.training.interrupt import StopSignal
 from yt8m_core.training.log import METRICS, RunLog
+from yt8m_core.training.setup import check_facts, create_learner, load_pooled_split, open_existing_run
 from yt8m_core.training.splits import open_splits
 from yt8m_core.training.step import Learner, launch_fabric, learning_rate, on_device
 from yt8m_core.training.update_ratio import update_ratios
@@ -85,7 +84,7 @@ def train(
 
     Raises:
         UserError: the data cannot be used, a slot is unknown, the folder holds another experiment or a training that
-            is running, or the disk is full.
+            is running, the weights of ``experiment.init`` do not fit, or the disk is full.
         TrainingStoppedError: SIGTERM stopped the training.
         TrainingDivergedError: the loss is no longer finite. The last checkpoint stays.
     """
@@ -100,11 +99,7 @@ def train(
 def _train(
     fabric: Fabric, experiment: Experiment, folder: Path, skip_bad: bool, allow: Sequence[str], progress: Progress
 ) -> Run:
-    existing = Run.open(folder) if (folder / "config.json").is_file() else None
-    if existing and existing.experiment != experiment:
-        raise UserError(
-            f"another experiment: {existing.experiment}", where=str(folder), advice="Choose another run folder."
-        )
+    existing = open_existing_run(folder, experiment)
     if existing and existing.is_finished:
         if fabric.is_global_zero:  # left by a process that was killed just before it deleted the checkpoint
             (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -114,15 +109,20 @@ def _train(
     videos, validation, facts = splits.videos, splits.validation, splits.facts
     if fabric.is_global_zero:
         splits.warn()
-    if existing and existing.facts != facts:
-        raise UserError(
-            "the data have changed since the run started", where=str(folder), advice="Choose another run folder."
-        )
-    learner = _create_learner(fabric, experiment, facts, videos)
+    weights = None
+    if experiment.init:
+        if existing and (folder / CHECKPOINT).is_file():  # has replaced the weights, whose run may be gone
+            digest = existing.facts.init_weights
+        else:
+            weights, digest = read_initial_weights(experiment, facts, splits.vocabulary)
+        facts = replace(facts, init_weights=digest)
+    if existing:
+        check_facts(existing, facts)
+    learner = create_learner(fabric, experiment, facts, videos, weights)
     model = cast(VideoClassifier, learner.state.model)
     position = load_checkpoint(folder / CHECKPOINT, learner.state)
     with fabric.rank_zero_first():
-        pooled = [_load_pooled(fabric, model, split, experiment, progress) for split in (videos, validation)]
+        pooled = [load_pooled_split(fabric, model, split, experiment, progress) for split in (videos, validation)]
     fabric.barrier()  # until every process has read the folder
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:
@@ -144,23 +144,6 @@ def _train(
         (folder / CHECKPOINT).unlink(missing_ok=True)
     fabric.barrier()
     return run
-
-
-def _create_learner(fabric: Fabric, experiment: Experiment, facts: Facts, videos: Videos) -> Learner:
-    """Create the model and the loss, with the label prior of the training videos, both from the experiment's seed."""
-    fabric.seed_everything(experiment.seed, verbose=False)
-    model = build_model(experiment, facts)
-    loss = build(
-        "loss",
-        experiment.loss.name,
-        experiment.loss.options,
-        num_classes=facts.num_classes,
-        embedding_features=model.classification.embedding_features,
-    )
-    labels = label_matrix(videos.label_values, videos.label_offsets, facts.num_classes)
-    for module in (model, loss):
-        fit_label_prior(module, labels)
-    return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
 
 
 @dataclass
@@ -294,11 +277,3 @@ class _Loop:
                 advice=f"Lower the learning rate. The last good checkpoint, if any, stays in {self.run.path}.",
             )
         return dict(zip(names, table.mean(dim=0).tolist(), strict=True))
-
-
-def _load_pooled(
-    fabric: Fabric, model: VideoClassifier, videos: Videos, experiment: Experiment, progress: Progress
-) -> PooledVideos | None:
-    precision = experiment.training.pool_once
-    pooled = load_pooled(model, videos, precision=precision, device=fabric.device, progress=progress)
-    return pooled and pooled.to(fabric.device)

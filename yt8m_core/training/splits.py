@@ -66,7 +66,7 @@ def open_splits(
         validation = open_experiment_data(experiment, data.validation, skip_bad=skip_bad, progress=progress)
         validation = labeled_videos(validation, data.unlabeled)
     labels = np.concatenate([videos.label_values, validation.label_values])
-    vocabulary = load_vocabulary(data.train, data.vocabulary, labels)
+    vocabulary = load_vocabulary(data.train, data.vocabulary, labels, videos.schema)
     _check(videos, validation, vocabulary, experiment)
     facts = Facts(
         videos.schema,

@@ -56,6 +56,10 @@ COLUMNS = {
     "epochs": st.column_config.NumberColumn("Epochs", help="Number of passes over the training videos."),
     "learning_rate": st.column_config.NumberColumn("Learning rate", format="%g", help="Initial learning rate."),
     "seed": st.column_config.NumberColumn("Seed", format="%d", help="Random seed."),
+    "differs": st.column_config.TextColumn(
+        "Differs in",
+        help="Settings that tell apart runs with the same pooling, classification, label processing and loss.",
+    ),
     "scale": st.column_config.TextColumn("Scale", help="Demo world, sample of real data, or full data set."),
     "finished": st.column_config.CheckboxColumn("Finished", help="Other runs are in training, or were stopped."),
 }

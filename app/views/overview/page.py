@@ -92,10 +92,11 @@ def show_architecture(run: Run) -> None:
             for number, (slot, purpose, method, effect) in enumerate(describe_slots(run.experiment), 1)
         )
     )
-    training = run.experiment.training
+    training, init = run.experiment.training, run.experiment.init
+    origin = f" Started from the weights of {plain(init)} (digest {run.facts.init_weights})." if init else ""
     st.caption(
         f"Training: {run.facts.train_videos:,} videos, {training.epochs} epochs, learning rate "
-        f"{training.learning_rate:g}, batch size {training.batch_size}, random seed {run.experiment.seed}."
+        f"{training.learning_rate:g}, batch size {training.batch_size}, random seed {run.experiment.seed}.{origin}"
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import loaders
-from components.selectors import download_csv, plain
+from components.selectors import download_csv, plain, show_differences
 from context import PageContext
 from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
@@ -38,6 +38,7 @@ def show_run_comparison(page: PageContext, video: SelectedVideo, ranking: pd.Dat
     )
     if not keys:
         return
+    show_differences(page, keys)
     members = {str(page.run_key): video.prediction.probabilities}
     for key in keys:
         with contextlib.suppress(UserError):  # missing data or weights: reported below
@@ -55,14 +56,13 @@ def show_run_comparison(page: PageContext, video: SelectedVideo, ranking: pd.Dat
 def _comparable_runs(page: PageContext) -> dict[str, Run]:
     """Return the other runs with the same labels and features, by key."""
     run = page.run
-    names = run.vocabulary.to_frame()["name"]
     return {
         key: other
         for key, other in page.workspace.runs.items()
         if other.path != run.path
         and other.facts.schema == run.facts.schema
         and other.facts.num_classes == run.facts.num_classes
-        and other.vocabulary.to_frame()["name"].equals(names)
+        and other.vocabulary.fits(run.vocabulary)
     }
 
 

@@ -1,0 +1,87 @@
+"""Set up a training: the run that its folder may hold, and the model, loss and optimizer."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from yt8m_core.data.dataset import Videos
+from yt8m_core.errors import UserError
+from yt8m_core.experiment import Experiment
+from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
+from yt8m_core.labels.statistics import label_matrix
+from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.models.label_prior import fit_label_prior
+from yt8m_core.models.registry import build
+from yt8m_core.progress import Progress
+from yt8m_core.runs.run import Facts, Run, build_model
+from yt8m_core.training.step import Learner
+
+
+def open_existing_run(folder: Path, experiment: Experiment) -> Run | None:
+    """Return the run of an experiment in a folder; None where there is none yet.
+
+    Raises:
+        UserError: the folder holds another experiment. The message lists the settings that differ.
+    """
+    if not (folder / "config.json").is_file():
+        return None
+    existing = Run.open(folder)
+    differences = existing.experiment.differences(experiment)
+    if differences:
+        texts = [f"{name}: {own} in the run, {other} here" for name, (own, other) in differences.items()]
+        advice = "Choose another run folder."
+        if existing.is_finished:
+            advice += f" To train on from its weights: --init {folder} --run NEW."
+        raise UserError(f"another experiment ({'; '.join(texts)})", where=str(folder), advice=advice)
+    return existing
+
+
+def check_facts(existing: Run, facts: Facts) -> None:
+    """Raise UserError where the data, or the weights that it started from, have changed since a run started."""
+    if existing.facts == facts:
+        return
+    same_data = replace(existing.facts, init_weights=facts.init_weights) == facts
+    changed = f"the weights of {existing.experiment.init}" if same_data else "the data"
+    raise UserError(
+        f"{changed} have changed since the run started", where=str(existing.path), advice="Choose another run folder."
+    )
+
+
+def create_learner(
+    fabric: Fabric, experiment: Experiment, facts: Facts, videos: Videos, weights: dict[str, Tensor] | None
+) -> Learner:
+    """Create the model and the loss, with the label prior of the training videos, both from the experiment's seed.
+
+    Args:
+        fabric: Fabric of this process.
+        experiment: the experiment.
+        facts: properties of its data.
+        videos: training videos.
+        weights: weights of the model to start from, all of them; None for random ones.
+    """
+    fabric.seed_everything(experiment.seed, verbose=False)
+    model = build_model(experiment, facts)
+    loss = build(
+        "loss",
+        experiment.loss.name,
+        experiment.loss.options,
+        num_classes=facts.num_classes,
+        embedding_features=model.classification.embedding_features,
+    )
+    labels = label_matrix(videos.label_values, videos.label_offsets, facts.num_classes)
+    for module in (model, loss):
+        fit_label_prior(module, labels)
+    if weights is not None:
+        model.load_state_dict(weights)
+    return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
+
+
+def load_pooled_split(
+    fabric: Fabric, model: VideoClassifier, videos: Videos, experiment: Experiment, progress: Progress
+) -> PooledVideos | None:
+    """Return the pooled vectors of a split on the device, if the pooling is cacheable."""
+    precision = experiment.training.pool_once
+    pooled = load_pooled(model, videos, precision=precision, device=fabric.device, progress=progress)
+    return pooled and pooled.to(fabric.device)
