@@ -1,4 +1,4 @@
-"""Command line ``yt8m``: data, training, evaluation, calibration, prediction, ensembles, ablations and the app."""
+"""Command line ``yt8m``: data, training, evaluation, prediction, ensembles, ablations, sharing and the app."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
 from yt8m_core.cli.missing_labels import missing_labels
 from yt8m_core.cli.runs import ensemble, evaluate, predict, train_command
+from yt8m_core.cli.sharing import card, pull, push
 from yt8m_core.errors import TrainingStoppedError, UserError
 
 STOPPED = 128 + signal.SIGTERM  # exit status that shells and schedulers expect
@@ -57,7 +58,7 @@ def main() -> None:
         train = train_command(sys.argv[1:])
         commands = (
             demo, download, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble, rates, ablate,
-            readings, app,
+            readings, card, push, pull, app,
         )  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(
             {command.__name__.replace("_", "-"): command for command in commands},
