@@ -18,6 +18,7 @@ import pytest
 from huggingface_hub import constants
 
 from tests.support.command import yt8m
+from tests.support.file_server import serve_files
 from tests.support.hub_server import END, READ, STALL, WRITE, HubServer, Repo, serve_hub
 from tests.support.tiny import tiny_experiment, write_tiny
 from yt8m_core.errors import UserError
@@ -196,9 +197,9 @@ def test_card_of_the_repository_has_its_name_and_keeps_the_text_of_a_person(serv
 
 def test_private_push_to_a_public_repository_uploads_nothing(server: HubServer, run: Run) -> None:
     push(run, REPO)
-    with pytest.raises(UserError, match="the repository exists and is public"):
-        push(run, REPO, private=True)
+    expect_refusal(lambda: push(run, REPO, private=True, revision="trial"), "the repository exists and is public")
     assert len(server.repos[REPO].commits) == 2
+    assert server.repos[REPO].branches.keys() == {"main"}
 
 
 def test_unfinished_or_damaged_run_is_not_pushed(server: HubServer, run: Run) -> None:
@@ -246,7 +247,7 @@ def test_errors_of_the_hub_are_one_sentence_with_what_to_do(
     for status in ("503", "429"):
         expect_refusal(lambda: pull("ada/empty", folder), f"the Hub answered with status {status}", "Wait some minutes")
     monkeypatch.setenv("HF_TOKEN", READ)
-    expect_refusal(lambda: push(run, REPO), "the token does not allow this", "Use a token with write access")
+    expect_refusal(lambda: push(run, REPO), "the token does not allow this", "A push needs write access")
     expect_refusal(lambda: pull("ada/gated", folder), "access is restricted", f"{server.address}/ada/gated")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     expect_refusal(lambda: push(run, REPO), "the Hub refused the token", "Set HF_TOKEN to a valid token")
@@ -264,6 +265,30 @@ def test_unreachable_hub_is_one_sentence(run: Run, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("HF_TOKEN", WRITE)
     for action in (lambda: pull(REPO, tmp_path / "pulled"), lambda: push(run, REPO)):
         expect_refusal(action, "cannot reach http://127.0.0.1:9 (ConnectError)", "Check the network and HF_ENDPOINT")
+
+
+@pytest.mark.parametrize("answer", [None, b"<html>", b"[]", b"{}", b'{"id": "a", "siblings": [{}]}'])
+def test_server_that_is_no_hub_is_one_sentence(
+    answer: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_files() as files:
+        if answer is not None:
+            files.files[f"api/models/{REPO}?blobs=true"] = answer
+        monkeypatch.setattr(constants, "ENDPOINT", files.address)
+        expect_refusal(lambda: pull(REPO, tmp_path / "pulled"), f"{REPO}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_of_another_origin_are_printed(
+    server: HubServer, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push(run, REPO)
+    repo = server.repos[REPO]
+    repo.commit({**repo.files(), "metrics.json": b'{"validation": {"gap": 0.5, "gap_low": 0.4, "gap_high": 0.6}}'})
+    yt8m(monkeypatch, "pull", REPO, tmp_path / "pulled")
+    yt8m(monkeypatch, "card", tmp_path / "pulled")
+    assert "GAP@20 0.5000, 95% CI [0.4000, 0.6000], 40 videos (sample)" in capsys.readouterr().out
+    assert "| GAP@20 | 0.5000 |" in (tmp_path / "pulled" / "README.md").read_text()
 
 
 def test_missing_library_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,4 +66,5 @@ def pull(repo: RepoArgument, run: RunArgument, revision: str | None = None) -> N
 
     pulled = hub.pull(repo, run, revision=revision)
     print(f"{pulled.path}: {pulled.experiment}")
-    print(f"{format_gap(pulled.metrics['validation'])} ({pulled.facts.scale})")
+    metrics = {"num_videos": pulled.facts.validation_videos, **pulled.metrics["validation"]}
+    print(f"{format_gap(metrics)} ({pulled.facts.scale})")

@@ -51,7 +51,7 @@ def write_card(run: Run, output: Path | None = None, *, license_id: str = "") ->
     file = run.path / CARD if output is None else output
     card = render_card(run, existing=read_card(file), license_id=license_id, where=str(file))
     with atomic_write(file) as temporary:
-        temporary.write_text(card)
+        temporary.write_text(card, encoding="utf-8")
     return file
 
 
@@ -59,7 +59,7 @@ def read_card(file: Path) -> str:
     """Return the text of a model card; nothing if there is no file. Raises UserError for a file that is no text."""
     try:
         check_size(file, MAX_CARD)
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
@@ -68,7 +68,8 @@ def read_card(file: Path) -> str:
 
 def is_card(text: str) -> bool:
     """Return whether a text has the two markers of a card that this program wrote."""
-    return 0 <= text.find(BEGIN) < text.rfind(END)
+    _, body = _split(text)
+    return 0 <= body.find(BEGIN) < body.rfind(END)
 
 
 def render_card(run: Run, *, repo: str = "", existing: str = "", license_id: str = "", where: str = CARD) -> str:
@@ -90,17 +91,12 @@ def render_card(run: Run, *, repo: str = "", existing: str = "", license_id: str
             where=where,
             advice=f"Move it, or put it between these two lines in a new file: {BEGIN} and {END}",
         )
-    entries = _front_matter(existing, where)
-    license_id = license_id or str(entries.get("license") or "")
-    if license_id and not _LICENSE.fullmatch(license_id):
-        raise UserError(
-            repr(license_id)[:80],
-            where="license",
-            expected="an identifier such as apache-2.0, cc-by-4.0 or other: https://huggingface.co/docs/hub/repositories-licenses",
-        )
+    block, body = _split(existing)
+    entries = _read_entries(block, where)
+    license_id = _checked_license(license_id or entries.get("license", ""))
     name = repo.rpartition("/")[2] or run.name
     entries = {key: value for key, value in entries.items() if key not in OWN_ENTRIES} | metadata(run, name, license_id)
-    own_text = existing[existing.find(BEGIN) + len(BEGIN) : existing.rfind(END)] if existing else PLACEHOLDER
+    own_text = body[body.find(BEGIN) + len(BEGIN) : body.rfind(END)] if existing else PLACEHOLDER
     front_matter = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1 << 16)
     sections = [
         f"# {escape(name)}",
@@ -120,15 +116,29 @@ def render_card(run: Run, *, repo: str = "", existing: str = "", license_id: str
     return f"---\n{front_matter}---\n\n" + "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _front_matter(card: str, where: str) -> dict[str, Any]:
-    """Return the entries of the YAML block of a card. Raises UserError for a block that is no YAML mapping."""
+def _split(card: str) -> tuple[str, str]:
+    """Return the YAML block and the text of a card. The block has names of the run, which may look like a marker."""
     block = _FRONT_MATTER.match(card)
-    if block is None:
-        return {}
+    return (block[1], card[block.end() :]) if block else ("", card)
+
+
+def _read_entries(block: str, where: str) -> dict[str, Any]:
+    """Return the entries of a YAML block. Raises UserError for a block that is no YAML mapping."""
     try:
-        entries = yaml.safe_load(block[1])
+        entries = yaml.safe_load(block) if block else {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"invalid YAML ({' '.join(str(error).split())[:200]})", where=where) from None
     if not isinstance(entries, dict):
         raise UserError(type(entries).__name__, where=where, expected="names and values between the two lines ---")
     return entries
+
+
+def _checked_license(value: Any) -> str:
+    """Return an identifier of a license, or nothing. Raises UserError for anything else."""
+    if not isinstance(value, str) or (value and not _LICENSE.fullmatch(value)):
+        raise UserError(
+            repr(value)[:80] if isinstance(value, str) else type(value).__name__,
+            where="license",
+            expected="an identifier such as apache-2.0, cc-by-4.0 or other (https://hf.co/docs/hub/repositories-licenses)",
+        )
+    return value

@@ -21,7 +21,7 @@ try:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelInfo, get_token
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
-    from yt8m_core.sharing.hub_errors import REPO_RULE, plain_errors
+    from yt8m_core.sharing.hub_errors import REPO_RULE, describe_error, plain_errors
 except ImportError:
     raise UserError("huggingface_hub is not installed", advice="Install it: pip install 'yt8m[hub]'.") from None
 
@@ -54,17 +54,7 @@ def push(run: Run, repo: str, *, private: bool = False, revision: str | None = N
         raise UserError(
             "no token", where=repo, advice="Set HF_TOKEN to a token with write access, or log in: hf auth login."
         )
-    with plain_errors(repo, revision, api.endpoint):
-        api.create_repo(repo, private=private or None, exist_ok=True)
-        if revision is not None:
-            api.create_branch(repo, branch=revision, exist_ok=True)
-        info = api.model_info(repo, revision=revision)
-    if private and not info.private:
-        raise UserError(
-            "the repository exists and is public",
-            where=repo,
-            advice="Make it private on the Hub, or choose another name.",
-        )
+    info = _prepare_repo(api, repo, private, revision)
     with TemporaryDirectory() as folder:
         files = shared_files(run, Path(folder), repo, predictions=predictions)
         operations = [CommitOperationAdd(name, file) for name, file in files.items()]
@@ -105,18 +95,20 @@ def pull(repo: str, folder: Path, *, revision: str | None = None) -> Run:
     with plain_errors(repo, revision, api.endpoint):
         info = api.model_info(repo, revision=revision, files_metadata=True)
     commit, names = _check_contents(info, repo)
-    with plain_errors(repo, revision, api.endpoint):
-        partial = folder.absolute().with_name(f".{folder.absolute().name}.part")
+    partial = folder.absolute().with_name(f".{folder.absolute().name}.part")
+    try:
         with exclusive_lock(partial, "download"):
-            # Files of one commit; two levels down, where nothing takes them for a run.
-            files = partial / commit
+            files = partial / commit  # two levels down, where nothing takes them for a run
             for name in names:
-                api.hf_hub_download(repo, name, revision=commit, local_dir=files)
+                with plain_errors(repo, revision, api.endpoint):
+                    api.hf_hub_download(repo, name, revision=commit, local_dir=files)
             _check_downloaded(files, names, repo)
             shutil.rmtree(files / ".cache", ignore_errors=True)  # of the library
             os.rename(files, folder)
             for old in partial.glob("*/"):  # interrupted downloads of other commits
                 shutil.rmtree(old)
+    except OSError as error:
+        raise describe_error(error, repo, revision, api.endpoint) from None
     return Run.open(folder)
 
 
@@ -127,6 +119,24 @@ def _open_api(repo: str) -> HfApi:
     if not sys.stderr.isatty() and "HF_HUB_DISABLE_PROGRESS_BARS" not in os.environ:
         disable_progress_bars()
     return HfApi(library_name="yt8m")
+
+
+def _prepare_repo(api: HfApi, repo: str, private: bool, revision: str | None) -> ModelInfo:
+    """Create the repository and the branch where they are missing, and return what is in them."""
+    with plain_errors(repo, revision, api.endpoint):
+        api.create_repo(repo, private=private or None, exist_ok=True)
+        info = api.model_info(repo)
+    if private and not info.private:
+        raise UserError(
+            "the repository exists and is public",
+            where=repo,
+            advice="Make it private on the Hub, or choose another name.",
+        )
+    if revision is None:
+        return info
+    with plain_errors(repo, revision, api.endpoint):
+        api.create_branch(repo, branch=revision, exist_ok=True)
+        return api.model_info(repo, revision=revision)
 
 
 def _file_sizes(info: ModelInfo) -> dict[str, int | None]:

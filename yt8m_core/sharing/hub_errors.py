@@ -10,19 +10,13 @@ from yt8m_core.errors import UserError
 
 REPO_RULE = "owner/name, of letters, digits, '-', '_' and '.', without '--' and '..'"
 RESUME = "Then run the same command again: it resumes."
-LIBRARY_ERRORS = (
-    OSError,  # of the disk; also the base of most errors of the library
-    httpx2.HTTPError,
-    errors.HFValidationError,
-    errors.EntryNotFoundError,
-    RuntimeError,  # around an error of an upload, and from hf_xet
-    ValueError,  # an answer that the library does not understand
-)
 
 
 @contextmanager
 def plain_errors(repo: str, revision: str | None, endpoint: str) -> Iterator[None]:
-    """Turn the errors of the library within the block into a UserError.
+    """Turn every error of the library's calls within the block into a UserError.
+
+    An answer that the library does not understand may raise anything, such as a KeyError.
 
     Args:
         repo: Repository, owner/name.
@@ -31,7 +25,7 @@ def plain_errors(repo: str, revision: str | None, endpoint: str) -> Iterator[Non
     """
     try:
         yield
-    except LIBRARY_ERRORS as error:
+    except Exception as error:
         raise describe_error(error, repo, revision, endpoint) from None
 
 
@@ -61,7 +55,7 @@ def describe_error(error: BaseException, repo: str, revision: str | None, endpoi
             where=repo,
             advice=f"Free disk space, or choose a folder that you may write to. {RESUME}",
         )
-    return UserError(_first_line(error), where=repo, advice=f"If the transfer broke off: {RESUME.lower()}")
+    return UserError(_first_line(error), where=repo, advice="Run the same command again: it resumes a broken transfer.")
 
 
 def _describe_status(error: errors.HfHubHTTPError, repo: str) -> UserError:
@@ -77,11 +71,13 @@ def _describe_status(error: errors.HfHubHTTPError, repo: str) -> UserError:
         return UserError(
             "the token does not allow this",
             where=repo,
-            advice="Use a token with write access to the owner of the repository: https://huggingface.co/settings/tokens.",
+            advice="A push needs write access to the owner of the repository: https://huggingface.co/settings/tokens.",
         )
     if status == 429 or status >= 500:
         return UserError(f"the Hub answered with status {status}", where=repo, advice=f"Wait some minutes. {RESUME}")
-    return UserError(f"the Hub answered with status {status} ({_first_line(error)})", where=repo)
+    return UserError(
+        f"the Hub answered with status {status} ({_first_line(error)})", where=repo, advice="Check HF_ENDPOINT."
+    )
 
 
 def _first_line(error: BaseException) -> str:

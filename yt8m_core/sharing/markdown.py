@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 MAX_LENGTH = 120  # characters of a name
 
-_SAFE_IN_CODE = re.compile(r"[\w.,:;=()\[\]{}+*/@%'\"<>~^→-]+(?: [\w.,:;=()\[\]{}+*/@%'\"<>~^→-]+)*")
+_SAFE_IN_CODE = re.compile(r"[\w.,:;=()\[\]{}+*/@%'\"~^→-]+(?: [\w.,:;=()\[\]{}+*/@%'\"~^→-]+)*")
 _MARKUP = re.compile(r"([`*_{}\[\]<>#+.!|~&@:/$^=\"?])")
 
 
@@ -20,7 +20,7 @@ def one_line(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return Markdown that shows a text as it is, on one line.
+    """Return Markdown that shows a text as it is, on one line, in a cell or after other text.
 
     >>> escape("<b>*Game*</b>")
     '\\\\<b\\\\>\\\\*Game\\\\*\\\\<\\\\/b\\\\>'
@@ -30,7 +30,7 @@ def escape(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return a text as inline code, or escaped if it has characters that end inline code or a cell of a table.
+    """Return a text as inline code, or escaped if it has characters that end inline code, a cell, or a comment.
 
     >>> code("moe(experts=4)"), code("a`b")
     ('`moe(experts=4)`', 'a\\\\`b')
