@@ -423,3 +423,10 @@ def test_full_disk_is_reported_and_the_pull_is_resumed(server: HubServer, run: R
     assert pull(REPO, tmp_path / "pulled").load_model()
     (tmp_path / "file").write_text("no folder")
     expect_refusal(lambda: pull(REPO, tmp_path / "file" / "run"), "Not a directory", "folder that you may write to")
+
+
+def test_server_without_xet_storage_is_named_with_the_variable_to_set(
+    server: HubServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    expect_refusal(lambda: push(run, REPO), "404 Not Found", "HF_HUB_DISABLE_XET=1")
