@@ -195,6 +195,13 @@ def test_card_of_the_repository_has_its_name_and_keeps_the_text_of_a_person(serv
     assert BEGIN not in (run.path / "README.md").read_text()
 
 
+def test_invalid_metadata_of_an_own_card_are_reported_before_the_upload(server: HubServer, run: Run) -> None:
+    (run.path / "README.md").write_text("---\nlicense: [\n---\n# My own card\n")
+    expect_refusal(lambda: push(run, REPO), "Invalid metadata in README.md", "Correct the block")
+    assert len(server.repos[REPO].commits) == 1
+    assert server.objects == {}
+
+
 def test_private_push_to_a_public_repository_uploads_nothing(server: HubServer, run: Run) -> None:
     push(run, REPO)
     expect_refusal(lambda: push(run, REPO, private=True, revision="trial"), "the repository exists and is public")

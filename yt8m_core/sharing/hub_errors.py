@@ -55,6 +55,12 @@ def describe_error(error: BaseException, repo: str, revision: str | None, endpoi
             where=repo,
             advice=f"Free disk space, or choose a folder that you may write to. {RESUME}",
         )
+    if isinstance(error, ValueError) and "metadata in README.md" in str(error):
+        return UserError(
+            _first_line(error),
+            where=repo,
+            advice="Correct the block between the two lines --- of README.md in the run folder.",
+        )
     found, resume = _first_line(error), "Run the same command again: it resumes a broken transfer."
     without_xet = " For a server without Xet storage, set HF_HUB_DISABLE_XET=1." if "xet" in found else ""
     return UserError(found, where=repo, advice=f"{resume}{without_xet}")
