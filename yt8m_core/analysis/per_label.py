@@ -111,7 +111,7 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """
     mean, half = float(values.mean()), float("nan")
     if len(values) > 1:
-        half = float(student.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / np.sqrt(len(values))
+        half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 
 
