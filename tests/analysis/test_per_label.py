@@ -1,5 +1,6 @@
 """Per-label analyses against loops, and γ against equation 12."""
 
+import itertools
 import math
 import statistics
 
@@ -17,9 +18,11 @@ from yt8m_core.analysis.per_label import (
     add_gain,
     gain_by_band,
     hardest_videos,
+    mean_interval,
     most_correlated_labels,
     precision_by_band,
     precision_by_frequency,
+    random_precision,
     top_false_positives,
     true_ranks,
 )
@@ -195,3 +198,20 @@ def test_noise_strength_rejects_unlabeled_videos_and_invalid_options() -> None:
         noise_strength(ragged([[0]]), ragged([[]]), width=4)
     with pytest.raises(UserError, match="gamma_norm"):
         noise_strength(ragged([[0]]), ragged([[0]]), width=4, options={"gamma_norm": "sum"})
+
+
+@pytest.mark.parametrize("num_videos", [1, 2, 3, 5, 6])
+def test_random_precision_is_the_mean_over_all_orders(num_videos: int) -> None:
+    for positives in range(1, num_videos + 1):
+        precisions = []
+        for hits in itertools.combinations(range(1, num_videos + 1), positives):
+            precisions.append(np.mean([(number + 1) / rank for number, rank in enumerate(hits)]))
+        found = random_precision(np.array([positives]), num_videos)
+        assert found[0] == pytest.approx(np.mean(precisions), abs=1e-12)
+
+
+def test_interval_of_a_mean_holds_it_in_95_percent_of_samples() -> None:
+    random = np.random.default_rng(0)
+    intervals = [mean_interval(random.normal(3, 2, 5)) for _ in range(2000)]
+    assert np.mean([low <= 3 <= high for _, low, high in intervals]) == pytest.approx(0.95, abs=0.015)
+    assert np.isnan(mean_interval(np.array([0.5]))[1:]).all()

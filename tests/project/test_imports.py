@@ -28,12 +28,15 @@ ALLOWED = {
     "inference": "errors progress workspace metrics storage labels data models experiment runs",
     "training": "errors progress storage labels data models experiment runs inference",
     "analysis": "errors progress metrics storage labels data models experiment runs inference training",
+    "sharing": "errors storage labels data models experiment runs analysis",
     "demo": "errors progress workspace storage data models experiment runs training analysis",
     "ablation": (
         "errors progress workspace metrics storage data models experiment paper_tables runs inference training "
         "analysis demo"
     ),
-    "cli": "errors progress workspace labels data models experiment runs inference training analysis demo ablation",
+    "cli": (
+        "errors progress workspace labels data models experiment runs inference training analysis sharing demo ablation"
+    ),
 }
 # Modules that stand outside the order: the lazy exports of the public API, and `python -m yt8m_core`.
 EXEMPT = ("yt8m_core/__init__.py", "yt8m_core/__main__.py")
@@ -43,6 +46,8 @@ HOMES = {
     "lightning_fabric": "yt8m_core/training/",
     "tyro": "yt8m_core/cli/",
     "requests": "yt8m_core/data/download/http.py",
+    "huggingface_hub": "yt8m_core/sharing/hub",
+    "httpx2": "yt8m_core/sharing/hub",
 }
 SLOTS = ("pooling", "classification", "label_processing", "losses")
 

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import digamma
 from scipy.stats import t as student
 
 from yt8m_core.labels.cooccurrence import strongest_pairs
@@ -97,12 +99,37 @@ def gain_by_band(table: pd.DataFrame) -> pd.DataFrame:
         gain = measured.loc[(measured["band"] == band) | (band == ALL), "gain"].to_numpy(np.float64)
         if not len(gain):
             continue
-        half = float("nan")
-        if len(gain) > 1:
-            half = float(student.ppf(0.975, len(gain) - 1)) * float(gain.std(ddof=1)) / np.sqrt(len(gain))
-        mean = float(gain.mean())
-        rows.append((band, len(gain), int((gain > 0).sum()), int((gain < 0).sum()), mean, mean - half, mean + half))
+        rows.append((band, len(gain), int((gain > 0).sum()), int((gain < 0).sum()), *mean_interval(gain)))
     return pd.DataFrame(rows, columns=["band", "labels", "gained", "lost", "gain", "low", "high"])
+
+
+def mean_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the mean of a sample and its 95% CI by Student's t; NaN as the bounds of a single value.
+
+    >>> [round(value, 3) for value in mean_interval(np.array([0.25, 0.5, 0.75]))]
+    [0.5, -0.121, 1.121]
+    """
+    mean, half = float(values.mean()), float("nan")
+    if len(values) > 1:
+        half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def random_precision(positives: NDArray[np.int64], num_videos: int) -> NDArray[np.float64]:
+    """Compute the expected average precision of a random order of the videos.
+
+    It is above the share of positives: a label with one video among N has H_N / N, where H_N = 1 + 1/2 + … + 1/N.
+
+    Args:
+        positives: Number of videos with each label [C], at least 1.
+        num_videos: N.
+
+    >>> random_precision(np.array([1, 2]), 2).round(6).tolist()
+    [0.75, 1.0]
+    """
+    first = (digamma(num_videos + 1) + np.euler_gamma) / num_videos  # H_N / N
+    others: NDArray[np.float64] = (positives - 1) / max(num_videos - 1, 1)  # mean share of positives among the others
+    return first * (1 - others) + others
 
 
 def most_correlated_labels(

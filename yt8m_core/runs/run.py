@@ -9,6 +9,7 @@ tensorboard/            the same, and the terms of the loss, for TensorBoard
 predictions.parquet     the 20 top labels of each validation video
 label_precision.parquet the average precision of each label on the validation videos
 calibration.json        temperatures and thresholds; only after ``yt8m calibrate``
+README.md               the model card; only after ``yt8m card``
 checkpoint.safetensors  the training state; only in an unfinished run
 """
 
@@ -229,7 +230,7 @@ class Run:
                 self.path / "predictions.parquet", self.facts.validation_videos, self.facts.num_classes
             )
         except FileNotFoundError:
-            raise UserError(f"run {self.path} has no predictions for its validation split") from None
+            raise UserError(f"run {self.path} has no predictions; a pulled run has them if they were pushed") from None
 
     @property
     def label_precision(self) -> pd.DataFrame:

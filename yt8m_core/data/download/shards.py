@@ -8,7 +8,7 @@ The partition ``2/frame/train`` is stored in a folder as the rest of the package
     2/frame/train/.checked                  shards with a verified md5, which are not read again
 
 An interrupted download is resumed by the same command. Several downloads with different parts of the same fraction can
-run at the same time. No other module of the package uses the network.
+run at the same time. Of the package, only this module and ``sharing.hub`` use the network.
 """
 
 import os

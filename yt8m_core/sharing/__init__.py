@@ -1,0 +1,1 @@
+"""Share a run: model cards, and repositories on the Hugging Face Hub."""

@@ -1,0 +1,282 @@
+"""The sections of a model card, as Markdown. Every text of the run passes through ``code`` or ``escape``."""
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from yt8m_core.analysis.per_label import mean_interval, random_precision
+from yt8m_core.data.scale import SCALE_NAMES
+from yt8m_core.errors import UserError
+from yt8m_core.labels.statistics import BANDS
+from yt8m_core.models.registry import SLOTS, default_options
+from yt8m_core.models.slot import Slot
+from yt8m_core.runs.calibration_file import CALIBRATION
+from yt8m_core.runs.label_precision_file import LABEL_PRECISION
+from yt8m_core.runs.run import Run
+from yt8m_core.sharing.card_metadata import METRIC_NAMES, known_data
+from yt8m_core.sharing.markdown import code, escape, table
+from yt8m_core.sharing.shared_copy import data_name
+
+MANY_POSITIVES = 10  # validation videos of a label; with fewer, its average precision is mostly chance
+MAX_LABELS = 10  # that are named
+_REFERENCE = re.compile(r"https://(?:arxiv\.org/abs|doi\.org)/[\w./-]*\w")
+
+
+def model_section(run: Run) -> str:
+    """Return slots, inputs and outputs."""
+    slots = {slot: getattr(run.experiment, slot) for slot in SLOTS}
+    rows = [
+        [slot.replace("_", " "), code(_with_defaults(slot, method)), *_origin(slot, method)]
+        for slot, method in slots.items()
+    ]
+    streams = " + ".join(f"{code(name)} ({width})" for name, width in run.facts.schema.streams)
+    frames = (
+        f", the first {run.experiment.data.max_frames:,} frames of a video" if run.facts.schema.level == "frame" else ""
+    )
+    return "\n\n".join(
+        [
+            "## Model",
+            table(["slot", "method, with all options", "what it is", "references"], rows),
+            f"Input: {run.facts.schema.level}-level features {streams}{frames}; normalization "
+            f"{code(run.experiment.normalization)}. Output: a probability for each of {run.facts.num_classes:,} "
+            f"labels. {run.metrics.get('parameters', 0):,} parameters, float32, in `model.safetensors`.",
+        ]
+    )
+
+
+def data_section(run: Run) -> str:
+    """Return data sets, scale, labels and vocabulary; of a path only its last part."""
+    data, facts = run.experiment.data, run.facts
+    training = code(data_name(data.train))
+    validation = f"fold {data.fold} of {training}" if data.fold else code(data_name(data.validation))
+    rows = [
+        ["name", f"{training}{' without that fold' if data.fold else ''}", validation],
+        ["videos", f"{facts.train_videos:,}", f"{facts.validation_videos:,}"],
+        ["bad records, skipped", f"{facts.train_bad_records:,}", f"{facts.validation_bad_records:,}"],
+    ]
+    known = known_data(facts)
+    origin = f" Streams and number of labels are those of {known[1]}." if known else ""
+    unnamed = sum(not name.strip() for name in run.vocabulary.names)
+    source = (
+        f"from {code(data_name(data.vocabulary))}"
+        if data.vocabulary
+        else "from the folder of the training data, if it has one"
+    )
+    return "\n\n".join(
+        [
+            "## Data",
+            table(["", "training", "validation"], rows),
+            f"Scale: {SCALE_NAMES[facts.scale]}.{origin} Vocabulary: `vocabulary.csv`, {source}; "
+            f"{facts.num_classes:,} labels, {unnamed:,} of them without a name.",
+        ]
+    )
+
+
+def training_section(run: Run) -> str:
+    """Return the training settings, and time and throughput."""
+    settings = {"seed": run.experiment.seed, **run.experiment.training.to_dict()}
+    metrics = run.metrics
+    cost = [
+        f"{metrics['training_seconds']:,.0f} s of training" if "training_seconds" in metrics else "",
+        f"{metrics['videos_per_second']:,.0f} videos/s" if "videos_per_second" in metrics else "",
+        f"{metrics['processes']:,} process(es)" if "processes" in metrics else "",
+    ]
+    rows = [[name.replace("_", " "), code(str(value))] for name, value in settings.items()]
+    return "\n\n".join(["## Training", table(["setting", "value"], rows), ", ".join(filter(None, cost)) + "."])
+
+
+def metrics_section(run: Run) -> str:
+    """Return the validation metrics, and average precision by frequency band."""
+    validation = run.metrics["validation"]
+    rows = []
+    for key, name in METRIC_NAMES.items():
+        if key in validation and not key.startswith("ap_"):
+            interval = f"[{validation['gap_low']:.4f}, {validation['gap_high']:.4f}]" if key == "gap" else ""
+            rows.append([name, f"{validation[key]:.4f}", interval])
+    parts = [
+        "## Validation metrics",
+        table(["metric", "value", "95% CI"], rows),
+        f"On {run.facts.validation_videos:,} validation videos. The interval is a bootstrap over the videos.",
+    ]
+    if (run.path / LABEL_PRECISION).exists():
+        parts += [
+            "Average precision (AP) by frequency of the labels in the training data: head labels hold half of all "
+            "(video, label) pairs; head and mid labels together hold 90%.",
+            table(
+                ["band", "labels", "with positives", "training videos", "mean AP", "95% CI", "random order"],
+                _band_rows(run),
+            ),
+            "Labels without a positive validation video have no AP. The interval treats the labels of a band as a "
+            "random sample. *Random order* is the mean AP of a random order of the videos.",
+        ]
+    return "\n\n".join(parts)
+
+
+def calibration_section(run: Run) -> str:
+    """Return temperature, calibration error and thresholds; nothing for a run without a calibration."""
+    if not (run.path / CALIBRATION).exists():
+        return ""
+    calibration = run.calibration
+    errors = [row for row in calibration.errors if row.output == "scores"]
+    rows = [
+        [row.stage, row.band, f"{row.ece:.2e}", f"[{row.low:.2e}, {row.high:.2e}]", f"{row.if_calibrated:.2e}"]
+        for row in errors
+    ]
+    temperatures = ", ".join(f"{row.temperature:.4f} ({row.output})" for row in calibration.temperatures)
+    return "\n\n".join(
+        [
+            "## Calibration",
+            f"Temperatures and thresholds were chosen on {calibration.chosen_on:,} videos of "
+            f"{code(data_name(calibration.data))} and measured on {calibration.measured_on:,} others. Temperature: "
+            f"{temperatures}. {calibration.own_thresholds:,} of {len(calibration.thresholds):,} labels have their own "
+            f"threshold; the others have {calibration.global_threshold:.4f}.",
+            table(["temperature scaling", "band", "expected calibration error", "95% CI", "if calibrated"], rows),
+        ]
+    )
+
+
+def limits_section(run: Run) -> str:
+    """Return what the metrics do not say, and where the model fails."""
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _limits(run))
+
+
+def use_section(run: Run, repo: str) -> str:
+    """Return how to load the run, in Python and on the command line.
+
+    Args:
+        run: The run.
+        repo: Name of the repository, owner/name.
+    """
+    folder = f"runs/{repo.rpartition('/')[2]}"
+    return f"""## Use
+
+With this program installed (`pip install 'yt8m[hub]'`), download the run and predict the labels of a data set with the
+same features:
+
+```bash
+yt8m pull {repo} {folder}
+yt8m predict {folder} --data shards/validation --output predictions.csv
+```
+
+In Python:
+
+```python
+from yt8m_core import Run, predict
+
+run = Run.open("{folder}")
+predict(run, "shards/validation", "predictions.csv")
+```
+
+The files are safetensors, JSON, CSV and Parquet. None of them contains code."""
+
+
+def license_section(run: Run, license_id: str) -> str:
+    """Return the license of the weights, of the program and of known data."""
+    weights = (
+        f"The weights are licensed under {code(license_id)}."
+        if license_id
+        else "No license was chosen for the weights. Without one, only their owner may use them: "
+        "`yt8m card RUN --license ID`."
+    )
+    data = (
+        " Features, labels and vocabularies of YouTube-8M and AudioSet are Google's, under CC BY 4.0."
+        if known_data(run.facts)
+        else ""
+    )
+    return f"## License\n\n{weights} The program yt8m is licensed under Apache-2.0.{data}"
+
+
+def _with_defaults(slot: str, method: Slot) -> str:
+    """Return a method with all its options; one that is not registered, as it is."""
+    try:
+        return str(Slot(method.name, {**default_options(slot, method.name), **method.options}))
+    except UserError:
+        return str(method)
+
+
+def _origin(slot: str, method: Slot) -> tuple[str, str]:
+    """Return the first line and the references of the module of a method, which are not the run's."""
+    kind = SLOTS[slot].get(method.name)
+    text = (inspect.getmodule(kind).__doc__ or "") if kind else ""
+    title = re.sub(r",? https?://[^\s)]+", "", text.partition("\n")[0]).replace("``", "`").replace(" ()", "")
+    links = [f"[{url.partition('//')[2]}]({url})" for url in dict.fromkeys(_REFERENCE.findall(text))]
+    return title.replace("|", "&#124;").removesuffix("."), ", ".join(links)
+
+
+def _band_rows(run: Run) -> Iterator[list[str]]:
+    precision, num_videos = run.label_precision, _num_videos(run)
+    for band in (*BANDS, "all"):
+        labels = precision if band == "all" else precision[precision["band"] == band]
+        measured = labels[labels["ap"].notna()]
+        frequency = f"{labels['training_videos'].min():,} to {labels['training_videos'].max():,}" if len(labels) else ""
+        row = [band, f"{len(labels):,}", f"{len(measured):,}", frequency]
+        if len(measured):
+            mean, low, high = mean_interval(measured["ap"].to_numpy("float64"))
+            interval = "" if np.isnan(low) else f"[{max(low, 0):.4f}, {min(high, 1):.4f}]"
+            row += [f"{mean:.4f}", interval, f"{_random_precision(measured, num_videos).mean():.4f}"]
+        yield row + [""] * (7 - len(row))
+
+
+def _num_videos(run: Run) -> int:
+    """Return the number of videos of ``label_precision``, at least 1."""
+    return max(int(run.metrics["validation"].get("ap_videos", run.facts.validation_videos)), 1)
+
+
+def _random_precision(measured: pd.DataFrame, num_videos: int) -> NDArray[np.float64]:
+    return random_precision(np.clip(measured["positives"].to_numpy("int64"), 1, num_videos), num_videos)
+
+
+def _limits(run: Run) -> Iterator[str]:
+    facts, known = run.facts, known_data(run.facts)
+    if facts.scale == "demo":
+        yield "The demo world is synthetic. Its numbers say nothing about YouTube-8M or about any real video."
+    elif facts.scale == "sample":
+        yield (
+            f"Trained on {facts.train_videos:,} videos. YouTube-8M has millions; a training on all of them gives other "
+            "numbers, and the rare labels gain most."
+        )
+    if known and known[0] == "youtube-8m":
+        yield (
+            "The labels of YouTube-8M are machine-generated: many are missing and some are wrong. The metrics count "
+            "the right prediction of a missing label as an error."
+        )
+    else:
+        yield "The metrics measure agreement with the labels of the validation data, with all their errors."
+    if (run.path / LABEL_PRECISION).exists():
+        yield from _imbalance(run)
+    yield (
+        "The intervals account neither for training again with another seed nor for other data. A data set of another "
+        "time, language or source gives other numbers."
+    )
+    yield (
+        "Features must come from the network that made the training data, with the same streams, order, scale and "
+        "quantization. Others give meaningless scores without an error."
+    )
+    if not (run.path / CALIBRATION).exists():
+        yield "The probabilities are not calibrated: `yt8m calibrate` measures them and chooses thresholds."
+    yield "Attention weights, where the pooling has them, show what was weighted. They do not explain a prediction."
+
+
+def _imbalance(run: Run) -> Iterator[str]:
+    """Yield how much of the average precision is chance, and which labels are not better."""
+    precision, num_videos = run.label_precision, _num_videos(run)
+    measured = precision[precision["ap"].notna()].sort_values("training_videos", ascending=False, kind="stable")
+    rare = int((measured["positives"] < MANY_POSITIVES).sum())
+    yield (
+        f"Labels are imbalanced: {len(precision) - len(measured):,} of {len(precision):,} labels have no validation "
+        f"video, and {rare:,} have fewer than {MANY_POSITIVES}, so their AP is mostly chance."
+    )
+    at_random = measured[measured["ap"].to_numpy("float64") <= _random_precision(measured, num_videos)]
+    if len(at_random):
+        names = [
+            escape(run.vocabulary.name(label))
+            for label in at_random["label"][:MAX_LABELS].tolist()
+            if label < run.vocabulary.num_classes
+        ]
+        more = f", and {len(at_random) - len(names):,} more" if len(at_random) > len(names) else ""
+        listed = ", ".join(names)
+        yield f"{len(at_random):,} labels are ranked no better than in a random order: {listed}{more}."
