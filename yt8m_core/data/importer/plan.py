@@ -78,7 +78,7 @@ def make_plan(
     table = read_label_table(labels, id_column=id_column, label_column=label_column) if labels else None
     names, label_ids = build_vocabulary(table, vocabulary)
     if table is None:
-        if names is None and any(contents.label_names for contents in sample):
+        if names is None and any(contents.label_names and contents.labels is None for contents in sample):
             names = _collect_names(parts, progress)
         label_ids = {name: label for label, name in enumerate(names.names) if name} if names else {}
     job = Job(output.expanduser().absolute(), schema, split, quantize, table, label_ids)
