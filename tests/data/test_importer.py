@@ -405,7 +405,7 @@ def test_bad_videos_are_left_out_with_the_reason(features: Path) -> None:
     assert "broken.npz: found cannot be read" in text
     assert "'rgb': found nan in frame 0" in text
     assert "other.npz, 'rgb': found the shape (2, 7); expected (T, 1024)" in text
-    assert "'rgb.npy': found a wrong checksum" in text
+    assert "'rgb.npy': a wrong checksum" in text
     assert_same(features, [video for video in videos if video.id != "v03"])
 
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.server import served
+from yt8m_core.data.dataset import open_videos
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
@@ -47,8 +49,21 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 def environment(demo_home: Path, tmp_path: Path) -> dict[str, str]:
     """Put the smallest demo world in ``shards/``; return the variables of a workspace of its own."""
     (tmp_path / "shards").symlink_to(demo_home / "smoke")
+    write_features(demo_home / "smoke" / "validation", tmp_path)
     variables = {"YT8M_HOME": str(tmp_path / "home"), "YT8M_SCALE": "smoke", "PYTHONPATH": str(ROOT)}
     return variables | {"YT8M_RUNS": "", "YT8M_DATA": ""}
+
+
+def write_features(data: Path, folder: Path) -> None:
+    """Write the features of some videos as .npz files in ``features/``, and their labels as labels.csv."""
+    videos, rows = open_videos(data), ["video_id,label"]
+    (folder / "features").mkdir()
+    for video in range(20):
+        name = videos.id(video) if video else "clip"
+        frames = videos.frames(video)
+        np.savez(folder / "features" / f"{name}.npz", rgb=frames[:, :1024], audio=frames[:, 1024:])
+        rows += [f"{name},{label}" for label in videos.labels(video)]
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
 
 
 @documents
@@ -67,7 +82,7 @@ def test_commands_exist(document: Path) -> None:
     assert [
         name for name in re.findall(r"\bmake ([a-z-]+)\b(?=[`\n ]* *(?:[`#]|$))", text) if name not in targets
     ] == []
-    known = {name.removesuffix("_command").replace("_", "-") for name in dir(cli)}
+    known = {name.removesuffix("_command").rstrip("_").replace("_", "-") for name in dir(cli)}
     names = re.findall(r"(?:`|^)yt8m ([a-z-]+)", text, re.MULTILINE)
     assert [name for name in names if name not in known] == []
 

@@ -13,7 +13,7 @@ from yt8m_core.data.features.fit import find_streams, read_columns
 from yt8m_core.data.features.match import match_streams
 from yt8m_core.data.quantization import dequantize, quantize
 from yt8m_core.data.schema import KNOWN_STREAMS, Level, Schema, Streams
-from yt8m_core.data.tfrecord.encode import FeatureValue, encode_example, encode_sequence_example
+from yt8m_core.data.tfrecord.encode import Buffer, FeatureValue, encode_example, encode_parts
 from yt8m_core.data.tfrecord.parse import START_KEY
 from yt8m_core.errors import UserError
 
@@ -69,8 +69,8 @@ class Conversion:
 
     def encode(
         self, contents: VideoContents, schema: Schema, labels: Sequence[int] | None, quantize_floats: bool
-    ) -> bytes:
-        """Return the payload of a video. Raises UserError where it does not have the streams of the schema."""
+    ) -> list[Buffer]:
+        """Return the payload of a video, in parts. Raises UserError where it does not fit the schema."""
         expected = " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
         columns = read_columns(contents, find_streams(contents, schema, expected), schema)
         if schema.level == "video" and any(column.ndim > 1 and len(column) > 1 for column in columns.values()):
@@ -88,8 +88,8 @@ class Conversion:
         if contents.start_time is not None:
             context[START_KEY] = np.array([contents.start_time], np.float32)
         if schema.level == "frame":
-            return encode_sequence_example(context, values)
-        return encode_example(context | {stream: part[0] for stream, part in values.items()})
+            return encode_parts(context, values)
+        return [encode_example(context | {stream: part[0] for stream, part in values.items()})]
 
     def _convert(self, part: NDArray[Any], schema: Schema, where: str, quantize_floats: bool) -> NDArray[Any]:
         """Return values [T, dim] in the type of the records."""

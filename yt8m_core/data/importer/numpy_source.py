@@ -17,6 +17,7 @@ from yt8m_core.data.importer.arrays import ArrayFile
 from yt8m_core.errors import UserError
 
 MAX_COMPRESSED = 1 << 30  # bytes of a compressed array, which has to fit into memory
+MAX_HEADER = 10_240  # bytes of an .npy before its values
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a ZIP member: lengths of its name and its extra field
 
 
@@ -32,7 +33,7 @@ def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[V
 
 def _open(path: Path) -> ArrayFile:
     try:
-        data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+        data = np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
         if bytes(data[:8]) in NPY_MAGIC:
             return ArrayFile(str(path), {"array": _map_array(data, f"{path}")})
         with zipfile.ZipFile(path) as archive:
@@ -44,35 +45,32 @@ def _open(path: Path) -> ArrayFile:
 def _members(path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the arrays of an .npz by name; members that are no numbers or texts are left out."""
     for info in archive.infolist():
-        if not info.filename.endswith(".npy"):
-            continue
         name, where = info.filename.removesuffix(".npy"), f"{path}, '{info.filename[:40]}'"
-        with archive.open(info) as stream:
-            head = stream.read(10_240)
-        if parse_header(head) is None:
+        if name == info.filename:
             continue
         if info.compress_type == zipfile.ZIP_STORED:
             names = _LOCAL_HEADER.unpack_from(data.data, info.header_offset)
-            start = info.header_offset + 30 + sum(names)
+            start = info.header_offset + _LOCAL_HEADER.size + sum(names)
             member = data[start : start + info.file_size]
             if zlib.crc32(member.data) != info.CRC:
                 raise UserError("a wrong checksum", where=where, advice="The file is damaged: save it again.")
-            yield name, _map_array(member, where)
+        elif info.file_size > MAX_COMPRESSED:
+            raise UserError(
+                f"a compressed array of {info.file_size:,} bytes",
+                where=where,
+                expected=f"at most {MAX_COMPRESSED:,}",
+                advice="Save it uncompressed, with numpy.savez or numpy.save.",
+            )
         else:
-            if info.file_size > MAX_COMPRESSED:
-                raise UserError(
-                    f"a compressed array of {info.file_size:,} bytes",
-                    where=where,
-                    expected=f"at most {MAX_COMPRESSED:,}",
-                    advice="Save it uncompressed, with numpy.savez or numpy.save.",
-                )
             with archive.open(info) as stream:
-                yield name, _map_array(np.frombuffer(stream.read(), np.uint8), where)
+                member = np.frombuffer(stream.read(), np.uint8)
+        if parse_header(member[:MAX_HEADER].tobytes()) is not None:
+            yield name, _map_array(member, where)
 
 
 def _map_array(data: NDArray[np.uint8], where: str) -> NDArray[Any]:
     """Return the array of an .npy as a view of its bytes."""
-    header = parse_header(data[:10_240].tobytes())
+    header = parse_header(data[:MAX_HEADER].tobytes())
     if header is None:
         raise UserError("no header of a NumPy array", where=where, advice="Save it again with NumPy.")
     nbytes = math.prod(header.shape) * header.dtype.itemsize

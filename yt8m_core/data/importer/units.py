@@ -121,7 +121,7 @@ def _convert_video(
     split = SPLITS[is_validation(contents.id, job.split)]
     if split not in files:
         files[split] = stack.enter_context(stack.enter_context(atomic_write(shards[split])).open("wb"))
-    write_record(files[split], payload)
+    write_record(files[split], *payload)
     report.videos[split] += 1
     report.unlabeled += not labels
     for note in contents.notes:

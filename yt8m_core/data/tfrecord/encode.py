@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from yt8m_core.data.tfrecord.records import SequenceExample, masked_crc32c
 from yt8m_core.storage.atomic import atomic_write
 
+Buffer = bytes | memoryview
 FeatureValue = bytes | Sequence[int] | NDArray[np.float32]
 
 
@@ -21,12 +22,13 @@ def write_shard(path: Path, payloads: Iterable[bytes]) -> None:
             write_record(file, payload)
 
 
-def write_record(file: IO[bytes], payload: bytes) -> None:
-    """Append one payload, with its length and checksums, to a shard."""
-    length = len(payload).to_bytes(8, "little")
+def write_record(file: IO[bytes], *payload: Buffer) -> None:
+    """Append one payload, in one or more parts, with its length and checksums to a shard."""
+    length = sum(map(len, payload)).to_bytes(8, "little")
     file.write(length + masked_crc32c(length).to_bytes(4, "little"))
-    file.write(payload)
-    file.write(masked_crc32c(payload).to_bytes(4, "little"))
+    for part in payload:
+        file.write(part)
+    file.write(masked_crc32c(*payload).to_bytes(4, "little"))
 
 
 def encode_sequence_example(context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[Any]]) -> bytes:
@@ -36,15 +38,21 @@ def encode_sequence_example(context: Mapping[str, FeatureValue], feature_lists: 
         context: context features by name.
         feature_lists: frames [T, dim] by stream: uint8, a byte string per frame; or float32, a float_list per frame.
     """
+    return b"".join(encode_parts(context, feature_lists))
+
+
+def encode_parts(context: Mapping[str, FeatureValue], feature_lists: Mapping[str, NDArray[Any]]) -> list[Buffer]:
+    """Encode a frame-level payload as ``encode_sequence_example`` does, in parts, so that frames are copied once."""
     example = SequenceExample()
     for key, value in context.items():
         _set_feature(example.context.feature[key], value)
-    entries = b"".join(
-        _field(b"\x0a", _field(b"\x0a", name.encode()) + _field(b"\x12", _encode_frames(feature_lists[name])))
-        for name in sorted(feature_lists)
-    )
-    encoded: bytes = example.SerializeToString(deterministic=True)
-    return encoded + (_field(b"\x12", entries) if feature_lists else b"")
+    parts: list[Buffer] = []
+    for name in sorted(feature_lists):
+        frames = _encode_frames(feature_lists[name])
+        entry = _field(b"\x0a", name.encode()) + b"\x12" + _varint(len(frames))
+        parts += [b"\x0a" + _varint(len(entry) + len(frames)) + entry, frames]
+    head: bytes = example.SerializeToString(deterministic=True)
+    return [head + (b"\x12" + _varint(sum(map(len, parts))) if feature_lists else b""), *parts]
 
 
 def encode_example(features: Mapping[str, FeatureValue]) -> bytes:
@@ -66,14 +74,14 @@ def frame_header(size: int, is_float: bool = False) -> bytes:
     return header
 
 
-def _encode_frames(frames: NDArray[Any]) -> bytes:
+def _encode_frames(frames: NDArray[Any]) -> memoryview:
     """Encode frames [T, dim] as a FeatureList, in one copy of the array."""
     header = frame_header(frames.shape[1] * frames.dtype.itemsize, frames.dtype != np.uint8)
     rows = np.ascontiguousarray(frames, frames.dtype.newbyteorder("<")).view(np.uint8)  # [T, size]
     encoded = np.empty((len(rows), len(header) + rows.shape[1]), np.uint8)
     encoded[:, : len(header)] = np.frombuffer(header, np.uint8)
     encoded[:, len(header) :] = rows
-    return encoded.tobytes()
+    return encoded.ravel().data
 
 
 def _field(tag: bytes, content: bytes) -> bytes:

@@ -45,9 +45,11 @@ class RecordError(UserError):
         return UserError, (str(self),)
 
 
-def masked_crc32c(data: bytes | memoryview) -> int:
-    """Return TFRecord's checksum: crc32c rotated right by 15 bits, plus a constant."""
-    crc = crc32c(data)
+def masked_crc32c(*data: bytes | memoryview) -> int:
+    """Return TFRecord's checksum of some bytes, in one or more parts: crc32c rotated by 15 bits, plus a constant."""
+    crc = 0
+    for part in data:
+        crc = crc32c(part, crc)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
