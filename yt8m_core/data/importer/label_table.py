@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from yt8m_core.data.schema import MAX_LABEL
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary
@@ -63,12 +65,15 @@ def read_label_table(path: Path, *, id_column: str = "", label_column: str = "")
     Raises:
         UserError: the file cannot be read, or its layout is unclear.
     """
-    where = str(path)
     try:
         check_size(path, MAX_BYTES)
-        table = _read_table(path)
-    except (OSError, ValueError, pd.errors.ParserError, csv.Error) as error:
-        raise UserError(f"cannot be read ({str(error)[:200]})", where=where) from None
+        return _understand(_read_table(path), str(path), id_column, label_column)
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path)) from None
+
+
+def _understand(table: pd.DataFrame | dict[str, Any], where: str, id_column: str, label_column: str) -> LabelTable:
+    """Find out which columns have the ids and the labels."""
     if isinstance(table, dict):
         return LabelTable(where, _normalized((key, _split(value)) for key, value in table.items()), "lists by id")
     if table.empty or len(table.columns) < 2:
@@ -132,7 +137,9 @@ def build_vocabulary(table: LabelTable | None, vocabulary: Path | None) -> tuple
 def _read_table(path: Path) -> pd.DataFrame | dict[str, Any]:
     """Return a table with texts, or the lists of an object by key."""
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        table = pq.read_table(path)
+        table.validate(full=True)
+        return table.to_pandas(ignore_metadata=True)
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix in (".json", ".jsonl"):
         lines = [line for line in text.splitlines() if line.strip()]

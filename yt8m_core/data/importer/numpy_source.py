@@ -48,6 +48,8 @@ def _members(path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8]) -> I
         name, where = info.filename.removesuffix(".npy"), f"{path}, '{info.filename[:40]}'"
         if name == info.filename:
             continue
+        if info.compress_size > len(data):  # the ZIP reader would allocate as much
+            raise UserError(f"a member of {info.compress_size:,} bytes", where=where, expected=f"at most {len(data):,}")
         if info.compress_type == zipfile.ZIP_STORED:
             names = _LOCAL_HEADER.unpack_from(data.data, info.header_offset)
             start = info.header_offset + _LOCAL_HEADER.size + sum(names)

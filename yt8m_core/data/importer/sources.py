@@ -1,15 +1,29 @@
 """Find the feature files of an import, and divide them into units of work."""
 
 import os
+import struct
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from yt8m_core.data.features.contents import VideoContents
 from yt8m_core.data.importer import hdf5_source, numpy_source, record_source, table_source, tar_source
 from yt8m_core.errors import UserError
 
+# Raised by zipfile, zlib, tarfile, h5py and pyarrow for damaged files.
+_LIBRARY_ERRORS = (
+    zipfile.BadZipFile, zlib.error, struct.error, tarfile.TarError, pa.ArrowException, ArithmeticError, AttributeError,
+    EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 UNIT_BYTES = 64 << 20
 UNIT_FILES = 2000
 
@@ -48,7 +62,24 @@ class Part:
     def read(self) -> Iterator[VideoContents]:
         """Yield the videos. Raises UserError where the file cannot be used."""
         path = Path(self.path)
-        yield from FORMATS[path.suffix.lower()].read(path, self.name, self.start, self.stop)
+        with report_damage(self.path):
+            for contents in FORMATS[path.suffix.lower()].read(path, self.name, self.start, self.stop):
+                yield replace(contents, read=partial(_read_array, contents))
+
+
+@contextmanager
+def report_damage(where: str) -> Iterator[None]:
+    """Convert what the libraries of the formats raise for damaged files into a UserError."""
+    try:
+        yield
+    except _LIBRARY_ERRORS as error:
+        found = f"cannot be read ({str(error)[:200] or type(error).__name__})"
+        raise UserError(found, where=where, advice="The file may be damaged: save it again.") from error
+
+
+def _read_array(contents: VideoContents, name: str) -> NDArray[Any]:
+    with report_damage(contents.where):
+        return contents.read(name)
 
 
 def find_parts(features: Path) -> list[Part]:
@@ -108,7 +139,8 @@ def divide(parts: list[Part]) -> Iterator[tuple[Part, ...]]:
 def _divide_rows(part: Part) -> list[Part]:
     count = FORMATS[Path(part.path).suffix.lower()].count_rows
     try:
-        total = count(Path(part.path)) if count else 0
+        with report_damage(part.path):
+            total = count(Path(part.path)) if count else 0
     except UserError:  # reported when the file is read
         total = 0
     if not total:
