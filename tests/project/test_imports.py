@@ -26,6 +26,7 @@ ALLOWED = {
     "paper_tables": "errors models experiment",
     "runs": "errors storage labels data models experiment paper_tables",
     "inference": "errors progress workspace metrics storage labels data models experiment runs",
+    "export": "errors storage data models runs inference",
     "training": "errors progress storage labels data models experiment runs inference",
     "analysis": "errors progress metrics storage labels data models experiment runs inference training",
     "demo": "errors progress workspace storage data models experiment runs training analysis",
@@ -33,7 +34,9 @@ ALLOWED = {
         "errors progress workspace metrics storage data models experiment paper_tables runs inference training "
         "analysis demo"
     ),
-    "cli": "errors progress workspace labels data models experiment runs inference training analysis demo ablation",
+    "cli": (
+        "errors progress workspace labels data models experiment runs inference export training analysis demo ablation"
+    ),
 }
 # Modules that stand outside the order: the lazy exports of the public API, and `python -m yt8m_core`.
 EXEMPT = ("yt8m_core/__init__.py", "yt8m_core/__main__.py")
@@ -43,6 +46,8 @@ HOMES = {
     "lightning_fabric": "yt8m_core/training/",
     "tyro": "yt8m_core/cli/",
     "requests": "yt8m_core/data/download/http.py",
+    "onnxruntime": "yt8m_core/export/",
+    "onnxscript": "yt8m_core/export/",
 }
 SLOTS = ("pooling", "classification", "label_processing", "losses")
 

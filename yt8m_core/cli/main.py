@@ -13,6 +13,7 @@ from yt8m_core.cli.ablations import ablate, rates, readings
 from yt8m_core.cli.arguments import absolute, registry
 from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
+from yt8m_core.cli.export import export
 from yt8m_core.cli.missing_labels import missing_labels
 from yt8m_core.cli.runs import ensemble, evaluate, predict, train_command
 from yt8m_core.errors import TrainingStoppedError, UserError
@@ -56,8 +57,8 @@ def main() -> None:
     try:
         train = train_command(sys.argv[1:])
         commands = (
-            demo, download, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble, rates, ablate,
-            readings, app,
+            demo, download, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble, export, rates,
+            ablate, readings, app,
         )  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(
             {command.__name__.replace("_", "-"): command for command in commands},
