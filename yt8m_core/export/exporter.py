@@ -46,7 +46,9 @@ class Exported:
     """Whether the file was verified on videos of the run's data; False for random ones."""
 
     def __str__(self) -> str:
-        videos = "videos of the run's data" if self.has_real_videos else "random videos, because the data are not there"
+        videos = "videos of the run's data"
+        if not self.has_real_videos:
+            videos = "random videos, because the run's data cannot be read"
         size = f"{self.path}: {self.num_bytes:,} bytes"
         return f"{size}, differs from the run by at most {self.difference:.1e} (limit {self.limit:g}) on {videos}"
 
@@ -73,7 +75,7 @@ def export_run(run: Run, output: str | Path, *, precision: str = "float32", inpu
 
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from yt8m_core import Experiment, Slot, train
+    >>> from yt8m_core import Experiment, Slot, export_run, train
     >>> from yt8m_core.demo.world import build, smoke
     >>> from yt8m_core.experiment import Data, Training
     >>> folder = Path(tempfile.mkdtemp())
@@ -121,12 +123,15 @@ def export_run(run: Run, output: str | Path, *, precision: str = "float32", inpu
             raise _unsupported_method(run, target, unfinished, error) from error
         exported = Exported(output, unfinished.stat().st_size, difference, LIMITS[precision], bool(videos))
         if difference > exported.limit:
-            advice = "--precision float32" if precision == "float16" else "the other format (.onnx or .pt2)"
+            advice = {
+                ("float32", ".onnx"): "Export to .pt2, whose operators are those of the run.",
+                ("float32", ".pt2"): "",
+            }.get((precision, output.suffix), "Export with --precision float32.")
             raise UserError(
                 f"outputs that differ from the run's by {difference:.1e}",
                 where=str(output),
                 expected=f"at most {exported.limit:g} with {precision}",
-                advice=f"The file was not written. Try {advice}.",
+                advice=advice,
             )
     return exported
 

@@ -17,23 +17,14 @@ PRECISIONS = ("float32", "float16")
 INPUT_TYPES = {"uint8": torch.uint8, "float": torch.float32}
 # B and T of the example that is traced. They are 2 or more, because torch.export fixes sizes of 0 and 1.
 EXAMPLE_SHAPE = (3, 5)
-SOURCE_LOCATIONS = (
-    "stack_trace",
-    "nn_module_stack",
-    "source_fn_stack",
-    "torch_fn",
-    "from_node",
-)  # paths of this machine
-ROUNDED = "rounded"
+# Entries of a node with paths of this machine and names of this project's classes.
+SOURCE_LOCATIONS = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+ROUNDED = "rounded"  # entry of a conversion to float32: the float16 node that it converts
 
 aten = torch.ops.aten
 PRODUCTS = (
-    aten.linear.default,
-    aten.matmul.default,
-    aten.addmm.default,
-    aten.einsum.default,
-    aten.conv1d.default,
-)
+    aten.linear.default, aten.matmul.default, aten.addmm.default, aten.einsum.default, aten.conv1d.default,
+)  # fmt: skip
 
 
 class ExportGraph(nn.Module):
@@ -76,12 +67,12 @@ def trace(
     if precision == "float16":
         program = _export(round_products(copy.deepcopy(program.module(check_guards=False))), example)
     # An empty table decomposes no operator, but removes the autocast regions of the methods.
-    program = program.run_decompositions({})
-    for part in program.graph_module.modules():
+    lowered: ExportedProgram = program.run_decompositions({})
+    for part in lowered.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, GraphModule) else ():
             for entry in SOURCE_LOCATIONS:
                 node.meta.pop(entry, None)
-    return program
+    return lowered
 
 
 def _export(module: nn.Module, example: tuple[Tensor, Tensor]) -> ExportedProgram:
@@ -122,7 +113,7 @@ def _promote_output(node: Node) -> None:
     """Let all users of a float16 node use its value in float32."""
     with node.graph.inserting_after(node):
         promoted = _cast(node, torch.float32)
-    promoted.meta[ROUNDED] = node  # what a product uses in place of a second conversion
+    promoted.meta[ROUNDED] = node
     node.replace_all_uses_with(promoted, delete_user_cb=lambda user: user is not promoted)
 
 

@@ -50,11 +50,16 @@ def write(program: ExportedProgram, file: Path, metadata: str) -> None:
         custom_translation_table=_exact_translations(),
         verbose=False,
     )
-    for value in (*converted.model.graph.inputs, *converted.model.graph.outputs):
+    model, graph = converted.model, converted.model.graph
+    for value in (*graph.inputs, *graph.outputs):
         for axis, name in enumerate(AXES[value.name]):
             if not isinstance(value.shape[axis], int):
                 value.shape[axis] = name
-    converted.model.metadata_props[METADATA] = metadata
+    nodes = list(graph.all_nodes())
+    outputs = [value for node in nodes for value in node.outputs]
+    for part in (model, graph, *nodes, *outputs, *graph.inputs, *graph.initializers.values()):
+        part.metadata_props.clear()  # how the exporter made it: the largest part of a small file
+    model.metadata_props[METADATA] = metadata
     converted.save(file, external_data=False)
 
 

@@ -17,6 +17,7 @@ from yt8m_core.runs.run import Run
 LIMITS = {"float32": 1e-4, "float16": 1e-2}  # largest difference of a probability or an attention weight
 SEED = 0
 MAX_VIDEOS = 12
+MAX_FRAMES = 300  # of random videos
 # B and T of the batches; None for the longest video and rows after it. The size that was traced is not among them.
 SHAPES = ((1, 1), (7, None), (4, 2), (2, None))
 PADDING = 3  # number of rows after the longest video
@@ -54,7 +55,7 @@ def random_videos(run: Run) -> list[NDArray[Any]]:
     random, D = np.random.default_rng(SEED), run.facts.schema.width
     if run.facts.schema.level == "video":
         return [random.standard_normal((1, D), np.float32) for _ in range(MAX_VIDEOS)]
-    lengths = random.integers(1, min(run.experiment.data.max_frames, 60) + 1, MAX_VIDEOS)
+    lengths = random.integers(1, min(run.experiment.data.max_frames, MAX_FRAMES) + 1, MAX_VIDEOS)
     return [random.integers(0, 256, (length, D), np.uint8) for length in lengths]
 
 
