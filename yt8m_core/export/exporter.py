@@ -25,10 +25,10 @@ from yt8m_core.storage.atomic import atomic_write
 FORMATS: dict[str, ModuleType] = {".onnx": onnx_file, ".pt2": torch_file}
 # Methods that can be exported, to find the one that cannot.
 SIMPLE = {
-    "fusion": Slot("concat"),
     "pooling": Slot("mean"),
     "classification": Slot("moe"),
     "label_processing": Slot("identity"),
+    "fusion": Slot("concat"),
 }
 
 
