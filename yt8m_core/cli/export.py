@@ -12,7 +12,9 @@ def export(
     run: RunArgument,
     output: Path,
     precision: Literal["float32", "float16"] = "float32",
-    input_type: Annotated[Literal["uint8", "float"] | None, tyro.conf.arg(name="input")] = None,
+    input_type: Annotated[
+        Literal["uint8", "float"] | None, tyro.conf.arg(name="input", metavar="{uint8,float}")
+    ] = None,
 ) -> None:
     """Export a run as one file that runs without this project, and verify that its outputs are those of the run.
 

@@ -1,4 +1,4 @@
-"""Command line ``yt8m``: data, training, evaluation, calibration, prediction, ensembles, ablations and the app."""
+"""Command line ``yt8m``: data, training, evaluation, calibration, prediction, ensembles, export, ablations, app."""
 
 import os
 import signal
