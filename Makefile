@@ -15,7 +15,7 @@ help: ## list the targets
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required. Name one: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,hub,import,nb,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,export,hub,import,nb,dev]'
 	@touch $@
 
 app: $(INSTALLED) ## build the demo world and train its runs if missing, then serve the app on http://127.0.0.1:8501

@@ -1,7 +1,8 @@
 """Multi-label video classification on YouTube-8M features, after arXiv 1706.07960.
 
 Videos pass through four exchangeable slots: pooling → classification → label processing → loss. An ``Experiment``
-names a method for each; ``train`` turns it into a ``Run``; ``evaluate`` and ``predict`` apply the run to a data set.
+names a method for each; ``train`` turns it into a ``Run``; ``evaluate`` and ``predict`` apply the run to a data set,
+and ``export_run`` writes it as a file that runs without this package.
 
 >>> import yt8m_core
 >>> print(yt8m_core.Slot.parse("moe(experts=16)"))
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from yt8m_core.data.dataset import open_videos
     from yt8m_core.experiment import Experiment
+    from yt8m_core.export.exporter import export_run
     from yt8m_core.inference.evaluation import evaluate
     from yt8m_core.inference.feature_files import predict_file
     from yt8m_core.inference.prediction import predict
@@ -30,6 +32,7 @@ __all__ = [
     "Slot",
     "VideoClassifier",
     "evaluate",
+    "export_run",
     "global_average_precision",
     "open_videos",
     "predict",
@@ -44,6 +47,7 @@ _MODULES = {
     "Slot": "yt8m_core.models.slot",
     "VideoClassifier": "yt8m_core.models.classifier",
     "evaluate": "yt8m_core.inference.evaluation",
+    "export_run": "yt8m_core.export.exporter",
     "global_average_precision": "yt8m_core.metrics.top_k",
     "open_videos": "yt8m_core.data.dataset",
     "predict": "yt8m_core.inference.prediction",

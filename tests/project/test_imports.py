@@ -26,6 +26,7 @@ ALLOWED = {
     "paper_tables": "errors models experiment",
     "runs": "errors storage labels data models experiment paper_tables",
     "inference": "errors progress workspace metrics storage labels data models experiment runs",
+    "export": "errors storage data models runs inference",
     "training": "errors progress storage labels data models experiment runs inference",
     "analysis": "errors progress metrics storage labels data models experiment runs inference training",
     "sharing": "errors storage labels data models experiment runs analysis",
@@ -35,7 +36,8 @@ ALLOWED = {
         "analysis demo"
     ),
     "cli": (
-        "errors progress workspace labels data models experiment runs inference training analysis sharing demo ablation"
+        "errors progress workspace labels data models experiment runs inference export training analysis sharing demo "
+        "ablation"
     ),
 }
 # Modules that stand outside the order: the lazy exports of the public API, and `python -m yt8m_core`.
@@ -48,6 +50,8 @@ HOMES = {
     "requests": "yt8m_core/data/download/http.py",
     "huggingface_hub": "yt8m_core/sharing/hub",
     "httpx2": "yt8m_core/sharing/hub",
+    "onnxruntime": "yt8m_core/export/",
+    "onnxscript": "yt8m_core/export/",
 }
 SLOTS = ("pooling", "classification", "label_processing", "losses")
 

@@ -1,4 +1,4 @@
-"""Command line ``yt8m``: data, training, evaluation, prediction, ensembles, ablations, sharing and the app."""
+"""Command line ``yt8m``: data, training, evaluation, prediction, ensembles, export, ablations, sharing and the app."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ from yt8m_core.cli.ablations import ablate, rates, readings
 from yt8m_core.cli.arguments import Streams, absolute, registry
 from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
+from yt8m_core.cli.export import export
 from yt8m_core.cli.importing import import_
 from yt8m_core.cli.missing_labels import missing_labels
 from yt8m_core.cli.runs import ensemble, evaluate, predict, train_command
@@ -62,7 +63,7 @@ def main() -> None:
         train = train_command(sys.argv[1:])
         commands = (
             demo, download, import_, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble,
-            rates, ablate, readings, card, push, pull, app,
+            export, rates, ablate, readings, card, push, pull, app,
         )  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(
             {command.__name__.rstrip("_").replace("_", "-"): command for command in commands},

@@ -3,11 +3,13 @@
 https://arxiv.org/abs/1706.07960
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from yt8m_core.models.outputs import promote_to_float32
@@ -52,6 +54,8 @@ class LSTM(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor) -> LSTMOutput:
         """Frames [B, T, D] and mask [B, T] → outputs and last states."""
         frames = frames.masked_fill(~mask[..., None], 0.0).to(next(self.parameters()).dtype)
+        if torch.compiler.is_exporting():
+            return self._run_padded(frames, mask)
         lengths = mask.sum(dim=1)  # [B]
         # A packed sequence cannot be empty: give a video without frames one frame, and zero its results below.
         pack = pack_padded_sequence(frames, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
@@ -62,6 +66,20 @@ class LSTM(nn.Module):
         has_frames = (lengths > 0)[:, None]  # [B, 1]
         states = [promote_to_float32(state) * has_frames for layer in zip(c, s, strict=True) for state in layer]
         return LSTMOutput(promote_to_float32(outputs) * has_frames[..., None], states)
+
+    def _run_padded(self, frames: Tensor, mask: Tensor) -> LSTMOutput:
+        """Compute the same without packing, which an exported graph cannot contain."""
+        states = []
+        for kernel, recurrent, *biases in self.lstm.all_weights:
+
+            def step(gates: Tensor, c: Tensor, recurrent: Tensor = recurrent) -> tuple[Tensor, Tensor]:
+                i, f, g, o = gates.chunk(4, dim=1)
+                c = c * f.sigmoid() + g.tanh() * i.sigmoid()
+                return c, c.tanh() * o.sigmoid()
+
+            frames, c, s = run_steps(step, F.linear(frames, kernel, biases[0] + biases[1]), mask, recurrent)
+            states += [c, s]
+        return LSTMOutput(frames, states)
 
 
 class LayerNormLSTM(nn.Module):
@@ -100,16 +118,48 @@ class LayerNormLSTM(nn.Module):
         self, inputs: Tensor, mask: Tensor, recurrent: Tensor, gain: Tensor, shift: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Frames' share of the gates [B, T, 4w] → s_t [B, T, w], and c and s [B, w] at the last frame."""
-        B, T, _ = inputs.shape
-        c = s = inputs.new_zeros(B, self.width)
-        outputs = []
-        for t in range(T):
-            gates = (inputs[:, t] + F.linear(s, recurrent)).view(B, 4, self.width)
-            i, f, g, o = (F.layer_norm(gates, [self.width], eps=EPS) * gain[:4] + shift[:4]).unbind(dim=1)  # [B, w]
+
+        def step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+            gates = gates.view(gates.shape[0], 4, self.width)
+            gates = F.layer_norm(gates, [self.width], eps=EPS) * gain[:4] + shift[:4]
+            i, f, g, o = gates.unbind(dim=1)  # [B, w]
             candidate = F.dropout(g.tanh(), self.dropout, self.training)
-            c_new = c * (f + 1).sigmoid() + candidate * i.sigmoid()
-            c_new = F.layer_norm(c_new, [self.width], gain[4], shift[4], EPS)
-            real = mask[:, t, None]  # [B, 1]
-            c, s = torch.where(real, c_new, c), torch.where(real, c_new.tanh() * o.sigmoid(), s)
-            outputs.append(s * real)
-        return torch.stack(outputs, dim=1), c, s
+            c = c * (f + 1).sigmoid() + candidate * i.sigmoid()
+            c = F.layer_norm(c, [self.width], gain[4], shift[4], EPS)
+            return c, c.tanh() * o.sigmoid()
+
+        return run_steps(step, inputs, mask, recurrent)
+
+
+def run_steps(
+    step: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], inputs: Tensor, mask: Tensor, recurrent: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the steps of one layer; the state of a video stays as it is after its last frame.
+
+    Args:
+        step: Gates [B, 4w] and c [B, w] → the next c and s [B, w].
+        inputs: Frames' share of the gates [B, T, 4w].
+        mask: Mask of the real frames [B, T].
+        recurrent: Weights [4w, w] of the share of s.
+
+    Returns:
+        s_t [B, T, w], 0 on padding, and c and s [B, w] at the last frame.
+    """
+
+    def advance(state: tuple[Tensor, Tensor], frame: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        (c, s), (x, real) = state, frame
+        c_new, s_new = step(x + F.linear(s, recurrent), c)
+        s = torch.where(real, s_new, s)
+        return (torch.where(real, c_new, c), s), s * real
+
+    real = mask[..., None]  # [B, T, 1]
+    zeros = inputs.new_zeros(inputs.shape[0], recurrent.shape[1])
+    state = (zeros, zeros.clone())
+    if torch.compiler.is_exporting():  # a loop over frames would fix their number in the graph
+        state, outputs = scan(advance, state, (inputs, real), dim=1)
+        return outputs, *state
+    steps = []
+    for t in range(inputs.shape[1]):
+        state, output = advance(state, (inputs[:, t], real[:, t]))
+        steps.append(output)
+    return torch.stack(steps, dim=1), *state

@@ -59,7 +59,9 @@ class ManyToMany(nn.Module):
             mask = torch.cat([mask[:, :1] | (lengths == 0), mask[:, 1:]], dim=1)
         # log Σ_t σ and log Σ_t (1-σ), in which no score is rounded to 0 or 1.
         sums: list[Tensor] | None = None
-        for start in range(0, frames.shape[1], self.chunk):
+        # An exported graph has no loop whose length depends on T; it scores all frames at once.
+        starts = () if torch.compiler.is_exporting() else range(0, frames.shape[1], self.chunk)
+        for start in starts:
             part = slice(start, start + self.chunk)
             chunk = checkpoint(self.log_sums, outputs[:, part], mask[:, part], use_reentrant=False)
             sums = chunk if sums is None else [torch.logaddexp(a, b) for a, b in zip(sums, chunk, strict=True)]

@@ -52,7 +52,7 @@ class MixtureOfExperts(nn.Module):
     def forward(self, vector: Tensor) -> Scores:
         """Vector [B, d] → scores [B, C]. The embedding is the vector, or the output of the embedding layer [B, e]."""
         vector = self.embed(vector)
-        per_class = (len(vector), self.num_classes, -1)
+        per_class = (vector.shape[0], self.num_classes, -1)
         gates = self.gate(vector).view(per_class)  # [B, C, k or k + 1]
         experts = self.expert(vector).view(per_class)  # [B, C, k]
         return Scores.from_mixture(gates, experts, embedding=vector)

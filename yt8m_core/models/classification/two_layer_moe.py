@@ -63,7 +63,7 @@ class TwoLayerMixtureOfExperts(nn.Module):
 
     def forward(self, vector: Tensor) -> Scores:
         """Vector [B, d] → scores [B, C]. The embedding is the vector."""
-        per_class = (len(vector), self.num_classes, -1)
+        per_class = (vector.shape[0], self.num_classes, -1)
         gates = self.gate(vector).view(per_class)  # [B, C, k or k + 1]
         experts = self.expert(vector).view(per_class)  # [B, C, k]
         return Scores.from_mixture(gates, experts, embedding=vector)

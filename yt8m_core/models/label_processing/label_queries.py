@@ -83,7 +83,7 @@ class LabelQueries(nn.Module):
     def forward(self, scores: Scores) -> Scores:
         """Scores [B, C] → scores [B, C] with the same embedding."""
         dtype = self.queries.dtype  # may be half precision
-        B, d = len(scores.p), self.queries.shape[1]
+        B, d = scores.p.shape[0], self.queries.shape[1]
         embedding_tokens = self.embedding_tokens(scores.embedding.to(dtype)).view(B, -1, d)
         score_token = self.score_token(scores.p.to(dtype)).view(B, 1, d)
         tokens = self.token_norm(torch.cat([embedding_tokens, score_token], dim=1))  # [B, n, d]
@@ -99,5 +99,7 @@ class LabelQueries(nn.Module):
         key, value = (
             layer(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.key, self.value)
         )  # [B, H, n, d/H]
-        attended = F.scaled_dot_product_attention(query.expand(len(tokens), -1, -1, -1), key, value)  # [B, H, G, d/H]
+        attended = F.scaled_dot_product_attention(
+            query.expand(tokens.shape[0], -1, -1, -1), key, value
+        )  # [B, H, G, d/H]
         return attended.transpose(1, 2).flatten(2)
