@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from yt8m_core.data.index import find_shards
 from yt8m_core.data.quantization import dequantize
+from yt8m_core.data.shards import find_shards
 from yt8m_core.errors import UserError
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data
 from yt8m_core.models.classifier import VideoClassifier

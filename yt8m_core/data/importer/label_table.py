@@ -139,7 +139,8 @@ def _read_table(path: Path) -> pd.DataFrame | dict[str, Any]:
     if path.suffix == ".parquet":
         table = pq.read_table(path)
         table.validate(full=True)
-        return table.to_pandas(ignore_metadata=True)
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        return frame
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix in (".json", ".jsonl"):
         lines = [line for line in text.splitlines() if line.strip()]
