@@ -182,3 +182,28 @@ def test_path_and_digest_are_validated(origin: Run, tmp_path: Path) -> None:
         replace(origin.experiment, init="a\0")
     with pytest.raises(UserError, match="facts, init_weights: found 'zz'; expected 16 hex digits"):
         replace(origin.facts, init_weights="zz")
+
+
+@pytest.mark.fault
+def test_validation_videos_that_the_origin_has_learned_from_stop_the_training(
+    origin: Run, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = str(write_tiny(tmp_path / "other", 40, seed=9))
+    leaking = Data(other, str(root / "train"), streams=STREAMS)
+    with pytest.raises(UserError, match=r"Run .*origin, whose weights .*: 120 of 120 validation.*--allow shared"):
+        train(started(origin, data=leaking), tmp_path / "run")
+    assert (
+        train(started(origin, data=leaking), tmp_path / "run", allow=["shared-videos"]).metrics["shared_videos"] == 120
+    )
+
+    # Through the run that the origin started from, and where its training data are gone.
+    middle = train(started(origin, data=Data(other, str(root / "validation"), streams=STREAMS)), tmp_path / "middle")
+    with pytest.raises(UserError, match="origin, whose weights"):
+        train(replace(origin.experiment, init=str(middle.path), data=leaking), tmp_path / "run 2")
+    moved = shutil.copytree(middle.path, tmp_path / "moved")
+    config = json.loads((moved / "config.json").read_text())
+    config["experiment"]["data"]["train"] = str(tmp_path / "nowhere")
+    (moved / "config.json").write_text(json.dumps(config))
+    run = train(replace(origin.experiment, init=str(moved)), tmp_path / "run 3")
+    assert "shared_videos" not in run.metrics
+    assert "moved has learned from validation videos was not compared: no file matches" in caplog.text

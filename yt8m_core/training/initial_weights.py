@@ -20,7 +20,7 @@ def read_initial_weights(experiment: Experiment, facts: Facts, vocabulary: Vocab
         UserError: there is no such finished run, or its features, labels or weights do not fit the experiment.
     """
     origin = Run.open(experiment.init)
-    if origin.facts.schema != facts.schema:
+    if not origin.facts.schema.accepts(facts.schema):
         raise UserError(
             describe_schema(origin.facts.schema),
             where=f"{origin.path}, --init",

@@ -1,8 +1,8 @@
 """Open the training and validation data of an experiment and check that they fit each other."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,9 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, parse_fold
 from yt8m_core.inference.evaluation import describe_schema, open_experiment_data
 from yt8m_core.progress import Progress, silent
-from yt8m_core.runs.run import Facts
+from yt8m_core.runs.run import Facts, Run
+
+NOT_COMPARED = "init-data"  # name of the check where the training data of ``Experiment.init`` cannot be opened
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class Splits:
     checks: tuple[DataCheck, ...]  # of both splits, and of what they have in common
 
     @property
-    def shared_videos(self) -> int:
-        """Number of validation videos that are also training videos."""
+    def shared_videos(self) -> int | None:
+        """Number of validation videos that are also training videos; None where that could not be compared."""
+        if any(check.name == NOT_COMPARED for check in self.checks):
+            return None
         return sum(check.videos for check in self.checks if check.name == SHARED_VIDEOS)
 
     def warn(self) -> None:
@@ -78,9 +82,26 @@ def open_splits(
         0 if data.fold else len(validation.bad_records),  # a skipped record of the training data has no fold
         measure_norms(videos),
     )
-    checks = check_data(videos, validation)
+    checks = (*check_data(videos, validation), *_check_origins(experiment, validation))
     stop_if_fatal(checks, allow)
     return Splits(videos, validation, vocabulary, facts, checks)
+
+
+def _check_origins(experiment: Experiment, validation: Videos) -> Iterator[DataCheck]:
+    """Check whether the runs that a training starts from (``Experiment.init``) have learned from validation videos."""
+    while experiment.init:
+        path = experiment.init
+        try:
+            experiment = Run.open(path).experiment
+            training = open_experiment_data(experiment, experiment.data.train, skip_bad=True)
+            if experiment.data.fold:
+                training, _ = split_fold(training, experiment.data.fold)
+        except UserError as error:
+            message = f"Whether run {path} has learned from validation videos was not compared: {error}"
+            yield DataCheck(NOT_COMPARED, 0, message)
+            return
+        for check in check_splits(training, validation):
+            yield replace(check, message=f"Run {path}, whose weights the training starts from: {check.message}")
 
 
 def split_fold(videos: Videos, fold: str) -> tuple[VideoSubset, VideoSubset]:
