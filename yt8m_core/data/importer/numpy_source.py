@@ -1,5 +1,6 @@
 """NumPy files: one file per video, or arrays of many videos. Uncompressed arrays are mapped, not read."""
 
+import io
 import math
 import struct
 import zipfile
@@ -17,6 +18,7 @@ from yt8m_core.data.importer.arrays import ArrayFile
 from yt8m_core.errors import UserError
 
 MAX_COMPRESSED = 1 << 30  # bytes of a compressed array, which has to fit into memory
+MAX_READ = 1 << 24  # bytes of a file that is read as a whole
 MAX_HEADER = 10_240  # bytes of an .npy before its values
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a ZIP member: lengths of its name and its extra field
 
@@ -33,13 +35,20 @@ def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[V
 
 def _open(path: Path) -> ArrayFile:
     try:
-        data = np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
+        data = _read_or_map(path)
         if bytes(data[:8]) in NPY_MAGIC:
             return ArrayFile(str(path), {"array": _map_array(data, f"{path}")})
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if len(data) > MAX_READ else io.BytesIO(data.data)) as archive:
             return ArrayFile(str(path), dict(_members(path, archive, data)))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a NumPy file") from None
+
+
+def _read_or_map(path: Path) -> NDArray[np.uint8]:
+    """Return the bytes of a file: read a small one, which is faster than its page faults, and map a large one."""
+    if path.stat().st_size <= MAX_READ:
+        return np.frombuffer(path.read_bytes(), np.uint8)
+    return np.asarray(np.memmap(path, np.uint8, "r"))
 
 
 def _members(path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:

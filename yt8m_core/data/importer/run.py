@@ -54,7 +54,9 @@ class ImportResult:
             lines.append(f"{len(self.duplicates):,} videos have the id of an earlier one and were left out:")
             lines += [f"  {message}" for message in self.duplicates[:MAX_LISTED]]
         if report.unlabeled:
-            lines.append(f"{report.unlabeled:,} videos have no labels: train with --unlabeled skip or negative")
+            lines.append(
+                f"{report.unlabeled:,} of {sum(self.videos.values()):,} videos have no labels: train with --unlabeled skip or negative"
+            )
         if conversion.get("cut"):
             lines.append(f"{conversion['cut']:,} videos have streams of unequal length, cut to the shortest")
         if quantized := conversion.get("quantized"):
