@@ -74,9 +74,12 @@ def full_size_index(videos: int = VIDEOS, shards: int = SHARDS) -> Index:
         "num_frames": pa.array(random.integers(120, 300, videos), pa.int32()),
         "labels": labels,
         "offsets": pa.ListArray.from_arrays(pa.array(np.arange(videos + 1) * 2, pa.int32()), pa.array(offsets)),
+        "content": pa.array(random.integers(0, 1 << 62, videos)),
+        "findings": pa.array(np.zeros(videos, np.int8)),
+        **{name: pa.nulls(videos, COLUMNS.field(name).type) for name in ("video_id", "start_time", "unread_keys")},
     }
     files = tuple(Shard(f"/data/train{i:04}.tfrecord", 1 << 28, i) for i in range(shards))
-    return Index(Schema("frame", STREAMS), files, pa.table(columns, schema=COLUMNS))
+    return Index(Schema("frame", STREAMS), files, pa.table(columns, schema=COLUMNS), sources=files)
 
 
 def open_row(repeats: int) -> dict[str, Any]:
@@ -87,11 +90,11 @@ def open_row(repeats: int) -> dict[str, Any]:
     index = full_size_index()
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder:
         stored = Path(folder, "index.parquet")
-        module._write(stored, index)
+        module._write_index(stored, index)
         del index
 
         def ours() -> None:
-            index = module._read(stored)
+            index = module._read_index(stored)
             if index is None or len(Videos(index)) != VIDEOS:
                 raise AssertionError("the index differs after writing and reading")
 

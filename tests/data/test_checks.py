@@ -101,7 +101,7 @@ def test_segments_of_one_video_share_its_fold_and_are_shared_videos(tmp_path: Pa
     segments = [replace(small(f"s{i}"), id="abc", start=10.0 * i) for i in range(3)]
     videos = opened(tmp_path / "train", *segments, small("v0"), small("v1"), replace(small("v2"), start=5.0))
     assert videos.ids == ["abc:0", "abc:10", "abc:20", "v0", "v1", "v2"]
-    assert videos.video_ids == ["abc", "abc", "abc", "v0", "v1", "v2"]
+    assert videos.video_ids.to_pylist() == ["abc", "abc", "abc", "v0", "v1", "v2"]
     assert Videos(indexed(tmp_path / "train")).ids == videos.ids  # from the stored index
     for part in split_fold(videos, f"{assign_folds(['abc'], 3)[0]}/3"):
         assert sum(id.startswith("abc:") for id in part.ids) in (0, 3)

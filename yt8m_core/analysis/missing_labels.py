@@ -119,7 +119,7 @@ class FoldRuns:
 
     def score(self, positions: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
         """Yield the fold, the positions [B] and the out-of-fold probabilities [B, C] of batches of these videos."""
-        fold_of = assign_folds(self.videos.video_ids, len(self.runs))[positions]
+        fold_of = assign_folds(self.videos.video_ids.to_pylist(), len(self.runs))[positions]
         for fold, run in enumerate(self.runs, 1):
             model, precision = run.load_model(), run.experiment.training.pool_once
             videos = self.videos.subset(positions[fold_of == fold])
@@ -222,7 +222,7 @@ def train_folds(
     videos = open_experiment_data(experiment, data.train, skip_bad=skip_bad, progress=progress)
     videos = labeled_videos(videos, data.unlabeled)
     warn_videos(videos)
-    sizes = np.bincount(assign_folds(videos.video_ids, folds) - 1, minlength=folds)
+    sizes = np.bincount(assign_folds(videos.video_ids.to_pylist(), folds) - 1, minlength=folds)
     if not sizes.all() or len(videos) == sizes.max():
         raise UserError(
             f"{folds} folds of {len(videos):,} videos",

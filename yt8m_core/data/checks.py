@@ -60,7 +60,7 @@ def check_videos(videos: Videos) -> tuple[DataCheck, ...]:
 
 def check_splits(training: Videos, validation: Videos) -> tuple[DataCheck, ...]:
     """Check whether validation videos are among the training videos, by id and by content."""
-    by_id = pc.is_in(validation.column("video_id"), value_set=training.column("video_id"))
+    by_id = pc.is_in(validation.video_ids, value_set=training.video_ids)
     content = _content_without_constants(training)
     by_content = np.isin(_content_without_constants(validation), content[content != 0])
     is_shared = by_id.to_numpy(zero_copy_only=False) | by_content

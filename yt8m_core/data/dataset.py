@@ -88,10 +88,9 @@ class Videos:
         return _only_chunk(self._table[name])
 
     @property
-    def video_ids(self) -> list[str]:
-        """Ids of the videos that the records are of; segments of one video share it."""
-        ids: list[str] = self.column("video_id").to_pylist()
-        return ids
+    def video_ids(self) -> Any:
+        """Ids of the videos that the records are of, as an Arrow array; segments of one video share it."""
+        return pc.coalesce(self.column("video_id"), self.column("id"))
 
     def subset(self, positions: NDArray[np.int64]) -> "VideoSubset":
         """Return a view of the videos at these positions [n], in this order. No features are copied."""

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from yt8m_core.data.schema import Schema, Streams
@@ -54,7 +55,7 @@ COLUMNS = pa.schema(
         "num_frames": pa.int32(),
         "labels": pa.list_(pa.int32()),
         "offsets": pa.list_(pa.int64()),
-        "video_id": pa.string(),  # of the record; several segments of one video have the same
+        "video_id": pa.string(),  # of the record, where the id is that of a segment; else null
         "start_time": pa.float64(),  # of a segment, in seconds; null if unknown
         "content": pa.int64(),  # digest of the features
         "findings": pa.int8(),  # bits of ``scan.py``
@@ -154,7 +155,7 @@ def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> di
     for record in old.bad_records:
         bad.setdefault(record.shard, []).append(record)
     incomplete = {record.shard for record in old.bad_records if record.is_duplicate}
-    table = old.table.set_column(0, "id", old.table["video_id"])
+    table = old.table.set_column(0, "id", pc.coalesce(old.table["video_id"], old.table["id"]))
     first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
     return {
         shard: ShardRows(table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
@@ -228,7 +229,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
         else:  # _concatenate fills in the shard number
             values = (
                 row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
-                row.id, row.start_time, row.content, row.findings, row.unread_keys or None,
+                None, row.start_time, row.content, row.findings, row.unread_keys or None,
             )  # fmt: skip
             for column, value in zip(columns, values, strict=True):
                 column.append(value)

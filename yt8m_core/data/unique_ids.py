@@ -21,7 +21,7 @@ def make_ids_unique(
     first.
 
     Args:
-        table: columns id, start_time, shard and record of an index, in shard order; id is the video id.
+        table: an index in shard order, whose ids are those of the records.
         shards: the shards of the index.
         skip_bad: keep the first record of an id instead of raising an error.
 
@@ -35,6 +35,8 @@ def make_ids_unique(
     seconds = [None if start is None else f"{start:.10g}" for start in table["start_time"].to_pylist()]
     starts = pa.array(seconds, pa.string())
     segment_ids = pc.binary_join_element_wise(table["id"], starts, ":")
+    video_ids = pc.if_else(is_segment, table["id"], pa.scalar(None, pa.string()))
+    table = table.set_column(table.schema.get_field_index("video_id"), "video_id", video_ids.combine_chunks())
     table = table.set_column(0, "id", pc.if_else(is_segment, segment_ids, table["id"]).combine_chunks())
     repeated = _repeated(table["id"])
     if not len(repeated):

@@ -110,7 +110,7 @@ def split_fold(videos: Videos, fold: str) -> tuple[VideoSubset, VideoSubset]:
     Raises UserError where one of them has no videos.
     """
     number, total = parse_fold(fold)
-    is_inside = assign_folds(videos.video_ids, total) == number
+    is_inside = assign_folds(videos.video_ids.to_pylist(), total) == number
     outside, inside = np.flatnonzero(~is_inside), np.flatnonzero(is_inside)
     if not len(inside) or not len(outside):
         raise UserError(

@@ -55,7 +55,8 @@ class ImportResult:
             lines += [f"  {message}" for message in self.duplicates[:MAX_LISTED]]
         if report.unlabeled:
             lines.append(
-                f"{report.unlabeled:,} of {sum(self.videos.values()):,} videos have no labels: train with --unlabeled skip or negative"
+                f"{report.unlabeled:,} of {sum(self.videos.values()):,} videos have no labels: train with --unlabeled "
+                "skip or negative"
             )
         if conversion.get("cut"):
             lines.append(f"{conversion['cut']:,} videos have streams of unequal length, cut to the shortest")
