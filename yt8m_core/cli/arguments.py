@@ -11,6 +11,7 @@ from yt8m_core.data.schema import parse_streams
 from yt8m_core.models.slot import Slot
 
 DataArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+Allowed = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CHECK [CHECK ...]")]
 RunArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Streams = tuple[tuple[str, int], ...]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 import tyro
 
-from yt8m_core.cli.arguments import RunArgument, absolute
+from yt8m_core.cli.arguments import Allowed, RunArgument, absolute
 from yt8m_core.errors import UserError
 from yt8m_core.progress import console_progress
 
@@ -24,6 +24,7 @@ def calibrate(
     target_precision: float = 0,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
+    allow: Allowed = (),
 ) -> None:
     """Measure the calibration of a run, and choose a threshold per label for `yt8m predict --threshold calibrated`.
 
@@ -36,10 +37,10 @@ def calibrate(
         target_precision: Maximize the recall of each label at this precision, from 0 to 1. Default: maximize F1.
         as_json: Print the content of calibration.json.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        allow: Data checks that do not stop the calibration: repeated-labels, constant-features, other-scale.
     """
     from yt8m_core.analysis.calibration import calibrate as calibrate_scores
-    from yt8m_core.data.checks import warn_videos
-    from yt8m_core.inference.evaluation import open_run_data
+    from yt8m_core.inference.evaluation import check_features, open_run_data
     from yt8m_core.inference.score_cache import load_scores
     from yt8m_core.labels.statistics import counts, label_matrix
     from yt8m_core.runs.calibration_file import write_calibration
@@ -48,7 +49,7 @@ def calibrate(
     opened = Run.open(run)
     progress = console_progress()
     videos = open_run_data(opened, data, skip_bad=skip_bad, progress=progress)
-    warn_videos(videos)
+    check_features(opened, videos, allow)
     training = _training_videos(opened, skip_bad=skip_bad)
     training_counts = opened.training_counts
     if training_counts is None:  # a run of an older version

@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from yt8m_core.cli.arguments import RunArgument, absolute, format_gap
+from yt8m_core.cli.arguments import Allowed, RunArgument, absolute, format_gap
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment
 from yt8m_core.progress import console_progress
 
-Allowed = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CHECK [CHECK ...]")]
 Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
 
 
@@ -162,6 +161,7 @@ def ensemble(
     weights: tuple[float, ...] = (),
     average: str = "probability",
     skip_bad: bool = False,
+    allow: Allowed = (),
 ) -> None:
     """Average the scores of several runs, and show the metrics and the diversity of the members.
 
@@ -173,14 +173,15 @@ def ensemble(
         weights: One weight per member. Default: equal weights.
         average: Average of probability or of logit.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        allow: Data checks that do not stop the ensemble: repeated-labels, constant-features, other-scale.
     """
-    from yt8m_core.data.checks import warn_videos
     from yt8m_core.inference.ensemble import Ensemble
     from yt8m_core.inference.prediction import write_predictions
 
     progress = console_progress()
-    opened = Ensemble.open(members, data, weights=weights, kind=average, skip_bad=skip_bad, progress=progress)
-    warn_videos(opened.videos)
+    opened = Ensemble.open(
+        members, data, weights=weights, kind=average, skip_bad=skip_bad, allow=allow, progress=progress
+    )
     for note in opened.notes:
         print(note)
     comparison = opened.compare()

@@ -7,6 +7,7 @@ stops, unless the user allows the check by name.
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow.compute as pc
@@ -92,9 +93,14 @@ def warn_videos(videos: Videos) -> None:
 
 
 def warn_checks(checks: Sequence[DataCheck]) -> None:
-    """Log a warning for each check; without logging set up it goes to standard error."""
+    """Log a warning for each check, once per process; without logging set up it goes to standard error."""
     for check in checks:
-        logging.getLogger(__name__).warning("%s", check.message)
+        _warn_once(check.message)
+
+
+@lru_cache(maxsize=1024)
+def _warn_once(message: str) -> None:
+    logging.getLogger(__name__).warning("%s", message)
 
 
 def _count(

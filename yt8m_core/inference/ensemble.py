@@ -18,7 +18,7 @@ from torch import Tensor
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.inference.evaluation import BATCH_SIZE, open_run_data
+from yt8m_core.inference.evaluation import BATCH_SIZE, check_features, open_run_data
 from yt8m_core.inference.score_files import ListedScores, Scorer, is_score_file, open_score_file
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
@@ -130,6 +130,7 @@ class Ensemble:
         weights: Sequence[float] = (),
         kind: str = "probability",
         skip_bad: bool = False,
+        allow: Sequence[str] = (),
         progress: Progress = silent,
     ) -> "Ensemble":
         """Open run folders and files of scores as an ensemble on DATA.
@@ -139,7 +140,8 @@ class Ensemble:
             data: a shard, a folder of shards, or a glob.
             weights: one per member; none for equal weights.
             kind: "probability" or "logit", as in ``average``.
-            skip_bad: skip bad records.
+            skip_bad: skip bad records and warn about them.
+            allow: names of fatal data checks (``data/checks.py``) that do not stop the ensemble.
             progress: progress callback.
 
         Raises:
@@ -154,6 +156,7 @@ class Ensemble:
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
         run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
+        check_features(runs[0], run_videos[0], allow)
         scorers = {}
         for member in members:
             if is_score_file(member):

@@ -90,8 +90,7 @@ def evaluate(
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     videos = labeled_videos(videos, unlabeled or run.experiment.data.unlabeled)
-    warn_videos(videos)
-    stop_if_fatal((*check_videos(videos), *check_scale(videos, run.facts.feature_norms)), allow)
+    check_features(run, videos, allow)
     return evaluate_model(
         model,
         videos,
@@ -120,6 +119,16 @@ def open_run_data(run: Run, data: str | Path, *, skip_bad: bool = False, progres
     videos = open_experiment_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
     check_run_data(run, videos, data)
     return videos
+
+
+def check_features(run: Run, videos: Videos, allow: Sequence[str] = ()) -> None:
+    """Log the bad records and the data checks of ``videos``, and the scale of its features beside the run's.
+
+    Raises:
+        UserError: a check is fatal and not in ``allow``.
+    """
+    warn_videos(videos)
+    stop_if_fatal((*check_videos(videos), *check_scale(videos, run.facts.feature_norms)), allow)
 
 
 def check_run_data(run: Run, videos: Videos, data: str | Path) -> None:
