@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.command import yt8m
+from yt8m_core.data.checks import _warn_once, warn_videos
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.features import read_upload
 from yt8m_core.data.schema import Schema, Streams
@@ -43,11 +44,10 @@ TRAINING = ("--streams", "rgb:16", "audio:8", "--pooling", "mean", "--classifica
 def test_shards_are_read_and_what_is_odd_is_said(
     file: str, options: dict[str, object], ids: int, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from yt8m_core.data.checks import warn_videos
-
     videos = open_videos(CASES / file, **options)  # type: ignore[arg-type]
     assert len(set(videos.ids)) == len(videos) == ids
     caplog.clear()
+    _warn_once.cache_clear()
     warn_videos(videos)
     assert said in caplog.text
     assert bool(caplog.records) == bool(said or videos.bad_records)
