@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.data.test_upload_mediapipe import features_pb
+from tests.support.command import yt8m
 from tests.support.shards import framed
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.importer import run as importer_run
@@ -542,3 +543,25 @@ def test_labels_of_a_vocabulary_keep_its_ids(features: Path) -> None:
     vocabulary.write_text("Index,TrainVideoCount,Name,Vertical1\n0,,rain,\n")
     with pytest.raises(UserError, match=r"2 labels that are not in .*names\.csv, the first: 'wind'|'speech"):
         run(features, LABELS["long names"](features, videos), vocabulary=vocabulary)
+
+
+@pytest.mark.parametrize(("answer", "converts"), [("y", True), ("", False), ("n", False)])
+def test_command_shows_the_first_videos_and_asks_on_a_terminal(
+    features: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, converts: bool
+) -> None:
+    npz_files(features, make_videos("bytes"))
+    questions: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or answer)
+    command = ("import", features, "--output", features.parent / "data")
+    if converts:
+        yt8m(monkeypatch, *command)
+        assert "6 training and 2 validation videos" in capsys.readouterr().out
+    else:
+        with pytest.raises(SystemExit, match="nothing was converted"):
+            yt8m(monkeypatch, *command)
+        assert "  v02: rgb [" in capsys.readouterr().out
+    assert (features.parent / "data").exists() == converts
+    assert questions == ["\nConvert? [y/N] "]
+    yt8m(monkeypatch, *command, "--yes")
+    assert len(questions) == 1

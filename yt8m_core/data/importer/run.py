@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -118,21 +120,24 @@ def _unit_bytes(part: Part) -> int:
 
 
 def _convert(job: Job, units: list[tuple[Part, ...]], processes: int | None) -> Iterator[tuple[int, UnitReport]]:
-    digest = job.digest
+    digest, remaining = job.digest, dict(enumerate(units))
     processes = min(processes or os.cpu_count() or 1, len(units))
-    if processes == 1 or sum(part.size for unit in units for part in unit) < PARALLEL_BYTES:
-        for number, unit in enumerate(units):
-            yield number, convert_unit(job, number, unit, digest)
-        return
-    # spawn: a forked child would inherit the locks of torch's threads.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _set_job, (job, digest)) as pool:
-        try:
-            futures = {pool.submit(_convert_in_process, number, unit): number for number, unit in enumerate(units)}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    if processes > 1 and sum(part.size for unit in units for part in unit) >= PARALLEL_BYTES:
+        # spawn: a forked child would inherit the locks of torch's threads. A spawned child imports the main script and
+        # dies if that lacks `if __name__ == "__main__"`; then this process converts the rest.
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), _set_job, (job, digest))
+        with pool, suppress(BrokenProcessPool):
+            try:
+                futures = {pool.submit(_convert_in_process, number, unit): number for number, unit in remaining.items()}
+                for future in as_completed(futures):
+                    report, number = future.result(), futures[future]
+                    del remaining[number]
+                    yield number, report
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    for number, unit in remaining.items():
+        yield number, convert_unit(job, number, unit, digest)
 
 
 _jobs: list[tuple[Job, str]] = []  # of a worker process; sent once, because a label table can be large
