@@ -92,7 +92,7 @@ def test_evaluation_of_other_data_uses_the_bands_of_the_training_labels(run: Run
     videos = open_run_data(run, tmp_path / "other")
     labeled = np.flatnonzero(videos.is_labeled).tolist()
     assert 0 < len(labeled) < len(videos)
-    evaluation = evaluate(run, tmp_path / "other")
+    evaluation = evaluate(run, tmp_path / "other", unlabeled="skip")
     assert evaluation.label_precision is not None
     check_table(run, evaluation.label_precision, videos, labeled)
     check_metrics(evaluation.metrics, evaluation.label_precision, len(labeled))

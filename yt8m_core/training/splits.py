@@ -16,7 +16,7 @@ from yt8m_core.data.checks import (
     warn_checks,
 )
 from yt8m_core.data.dataset import Videos, VideoSubset
-from yt8m_core.data.feature_check.scale import measure_norms
+from yt8m_core.data.feature_check.scale import load_norms
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.scale import detect_scale
 from yt8m_core.data.tfrecord.bad_records import warn_bad_records
@@ -80,7 +80,7 @@ def open_splits(
         len(validation),
         len(videos.bad_records),
         0 if data.fold else len(validation.bad_records),  # a skipped record of the training data has no fold
-        measure_norms(videos),
+        load_norms(videos),
     )
     checks = (*check_data(videos, validation), *_check_origins(experiment, validation))
     stop_if_fatal(checks, allow)

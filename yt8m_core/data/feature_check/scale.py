@@ -1,28 +1,54 @@
 """Compare the scale of a data set's features with that of the data that a model was trained on."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 import numpy as np
 
 from yt8m_core.data.checks import OTHER_SCALE, DataCheck
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.feature_check.profile import mean_frame_norm, split_streams
 from yt8m_core.data.tfrecord.scan import MISSING_STREAM
+from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.workspace import workspace
 
 SAMPLE = 200  # videos
 MAX_RATIO = 2.0  # of the mean norms; between the training and the validation videos of YouTube-8M it is 1.00
+# Without torch, which the first page of the app does not wait for.
+_DEQUANTIZED = np.arange(256, dtype=np.float32) * np.float32(4 / 255) + np.float32(4 / 512 - 2)
+
+
+def load_norms(videos: Videos) -> tuple[float, ...]:
+    """Return ``measure_norms``, from the workspace where it was measured before: a cached training reads no frame."""
+    content = videos.column("content").to_numpy()
+    key = hashlib.sha256(content.tobytes() + repr((videos.schema, videos.max_frames)).encode()).hexdigest()[:16]
+    file = workspace() / "norms" / f"{key}.json"
+    try:
+        norms = tuple(map(float, json.loads(file.read_text())))
+        if len(norms) == len(videos.schema.streams):
+            return norms
+    except (OSError, ValueError, TypeError):
+        pass
+    norms = measure_norms(videos)
+    with atomic_write(file) as unfinished:
+        unfinished.write_text(json.dumps(norms))
+    return norms
 
 
 def measure_norms(videos: Videos) -> tuple[float, ...]:
     """Return the mean L2 norm of the frames of each stream, on evenly spaced videos; 0 where all of them lack it."""
     sample = np.unique(np.linspace(0, len(videos) - 1, min(SAMPLE, len(videos))).astype(int))
     is_missing = videos.column("findings").to_numpy()[sample] & MISSING_STREAM != 0
+    ends = np.cumsum([dim for _, dim in videos.schema.streams])[:-1]
     norms: list[list[float]] = [[] for _ in videos.schema.streams]
     for video, lacks_optional in zip(sample.tolist(), is_missing.tolist(), strict=True):
-        frames = split_streams(videos.frames(video), videos.schema).values()
-        for (name, _), values, stream_norms in zip(videos.schema.streams, frames, norms, strict=True):
+        frames = videos.frames(video)
+        values = _DEQUANTIZED[frames] if frames.dtype == np.uint8 else frames  # [T, D]
+        for (name, _), part, stream_norms in zip(
+            videos.schema.streams, np.split(values, ends, axis=1), norms, strict=True
+        ):
             if not (lacks_optional and videos.schema.is_optional(name)):
-                stream_norms.append(mean_frame_norm(values))
+                stream_norms.append(float(np.linalg.norm(part, axis=1).mean()))
     return tuple(float(np.mean(values)) if values else 0.0 for values in norms)
 
 
@@ -35,7 +61,7 @@ def check_scale(videos: Videos, norms: Sequence[float]) -> tuple[DataCheck, ...]
     """
     if not norms:
         return ()
-    for (name, _), measured, expected in zip(videos.schema.streams, measure_norms(videos), norms, strict=True):
+    for (name, _), measured, expected in zip(videos.schema.streams, load_norms(videos), norms, strict=True):
         if measured and expected and not 1 / MAX_RATIO <= measured / expected <= MAX_RATIO:
             message = (
                 f"The features of '{name}' have a mean norm of {measured:.3g}, but those of the run's training videos "
