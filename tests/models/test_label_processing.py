@@ -331,6 +331,12 @@ def test_hidden_layers_take_smaller_steps_than_the_classification(name: str) -> 
         assert {id(weight) in hidden for weight in group["params"]} == {group["step_scale"] < 1}
 
 
+@pytest.mark.parametrize("width", [8, 64])
+def test_steps_of_label_queries_decrease_with_their_width(width: int) -> None:
+    method = build("label_processing", "label_queries", {"width": width}, num_classes=C, embedding_features=E)
+    assert method.step_scales == {name: 1 / width for name, _ in method.named_parameters()}
+
+
 def test_chain_depends_on_the_direction_of_the_embedding_only() -> None:
     method, scores = make_method("chain"), mixture_scores(1.0)
     nn.init.normal_(method.output.weight)

@@ -3,13 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-HIDDEN_STEP = 1 / 30
-"""Step of hidden layers behind a mixture of experts, relative to the mixture's.
-
-On the demo world the best learning rate of an MLP is 0.001 and that of a mixture is 0.03. At the rate of the mixture,
-the hidden layers of ``chain`` and ``label_queries`` lower GAP by 0.02 to 0.04 there.
-"""
-
 
 class TransposedLinear(nn.Linear):
     """Linear layer for few rows [B, d] and thousands of outputs, computed as (W xᵀ + b)ᵀ.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.linear import HIDDEN_STEP, xavier_linear
+from yt8m_core.models.linear import xavier_linear
 from yt8m_core.models.outputs import Scores, promote_to_float32
 
 FEED_FORWARD = 2  # width of the feed-forward layer relative to the queries
@@ -26,6 +26,12 @@ class LabelQueries(nn.Module):
     embedding, and one of the first stage's scores, which ML-Decoder does not see. Tokens are layer-normalized, because
     the embedding has another length after each classification; the queries are learned; there is no dropout; and W
     and b start at 0, so that training starts from the unchanged scores.
+
+    All parameters take steps of 1/d of the learning rate: with Adam, the best step of a hidden layer decreases with its
+    width (Yang et al.: Tensor Programs V, 2022, https://arxiv.org/abs/2203.03466). At the best rate of the mixture of
+    experts, on the demo world with d = 512, steps of 1/30, 1/100 and 1/512 give a GAP of 0.710, 0.721 and 0.748, and
+    the mixture alone 0.742. On 11,790 real videos, also with d = 512, 1/30 gives 0.625 and 1/512 gives 0.659, and the
+    mixture alone 0.662.
     """
 
     def __init__(
@@ -78,7 +84,7 @@ class LabelQueries(nn.Module):
         members = -(-num_classes // groups)  # labels per group; the last groups may have fewer
         self.output = nn.Parameter(torch.zeros(groups, width, members))
         self.bias = nn.Parameter(torch.zeros(num_classes))
-        self.step_scales = {name: HIDDEN_STEP for name, _ in self.named_parameters()}
+        self.step_scales = {name: 1 / width for name, _ in self.named_parameters()}
 
     def forward(self, scores: Scores) -> Scores:
         """Scores [B, C] → scores [B, C] with the same embedding."""
