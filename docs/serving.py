@@ -10,20 +10,25 @@ import onnxruntime
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 model = json.loads(session.get_modelmeta().custom_metadata_map["metadata.json"])
+widths = [(width,) for _, width in model["streams"]]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answer the .npz of a video, one array [T, width] per stream, with its 10 top labels as JSON."""
+    """Answer the .npz of a video, one array [T, width] per stream: JSON with id, name and probability of 10 labels."""
 
     def do_POST(self) -> None:
         """Read the arrays, score them and send the labels, or an error."""
         try:
             body = self.rfile.read(min(int(self.headers["Content-Length"]), 1 << 24))
             arrays = np.load(io.BytesIO(body), allow_pickle=False)
-            frames = np.concatenate([arrays[name] for name, _ in model["streams"]], axis=1)[None]  # [1, T, D]
+            parts = [arrays[name] for name, _ in model["streams"]]
+            if [part.shape[1:] for part in parts] != widths or not len(parts[0]):
+                raise ValueError(f"expected arrays [T, width] with T ≥ 1 of {model['streams']}")
+            frames = np.concatenate(parts, axis=1)[None]  # [1, T, D]
             inputs = {"frames": frames, "num_frames": np.array([frames.shape[1]])}
             p = session.run(["probabilities"], inputs)[0][0]  # [C]
-            status, answer = 200, {model["labels"][label]: float(p[label]) for label in (-p).argsort()[:10]}
+            top = [[int(label), model["labels"][label], float(p[label])] for label in (-p).argsort()[:10]]
+            status, answer = 200, top
         except Exception as error:
             status, answer = 400, {"error": str(error)}
         self.send_response(status)

@@ -28,6 +28,18 @@ def test_overview_tells_whether_validation_videos_were_learned_from(demo_home: P
     assert "None of them is a training video, by id and by features." in page_text(open_page())
     assert "**120 of them are also training videos**" in page_text(open_page(run="leaking"))
     metrics = read_json(leaking_run.path / "metrics.json", missing="")
+    config = read_json(leaking_run.path / "config.json", missing="")
+    config["experiment"]["init"] = "/nowhere/base"
+    write_json(leaking_run.path / "config.json", config)
+    for changes, expected in (
+        ({}, "Whether the run that it started from has learned from them could not be compared."),
+        ({"init_shared_videos": 0}, "The run that it started from has not learned from any of them either."),
+        ({"init_shared_videos": 8}, "**The run that it started from has learned from 8 of them**."),
+    ):
+        write_json(leaking_run.path / "metrics.json", {**metrics, **changes})
+        assert f"**120 of them are also training videos**, so the numbers are too good. {expected}" in page_text(
+            open_page(run="leaking")
+        )
     del metrics["shared_videos"]  # as an older version wrote them
     write_json(leaking_run.path / "metrics.json", metrics)
     text = page_text(open_page(run="leaking"))

@@ -8,16 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.command import yt8m
-from tests.support.tiny import tiny_experiment, write_tiny
+from tests.support.shards import frames, small, write
+from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
 from yt8m_core.cli.calibration import _advice
-from yt8m_core.inference.evaluation import open_run_data
+from yt8m_core.inference.evaluation import open_experiment_data, open_run_data
 from yt8m_core.inference.score_cache import load_scores
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.calibration_file import F1, Calibration
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
+
+
+def tiny_frames(seed: int) -> dict[str, NDArray[np.uint8]]:
+    return {name: frames(3, dim, seed) for name, dim in STREAMS}
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +205,34 @@ def test_thresholds_per_label_are_advised_only_if_they_are_better(
     ]
     calibration = Calibration("/data", 20, 22, 0, 0.0, [], [], [], rows, 0.25, 1, [0.25])
     assert re.search(expected, _advice(calibration))
+
+
+def test_segments_of_training_videos_are_counted_and_stay_in_one_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment = tiny_experiment(tmp_path)
+    run = train(experiment, tmp_path / "run")
+    names = open_experiment_data(experiment, experiment.data.train).ids
+    segments = [
+        replace(small(f"{i}"), id=names[i // 2], labels=(i % CLASSES,), start=float(i % 2), streams=tiny_frames(i))
+        for i in range(160)
+    ]
+    write(tmp_path / "segments" / "a.tfrecord", *segments)
+    yt8m(monkeypatch, "calibrate", run.path, "--data", tmp_path / "segments")
+    calibration = run.calibration
+    assert calibration.training_videos == 160
+    assert calibration.chosen_on % 2 == 0
+    assert "160 of 160 videos are training videos" in caplog.text
+
+
+def test_unlabeled_videos_count_as_the_run_was_told(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        replace(small(f"{i}"), labels=(i % CLASSES,) if i % 2 else None, streams=tiny_frames(i)) for i in range(80)
+    ]
+    write(tmp_path / "mixed" / "a.tfrecord", *records)
+    for policy, videos in (("skip", 40), ("negative", 80)):
+        yt8m(monkeypatch, "calibrate", run, "--data", tmp_path / "mixed", "--unlabeled", policy)
+        calibration = Run.open(run).calibration
+        assert calibration.chosen_on + calibration.measured_on == videos
+    with pytest.raises(SystemExit, match="40 of 80 videos have no labels"):
+        yt8m(monkeypatch, "calibrate", run, "--data", tmp_path / "mixed")

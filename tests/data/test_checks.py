@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.shards import FRAME_STREAMS, Content, frames, indexed, small, write
+from tests.support.shards import FRAME_STREAMS, Content, Encoder, frames, indexed, small, write
 from tests.support.tiny import tiny_experiment
 from yt8m_core.data.checks import (
     CONSTANT_FEATURES,
@@ -20,6 +20,7 @@ from yt8m_core.data.checks import (
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.tfrecord.encode import encode_sequence_example
+from yt8m_core.data.tfrecord.records import SequenceExample
 from yt8m_core.errors import UserError
 from yt8m_core.training.loop import train
 from yt8m_core.training.splits import assign_folds, split_fold
@@ -109,6 +110,29 @@ def test_segments_of_one_video_share_its_fold_and_are_shared_videos(tmp_path: Pa
     assert [check.videos for check in check_splits(videos, other)] == [1]
 
 
+def test_segment_ids_have_the_start_as_it_was_written(tmp_path: Path) -> None:
+    starts = (0.0, 30.1, 40.2, 20_000_000.0)
+    videos = opened(tmp_path, *(replace(small(f"s{i}"), id="abc", start=start) for i, start in enumerate(starts)))
+    assert videos.ids == ["abc:0", "abc:30.1", "abc:40.2", "abc:20000000"]
+
+
+@pytest.mark.fault
+def test_leaks_are_found_whatever_the_encoding(tmp_path: Path) -> None:
+    training = opened(tmp_path / "train", *(small(f"v{i}") for i in range(5)))
+    in_context = SequenceExample()
+    in_context.context.feature["id"].bytes_list.value.append(b"other")
+    for name, rows in small("v1").streams.items():
+        in_context.context.feature[name].bytes_list.value.extend(row.tobytes() for row in rows)
+    records = [
+        in_context.SerializeToString(),
+        Encoder(["labels one by one"]).encode(replace(small("v2"), id="odd")),
+        replace(small("v3"), id="unlabeled", labels=()).regular(),
+    ]
+    write(tmp_path / "validation" / "a.tfrecord", *records)
+    (check,) = check_splits(training, Videos(indexed(tmp_path / "validation")))
+    assert check.videos == 3
+
+
 @pytest.mark.fault
 def test_equal_segments_of_one_video_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.tfrecord", *(replace(small(), start=start) for start in (0.0, 5.5, 5.5)))
@@ -152,6 +176,8 @@ def test_videos_without_labels_are_refused_left_out_or_negative(tmp_path: Path) 
     assert [negative.labels(video).tolist() for video in range(3)] == [[3, 7], [], [1]]
     assert (negative.frames(1) == small("b").expected_frames).all()
     assert labeled_videos(negative, "error") is negative
+    with pytest.raises(UserError, match=r"unknown unlabeled 'Skip'"):
+        labeled_videos(videos, "Skip")
     for policy in ("error", "skip", "negative"):
         with pytest.raises(UserError, match="no video has labels"):
             labeled_videos(videos.subset(np.array([1])), policy)

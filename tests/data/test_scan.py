@@ -113,6 +113,7 @@ def test_video_level_quirk_is_not_a_regular_record(quirk: str) -> None:
 def test_any_valid_encoding_of_a_record_gives_the_same_result(content: Content, quirks: set[str], order: int) -> None:
     regular, irregular = content.regular(), Encoder(quirks).encode(content, order)
     length = len(content.expected_frames)
+    digests = set()
     for payload in (regular, irregular):
         record, parsed = scan(payload, content.schema), parse(payload, content.schema)
         assert (record.id, record.labels, record.num_frames) == (content.id, content.expected_labels, length)
@@ -123,6 +124,8 @@ def test_any_valid_encoding_of_a_record_gives_the_same_result(content: Content, 
         assert bool(record.findings & REPEATED_LABEL) == parsed.repeats_label == repeats
         assert np.array_equal(parsed.frames, content.expected_frames)
         assert parsed.frames.dtype == content.expected_frames.dtype
+        digests.add((record.content, record.findings))
+    assert len(digests) == 1
     assert (scan(regular, content.schema).offsets is None) == (content.labels == ())
 
 
@@ -457,3 +460,15 @@ def test_keys_that_look_like_labels_and_are_not_read_are_found(
 ) -> None:
     payload = encode_sequence_example({"id": b"a", key: value}, small().streams)
     assert scan(payload).unread_keys == parse(payload).unread_keys == unread
+
+
+def test_streams_that_are_all_optional_and_missing_are_refused() -> None:
+    streams: Streams = (("audio", 8), ("mean_audio", 8))
+    with pytest.raises(UserError, match=r"found feature lists \['x', 'y'\].*expected audio\+mean_audio"):
+        detect_schema(memoryview(small().regular()), "a.tfrecord", streams)
+
+
+def test_labels_in_a_feature_list_and_no_stream_are_unread_keys() -> None:
+    payload = encode_sequence_example({"id": b"a"}, {"segment_x": frames(2, 4), "labels": frames(2, 1)})
+    schema = Schema("frame", (("segment_x", 4),))
+    assert scan(payload, schema).unread_keys == parse(payload, schema).unread_keys == ("labels",)

@@ -3,8 +3,10 @@
 import gzip
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from tests.support.shards import framed, indexed, small, write
 from yt8m_core.data import shards
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.shards import find_shards, readable_shard
-from yt8m_core.data.tfrecord.shard import Shard
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard
 from yt8m_core.errors import UserError
 from yt8m_core.workspace import workspace
 
@@ -30,8 +32,8 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zli
 
 
 def test_folder_lists_every_ending_of_shards(tmp_path: Path) -> None:
-    names = ["a.tfrecord", "b.tfrecords", "c.tfrecord.gz", "d.tfrecords.gz"]
-    for name in [*names, "notes.txt", ".hidden.tfrecord", "train-00000-of-00002"]:
+    names = ["a.tfrecord", "b.tfrecords", "c.tfrecord.gz", "d.tfrecords.gz", "e.tfrecord-00000-of-00002"]
+    for name in [*names, "notes.txt", ".hidden.tfrecord", "f.tfrecord.part", "train-00000-of-00002"]:
         write(tmp_path / name, small(name))
     assert [path.name for path in find_shards(tmp_path)] == names
 
@@ -40,8 +42,15 @@ def test_shards_without_an_ending_are_found_by_their_first_record(tmp_path: Path
     for number in range(2):
         write(tmp_path / f"train-0000{number}-of-00002", small(f"v{number}"))
     (tmp_path / "README").write_text("not a shard, but without an ending")
-    assert [path.name for path in find_shards(tmp_path)] == ["train-00000-of-00002", "train-00001-of-00002"]
-    assert indexed(tmp_path).table["id"].to_pylist() == ["v0", "v1"]
+    (tmp_path / "notes.gz").write_bytes(gzip.compress(b"not a shard either"))
+    (tmp_path / "train0000.gz").write_bytes(gzip.compress(framed(small("v2").regular())))
+    (tmp_path / "train").write_bytes(zlib.compress(framed(small("v3").regular())))
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    assert [path.name for path in find_shards(tmp_path)] == [
+        "train", "train-00000-of-00002", "train-00001-of-00002", "train0000.gz"
+    ]  # fmt: skip
+    assert indexed(tmp_path).table["id"].to_pylist() == ["v3", "v0", "v1", "v2"]
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord.gz", "a.tfrecord"])
@@ -71,7 +80,63 @@ def test_expanded_copy_is_reused_made_again_where_missing_and_replaced_with_its_
     assert copy.is_file()
 
     source.write_bytes(gzip.compress(framed(small("new").regular())))
+    (copy.parent / f".{copy.name}.12345678.tmp").touch()  # left by a killed process
     assert indexed(source).table["id"].to_pylist() == ["new"]
+    assert len([path for path in (workspace() / "expanded").rglob("*") if path.is_file()]) == 2  # copy and lock
+
+
+@pytest.mark.fault
+def test_damaged_expanded_copy_is_made_again(tmp_path: Path) -> None:
+    source = tmp_path / "a.tfrecord.gz"
+    content = small()
+    source.write_bytes(gzip.compress(framed(content.regular())))
+    copy = Path(indexed(source).shards[0].path)
+    time.sleep(0.01)  # files written in one tick of the clock cannot be told apart
+    os.truncate(copy, 20)
+    assert (Videos(indexed(source)).frames(0) == content.expected_frames).all()
+
+
+@pytest.mark.fault
+def test_processes_that_expand_the_same_shard_share_one_copy(tmp_path: Path) -> None:
+    source = tmp_path / "a.tfrecord.gz"
+    source.write_bytes(gzip.compress(framed(small(x=2000).regular()), 1))
+    shard = Shard.at(source)
+    with ThreadPoolExecutor(4) as pool:
+        copies = list(pool.map(lambda _: OpenShard(readable_shard(shard)), range(8)))
+    for opened in copies:
+        opened.check()  # the copy that was opened first was not replaced
+
+
+@pytest.mark.fault
+def test_messages_name_the_compressed_file(tmp_path: Path) -> None:
+    source = tmp_path / "a.tfrecord.gz"
+    bad = framed(small("a").regular()) + framed(b"no record")
+    source.write_bytes(gzip.compress(bad))
+    with pytest.raises(UserError, match=rf"^{source}, record 1, data:"):
+        indexed(source)
+    index = indexed(source, skip_bad=True)
+    assert index.bad_records[0].shard == str(source)
+    assert Videos(index).location(0) == f"{source}, record 0"
+    source.write_bytes(gzip.compress(framed(small("a").regular(), small("a").regular())))
+    with pytest.raises(UserError, match=rf"'a' in {source}, record 0 and {source}, record 1"):
+        indexed(source)
+
+
+def test_zlib_streams_one_after_another_are_read_whole(tmp_path: Path) -> None:
+    parts = [zlib.compress(framed(small(f"v{i}").regular())) for i in range(3)]
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(b"".join(parts))
+    assert indexed(path).table["id"].to_pylist() == ["v0", "v1", "v2"]
+    path.write_bytes(parts[0] + b"something else")
+    with pytest.raises(UserError, match="damaged zlib data"):
+        indexed(path)
+
+
+def test_damaged_length_that_looks_like_zlib_is_a_bad_record(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tfrecord", small())
+    path.write_bytes(b"\x78\x9c" + path.read_bytes()[2:])
+    with pytest.raises(UserError, match=r"record 0, length: length .* with a wrong checksum"):
+        indexed(path)
 
 
 @pytest.mark.fault

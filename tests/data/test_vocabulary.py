@@ -91,10 +91,10 @@ def test_file_saved_by_excel_is_read(tmp_path: Path) -> None:
         ("label\n0\n", r"row 1: found no column of names; expected"),
         ("what;name\n0;Game\n", r"row 1: found no column of ids; .*Name the columns in the first line"),
         ("0,Game\n1,Car\n", r"row 1: found no column of ids; .* separated by commas, semicolons or tabs"),
-        ("id, ID,name\n0,0,Game\n", "row 1: found duplicate column names"),
+        ("id, ID,name\n0,0,Game\n", "row 1: found column 'id' twice"),
         ("id;name\n0;Game\n1,Car\n", "row 3: found 1 fields; expected 2"),
         (f"id,name\n0,Game\n{MAX_LABEL + 1},Car\n", r"row 3: found label 1048577; expected at most 1,048,576"),
-        ("Index,Index,TrainVideoCount,Name,Vertical1\n0,0,1,Game,Games\n", "row 1: found duplicate column names"),
+        ("Index,Index,TrainVideoCount,Name,Vertical1\n0,0,1,Game,Games\n", "row 1: found column 'index' twice"),
         (f"{HEADER}\n0,5,Game,Games\n0,4,Car,Autos\n", "row 3: found label 0 a second time"),
         (f"{HEADER}\n0,5,Game,Games\n1,many,Car,Autos\n", "row 3, column TrainVideoCount: found 'many'"),
         (f"{HEADER}\n0,-5,Game,Games\n", "row 2, column TrainVideoCount: found '-5'"),
@@ -190,7 +190,7 @@ def test_labels_command_reads_a_file_with_gaps_and_names_them(
 ) -> None:
     from yt8m_core.cli.data import labels
 
-    data = write(tmp_path / "a.tfrecord", *(Content(f"v{i}", (0, 2), {"x": frames(2, 4)}) for i in range(3)))
+    data = write(tmp_path / "a.tfrecord", *(Content(f"v{i}", (0, 2), {"x": frames(2, 4, i)}) for i in range(3)))
     path = write_file(tmp_path, FORMATS["gaps"][0], "mine.csv")
     labels(str(data), path, minimum_support=1, streams=(("x", 4),))
     printed = capsys.readouterr().out

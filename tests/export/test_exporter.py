@@ -79,6 +79,7 @@ def test_file_runs_without_the_project_and_has_its_labels(exported: Path, run: R
     assert metadata["labels"] == [*NAMES[:3], "label 3 (unnamed)"]
     assert [tuple(stream) for stream in metadata["streams"]] == list(STREAMS)
     assert metadata["metrics"] == METRICS["validation"]
+    assert "nowhere" not in json.dumps(metadata)
     assert metadata["experiment"]["pooling"] == {"name": "attention", "options": {"heads": 2, "width": 8}}
     expected = ("frame", "uint8", "float32", 9, ["probabilities", "attention"], "demo")
     keys = ("level", "input_type", "precision", "max_frames", "outputs", "scale")

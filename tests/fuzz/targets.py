@@ -35,7 +35,7 @@ from yt8m_core.data.tfrecord.records import (
     iter_records,
     masked_crc32c,
 )
-from yt8m_core.data.tfrecord.scan import scan_record
+from yt8m_core.data.tfrecord.scan import MISSING, scan_record
 
 FRAMES = (("rgb", 1024), ("audio", 128))
 SetMemoryLimit = Callable[[int], None]  # called with the size of a mutant before it is read
@@ -133,7 +133,9 @@ def read_by_scan(data: memoryview, start: int, end: int, schema: Schema) -> tupl
         return record.id, record.labels, record.num_frames, None
     columns = []
     for (_, dim), offset in zip(schema.streams, record.offsets, strict=True):
-        if schema.level == "frame":
+        if offset == MISSING:
+            columns.append(np.full((record.num_frames, dim), schema.fill, schema.dtype))
+        elif schema.level == "frame":
             columns.append(np.ndarray((record.num_frames, dim), np.uint8, data, offset, (stride(dim), 1)))
         else:
             columns.append(np.frombuffer(data, "<f4", dim, offset)[None])

@@ -1,6 +1,7 @@
 """Predictions of feature files, in Python and on the command line."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from tests.support.command import yt8m
 from tests.support.tiny import tiny_experiment
 from yt8m_core import Run, open_videos, predict_file, train
+from yt8m_core.data.feature_check.scale import load_norms
 from yt8m_core.errors import UserError
+from yt8m_core.inference.ensemble import Ensemble
 from yt8m_core.inference.prediction import predict_video
 
 
@@ -90,5 +93,26 @@ def test_data_of_another_scale_are_not_predicted_unless_allowed(run: Run, tmp_pa
         with pytest.raises(UserError, match=r"'rgb' have a mean norm of .*another scale.*--allow other-scale"):
             use()
         use(allow=["other-scale"])
+    with pytest.raises(UserError, match="another scale"):  # whatever the order of the members
+        Ensemble.open([unscaled(run, tmp_path / "own"), run.path], tmp_path)
     older = replace(run, facts=replace(run.facts, feature_norms=()))
     predict(older, tmp_path, tmp_path / "p.csv")
+
+
+def unscaled(run: Run, folder: Path) -> Path:
+    """Return a copy of a run that does not know the scale of its features."""
+    copy = Path(shutil.copytree(run.path, folder))
+    config = json.loads((copy / "config.json").read_text())
+    config["facts"]["feature_norms"] = []
+    (copy / "config.json").write_text(json.dumps(config))
+    return copy
+
+
+def test_norms_are_measured_again_where_they_cannot_be_stored(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = open_videos(run.experiment.data.validation, streams=run.facts.schema.streams)
+    norms = load_norms(videos)
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path))
+    (tmp_path / "norms").touch()  # no folder can be made here
+    assert load_norms(videos) == norms

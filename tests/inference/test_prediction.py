@@ -135,3 +135,16 @@ def test_unknown_threshold_is_an_error(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="threshold: found nan"):
         predict(run, run.experiment.data.validation, tmp_path / "p.csv", threshold=float("nan"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.fault
+def test_scores_that_are_not_finite_and_folders_are_not_written(run: Run, tmp_path: Path) -> None:
+    model, videos = run.load_model(), open_run_data(run, run.experiment.data.validation)
+    for parameter in model.parameters():
+        parameter.fill_(3e38)  # finite, but their products are not
+    with pytest.raises(UserError, match="not finite"):
+        write_predictions(score_batches(model, videos), videos, tmp_path / "p.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match=r"folder\.csv: found a folder; expected a \.csv or"):
+        predict(run, run.experiment.data.validation, tmp_path / "folder.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -177,6 +179,53 @@ def test_file_that_cannot_be_read_or_is_too_large_is_refused(
     monkeypatch.setattr(score_files, "MAX_PAIRS", 9)
     with pytest.raises(UserError, match=r"row 6, video '\d+': more than 9 pairs"):
         open_score_file(file, videos, CLASSES)
+
+
+def listed(values: np.ndarray, mask: np.ndarray | None = None) -> pa.Array:
+    """Return scores [N, C] as a column of lists, without those of a mask [N * C]."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), mask=mask), values.shape[1])
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "score nan"), (1.5, r"score 1\.5"), (-0.1, r"score -0\.1"), (None, "missing scores")],
+)
+def test_invalid_score_in_a_parquet_file_is_refused(
+    value: float | None, message: str, run: Run, videos: Videos, tmp_path: Path
+) -> None:
+    scores = np.full((len(videos), CLASSES), 0.5, np.float32)
+    mask = np.zeros(scores.size, bool)
+    if value is None:
+        mask[20] = True
+    else:
+        scores.flat[20] = value
+    pq.write_table(pa.table({"id": videos.ids, "scores": listed(scores, mask)}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=rf"a\.parquet, .*found {message}"):
+        score_all(open_score_file(tmp_path / "a.parquet", videos, CLASSES), run, videos)
+
+
+@pytest.mark.fault
+def test_parquet_file_with_columns_of_other_types_is_refused(videos: Videos, tmp_path: Path) -> None:
+    scores = listed(np.full((len(videos), CLASSES), 0.5, np.float32))
+    texts = listed(np.full((len(videos), CLASSES), "a"))
+    ids = pa.array([None, *videos.ids[1:]])
+    for columns, message in (
+        ({"id": videos.ids, "scores": texts}, "found scores of type fixed_size_list"),
+        ({"id": ids, "scores": scores}, "found ids that are missing or no texts"),
+        ({"id": [[video] for video in videos.ids], "scores": scores}, "found ids that are missing or no texts"),
+        ({"id": list(range(len(videos))), "scores": scores}, "found ids that are missing or no texts"),
+        ({"video": videos.ids, "scores": scores}, "cannot read the scores of a member"),
+    ):
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+        with pytest.raises(UserError, match=rf"a\.parquet: .*{message}"):
+            open_score_file(tmp_path / "a.parquet", videos, CLASSES)
+    pq.write_table(pa.table({"id": videos.ids, "scores": scores}), tmp_path / "a.parquet", compression="none")
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[4:40] = bytes(36)
+    (tmp_path / "a.parquet").write_bytes(data)
+    with pytest.raises(UserError, match=r"a\.parquet: cannot read the scores|missing from the data|are missing"):
+        open_score_file(tmp_path / "a.parquet", videos, CLASSES)
 
 
 def test_ids_with_commas_and_quotes_come_back(run: Run, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from yt8m_core.experiment import Data, Experiment
 from yt8m_core.models.registry import SLOTS
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Facts, Run
-from yt8m_core.sharing import card_sections
+from yt8m_core.sharing import card_limits, card_sections
 from yt8m_core.sharing.card import BEGIN, END, PLACEHOLDER, render_card, write_card
 from yt8m_core.sharing.card_metadata import METRIC_NAMES
 from yt8m_core.training.loop import train
@@ -121,7 +121,7 @@ def test_labels_that_are_ranked_by_chance_are_named(run: Run) -> None:
     (line,) = [line for line in card.splitlines() if "no better than in a random order" in line]
     assert line.startswith("- 2 labels are ranked")
     assert {name for name in names if name in line} == {"label B", "label E"}
-    few = (precision["positives"] < card_sections.MANY_POSITIVES).sum()
+    few = (precision["positives"] < card_limits.MANY_POSITIVES).sum()
     assert f"0 of 6 labels have no validation video, and {few} have fewer than 10" in card
 
 
@@ -239,6 +239,28 @@ def test_text_license_and_own_entries_stay_when_the_card_is_written_again(run: R
     assert "9." not in file.read_text().partition("## Validation metrics")[2].partition("\n\n##")[0]
     write_card(run, license_id="mit")
     assert ModelCard.load(file).data.license == "mit"
+    for change in (lambda text: "\ufeff" + text, lambda text: text.replace("---\n", "--- \n", 1)):
+        file.write_text(change(file.read_text()))
+        write_card(run)
+        assert (ModelCard.load(file).data.license, ModelCard.load(file).data.language) == ("mit", "en")
+
+
+def test_limits_tell_whether_validation_videos_were_learned_from(run: Run) -> None:
+    assert "learned from" not in write_card(run).read_text()
+    started = replace(run, experiment=replace(run.experiment, init="/home/ada/base"))
+    file = run.path / "metrics.json"
+    metrics = json.loads(file.read_text())
+    for changes, expected in (
+        ({"shared_videos": 7}, "**7 of the 40 validation videos are also training videos**"),
+        ({"shared_videos": None}, "Whether training videos are among the validation videos was not compared."),
+        ({"init_shared_videos": 9}, "has learned from 9 of the 40 validation videos**"),
+        ({}, "Whether the run that the training started from has learned from validation videos was not compared."),
+    ):
+        values = {**metrics, **changes}
+        file.write_text(json.dumps({name: value for name, value in values.items() if value is not None}))
+        text = write_card(started).read_text()
+        assert expected in text.partition("## Limits")[2]
+        assert "| starts from the weights of | `base` |" in text
 
 
 @pytest.mark.fault
@@ -249,6 +271,10 @@ def test_text_license_and_own_entries_stay_when_the_card_is_written_again(run: R
         (f"{END}\n{BEGIN}\n".encode(), "a text that `yt8m card` did not write"),
         (f"---\na: [\n---\n{BEGIN}{END}".encode(), "invalid YAML"),
         (f"---\na: 2020-99-99\n---\n{BEGIN}{END}".encode(), "invalid YAML"),
+        *(
+            (f"---\na: !!{value}\n---\n{BEGIN}{END}".encode(), "invalid YAML")
+            for value in ('int ""', 'float ""', "bool foo", "timestamp foo")
+        ),
         (f"---\n- a\n---\n{BEGIN}{END}".encode(), "found list; expected names and values"),
         (f"---\nlicense: [a, b]\n---\n{BEGIN}{END}".encode(), "license: found list"),
         (b"\xff\xfe", "cannot be read"),

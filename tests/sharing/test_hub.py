@@ -42,7 +42,8 @@ FILES = {
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("private-folder")
     write_tiny(root / "other", 90, seed=7)
-    return train(tiny_experiment(root), root / "run").path
+    base = train(tiny_experiment(root), root / "base")
+    return train(tiny_experiment(root, init=str(base.path)), root / "run").path
 
 
 @pytest.fixture
@@ -88,7 +89,8 @@ def test_pulled_run_predicts_and_evaluates_as_the_pushed_one(server: HubServer, 
     assert {file.name for file in pulled.path.iterdir()} == FILES
     assert hidden(pulled.path.parent) == []
     assert (pulled.facts, pulled.vocabulary) == (run.facts, run.vocabulary)
-    assert replace(pulled.experiment, data=run.experiment.data) == run.experiment
+    own = {name: getattr(run.experiment, name) for name in ("data", "init")}
+    assert replace(pulled.experiment, **own) == run.experiment
     assert {**pulled.metrics, "data": ""} == {**run.metrics, "data": ""}
     pd.testing.assert_frame_equal(pulled.label_precision, run.label_precision)
     data = run.experiment.data.validation
@@ -128,8 +130,28 @@ def test_pushed_files_name_no_folder_and_no_video(
     assert list(uploaded["id"]) == list(run.predictions["id"])
     pulled = pull(REPO, tmp_path / "pulled")
     assert pulled.experiment.data.train == f"{REPO} (data not included)/train"
+    assert pulled.experiment.init == f"{REPO} (data not included)/base"
     assert pulled.metrics["data"] == f"{REPO} (data not included)/validation"
     assert pulled.calibration == replace(run.calibration, data=f"{REPO} (data not included)/other")
+
+
+@pytest.mark.fault
+def test_folders_that_pull_did_not_make_stay(server: HubServer, run: Run, tmp_path: Path) -> None:
+    push(run, REPO)
+    own = tmp_path / ".pulled.part" / "photos" / "a.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    (own.parents[1] / "link").symlink_to(own.parent)
+    old = own.parents[1] / ("ab" * 20)
+    old.mkdir()
+    pull(REPO, tmp_path / "pulled")
+    assert own.read_text() == "mine"
+    assert not old.exists()
+    (tmp_path / ".second.part").symlink_to(own.parent)
+    with pytest.raises(UserError, match=r"\.second\.part: found a link; expected no link"):
+        pull(REPO, tmp_path / "second")
+    with pytest.raises(UserError, match="it exists"):
+        pull(REPO, tmp_path / "nowhere" / ".." / "pulled")
 
 
 def test_data_of_a_pulled_run_are_not_taken_from_a_folder_of_the_same_name(

@@ -19,7 +19,7 @@ from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.inference.prediction import write_predictions
-from yt8m_core.storage.csv_file import iter_rows, parse_whole, quote_text, table_text
+from yt8m_core.storage.csv_file import MAX_FIELD, iter_rows, parse_whole, quote_text, table_text
 
 ROOT = Path(__file__).parents[2]
 # Every id that a record can have: any Unicode text, also with what CSV files and spreadsheets treat differently.
@@ -98,7 +98,9 @@ def test_no_other_module_writes_csv_files() -> None:
 
 def test_rows_have_their_numbers_and_errors_their_row() -> None:
     assert list(iter_rows(["a;b\r\n", "\r\n", '"x\n', 'y";z\r\n'], "f", ";")) == [(1, ["a", "b"]), (3, ["x\ny", "z"])]
-    for bad in ('"a"b', '"a', "x" * 140_000):
+    long = "x" * 140_000  # more than the default limit of the csv module
+    assert list(iter_rows([f"1,{long}\n"], "f")) == [(1, ["1", long])]
+    for bad in ('"a"b', '"a', "x" * (MAX_FIELD + 1)):
         rows = iter_rows(["id\n", f"1,{bad}\n"], "f.csv")
         assert next(rows) == (1, ["id"])
         with pytest.raises(UserError, match=r"f\.csv, row 2: found .*; expected valid CSV"):

@@ -34,7 +34,7 @@ def random_model(experiment: Experiment, facts: Facts, scale: float = 1.0) -> Vi
 def random_run(folder: Path, *, scale: float = 1.0, level: Any = "frame", **slots: Any) -> Run:
     """Write a finished run with random weights, whose data do not exist."""
     data = Data("nowhere/train", "nowhere/validation", streams=STREAMS, max_frames=9)
-    experiment = Experiment(data, **slots)
+    experiment = Experiment(data, init="nowhere/base", **slots)
     facts = Facts(Schema(level, STREAMS), C, "demo", train_videos=8, validation_videos=0)
     run = Run.create(folder, experiment, facts, Vocabulary(NAMES, ("",) * C))
     run.finish(random_model(experiment, facts, scale), METRICS, pd.DataFrame(), None)

@@ -12,12 +12,14 @@ from safetensors.torch import load_file
 
 import yt8m_core.training.loop as training_module
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment, write_tiny
+from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.vocabulary import Vocabulary, unnamed_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
+from yt8m_core.training.splits import check_origins
 
 
 @pytest.fixture(scope="module")
@@ -192,18 +194,56 @@ def test_validation_videos_that_the_origin_has_learned_from_stop_the_training(
     leaking = Data(other, str(root / "train"), streams=STREAMS)
     with pytest.raises(UserError, match=r"Run .*origin, whose weights .*: 120 of 120 validation.*--allow shared"):
         train(started(origin, data=leaking), tmp_path / "run")
-    assert (
-        train(started(origin, data=leaking), tmp_path / "run", allow=["shared-videos"]).metrics["shared_videos"] == 120
-    )
+    metrics = train(started(origin, data=leaking), tmp_path / "run", allow=["shared-videos"]).metrics
+    assert (metrics["shared_videos"], metrics["init_shared_videos"]) == (0, 120)
 
     # Through the run that the origin started from, and where its training data are gone.
     middle = train(started(origin, data=Data(other, str(root / "validation"), streams=STREAMS)), tmp_path / "middle")
+    assert middle.metrics["init_shared_videos"] == 0
     with pytest.raises(UserError, match="origin, whose weights"):
         train(replace(origin.experiment, init=str(middle.path), data=leaking), tmp_path / "run 2")
     moved = shutil.copytree(middle.path, tmp_path / "moved")
     config = json.loads((moved / "config.json").read_text())
     config["experiment"]["data"]["train"] = str(tmp_path / "nowhere")
     (moved / "config.json").write_text(json.dumps(config))
-    run = train(replace(origin.experiment, init=str(moved)), tmp_path / "run 3")
-    assert "shared_videos" not in run.metrics
+    leaking_itself = replace(leaking, train=leaking.validation)
+    started_from_moved = replace(origin.experiment, init=str(moved), data=leaking_itself)
+    run = train(started_from_moved, tmp_path / "run 3", allow=["shared-videos"])
+    assert run.metrics["shared_videos"] == 120  # what is known
+    assert "init_shared_videos" not in run.metrics
     assert "moved has learned from validation videos was not compared: no file matches" in caplog.text
+
+
+@pytest.mark.fault
+def test_replaced_training_data_and_weights_of_an_origin_are_not_compared(origin: Run, root: Path) -> None:
+    validation = open_videos(root / "validation", streams=STREAMS)
+    copy = Path(shutil.copytree(origin.path, root / "copy"))
+    config = json.loads((copy / "config.json").read_text())
+    config["facts"]["train_videos"] = 7  # as many as were there at the time
+    (copy / "config.json").write_text(json.dumps(config))
+    (check,), count = check_origins(str(copy), validation)
+    assert count is None
+    assert "was not compared: " in check.message
+    assert "found 120 videos; expected the 7 training videos" in check.message
+
+    middle = train(started(origin), root / "middle")
+    weights = origin.weights_file.read_bytes()
+    try:
+        origin.weights_file.write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+        (check,), count = check_origins(str(middle.path), validation)
+    finally:
+        origin.weights_file.write_bytes(weights)
+    assert count is None
+    assert "its weights are no longer those that the training started from" in check.message
+
+
+@pytest.mark.fault
+def test_runs_that_start_from_each_other_end_the_comparison(origin: Run, root: Path, tmp_path: Path) -> None:
+    still = Training(epochs=1, batch_size=16, learning_rate=0)  # all weights are equal
+    first = train(started(origin, training=still), tmp_path / "first")
+    second = train(replace(first.experiment, init=str(first.path)), tmp_path / "second")
+    config = json.loads((first.path / "config.json").read_text())
+    config["experiment"]["init"] = str(second.path)
+    (first.path / "config.json").write_text(json.dumps(config))
+    _, count = check_origins(str(second.path), open_videos(root / "validation", streams=STREAMS))
+    assert count == 0

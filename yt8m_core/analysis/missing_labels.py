@@ -177,6 +177,7 @@ def find_missing_labels(
     folds: int = 5,
     limit: int = 1000,
     skip_bad: bool = False,
+    allow: Sequence[str] = (),
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Rank the pairs of a video and a label that the training data do not list by how likely the label is missing.
@@ -199,6 +200,7 @@ def find_missing_labels(
         folds: number of folds.
         limit: maximum number of candidates.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
+        allow: names of fatal data checks (``data/checks.py``) that do not stop the trainings.
         progress: progress callback.
 
     Returns:
@@ -209,12 +211,18 @@ def find_missing_labels(
         TrainingStoppedError: SIGTERM stopped a training.
     """
     check_number(limit, 1, MAX_CANDIDATES, where="limit")
-    runs = train_folds(experiment, Path(folder), folds=folds, skip_bad=skip_bad, progress=progress)
+    runs = train_folds(experiment, Path(folder), folds=folds, skip_bad=skip_bad, allow=allow, progress=progress)
     return runs.describe(runs.rank(runs.fit(), limit))
 
 
 def train_folds(
-    experiment: Experiment, folder: Path, *, folds: int, skip_bad: bool = False, progress: Progress = silent
+    experiment: Experiment,
+    folder: Path,
+    *,
+    folds: int,
+    skip_bad: bool = False,
+    allow: Sequence[str] = (),
+    progress: Progress = silent,
 ) -> FoldRuns:
     """Train one run per fold into run folders in ``folder``, or resume them. See ``find_missing_labels``."""
     check_number(folds, 2, MAX_FOLDS, where="folds")
@@ -237,6 +245,7 @@ def train_folds(
             of_fold,
             folder / f"fold-{fold}-of-{folds}",
             skip_bad=skip_bad,
+            allow=allow,
             progress=_fold_progress(progress, fold, folds),
         )
         check_run_data(run, videos, data.train)  # the shards may have changed since the run finished

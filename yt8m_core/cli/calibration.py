@@ -5,6 +5,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import pandas as pd
 import tyro
 
@@ -24,6 +25,7 @@ def calibrate(
     target_precision: float = 0,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
+    unlabeled: str = "",
     allow: Allowed = (),
 ) -> None:
     """Measure the calibration of a run, and choose a threshold per label for `yt8m predict --threshold calibrated`.
@@ -37,9 +39,13 @@ def calibrate(
         target_precision: Maximize the recall of each label at this precision, from 0 to 1. Default: maximize F1.
         as_json: Print the content of calibration.json.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        unlabeled: Videos without labels: error, skip to leave them out, or negative if they have none of the labels.
+            Default: as in the training of the run.
         allow: Data checks that do not stop the calibration: repeated-labels, constant-features, other-scale.
     """
     from yt8m_core.analysis.calibration import calibrate as calibrate_scores
+    from yt8m_core.data.checks import find_shared
+    from yt8m_core.data.labeled import labeled_videos
     from yt8m_core.inference.evaluation import check_features, open_run_data
     from yt8m_core.inference.score_cache import load_scores
     from yt8m_core.labels.statistics import counts, label_matrix
@@ -49,8 +55,9 @@ def calibrate(
     opened = Run.open(run)
     progress = console_progress()
     videos = open_run_data(opened, data, skip_bad=skip_bad, progress=progress)
+    videos = labeled_videos(videos, unlabeled or opened.experiment.data.unlabeled)
     check_features(opened, videos, allow)
-    training = _training_videos(opened, skip_bad=skip_bad)
+    training = _training_videos(opened)
     training_counts = opened.training_counts
     if training_counts is None:  # a run of an older version
         if training is None:
@@ -62,8 +69,9 @@ def calibrate(
         matrix = label_matrix(training.label_values, training.label_offsets, opened.facts.num_classes)
         training_counts = counts(matrix)
     scored = load_scores(opened, videos, progress=progress)
-    ids = [videos.id(int(video)) for video in scored.videos]
-    overlap = -1 if training is None else len(set(ids) & set(training.ids))
+    ids = videos.video_ids.take(scored.videos).to_pylist()  # of the whole video: no half has segments of another's
+    is_training = np.zeros(0, bool) if training is None else find_shared(training, videos).either[scored.videos]
+    overlap = -1 if training is None else int(is_training.sum())
     _warn(overlap, len(ids), opened)
     calibration = calibrate_scores(
         scored, ids, training_counts, absolute(data), target_precision=target_precision, training_videos=overlap
@@ -76,14 +84,12 @@ def calibrate(
     print(f"\nStored in {file}")
 
 
-def _training_videos(run: "Run", *, skip_bad: bool) -> "Videos | None":
+def _training_videos(run: "Run") -> "Videos | None":
     """Return the videos that a run was trained on; None where they cannot be opened any more."""
-    from yt8m_core.inference.evaluation import open_experiment_data
-    from yt8m_core.training.splits import split_fold
+    from yt8m_core.training.splits import open_training_videos
 
     try:
-        videos = open_experiment_data(run.experiment, run.experiment.data.train, skip_bad=skip_bad)
-        return split_fold(videos, run.experiment.data.fold)[0] if run.experiment.data.fold else videos
+        return open_training_videos(run)
     except (UserError, OSError):
         return None
 

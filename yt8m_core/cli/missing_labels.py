@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from yt8m_core.cli.arguments import Streams, absolute
+from yt8m_core.cli.arguments import Allowed, Streams, absolute
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
@@ -34,6 +34,8 @@ def missing_labels(
     training: Annotated[Training, tyro.conf.OmitArgPrefixes] = TRAINING,
     seed: int = 0,
     skip_bad: bool = False,
+    unlabeled: str = "error",
+    allow: Allowed = (),
 ) -> None:
     """List labels that videos probably lack, with the evidence, as a CSV file for review. Changes no data.
 
@@ -59,6 +61,8 @@ def missing_labels(
         training: Training settings. The default learning rate is for small data sets and mean pooling with moe.
         seed: Random seed of the weights and of the order of the videos.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
+        unlabeled: Videos without labels: error, skip to leave them out, or negative if they have none of the labels.
+        allow: Data checks that do not stop it: repeated-labels, constant-features, shared-videos.
     """
     from yt8m_core.analysis.missing_labels import find_missing_labels, write_candidates
     from yt8m_core.training.step import configure_training_process
@@ -66,14 +70,16 @@ def missing_labels(
 
     if output.is_dir():
         raise UserError("a folder", where=str(output), expected="a CSV file to write")
-    data = Data(absolute(train), "", absolute(vocabulary) if vocabulary else "", streams, max_frames)
+    data = Data(
+        absolute(train), "", absolute(vocabulary) if vocabulary else "", streams, max_frames, unlabeled=unlabeled
+    )
     experiment = Experiment(
         data, pooling, classification, label_processing, loss, fusion, normalization, training, seed
     )
     folder = run_folder or workspace() / "missing-labels" / experiment.digest
     configure_training_process()
     candidates = find_missing_labels(
-        experiment, folder, folds=folds, limit=limit, skip_bad=skip_bad, progress=console_progress()
+        experiment, folder, folds=folds, limit=limit, skip_bad=skip_bad, allow=allow, progress=console_progress()
     )
     write_candidates(candidates, output)
     shown = candidates.head(PRINTED)[["rank", "id", "name", "score", "probability", "evidence_name"]]

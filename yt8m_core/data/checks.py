@@ -59,19 +59,35 @@ def check_videos(videos: Videos) -> tuple[DataCheck, ...]:
     return tuple(check for check in checks if check is not None)
 
 
+@dataclass(frozen=True)
+class SharedVideos:
+    """Which videos of a data set are also in another one."""
+
+    by_id: NDArray[np.bool_]  # [N]
+    by_content: NDArray[np.bool_]  # [N]; False where all features are the same value
+
+    @property
+    def either(self) -> NDArray[np.bool_]:
+        """Videos that are found by their id or by their features [N]."""
+        return self.by_id | self.by_content
+
+
+def find_shared(training: Videos, validation: Videos) -> SharedVideos:
+    """Find the validation videos [N] that are among the training videos."""
+    by_id = pc.is_in(validation.video_ids, value_set=training.video_ids).to_numpy(zero_copy_only=False)
+    content = _content_without_constants(training)
+    return SharedVideos(by_id, np.isin(_content_without_constants(validation), content[content != 0]))
+
+
 def check_splits(training: Videos, validation: Videos) -> tuple[DataCheck, ...]:
     """Check whether validation videos are among the training videos, by id and by content."""
-    by_id = pc.is_in(validation.video_ids, value_set=training.video_ids)
-    content = _content_without_constants(training)
-    by_content = np.isin(_content_without_constants(validation), content[content != 0])
-    is_shared = by_id.to_numpy(zero_copy_only=False) | by_content
-    if not (count := int(is_shared.sum())):
+    shared = find_shared(training, validation)
+    if not (count := int(shared.either.sum())):
         return ()
-    first = int(is_shared.argmax())
-    is_same_id = int(pc.sum(by_id).as_py() or 0)
+    first = int(shared.either.argmax())
     message = (
-        f"{count:,} of {len(validation):,} validation videos are also training videos: {is_same_id:,} have the same "
-        f"id, {int(by_content.sum()):,} the same features. The first: '{validation.id(first)}' in "
+        f"{count:,} of {len(validation):,} validation videos are also training videos: {shared.by_id.sum():,} have "
+        f"the same id, {shared.by_content.sum():,} the same features. The first: '{validation.id(first)}' in "
         f"{validation.location(first)}. Validation results are too good by what the model has memorized of them."
     )
     return (DataCheck(SHARED_VIDEOS, count, message, count > FATAL_SHARED * len(validation)),)

@@ -107,7 +107,7 @@ class Videos:
 
     def location(self, video: int) -> str:
         """Return the shard and record of a video, for messages."""
-        return f"{self.shards[self._shard[video]].path}, record {self._record[video]}"
+        return f"{self.shards[self._shard[video]].name}, record {self._record[video]}"
 
     def frames(self, video: int) -> NDArray[Any]:
         """Return the features of a video, of type ``dtype`` [T, D]; T = 1 at video level."""
@@ -130,7 +130,7 @@ class Videos:
         for row in np.flatnonzero(~regular):
             video, length = batch[row], self.num_frames[batch[row]]
             shard, start, end = int(self._shard[video]), self._start[video], self._end[video]
-            path, record = self.shards[shard].path, int(self._record[video])
+            path, record = self.shards[shard].name, int(self._record[video])
             opened = self._open_shard(shard)
             opened.check()
             out[row, :length] = parse_record(opened.data[start:end], self.schema, path, record).frames[:length]

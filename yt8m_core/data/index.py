@@ -123,10 +123,10 @@ def open_index(
 
 
 def _expanded_exist(index: Index) -> bool:
-    """Whether the expanded copies of compressed shards still exist."""
-    return all(
-        shard == source or os.path.isfile(shard.path) for shard, source in zip(index.shards, index.sources, strict=True)
-    )
+    """Whether the expanded copies of compressed shards are still as they were indexed."""
+    with suppress(UserError):
+        return all(not shard.source or shard == Shard.at(Path(shard.path), shard.source) for shard in index.shards)
+    return False
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> di
     table = old.table.set_column(0, "id", pc.coalesce(old.table["video_id"], old.table["id"]))
     first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
     return {
-        shard: ShardRows(table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.path, ())))
+        shard: ShardRows(table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.name, ())))
         for i, shard in enumerate(old.shards)
-        if shard in current and shard.path not in incomplete and (skip_bad or shard.path not in bad)
+        if shard in current and shard.name not in incomplete and (skip_bad or shard.name not in bad)
     }
 
 
@@ -169,11 +169,11 @@ def _detect_schema(shards: Iterable[Shard], streams: Streams | None, skip_bad: b
     first_error: UserError | None = None
     for shard in shards:
         opened = OpenShard(shard)
-        for span in islice(iter_records(opened.data, shard.path), MAX_SCHEMA_TRIES if skip_bad else 1):
+        for span in islice(iter_records(opened.data, shard.name), MAX_SCHEMA_TRIES if skip_bad else 1):
             try:
                 if isinstance(span, RecordError):
                     raise span
-                return detect_schema(opened.data[slice(*span)], shard.path, streams)
+                return detect_schema(opened.data[slice(*span)], shard.name, streams)
             except UserError as error:
                 if not skip_bad:
                     raise
@@ -181,7 +181,7 @@ def _detect_schema(shards: Iterable[Shard], streams: Streams | None, skip_bad: b
             opened.check()
     if first_error is not None:
         raise first_error
-    raise UserError("no records", where=", ".join(s.path for s in shards), advice="The shards are empty.")
+    raise UserError("no records", where=", ".join(shard.name for shard in shards), advice="The shards are empty.")
 
 
 def _index_shards(
@@ -216,7 +216,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
     columns: list[list[Any]] = [[] for _ in COLUMNS]
     bad = []
     opened = OpenShard(shard)
-    data, path = opened.data, shard.path
+    data, path = opened.data, shard.name
     for record, span in enumerate(iter_records(data, path)):
         try:
             if isinstance(span, RecordError):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from yt8m_core.data.dataset import Videos
-from yt8m_core.errors import UserError
+from yt8m_core.data.schema import UNLABELED_POLICIES
+from yt8m_core.errors import UserError, check_choice
 
 
 def labeled_videos(videos: Videos, unlabeled: str) -> Videos:
@@ -15,8 +16,9 @@ def labeled_videos(videos: Videos, unlabeled: str) -> Videos:
             as videos that have none of the labels.
 
     Raises:
-        UserError: a video has no labels ("error"), or none has any.
+        UserError: a video has no labels ("error"), none has any, or ``unlabeled`` is none of these words.
     """
+    check_choice("unlabeled", unlabeled, UNLABELED_POLICIES)
     if videos.is_labeled.all():
         return videos
     first = int((~videos.is_labeled).argmax())

@@ -3,11 +3,15 @@
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
+
+from filelock import FileLock
 
 from yt8m_core.data.tfrecord.records import masked_crc32c
 from yt8m_core.data.tfrecord.shard import Shard, report_unreadable
@@ -16,7 +20,8 @@ from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
 
-ENDINGS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
+# .tfrecord, .tfrecords, .tfrecord.gz, .tfrecord-00000-of-00100, …
+_NAME = re.compile(r".*\.tfrecords?(-\d+-of-\d+)?(\.gz)?", re.DOTALL)
 MIN_FREE = 1 << 30  # bytes that stay free on the disk of the workspace
 _BLOCK = 1 << 22
 _HEADER = 12  # bytes of a record before its payload: length and checksum
@@ -26,8 +31,9 @@ def find_shards(data: str | Path) -> list[Path]:
     """Return the shards of DATA, sorted by name.
 
     Args:
-        data: a file, a folder, or a glob. The shards of a folder are its files with one of ``ENDINGS``; in a folder
-            without any, those that begin like a TFRecord file, such as ``train-00000-of-00100``.
+        data: a file, a folder, or a glob. The shards of a folder are its files with ``.tfrecord`` in their ending; in a
+            folder without any, those without an ending or with ``.gz`` that begin like a TFRecord file, compressed or
+            not, such as ``train-00000-of-00100`` and ``train0000.gz``.
 
     Raises:
         UserError: there are none.
@@ -49,9 +55,9 @@ def find_shards(data: str | Path) -> list[Path]:
 
 
 def _shards_of_folder(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
-    shards = [path for path in files if path.name.endswith(ENDINGS)]
-    shards = shards or [path for path in files if not path.suffix and _is_tfrecord(_read_header(path))]
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+    shards = [path for path in files if _NAME.fullmatch(path.name)]
+    shards = shards or [path for path in files if path.suffix in ("", ".gz") and _is_shard(path)]
     if shards:
         return shards
     subfolders = sorted({path.parent.name for path in folder.glob("*/*.tfrecord*")})
@@ -72,34 +78,53 @@ def readable_shard(source: Shard, progress: Progress = silent) -> Shard:
     """Return the shard that is read for a source: the source itself, or an expanded copy of a compressed one.
 
     Shards are mapped into memory, which needs uncompressed files. A copy is stored in ``workspace/expanded/`` and used
-    until the source changes. Its modification time is that of the source.
+    until the source changes; then another replaces it. Its modification time is that of the source.
 
     Raises:
         UserError: the compressed data are damaged, or the disk is full.
     """
     path = Path(source.path)
     with report_unreadable(path):
-        header = _read_header(path)
-    if _is_tfrecord(header) or not _compression(header):
+        compression = _compression(path)
+    if not compression:
         return source
-    key = hashlib.sha256(f"{source.path} {source.size} {source.mtime_ns}".encode()).hexdigest()[:16]
-    expanded = workspace() / "expanded" / key / path.name.removesuffix(".gz")
-    if not expanded.is_file():
-        with atomic_write(expanded) as unfinished, unfinished.open("wb") as file:
-            size = 0
-            for block in _expand(path, _compression(header)):
-                if shutil.disk_usage(expanded.parent).free < MIN_FREE + len(block):
-                    raise UserError(
-                        f"the disk is full after {size:,} bytes of the expanded shard",
-                        where=str(path),
-                        advice="Set YT8M_HOME to a folder on another disk.",
-                    )
-                file.write(block)
-                size += len(block)
-                progress(f"expanding {path.name}", size, max(size, source.size))
-            file.flush()
-            os.utime(unfinished, ns=(source.mtime_ns, source.mtime_ns))
-    return Shard.at(expanded)
+    key = hashlib.sha256(source.path.encode()).hexdigest()[:16]
+    copies = workspace() / "expanded" / key
+    expanded = copies / f"{source.size}-{source.mtime_ns}" / path.name.removesuffix(".gz")
+    if not _is_copy(expanded, source):
+        copies.mkdir(parents=True, exist_ok=True)
+        with FileLock(copies / ".lock"):  # waits for another process that expands it
+            if not _is_copy(expanded, source):
+                for old in copies.glob("*-*"):  # of earlier versions, unfinished or damaged
+                    shutil.rmtree(old)
+                _write_copy(path, compression, source, expanded, progress)
+    return Shard.at(expanded, source.path)
+
+
+def _is_copy(expanded: Path, source: Shard) -> bool:
+    """Whether a file is the unchanged copy of a source: it has its time, which some disks store in whole seconds."""
+    try:
+        time = expanded.stat().st_mtime_ns
+    except OSError:
+        return False
+    return abs(time - source.mtime_ns) <= (2e9 if time % 10**9 == 0 else 1e6)
+
+
+def _write_copy(path: Path, compression: str, source: Shard, expanded: Path, progress: Progress) -> None:
+    with atomic_write(expanded) as unfinished, unfinished.open("wb") as file:
+        size = 0
+        for block in _expand(path, compression):
+            if shutil.disk_usage(expanded.parent).free < MIN_FREE + len(block):
+                raise UserError(
+                    f"the disk is full after {size:,} bytes of the expanded shard",
+                    where=str(path),
+                    advice="Set YT8M_HOME to a folder on another disk.",
+                )
+            file.write(block)
+            size += len(block)
+            progress(f"expanding {path.name}", size, max(size, source.size))
+        file.flush()
+        os.utime(unfinished, ns=(source.mtime_ns, source.mtime_ns))
 
 
 def _read_header(path: Path) -> bytes:
@@ -111,20 +136,34 @@ def _is_tfrecord(header: bytes) -> bool:
     return len(header) == _HEADER and masked_crc32c(header[:8]) == int.from_bytes(header[8:], "little")
 
 
-def _compression(header: bytes) -> str:
-    """Return the compression of a file by its first bytes: "gzip", "zlib", or an empty string."""
+def _is_shard(path: Path) -> bool:
+    """Whether a file begins with a TFRecord, compressed or not."""
+    with report_unreadable(path):
+        if compression := _compression(path):
+            with suppress(EOFError, zlib.error, gzip.BadGzipFile):
+                return _is_tfrecord(next(_expand_blocks(path, compression), b"")[:_HEADER])
+        return _is_tfrecord(_read_header(path))
+
+
+def _compression(path: Path) -> str:
+    """Return how a file is compressed: "gzip", "zlib", or an empty string."""
+    header = _read_header(path)
+    if _is_tfrecord(header):
+        return ""
     if header.startswith(b"\x1f\x8b"):
         return "gzip"
-    # A zlib header: method 8, and a multiple of 31.
-    is_zlib = len(header) > 1 and header[0] & 0x0F == 8 and header[0] >> 4 <= 7 and int.from_bytes(header[:2]) % 31 == 0
-    return "zlib" if is_zlib else ""
+    # A zlib header is method 8 and a multiple of 31, as one damaged length in a thousand is too.
+    if len(header) > 1 and header[0] & 0x0F == 8 and header[0] >> 4 <= 7 and int.from_bytes(header[:2]) % 31 == 0:
+        with suppress(EOFError, zlib.error):
+            return "zlib" if _is_tfrecord(next(_expand_zlib(path), b"")[:_HEADER]) else ""
+    return ""
 
 
 def _expand(path: Path, compression: str) -> Iterator[bytes]:
     """Yield the expanded bytes of a file in blocks. Raises UserError where they are damaged or no TFRecord file."""
     is_first = True
     try:
-        for block in _expand_gzip(path) if compression == "gzip" else _expand_zlib(path):
+        for block in _expand_blocks(path, compression):
             if is_first and not _is_tfrecord(block[:_HEADER]):
                 raise UserError(
                     f"a {compression} file without TFRecords", where=str(path), expected="a compressed shard"
@@ -137,6 +176,10 @@ def _expand(path: Path, compression: str) -> Iterator[bytes]:
         ) from None
 
 
+def _expand_blocks(path: Path, compression: str) -> Iterator[bytes]:
+    return _expand_gzip(path) if compression == "gzip" else _expand_zlib(path)
+
+
 def _expand_gzip(path: Path) -> Iterator[bytes]:
     with gzip.open(path) as file:
         while block := file.read(_BLOCK):
@@ -144,10 +187,14 @@ def _expand_gzip(path: Path) -> Iterator[bytes]:
 
 
 def _expand_zlib(path: Path) -> Iterator[bytes]:
-    expander = zlib.decompressobj()
+    """Yield the expanded bytes of zlib streams, one after another as gzip allows."""
+    expander, rest = zlib.decompressobj(), b""
     with path.open("rb") as file:
-        while not expander.eof:
-            if not (data := expander.unconsumed_tail or file.read(_BLOCK)):
-                raise EOFError("the file ends early")
-            if block := expander.decompress(data, _BLOCK):
+        while rest := rest or file.read(_BLOCK):
+            if expander.eof:
+                expander = zlib.decompressobj()
+            if block := expander.decompress(rest, _BLOCK):
                 yield block
+            rest = expander.unused_data if expander.eof else expander.unconsumed_tail
+    if not expander.eof:
+        raise EOFError("the file ends early")

@@ -32,7 +32,7 @@ def make_ids_unique(
     if not len(repeated):
         return table, ()
     is_segment = pc.and_(pc.is_in(table["id"], value_set=repeated), pc.is_valid(table["start_time"]))
-    seconds = [None if start is None else f"{start:.10g}" for start in table["start_time"].to_pylist()]
+    seconds = [None if start is None else _format_seconds(start) for start in table["start_time"].to_pylist()]
     starts = pa.array(seconds, pa.string())
     segment_ids = pc.binary_join_element_wise(table["id"], starts, ":")
     video_ids = pc.if_else(is_segment, table["id"], pa.scalar(None, pa.string()))
@@ -47,7 +47,7 @@ def make_ids_unique(
     duplicates, bad = [], []
     for row in rows.tolist():
         record = table["record"][row].as_py()
-        path = shards[table["shard"][row].as_py()].path
+        path = shards[table["shard"][row].as_py()].name
         location = f"{path}, record {record}"
         if (first := locations.setdefault(ids[row], location)) is location:
             continue
@@ -63,6 +63,16 @@ def make_ids_unique(
     keep = np.ones(table.num_rows, bool)
     keep[duplicates] = False
     return table.filter(pa.array(keep)).combine_chunks(), tuple(bad)
+
+
+def _format_seconds(start: float) -> str:
+    """Return the shortest decimal of a start time, which most records store as float32.
+
+    >>> _format_seconds(30.0), _format_seconds(float(np.float32(30.1))), _format_seconds(20000001.0)
+    ('30', '30.1', '20000001')
+    """
+    is_single = float(np.float32(start)) == start
+    return np.format_float_positional(np.float32(start) if is_single else start, trim="-")
 
 
 def _repeated(ids: pa.ChunkedArray) -> pa.Array:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yt8m_core.data.schema import AUDIOSET_STREAMS, Schema
+from yt8m_core.data.shards import expand_home
 from yt8m_core.data.vocabulary_files import Entry, describe_gaps, parse_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write, check_size
@@ -132,7 +133,7 @@ def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[n
     Raises:
         UserError: as ``read_vocabulary`` does.
     """
-    path = Path(file) if file else find_vocabulary(Path(data))
+    path = Path(file) if file else find_vocabulary(expand_home(data))
     if path:
         return read_vocabulary(path)
     num_classes = int(labels.max(initial=0)) + 1

@@ -121,15 +121,15 @@ def _open_table(text: str, where: str) -> tuple[list[str], _Columns, Iterator[tu
     """Return the header, the positions of the columns, and the rows, with the separator that gives such columns."""
     errors = []
     for separator in SEPARATORS:
-        rows = iter_rows(io.StringIO(text, newline=""), where, separator)
+        rows, header = iter_rows(io.StringIO(text, newline=""), where, separator), list[str]()
         try:
             row, header = next(rows, (0, []))
             if not header:
                 raise UserError("an empty file", where=where, expected="a header and one row per label")
             return header, _find_columns(header, f"{where}, row {row}"), rows
         except UserError as error:
-            errors.append(error)
-    raise errors[0]  # of the comma
+            errors.append((len(header), error))
+    raise max(errors, key=lambda item: item[0])[1]  # of the separator that gives the most columns
 
 
 def _find_columns(header: list[str], where: str) -> _Columns:
@@ -143,7 +143,8 @@ def _find_columns(header: list[str], where: str) -> _Columns:
             expected=f"{_EXPECTED}, separated by commas, semicolons or tabs",
             advice="Name the columns in the first line, for example: id,name.",
         )
-    if len(set(names)) < len(names):
-        raise UserError("duplicate column names", where=where, expected="each column once")
     vertical, count = (names.index(name) if name in names else None for name in ("vertical1", "trainvideocount"))
+    read = [names[position] for position in (label, name, vertical, count) if position is not None]
+    if repeated := next((column for column in read if names.count(column) > 1), ""):
+        raise UserError(f"column '{repeated}' twice", where=where, expected="each column once")
     return _Columns(label, name, vertical, count)

@@ -11,12 +11,13 @@ METADATA = "metadata.json"  # key of the ONNX metadata, and name of the extra fi
 
 
 def describe_run(run: Run, program: ExportedProgram, *, input_type: str, precision: str) -> str:
-    """Return the metadata of an exported run as JSON. The paths of its data are left out, because the file leaves them.
+    """Return the metadata of an exported run as JSON. Paths are left out, because the file leaves the machine.
 
     Raises UserError for an unfinished run.
     """
     schema, experiment = run.facts.schema, run.experiment.to_dict()
     max_frames = experiment.pop("data")["max_frames"]
+    experiment.pop("init", None)
     values = {
         "run": run.name,
         "labels": [run.vocabulary.name(label) for label in range(run.facts.num_classes)],

@@ -11,6 +11,7 @@ from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.shards import find_shards
 from yt8m_core.errors import UserError
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data
+from yt8m_core.inference.prediction import check_finite
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.runs.run import Run
 
@@ -89,6 +90,9 @@ def _convert(frames: NDArray[Any], input_type: str) -> NDArray[Any]:
 def largest_difference(model: VideoClassifier, session: Session, batches: Iterable[Batch]) -> float:
     """Return the largest absolute difference of an output; infinite for NaN, and for another shape or type.
 
+    Raises UserError where the run's own outputs are not finite.
+
+
     Args:
         model: The run's model.
         session: The exported file.
@@ -99,6 +103,7 @@ def largest_difference(model: VideoClassifier, session: Session, batches: Iterab
         with torch.inference_mode():
             scores, trace = model(*map(torch.from_numpy, batch))
         expected = [scores.p] if trace.attention is None else [scores.p, trace.attention]
+        check_finite(*expected)
         for wanted, output in zip(expected, session.run(*batch), strict=True):
             if output.dtype != np.float32 or output.shape != tuple(wanted.shape):
                 return float("inf")

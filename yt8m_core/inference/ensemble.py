@@ -156,7 +156,8 @@ class Ensemble:
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
         run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
-        check_features(runs[0], run_videos[0], allow)
+        for run, videos in zip(runs, run_videos, strict=True):
+            check_features(run, videos, allow)
         scorers = {}
         for member in members:
             if is_score_file(member):

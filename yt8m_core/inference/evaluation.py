@@ -144,8 +144,11 @@ def describe_schema(schema: Schema) -> str:
 
     >>> describe_schema(Schema("frame", (("rgb", 1024), ("audio", 128))))
     'frame-level features rgb (1024) + audio (128)'
+    >>> describe_schema(Schema("frame", (("rgb", 1024),), has_float_frames=True))
+    'frame-level float features rgb (1024)'
     """
-    return f"{schema.level}-level features " + " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
+    kind = "float features" if schema.has_float_frames else "features"
+    return f"{schema.level}-level {kind} " + " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
 
 
 def score_batches(

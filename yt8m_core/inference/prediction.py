@@ -120,6 +120,7 @@ def predict(
             type or the threshold is unknown.
     """
     thresholds = _label_thresholds(run, threshold)
+    check_output(Path(output))
     model = run.load_model(device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     warn_videos(videos)
@@ -182,11 +183,24 @@ def write_predictions(
         thresholds: threshold of each label [C].
 
     Raises:
-        UserError: the file type is unknown.
+        UserError: the file type is unknown, or a probability is not finite.
     """
-    check_choice("file type", output.suffix, _WRITERS, where=str(output))
+    check_output(output)
     with atomic_write(output) as unfinished:
-        _WRITERS[output.suffix](scored, videos, unfinished, thresholds)
+        _WRITERS[output.suffix](_finite(scored), videos, unfinished, thresholds)
+
+
+def check_output(output: Path) -> None:
+    """Raise UserError for a file that predictions cannot be written to."""
+    check_choice("file type", output.suffix, _WRITERS, where=str(output))
+    if output.is_dir():
+        raise UserError("a folder", where=str(output), expected="a .csv or .parquet file to write")
+
+
+def _finite(scored: Iterable[tuple[Batch, Tensor]]) -> Iterator[tuple[Batch, Tensor]]:
+    for batch, p in scored:
+        check_finite(p)
+        yield batch, p
 
 
 def _label_thresholds(run: Run, threshold: float | Literal["calibrated"] | None) -> Thresholds:

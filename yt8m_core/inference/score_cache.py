@@ -132,5 +132,5 @@ def _key(run: Run, videos: Videos) -> CacheKey:
         [(shard.path, shard.size, shard.mtime_ns) for shard in videos.shards],
     ]
     if isinstance(videos, VideoSubset):
-        parts.append([videos.positions.tolist()])
+        parts.append([videos.positions.tolist(), int(videos.is_labeled.sum())])
     return CacheKey(digest(parts, 24))

@@ -6,7 +6,8 @@ and 2018, of this program or of others, lists some labels of each video; the sco
 
 import re
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -185,15 +186,26 @@ def _check_videos(missing: Sequence[str], unknown: Sequence[str], videos: Videos
             )
 
 
-def _open_parquet(path: Path, videos: Videos, num_classes: int) -> Scorer:
+@contextmanager
+def _report_unreadable(path: Path) -> Iterator[None]:
     try:
-        file = pq.ParquetFile(path)
-        kind = file.schema_arrow.field("scores").type
-        ids = file.read(["id"])["id"].to_pylist()
+        yield
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"cannot read the scores of a member ({error})", where=str(path)) from None
-    if not pa.types.is_fixed_size_list(kind) or kind.list_size != num_classes:
+        raise UserError(f"cannot read the scores of a member ({str(error)[:200]})", where=str(path)) from None
+
+
+def _open_parquet(path: Path, videos: Videos, num_classes: int) -> Scorer:
+    with _report_unreadable(path):
+        file = pq.ParquetFile(path)
+        kind, id_kind = (file.schema_arrow.field(name).type for name in ("scores", "id"))
+        is_text = pa.types.is_string(id_kind) or pa.types.is_large_string(id_kind)
+        id_column = file.read(["id"])["id"] if is_text else pa.array([None])
+    if id_column.null_count:
+        raise UserError("ids that are missing or no texts", where=str(path), expected="the id of each video")
+    is_list = pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
+    if not is_list or kind.list_size != num_classes:
         raise UserError(f"scores of type {kind}", where=str(path), expected=f"{num_classes} numbers per video")
+    ids = id_column.to_pylist()
     rows = {video_id: row for row, video_id in enumerate(ids)}
     if len(rows) < len(ids):
         duplicate = next(video_id for row, video_id in enumerate(ids) if rows[video_id] != row)
@@ -205,8 +217,18 @@ def _open_parquet(path: Path, videos: Videos, num_classes: int) -> Scorer:
 
     @lru_cache(maxsize=4)
     def group_scores(group: int) -> NDArray[np.float32]:
-        column = file.read_row_group(group, ["scores"])["scores"].combine_chunks()
-        return column.flatten().to_numpy().reshape(-1, num_classes)  # type: ignore[no-any-return]
+        with _report_unreadable(path):
+            column = file.read_row_group(group, ["scores"])["scores"].combine_chunks()
+        values = column.flatten()
+        if column.null_count or values.null_count:
+            raise UserError("missing scores", where=f"{path}, row group {group}", expected=f"{num_classes} per video")
+        scores: NDArray[np.float32] = values.to_numpy().astype(np.float32, copy=False).reshape(-1, num_classes)
+        is_invalid = ~((scores >= 0) & (scores <= 1 + 1e-5))  # float32 sums of mixtures are not exactly 1
+        if is_invalid.any():
+            row, label = np.argwhere(is_invalid)[0].tolist()
+            where = f"{path}, video '{ids[starts[group] + row][:80]}', label {label}"
+            raise UserError(f"score {scores[row, label]:g}", where=where, expected="a number from 0 to 1")
+        return scores
 
     def scorer(batch: Batch) -> Tensor:
         batch_rows = np.array([rows[videos.id(int(video))] for video in batch.videos])

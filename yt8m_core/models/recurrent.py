@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from yt8m_core.models.outputs import promote_to_float32
@@ -156,6 +155,8 @@ def run_steps(
     zeros = inputs.new_zeros(inputs.shape[0], recurrent.shape[1])
     state = (zeros, zeros.clone())
     if torch.compiler.is_exporting():  # a loop over frames would fix their number in the graph
+        from torch._higher_order_ops.scan import scan  # not public: only an export depends on it
+
         state, outputs = scan(advance, state, (inputs, real), dim=1)
         return outputs, *state
     steps = []

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.parquet_footer import column_sizes
 
 MAX_VIDEOS = 1 << 24  # above the 8.3 million of the largest edition
 MAX_BYTES = 1 << 32  # of the file, and of its columns in memory according to its header
@@ -40,7 +41,7 @@ def read_predictions(file: Path, videos: int, num_classes: int) -> pd.DataFrame:
             _check_header(file, opened, videos)
             table = opened.read(["id", *LISTS])
         _check_values(file, table, num_classes)
-        predictions: pd.DataFrame = table.to_pandas()
+        predictions: pd.DataFrame = table.to_pandas(ignore_metadata=True)
         return predictions
     except FileNotFoundError:
         raise
@@ -61,9 +62,8 @@ def _check_header(file: Path, opened: pq.ParquetFile, videos: int) -> None:
         raise UserError(
             columns_found[:200], where=str(file), expected="a string id, and lists of labels, scores and true labels"
         )
-    groups = [header.row_group(number) for number in range(header.num_row_groups)]
-    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
-    size, values = (sum(getattr(c, name) for c in columns) for name in ("total_uncompressed_size", "num_values"))
+    columns = column_sizes(file)
+    size, values = sum(column.num_bytes for column in columns), sum(column.num_values for column in columns)
     if size > MAX_BYTES or values > len(types) * MAX_LABELS * max(videos, 1):
         raise UserError(
             f"{values:,} values in {size:,} bytes", where=str(file), expected=f"the predictions of {videos:,} videos"

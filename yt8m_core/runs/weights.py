@@ -1,5 +1,6 @@
 """Read the weights of a run from an untrusted file."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,3 +49,12 @@ def read_weights(file: Path, model: Mapping[str, Tensor], owner: str) -> dict[st
         if not tensor.isfinite().all():
             raise UserError(f"weights '{name}' that are not finite", where=str(file))
     return weights
+
+
+def weights_digest(file: Path) -> str:
+    """Return 16 hex digits that identify the weights in a file. Raises UserError where it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise UserError(f"cannot read the weights ({error.strerror})", where=str(file)) from None

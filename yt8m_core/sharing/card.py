@@ -11,12 +11,12 @@ import yaml
 
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
+from yt8m_core.sharing.card_limits import limits_section
 from yt8m_core.sharing.card_metadata import OWN_ENTRIES, metadata
 from yt8m_core.sharing.card_sections import (
     calibration_section,
     data_section,
     license_section,
-    limits_section,
     metrics_section,
     model_section,
     training_section,
@@ -30,7 +30,7 @@ BEGIN = "<!-- yt8m card: your own text, which stays when the card is written aga
 END = "<!-- yt8m card: end of your own text -->"
 PLACEHOLDER = "\n\nWhat the model is for, who trained it, and what else its users should know.\n\n"
 NO_REPO = "OWNER/NAME"
-_FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)---[ \t]*\n", re.DOTALL)
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
 
 
@@ -59,7 +59,7 @@ def read_card(file: Path) -> str:
     """Return the text of a model card; nothing if there is no file. Raises UserError for a file that is no text."""
     try:
         check_size(file, MAX_CARD)
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
@@ -126,7 +126,8 @@ def _read_entries(block: str, where: str) -> dict[str, Any]:
     """Return the entries of a YAML block. Raises UserError for a block that is no YAML mapping."""
     try:
         entries = yaml.safe_load(block) if block else {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # The constructors of yaml raise other errors for values such as !!int "".
         raise UserError(f"invalid YAML ({' '.join(str(error).split())[:200]})", where=where) from None
     if not isinstance(entries, dict):
         raise UserError(type(entries).__name__, where=where, expected="names and values between the two lines ---")

@@ -5,10 +5,8 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from yt8m_core.analysis.per_label import mean_interval, random_precision
+from yt8m_core.analysis.per_label import mean_interval
 from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.errors import UserError
 from yt8m_core.labels.statistics import BANDS
@@ -17,12 +15,11 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.runs.calibration_file import CALIBRATION
 from yt8m_core.runs.label_precision_file import LABEL_PRECISION
 from yt8m_core.runs.run import Run
+from yt8m_core.sharing.card_limits import count_videos, random_precisions
 from yt8m_core.sharing.card_metadata import METRIC_NAMES, known_data
-from yt8m_core.sharing.markdown import code, escape, table
+from yt8m_core.sharing.markdown import code, table
 from yt8m_core.sharing.shared_copy import data_name
 
-MANY_POSITIVES = 10  # validation videos of a label; with fewer, its average precision is mostly chance
-MAX_LABELS = 10  # that are named
 _REFERENCE = re.compile(r"https://(?:arxiv\.org/abs|doi\.org)/[\w./-]*\w")
 
 
@@ -78,7 +75,12 @@ def data_section(run: Run) -> str:
 
 def training_section(run: Run) -> str:
     """Return the training settings, and time and throughput."""
-    settings = {"seed": run.experiment.seed, **run.experiment.training.to_dict()}
+    experiment = run.experiment
+    settings = {"seed": experiment.seed, **experiment.training.to_dict()}
+    if experiment.init:
+        settings["starts from the weights of"] = data_name(experiment.init)
+    if experiment.data.unlabeled != "error":
+        settings["videos without labels"] = experiment.data.unlabeled
     metrics = run.metrics
     cost = [
         f"{metrics['training_seconds']:,.0f} s of training" if "training_seconds" in metrics else "",
@@ -137,11 +139,6 @@ def calibration_section(run: Run) -> str:
             table(["temperature scaling", "band", "expected calibration error", "95% CI", "if calibrated"], rows),
         ]
     )
-
-
-def limits_section(run: Run) -> str:
-    """Return what the metrics do not say, and where the model fails."""
-    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _limits(run))
 
 
 def use_section(run: Run, repo: str) -> str:
@@ -208,7 +205,7 @@ def _origin(slot: str, method: Slot) -> tuple[str, str]:
 
 
 def _band_rows(run: Run) -> Iterator[list[str]]:
-    precision, num_videos = run.label_precision, _num_videos(run)
+    precision, num_videos = run.label_precision, count_videos(run)
     for band in (*BANDS, "all"):
         labels = precision if band == "all" else precision[precision["band"] == band]
         measured = labels[labels["ap"].notna()]
@@ -217,66 +214,5 @@ def _band_rows(run: Run) -> Iterator[list[str]]:
         if len(measured):
             mean, low, high = mean_interval(measured["ap"].to_numpy("float64"))
             interval = "" if np.isnan(low) else f"[{max(low, 0):.4f}, {min(high, 1):.4f}]"
-            row += [f"{mean:.4f}", interval, f"{_random_precision(measured, num_videos).mean():.4f}"]
+            row += [f"{mean:.4f}", interval, f"{random_precisions(measured, num_videos).mean():.4f}"]
         yield row + [""] * (7 - len(row))
-
-
-def _num_videos(run: Run) -> int:
-    """Return the number of videos of ``label_precision``, at least 1."""
-    return max(int(run.metrics["validation"].get("ap_videos", run.facts.validation_videos)), 1)
-
-
-def _random_precision(measured: pd.DataFrame, num_videos: int) -> NDArray[np.float64]:
-    return random_precision(np.clip(measured["positives"].to_numpy("int64"), 1, num_videos), num_videos)
-
-
-def _limits(run: Run) -> Iterator[str]:
-    facts, known = run.facts, known_data(run.facts)
-    if facts.scale == "demo":
-        yield "The demo world is synthetic. Its numbers say nothing about YouTube-8M or about any real video."
-    elif facts.scale == "sample":
-        yield (
-            f"Trained on {facts.train_videos:,} videos. YouTube-8M has millions; a training on all of them gives other "
-            "numbers, and the rare labels gain most."
-        )
-    if known and known[0] == "youtube-8m":
-        yield (
-            "The labels of YouTube-8M are machine-generated: many are missing and some are wrong. The metrics count "
-            "the right prediction of a missing label as an error."
-        )
-    else:
-        yield "The metrics measure agreement with the labels of the validation data, with all their errors."
-    if (run.path / LABEL_PRECISION).exists():
-        yield from _imbalance(run)
-    yield (
-        "The intervals account neither for training again with another seed nor for other data. A data set of another "
-        "time, language or source gives other numbers."
-    )
-    yield (
-        "Features must come from the network that made the training data, with the same streams, order, scale and "
-        "quantization. Others give meaningless scores without an error."
-    )
-    if not (run.path / CALIBRATION).exists():
-        yield "The probabilities are not calibrated: `yt8m calibrate` measures them and chooses thresholds."
-    yield "Attention weights, where the pooling has them, show what was weighted. They do not explain a prediction."
-
-
-def _imbalance(run: Run) -> Iterator[str]:
-    """Yield how much of the average precision is chance, and which labels are not better."""
-    precision, num_videos = run.label_precision, _num_videos(run)
-    measured = precision[precision["ap"].notna()].sort_values("training_videos", ascending=False, kind="stable")
-    rare = int((measured["positives"] < MANY_POSITIVES).sum())
-    yield (
-        f"Labels are imbalanced: {len(precision) - len(measured):,} of {len(precision):,} labels have no validation "
-        f"video, and {rare:,} have fewer than {MANY_POSITIVES}, so their AP is mostly chance."
-    )
-    at_random = measured[measured["ap"].to_numpy("float64") <= _random_precision(measured, num_videos)]
-    if len(at_random):
-        names = [
-            escape(run.vocabulary.name(label))
-            for label in at_random["label"][:MAX_LABELS].tolist()
-            if label < run.vocabulary.num_classes
-        ]
-        more = f", and {len(at_random) - len(names):,} more" if len(at_random) > len(names) else ""
-        listed = ", ".join(names)
-        yield f"{len(at_random):,} labels are ranked no better than in a random order: {listed}{more}."

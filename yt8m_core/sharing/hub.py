@@ -25,6 +25,8 @@ try:
 except ImportError:
     raise UserError("huggingface_hub is not installed", advice="Install it: pip install 'yt8m[hub]'.") from None
 
+_COMMIT = r"[0-9a-f]{40}"
+
 
 def push(run: Run, repo: str, *, private: bool = False, revision: str | None = None, predictions: bool = False) -> str:
     """Upload a run in one commit, so that the repository has exactly the files of this run, and others as they were.
@@ -90,12 +92,15 @@ def pull(repo: str, folder: Path, *, revision: str | None = None) -> Run:
             reached.
     """
     api = _open_api(repo)
+    folder = Path(os.path.abspath(folder))
     if os.path.lexists(folder):
         raise UserError("it exists", where=str(folder), advice="Choose a folder that does not exist yet.")
     with plain_errors(repo, revision, api.endpoint):
         info = api.model_info(repo, revision=revision, files_metadata=True)
     commit, names = _check_contents(info, repo)
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.part")
+    partial = folder.with_name(f".{folder.name}.part")
+    if partial.is_symlink():
+        raise UserError("a link", where=str(partial), expected="no link", advice="Remove it, or choose another folder.")
     try:
         with exclusive_lock(partial, "download"):
             files = partial / commit  # two levels down, where nothing takes them for a run
@@ -105,8 +110,9 @@ def pull(repo: str, folder: Path, *, revision: str | None = None) -> Run:
             _check_downloaded(files, names, repo)
             shutil.rmtree(files / ".cache", ignore_errors=True)  # of the library
             os.rename(files, folder)
-            for old in partial.glob("*/"):  # interrupted downloads of other commits
-                shutil.rmtree(old)
+            for old in partial.iterdir():  # interrupted downloads of other commits
+                if re.fullmatch(_COMMIT, old.name) and not old.is_symlink():
+                    shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise describe_error(error, repo, revision, api.endpoint) from None
     return Run.open(folder)
@@ -158,7 +164,7 @@ def _check_contents(info: ModelInfo, repo: str) -> tuple[str, list[str]]:
         if size is None or size > limit:
             found = "an unknown number of" if size is None else f"{size:,}"
             raise UserError(f"{found} bytes", where=f"{repo}, {name}", expected=f"at most {limit:,}")
-    if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):
+    if not re.fullmatch(_COMMIT, info.sha or ""):
         raise UserError(f"commit {ascii(info.sha)[:80]}", where=repo, expected="40 hexadecimal digits")
     return str(info.sha), names
 

@@ -77,7 +77,7 @@ def shared_experiment(experiment: Experiment, repo: str) -> Experiment:
     paths: Data = replace(
         data, train=shared(data.train), validation=shared(data.validation), vocabulary=shared(data.vocabulary)
     )
-    return replace(experiment, data=paths)
+    return replace(experiment, data=paths, init=shared(experiment.init))
 
 
 def shared_files(run: Run, folder: Path, repo: str, *, predictions: bool = False) -> dict[str, Path]:

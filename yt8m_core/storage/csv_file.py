@@ -12,6 +12,8 @@ import pandas as pd
 
 from yt8m_core.errors import UserError
 
+MAX_FIELD = 1 << 25  # characters; the scores of 2^20 labels of a video, with room for the numbers
+
 
 def table_text(table: pd.DataFrame) -> str:
     """Return a table as CSV: all texts quoted, missing values empty.
@@ -51,9 +53,10 @@ def iter_rows(lines: Iterable[str], where: str, separator: str = ",") -> Iterato
         separator: Character between two fields.
 
     Raises:
-        UserError: A row is not valid CSV, or has a field of more than 131,072 characters.
+        UserError: A row is not valid CSV, or has a field of more than ``MAX_FIELD`` characters.
     """
     row = 0
+    csv.field_size_limit(MAX_FIELD)  # of the process
     # strict: otherwise a stray quote would silently start a field that contains the rest of the file.
     reader = csv.reader(lines, delimiter=separator, strict=True)
     try:

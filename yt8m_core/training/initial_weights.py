@@ -1,7 +1,5 @@
 """Start a training from the weights of a finished run (``Experiment.init``)."""
 
-import hashlib
-
 import torch
 from torch import Tensor
 
@@ -10,7 +8,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.evaluation import describe_schema
 from yt8m_core.runs.run import Facts, Run, build_model
-from yt8m_core.runs.weights import read_weights
+from yt8m_core.runs.weights import read_weights, weights_digest
 
 
 def read_initial_weights(experiment: Experiment, facts: Facts, vocabulary: Vocabulary) -> tuple[dict[str, Tensor], str]:
@@ -36,5 +34,4 @@ def read_initial_weights(experiment: Experiment, facts: Facts, vocabulary: Vocab
     with torch.device("meta"):
         tensors = build_model(experiment, facts).state_dict()
     weights = read_weights(origin.weights_file, tensors, "the experiment")
-    with origin.weights_file.open("rb") as file:
-        return weights, hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return weights, weights_digest(origin.weights_file)

@@ -137,9 +137,8 @@ def _train(
             "training_seconds": round(position.seconds, 1),
             "videos_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
             "processes": fabric.world_size,
+            **splits.shared_videos,
         }
-        if splits.shared_videos is not None:
-            metrics["shared_videos"] = splits.shared_videos
         final_model = cast(VideoClassifier, learner.state.final_model)
         run.finish(final_model, metrics, evaluation.predictions, evaluation.label_precision)
         (folder / CHECKPOINT).unlink(missing_ok=True)

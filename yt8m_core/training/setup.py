@@ -32,7 +32,8 @@ def open_existing_run(folder: Path, experiment: Experiment) -> Run | None:
     if differences:
         texts = [f"{name}: {own} in the run, {other} here" for name, (own, other) in differences.items()]
         advice = "Choose another run folder."
-        if existing.is_finished:
+        slots = {"pooling", "classification", "label_processing", "fusion", "streams"}
+        if existing.is_finished and not slots & differences.keys():
             advice += f" To train on from its weights: --init {folder} --run NEW."
         raise UserError(f"another experiment ({'; '.join(texts)})", where=str(folder), advice=advice)
     return existing

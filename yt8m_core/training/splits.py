@@ -1,7 +1,7 @@
 """Open the training and validation data of an experiment and check that they fit each other."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from yt8m_core.data.checks import (
     DataCheck,
     check_splits,
     check_videos,
+    find_shared,
     stop_if_fatal,
     warn_checks,
 )
@@ -26,6 +27,7 @@ from yt8m_core.experiment import Experiment, parse_fold
 from yt8m_core.inference.evaluation import describe_schema, open_experiment_data
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Facts, Run
+from yt8m_core.runs.weights import weights_digest
 
 NOT_COMPARED = "init-data"  # name of the check where the training data of ``Experiment.init`` cannot be opened
 
@@ -39,13 +41,9 @@ class Splits:
     vocabulary: Vocabulary
     facts: Facts
     checks: tuple[DataCheck, ...]  # of both splits, and of what they have in common
-
-    @property
-    def shared_videos(self) -> int | None:
-        """Number of validation videos that are also training videos; None where that could not be compared."""
-        if any(check.name == NOT_COMPARED for check in self.checks):
-            return None
-        return sum(check.videos for check in self.checks if check.name == SHARED_VIDEOS)
+    shared_videos: dict[str, int]
+    """Metrics: the number of validation videos that are also training videos (``shared_videos``), and of those that
+    the runs were trained on that this training starts from (``init_shared_videos``; only where these were compared)."""
 
     def warn(self) -> None:
         """Log the bad records, once each (both parts of a fold list those of their data set), and the checks."""
@@ -82,26 +80,64 @@ def open_splits(
         0 if data.fold else len(validation.bad_records),  # a skipped record of the training data has no fold
         load_norms(videos),
     )
-    checks = (*check_data(videos, validation), *_check_origins(experiment, validation))
+    checks = check_data(videos, validation)
+    shared = {"shared_videos": sum(check.videos for check in checks if check.name == SHARED_VIDEOS)}
+    if experiment.init:
+        origin_checks, count = check_origins(experiment.init, validation)
+        checks += origin_checks
+        shared |= {} if count is None else {"init_shared_videos": count}
     stop_if_fatal(checks, allow)
-    return Splits(videos, validation, vocabulary, facts, checks)
+    return Splits(videos, validation, vocabulary, facts, checks, shared)
 
 
-def _check_origins(experiment: Experiment, validation: Videos) -> Iterator[DataCheck]:
-    """Check whether the runs that a training starts from (``Experiment.init``) have learned from validation videos."""
-    while experiment.init:
-        path = experiment.init
+def check_origins(path: str, validation: Videos) -> tuple[tuple[DataCheck, ...], int | None]:
+    """Check whether the runs that a training starts from (``Experiment.init``) have learned from validation videos.
+
+    Args:
+        path: the run whose weights the training starts from; it may have started from another one.
+        validation: the validation videos.
+
+    Returns:
+        The checks, and the number of validation videos that these runs have learned from; None where the training data
+        of one of them cannot be compared.
+    """
+    checks: list[DataCheck] = []
+    is_shared = np.zeros(len(validation), bool)
+    digest, seen = "", {""}
+    while path not in seen:
+        seen.add(path)
         try:
-            experiment = Run.open(path).experiment
-            training = open_experiment_data(experiment, experiment.data.train, skip_bad=True)
-            if experiment.data.fold:
-                training, _ = split_fold(training, experiment.data.fold)
+            run = Run.open(path)
+            if digest and digest != weights_digest(run.weights_file):
+                raise UserError("its weights are no longer those that the training started from")
+            training = open_training_videos(run)
         except UserError as error:
             message = f"Whether run {path} has learned from validation videos was not compared: {error}"
-            yield DataCheck(NOT_COMPARED, 0, message)
-            return
+            return (*checks, DataCheck(NOT_COMPARED, 0, message)), None
         for check in check_splits(training, validation):
-            yield replace(check, message=f"Run {path}, whose weights the training starts from: {check.message}")
+            checks.append(
+                replace(check, message=f"Run {path}, whose weights the training starts from: {check.message}")
+            )
+        is_shared |= find_shared(training, validation).either
+        path, digest = run.experiment.init, run.facts.init_weights
+    return tuple(checks), int(is_shared.sum())
+
+
+def open_training_videos(run: Run) -> Videos:
+    """Return the videos that a run was trained on.
+
+    Raises UserError where they cannot be opened any more, or where there are other ones now.
+    """
+    data = run.experiment.data
+    videos = open_experiment_data(run.experiment, data.train, skip_bad=run.facts.train_bad_records > 0)
+    videos = labeled_videos(videos, data.unlabeled)
+    if data.fold:
+        videos, _ = split_fold(videos, data.fold)
+    if len(videos) != run.facts.train_videos:
+        raise UserError(
+            f"{len(videos):,} videos", where=data.train, expected=f"the {run.facts.train_videos:,} training videos"
+        )
+    return videos
 
 
 def split_fold(videos: Videos, fold: str) -> tuple[VideoSubset, VideoSubset]:
@@ -133,7 +169,7 @@ def assign_folds(ids: Iterable[str], total: int) -> NDArray[np.int64]:
 
 
 def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experiment: Experiment) -> None:
-    if videos.schema != validation.schema:
+    if not videos.schema.accepts(validation.schema):
         raise UserError(
             describe_schema(validation.schema),
             where=experiment.data.validation_name,

@@ -38,6 +38,14 @@ def describe_shared_videos(run: Run) -> str:
     shared = run.metrics.get("shared_videos")
     if shared is None:
         return "Whether training videos are among them was not compared: the run is of an older version."
-    if not shared:
-        return "None of them is a training video, by id and by features."
-    return f"**{shared:,} of them are also training videos**, so the numbers are too good."
+    text = "None of them is a training video, by id and by features."
+    if shared:
+        text = f"**{shared:,} of them are also training videos**, so the numbers are too good."
+    if not run.experiment.init:
+        return text
+    learned = run.metrics.get("init_shared_videos")
+    if learned is None:
+        return f"{text} Whether the run that it started from has learned from them could not be compared."
+    if not learned:
+        return f"{text} The run that it started from has not learned from any of them either."
+    return f"{text} **The run that it started from has learned from {learned:,} of them**."

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def load_norms(videos: Videos) -> tuple[float, ...]:
     except (OSError, ValueError, TypeError):
         pass
     norms = measure_norms(videos)
-    with atomic_write(file) as unfinished:
+    with suppress(OSError), atomic_write(file) as unfinished:  # a full or read-only disk: measured again next time
         unfinished.write_text(json.dumps(norms))
     return norms
 
@@ -48,7 +49,7 @@ def measure_norms(videos: Videos) -> tuple[float, ...]:
             videos.schema.streams, np.split(values, ends, axis=1), norms, strict=True
         ):
             if not (lacks_optional and videos.schema.is_optional(name)):
-                stream_norms.append(float(np.linalg.norm(part, axis=1).mean()))
+                stream_norms.append(float(np.linalg.norm(part.astype(np.float64), axis=1).mean()))
     return tuple(float(np.mean(values)) if values else 0.0 for values in norms)
 
 

@@ -48,7 +48,7 @@ def encode_parts(context: Mapping[str, FeatureValue], feature_lists: Mapping[str
         _set_feature(example.context.feature[key], value)
     parts: list[Buffer] = []
     for name in sorted(feature_lists):
-        frames = _encode_frames(feature_lists[name])
+        frames = encode_frames(feature_lists[name])
         entry = _field(b"\x0a", name.encode()) + b"\x12" + _varint(len(frames))
         parts += [b"\x0a" + _varint(len(entry) + len(frames)) + entry, frames]
     head: bytes = example.SerializeToString(deterministic=True)
@@ -74,7 +74,7 @@ def frame_header(size: int, is_float: bool = False) -> bytes:
     return header
 
 
-def _encode_frames(frames: NDArray[Any]) -> memoryview:
+def encode_frames(frames: NDArray[Any]) -> memoryview:
     """Encode frames [T, dim] as a FeatureList, in one copy of the array."""
     header = frame_header(frames.shape[1] * frames.dtype.itemsize, frames.dtype != np.uint8)
     rows = np.ascontiguousarray(frames, frames.dtype.newbyteorder("<")).view(np.uint8)  # [T, size]

@@ -65,17 +65,25 @@ def parse_record(payload: memoryview, schema: Schema, path: Path | str, record: 
         tuple(name for name, _ in schema.streams if name not in columns),
         len(set(labels)) < len(labels),
         parse_start_time(features),
-        find_unread_keys(features),
+        find_unread_keys(features, message.feature_lists.feature_list, schema),
     )
 
 
-def find_unread_keys(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the context keys that look like labels but are not read, sorted.
+def find_unread_keys(context: Iterable[str], lists: Iterable[str], schema: Schema) -> tuple[str, ...]:
+    """Return the keys of a record that look like labels but are not read, sorted.
 
-    >>> find_unread_keys(["id", "labels", "segment_labels", "segment_scores", "clip/label/index"])
+    Args:
+        context: keys of its context.
+        lists: names of its feature lists, which never hold the labels that are read.
+        schema: schema of the data set, whose streams are read.
+
+    >>> schema = Schema("frame", (("rgb", 1024),))
+    >>> find_unread_keys(["id", "labels", "segment_labels", "segment_scores", "clip/label/index"], ["rgb"], schema)
     ('clip/label/index', 'segment_labels', 'segment_scores')
     """
-    return tuple(sorted(name for name in names if name != "labels" and ("label" in name or name[:8] == "segment_")))
+    streams = {name for name, _ in schema.streams}
+    names = {*(name for name in context if name != "labels"), *lists} - streams
+    return tuple(sorted(name for name in names if "label" in name or name.startswith("segment_")))
 
 
 def parse_start_time(features: Mapping[str, Any]) -> float | None:
@@ -104,8 +112,8 @@ def detect_schema(payload: memoryview, path: Path | str, streams: Streams | None
     for level, names in available.items():
         for candidate in (streams,) if streams else KNOWN_STREAMS[level]:
             schema = Schema(level, candidate)
-            if all(name in names or schema.is_optional(name) for name, _ in candidate):
-                first = next(name for name, _ in candidate if name in names)
+            first = next((name for name, _ in candidate if name in names), None)
+            if first and all(name in names or schema.is_optional(name) for name, _ in candidate):
                 frames = list(lists[first].feature[:1]) if first in lists else []
                 is_float = any(frame.WhichOneof("kind") == "float_list" for frame in frames)
                 return Schema(level, candidate, level == "frame" and is_float)

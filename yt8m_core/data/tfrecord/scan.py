@@ -12,7 +12,7 @@ import numpy as np
 from crc32c import crc32c
 
 from yt8m_core.data.schema import MAX_LABEL, Level, Schema
-from yt8m_core.data.tfrecord.encode import frame_header
+from yt8m_core.data.tfrecord.encode import encode_frames, frame_header
 from yt8m_core.data.tfrecord.parse import ID_KEYS, find_unread_keys, parse_record, parse_start_time
 from yt8m_core.data.tfrecord.records import DecodeError, parse_example
 
@@ -30,7 +30,7 @@ class ScannedRecord:
     num_frames: int
     offsets: tuple[int, ...] | None  # first byte of each stream from the start of the buffer; None if not regular
     start_time: float | None  # of a segment of a video, in seconds
-    content: int  # 63-bit digest of the features
+    content: int  # 63-bit digest of the features, as regular records have them, up to the end of the shortest stream
     findings: int  # bits REPEATED_LABEL, MISSING_STREAM, CONSTANT_STREAM (of one value), CONSTANT_VIDEO (all streams)
     unread_keys: tuple[str, ...]
 
@@ -110,7 +110,8 @@ def scan_record(data: memoryview, start: int, end: int, schema: Schema, path: Pa
         for name, dim in schema.streams:
             values, first = np.ascontiguousarray(parsed.frames[:, first : first + dim]), first + dim
             if name not in parsed.missing:
-                content = _add_content(content, memoryview(values.tobytes()), 0, values.nbytes)
+                encoded = encode_frames(values) if schema.level == "frame" else memoryview(values.tobytes())
+                content = _add_content(content, encoded, 0, len(encoded))
                 constant.append(bool((values == values[0, 0]).all()))
         findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
         return ScannedRecord(
@@ -132,7 +133,7 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
     labels, findings = _scan_labels(data, features["labels"]) if "labels" in features else (None, 0)
 
     scan_stream, spans = (_scan_frames, lists) if schema.level == "frame" else (_scan_vector, features)
-    offsets, lengths, constant, content = [], [], [], 0
+    offsets, lengths, constant, starts = [], [], [], []
     for name, dim in schema.streams:
         first, last = spans.get(name, (0, 0))
         if schema.is_optional(name) and _has_no_values(data, first, last, schema.level):
@@ -141,23 +142,26 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
             offsets.append(MISSING)
             findings |= MISSING_STREAM
             continue
-        offset, count, first, last, is_constant = scan_stream(data, first, last, dim, schema)
+        offset, count, first, stride, is_constant = scan_stream(data, first, last, dim, schema)
         offsets.append(offset)
         lengths.append(count)
         constant.append(is_constant)
-        content = _add_content(content, data, first, last)
+        starts.append((first, stride))
     if not lengths:
         raise _Irregular
+    content = 0
+    for first, stride in starts:
+        content = _add_content(content, data, first, first + min(lengths) * stride)
     findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
     # Unused features must be valid too, so that this path and protobuf accept the same records.
     streams = {name for name, _ in schema.streams}
     start_time: float | None = None
-    unread: tuple[str, ...] = ()
     if features.keys() - {"labels", key} - (streams if schema.level == "video" else set()):
         parsed = parse_example(data[start:context_end]).context.feature
-        start_time, unread = parse_start_time(parsed), find_unread_keys(features)
+        start_time = parse_start_time(parsed)
     if lists.keys() - (streams if schema.level == "frame" else set()):
         parse_example(data[context_end:end])
+    unread = find_unread_keys(features, lists, schema)
     video_id = str(data[id_start:id_end], "utf-8")
     return ScannedRecord(video_id, labels, min(lengths), tuple(offsets), start_time, content, findings, unread)
 
@@ -168,7 +172,10 @@ def _has_no_values(data: memoryview, first: int, last: int, level: Level) -> boo
 
 
 def _scan_frames(data: memoryview, first: int, last: int, dim: int, schema: Schema) -> tuple[int, int, int, int, bool]:
-    """Check the frames of a stream; returns the offset, the number of frames, their span, and whether all are equal."""
+    """Check the frames of a stream.
+
+    Returns the offset, the number of frames, their start, their stride, and whether all values are equal.
+    """
     header, size, stride = frame_layout(dim, schema)
     count, rest = divmod(last - first, stride)
     if count == 0 or rest:
@@ -183,7 +190,7 @@ def _scan_frames(data: memoryview, first: int, last: int, dim: int, schema: Sche
         if schema.has_float_frames and not np.isfinite(frames).all():
             raise _Irregular
         is_constant = bool((frames == frames[0, 0]).all())
-    return offset, count, first, last, is_constant
+    return offset, count, first, stride, is_constant
 
 
 def _scan_vector(data: memoryview, first: int, last: int, dim: int, schema: Schema) -> tuple[int, int, int, int, bool]:
@@ -195,7 +202,7 @@ def _scan_vector(data: memoryview, first: int, last: int, dim: int, schema: Sche
     if not np.isfinite(values).all():
         raise _Irregular
     is_constant = _may_be_constant(data, first, last - first) and bool((values == values[0]).all())
-    return first, 1, first, last, is_constant
+    return first, 1, first, 4 * dim, is_constant
 
 
 def _may_be_constant(data: memoryview, first: int, size: int) -> bool:

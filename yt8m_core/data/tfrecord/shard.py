@@ -41,14 +41,20 @@ class Shard:
     path: str
     size: int
     mtime_ns: int
+    source: str = ""  # the compressed file that it was expanded from, if any
+
+    @property
+    def name(self) -> str:
+        """The user's file, for messages."""
+        return self.source or self.path
 
     @classmethod
-    def at(cls, path: Path) -> "Shard":
+    def at(cls, path: Path, source: str = "") -> "Shard":
         """Return the current state of a file. Raises UserError if it is missing or not a regular file."""
         with report_unreadable(path):
             check_size(path, MAX_BYTES)
             stat = path.stat()
-        return cls(str(path), stat.st_size, stat.st_mtime_ns)
+        return cls(str(path), stat.st_size, stat.st_mtime_ns, source)
 
 
 class OpenShard:
@@ -117,15 +123,15 @@ def report_unreadable(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def _report_missing(shard: Shard) -> Iterator[None]:
-    with report_unreadable(shard.path):
+    with report_unreadable(shard.name):
         try:
             yield
         except FileNotFoundError:
             advice = "Restore it, or open the data set again."
-            raise UserError("the shard no longer exists", where=shard.path, advice=advice) from None
+            raise UserError("the shard no longer exists", where=shard.name, advice=advice) from None
 
 
 def _changed_error(shard: Shard) -> UserError:
     return UserError(
-        "the shard has changed since the data set was opened", where=shard.path, advice="Open the data set again."
+        "the shard has changed since the data set was opened", where=shard.name, advice="Open the data set again."
     )
