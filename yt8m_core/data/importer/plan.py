@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from yt8m_core.data.features.contents import VideoContents
-from yt8m_core.data.importer.convert import infer_schema
+from yt8m_core.data.importer.convert import infer_schema, unused_arrays
 from yt8m_core.data.importer.label_table import LabelTable, build_vocabulary, read_label_table
 from yt8m_core.data.importer.sources import Part, find_parts
 from yt8m_core.data.importer.units import Job, find_labels
@@ -44,6 +46,7 @@ class Plan:
             f"Labels: {f'{table.where}, {table.kind}, {len(table.labels):,} ids' if table else 'of the feature files'}",
             f"Split: {self.job.split:.0%} of the videos for validation, by a hash of their ids",
             f"Output: {self.job.output}",
+            *([f"Not used: {', '.join(unused[:20])}"] if (unused := unused_arrays(self.sample, schema)) else []),
             "",
             "The first videos:",
         ]
@@ -88,7 +91,7 @@ def make_plan(
 
 
 def _first_videos(parts: Sequence[Part]) -> tuple[VideoContents, ...]:
-    """Return the first videos that can be read. Raises UserError, with the first reason, where none can be."""
+    """Return the first videos that can be used. Raises UserError, with the first reason, where none can be."""
     first_error: UserError | None = None
     sample: list[VideoContents] = []
     for part in islice(parts, 100):
@@ -105,18 +108,13 @@ def _first_videos(parts: Sequence[Part]) -> tuple[VideoContents, ...]:
 
 
 def _kept(contents: VideoContents) -> VideoContents:
-    """Return contents whose arrays stay readable after their file is closed."""
+    """Return contents whose arrays stay readable after their file is closed. Raises UserError for NaN and infinity."""
     arrays = {name: contents.read(name) for name, shape in contents.shapes.items() if shape}
-    return VideoContents(
-        contents.where,
-        {name: array.shape for name, array in arrays.items()},
-        arrays.__getitem__,
-        contents.id,
-        contents.labels,
-        contents.label_names,
-        contents.notes,
-        contents.start_time,
-    )
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError("NaN or infinity", where=f"{contents.where}, '{name[:40]}'", expected="finite numbers")
+    shapes = {**contents.shapes, **{name: array.shape for name, array in arrays.items()}}
+    return replace(contents, shapes=shapes, read=arrays.__getitem__)
 
 
 def _collect_names(parts: Sequence[Part], progress: Progress) -> Vocabulary:
