@@ -196,7 +196,9 @@ def test_one_of_several_binary_columns_is_no_column_of_labels(read: Callable[...
     with pytest.raises(UserError, match=r"found 0 and 1 in the columns \['Cat', 'Dog'\]; expected labels in 'Cat'"):
         read(content, label_column="Cat")
     assert read(content, label_column="title").labels == {"v": ("hello",), "w": ("foo",)}
-    assert read("id,label,is_new\nv,1,0\nw,0,1\n").labels == {"v": ("1",), "w": ("0",)}
+    table = read("id,label,is_new\nv,1,0\nw,0,1\n")
+    assert table.labels == {"v": ("1",), "w": ("0",)}
+    assert table.notes == ("0 and 1 in the columns ['label', 'is_new']: 'label' is taken as label ids.",)
 
 
 @pytest.mark.parametrize("other", ["2.50", "-5", "nan", "Cat", "2000000"])

@@ -186,8 +186,7 @@ def _understand(
     others = [name for name in columns if name != ids and (name == label_column or not _UNNAMED.fullmatch(name))]
     lower = {name.lower(): name for name in others}
     label = label_column or next((lower[name] for name in LABEL_COLUMNS if name in lower), "")
-    if label_column and label_column.lower() not in LABEL_COLUMNS:
-        _check_binary(table, where, label_column, others)
+    notes = _check_binary(table, where, label, others) if label else ()
     if not label and len(others) == 1:
         (label,) = others
     if not label:
@@ -197,7 +196,7 @@ def _understand(
         )
     divide = label.lower() not in _SINGULAR
     rows = ((key, split_cell(value, names, divide)) for key, value in zip(table[ids], table[label], strict=True))
-    return LabelTable(where, _collect(rows), f"column '{label}' by '{ids}'")
+    return LabelTable(where, _collect(rows), f"column '{label}' by '{ids}'", notes)
 
 
 def _find_ids(table: pd.DataFrame, columns: list[str], label_column: str) -> str:
@@ -213,16 +212,21 @@ def _find_ids(table: pd.DataFrame, columns: list[str], label_column: str) -> str
     return next((name for name in possible if name.lower() not in LABEL_COLUMNS), columns[0])
 
 
-def _check_binary(table: pd.DataFrame, where: str, label_column: str, others: list[str]) -> None:
-    """Raise UserError where the column of the labels is one of several 0/1 columns."""
-    binary = [name for name in others if (values := _truths(table[name])) is not None and values.any()]
-    if label_column in binary and len(binary) > 1:
-        raise UserError(
-            f"0 and 1 in the columns {binary[:8]}",
-            where=where,
-            expected=f"labels in '{label_column}'",
-            advice="If each column is a label, leave out --label-column and remove the columns that are not labels.",
-        )
+def _check_binary(table: pd.DataFrame, where: str, label: str, others: list[str]) -> tuple[str, ...]:
+    """Return a warning where the column of the labels is one of several 0/1 columns; UserError if it has another name.
+
+    Only its name, such as "label", then says that 0 and 1 are two labels.
+    """
+    columns = [label, *(name for name in others if name != label)]
+    is_binary = [(values := _truths(table[name])) is not None and bool(values.any()) for name in columns[:100]]
+    beside = [name for name, found in zip(columns[1:], is_binary[1:], strict=False) if found]
+    if not (is_binary[0] and beside):
+        return ()
+    found = f"0 and 1 in the columns {[label, *beside[:8]]}"
+    if label.lower() in LABEL_COLUMNS:
+        return (f"{found}: '{label}' is taken as label ids.",)
+    advice = "If each column is a label, leave out --label-column and remove the columns that are not labels."
+    raise UserError(found, where=where, expected=f"labels in '{label}'", advice=advice)
 
 
 def _read_wide(table: pd.DataFrame, names: list[str], where: str) -> list[tuple[str, ...]]:

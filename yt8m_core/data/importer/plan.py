@@ -43,10 +43,11 @@ class Plan:
         schema, table = self.job.schema, self.job.table
         kind = "float32" if schema.has_float_frames or schema.level == "video" else "uint8"
         streams = " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
+        labeled = sum(map(bool, table.labels.values())) if table else 0
         lines = [
             f"{len(self.parts):,} files, {self.size / 1e6:,.1f} MB",
             f"Records: {schema.level}-level features {streams}, {kind}",
-            f"Labels: {f'{table.where}, {table.kind}, {len(table.labels):,} ids' if table else 'of the feature files'}",
+            f"Labels: {f'{table.where}, {table.kind}, {labeled:,} ids' if table else 'of the feature files'}",
             f"Split: {self.job.split:.0%} of the videos for validation, by a hash of their ids",
             f"Output: {self.job.output}",
             *([f"Not used: {', '.join(unused[:20])}"] if (unused := unused_arrays(self.sample, schema)) else []),
