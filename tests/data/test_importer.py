@@ -399,7 +399,7 @@ def test_bad_videos_are_left_out_with_the_reason(features: Path) -> None:
     damaged = bytearray((features / "v03.npz").read_bytes())
     damaged[600] ^= 1
     (features / "v03.npz").write_bytes(damaged)
-    _, result = run(features)
+    _, result = run(features, long_csv(features, videos))
     assert result.report.left_out == 5
     text = result.describe()
     assert "5 videos or files could not be used" in text

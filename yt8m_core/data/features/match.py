@@ -17,6 +17,7 @@ class Match:
     names: Mapping[str, str]  # the file's name of each stream that it has
     is_joined: bool = False  # one array holds these streams side by side
     note: str = ""  # how they were found, unless by their names
+    is_by_name: bool = True  # else by the widths of the arrays
 
 
 def match_streams(schema: Schema, shapes: Mapping[str, Shape]) -> Match | None:
@@ -53,10 +54,10 @@ def _match_widths(schema: Schema, shapes: Mapping[str, Shape]) -> Match | None:
     names = {stream: by_width[dim][0] for stream, dim in schema.streams if len(by_width.get(dim, ())) == 1}
     if len(set(names.values())) == len(names) and (names := _complete(schema, names)):
         pairs = ", ".join(f"'{name[:40]}' as '{stream}'" for stream, name in names.items())
-        return Match(names, note=f"Streams were recognized by their widths: {pairs}.")
+        return Match(names, note=f"Streams were recognized by their widths: {pairs}.", is_by_name=False)
     required = [stream for stream in schema.streams if not schema.is_optional(stream[0])]
     for streams in (list(schema.streams), required):
         joined = by_width.get(sum(dim for _, dim in streams), [])
         if len(joined) == 1:
-            return Match(dict.fromkeys((stream for stream, _ in streams), joined[0]), is_joined=True)
+            return Match(dict.fromkeys((stream for stream, _ in streams), joined[0]), is_joined=True, is_by_name=False)
     return None

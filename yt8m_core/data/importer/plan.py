@@ -2,21 +2,25 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from yt8m_core.data.features.contents import VideoContents
-from yt8m_core.data.importer.convert import infer_schema
-from yt8m_core.data.importer.label_table import LabelTable, build_vocabulary, read_label_table
+from yt8m_core.data.importer.convert import infer_schema, unused_arrays
+from yt8m_core.data.importer.label_ids import build_vocabulary, number_texts
+from yt8m_core.data.importer.label_table import LabelTable, read_label_table
 from yt8m_core.data.importer.sources import Part, find_parts
 from yt8m_core.data.importer.units import Job, find_labels
 from yt8m_core.data.schema import Streams
-from yt8m_core.data.vocabulary import Vocabulary
+from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 
 SAMPLE = 3  # videos that are shown and that determine the schema
+NAMELESS = (".npy", ".pb", ".tfrecord", ".tfrecords")  # formats that have ids of labels alone
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Plan:
     job: Job
     vocabulary: Vocabulary | None  # None if labels are ids without names
     sample: tuple[VideoContents, ...]  # the first videos
+    warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -38,12 +43,15 @@ class Plan:
         schema, table = self.job.schema, self.job.table
         kind = "float32" if schema.has_float_frames or schema.level == "video" else "uint8"
         streams = " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
+        labeled = sum(map(bool, table.labels.values())) if table else 0
         lines = [
             f"{len(self.parts):,} files, {self.size / 1e6:,.1f} MB",
             f"Records: {schema.level}-level features {streams}, {kind}",
-            f"Labels: {f'{table.where}, {table.kind}, {len(table.labels):,} ids' if table else 'of the feature files'}",
+            f"Labels: {f'{table.where}, {table.kind}, {labeled:,} ids' if table else 'of the feature files'}",
             f"Split: {self.job.split:.0%} of the videos for validation, by a hash of their ids",
             f"Output: {self.job.output}",
+            *([f"Not used: {', '.join(unused[:20])}"] if (unused := unused_arrays(self.sample, schema)) else []),
+            *(f"Warning: {warning}" for warning in (*(table.notes if table else ()), *self.warnings)),
             "",
             "The first videos:",
         ]
@@ -51,8 +59,11 @@ class Plan:
 
     def _describe_video(self, contents: VideoContents) -> str:
         arrays = ", ".join(f"{name} {list(shape)}" for name, shape in contents.shapes.items() if shape)
-        labels = find_labels(self.job, contents)
-        names = [self.vocabulary.name(label) if self.vocabulary else str(label) for label in (labels or [])[:8]]
+        try:
+            labels = find_labels(self.job, contents) or []
+        except UserError as error:
+            return f"  {contents.id}: left out: {error}"
+        names = [self.vocabulary.name(label) if self.vocabulary else str(label) for label in labels[:8]]
         return f"  {contents.id}: {arrays}; labels: {', '.join(names) or 'none'}"
 
 
@@ -75,20 +86,29 @@ def make_plan(
     parts = find_parts(features)
     sample = _first_videos(parts)
     schema = infer_schema(sample, streams, quantize)
-    table = read_label_table(labels, id_column=id_column, label_column=label_column) if labels else None
+    table = _read_table(labels, parts, id_column, label_column, vocabulary)
     names, label_ids = build_vocabulary(table, vocabulary)
-    if table is None:
-        if names is None and any(contents.label_names and contents.labels is None for contents in sample):
-            names = _collect_names(parts, progress)
-        label_ids = {name: label for label, name in enumerate(names.names) if name} if names else {}
+    if table is None and names is not None:
+        label_ids = {name: label for label, name in reversed(list(enumerate(names.names))) if name}
+    elif table is None and all(contents.labels is None for contents in sample):  # the next ones may have names
+        names, label_ids = number_texts(_count_names(parts, progress), str(features))
     job = Job(output.expanduser().absolute(), schema, split, quantize, table, label_ids)
-    if table is not None and not any(find_labels(job, contents) for contents in sample):
-        _check_ids(table, sample)
-    return Plan(tuple(parts), job, names, sample)
+    warnings = _check_ids(table, parts, sample) if table is not None else ()
+    return Plan(tuple(parts), job, names, sample, warnings)
+
+
+def _read_table(
+    labels: Path | None, parts: Sequence[Part], id_column: str, label_column: str, vocabulary: Path | None
+) -> LabelTable | None:
+    if labels is None:
+        return None
+    names = frozenset(read_vocabulary(vocabulary).names) - {""} if vocabulary else frozenset()
+    table = read_label_table(labels, id_column=id_column, label_column=label_column, names=names)
+    return table.without_shared_names(part.name for part in parts)
 
 
 def _first_videos(parts: Sequence[Part]) -> tuple[VideoContents, ...]:
-    """Return the first videos that can be read. Raises UserError, with the first reason, where none can be."""
+    """Return the first videos that can be used. Raises UserError, with the first reason, where none can be."""
     first_error: UserError | None = None
     sample: list[VideoContents] = []
     for part in islice(parts, 100):
@@ -105,46 +125,49 @@ def _first_videos(parts: Sequence[Part]) -> tuple[VideoContents, ...]:
 
 
 def _kept(contents: VideoContents) -> VideoContents:
-    """Return contents whose arrays stay readable after their file is closed."""
+    """Return contents whose arrays stay readable after their file is closed. Raises UserError for NaN and infinity."""
     arrays = {name: contents.read(name) for name, shape in contents.shapes.items() if shape}
-    return VideoContents(
-        contents.where,
-        {name: array.shape for name, array in arrays.items()},
-        arrays.__getitem__,
-        contents.id,
-        contents.labels,
-        contents.label_names,
-        contents.notes,
-        contents.start_time,
-    )
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError("NaN or infinity", where=f"{contents.where}, '{name[:40]}'", expected="finite numbers")
+    shapes = {**contents.shapes, **{name: array.shape for name, array in arrays.items()}}
+    return replace(contents, shapes=shapes, read=arrays.__getitem__)
 
 
-def _collect_names(parts: Sequence[Part], progress: Progress) -> Vocabulary:
-    """Return the names of the labels in the feature files, the most frequent first."""
+def _count_names(parts: Sequence[Part], progress: Progress) -> Counter[str]:
+    """Return the number of videos of each label name in the feature files."""
     counts: Counter[str] = Counter()
+    parts = [part for part in parts if not part.path.lower().endswith(NAMELESS)]
     total, done = sum(part.size for part in parts), 0
     for part in parts:
         try:
             for contents in part.read():
+                if contents.labels is not None and not counts:  # the labels are ids
+                    return counts
                 counts.update(set(contents.label_names))
         except UserError:  # listed when the file is converted
             pass
         done += part.size
         progress("collecting label names", done, total)
-    ordered = sorted(counts, key=lambda name: (-counts[name], name))
-    return Vocabulary(tuple(ordered), ("",) * len(ordered))
+    return counts
 
 
-def _check_ids(table: LabelTable, sample: Sequence[VideoContents]) -> None:
-    """Raise UserError where no video of the sample has an id of the label table."""
-    if not any(table.find(contents.id) is not None for contents in sample):
-        raise UserError(
-            f"no labels for the first videos, {', '.join(repr(contents.id) for contents in sample)}; the table has "
-            f"{', '.join(map(repr, list(table.labels)[:3]))}",
-            where=table.where,
-            expected="the same ids",
-            advice="Name the columns: --id-column, --label-column.",
-        )
+def _check_ids(table: LabelTable, parts: Sequence[Part], sample: Sequence[VideoContents]) -> tuple[str, ...]:
+    """Return a warning where the table names none of the first videos and files.
+
+    Raises UserError where each file is one video, so that it names no video at all.
+    """
+    files = {part.name for part in parts}
+    if any(table.match(name) is not None for name in (*(contents.id for contents in sample), *files)):
+        return ()
+    found = (
+        f"no labels for the first videos, {', '.join(repr(contents.id) for contents in sample)}; the table has "
+        f"{', '.join(map(repr, list(table.labels)[:3]))}"
+    )
+    if all(contents.id in files for contents in sample):
+        advice = "Name the columns: --id-column, --label-column."
+        raise UserError(found, where=table.where, expected="the same ids", advice=advice)
+    return (f"{found}. If no other video has one of these ids, stop, and name the column: --id-column.",)
 
 
 def check_output(output: Path) -> None:
