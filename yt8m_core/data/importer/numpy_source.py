@@ -42,12 +42,16 @@ _checked: set[Shard] = set()  # large files whose checksums are right; to check 
 
 def _open(path: Path, check: bool = True) -> ArrayFile:
     try:
-        data, state = _read_or_map(path), Shard.at(path)
+        data = _read_or_map(path)
         if bytes(data[:8]) in NPY_MAGIC:
             return ArrayFile(str(path), {"array": _map_array(data, f"{path}")})
-        with zipfile.ZipFile(path if len(data) > MAX_READ else io.BytesIO(data.data)) as archive:
+        if len(data) <= MAX_READ:
+            with zipfile.ZipFile(io.BytesIO(data.data)) as archive:
+                return ArrayFile(str(path), dict(_members(path, archive, data, check)))
+        state = Shard.at(path)
+        with zipfile.ZipFile(path) as archive:
             arrays = dict(_members(path, archive, data, check and state not in _checked))
-        if check and len(data) > MAX_READ:
+        if check:
             _checked.add(state)
         return ArrayFile(str(path), arrays)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:

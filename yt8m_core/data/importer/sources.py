@@ -15,9 +15,9 @@ from yt8m_core.data.importer import hdf5_source, numpy_source, record_source, ta
 from yt8m_core.data.importer.output import STATE
 from yt8m_core.data.importer.reading import Reading, report_damage
 from yt8m_core.data.tfrecord.records import masked_crc32c
-from yt8m_core.data.tfrecord.shard import report_unreadable
+from yt8m_core.data.tfrecord.shard import MAX_BYTES, report_unreadable
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import printable_name
+from yt8m_core.storage.atomic import check_size, printable_name
 
 UNIT_BYTES = 64 << 20
 UNIT_FILES = 2000
@@ -54,7 +54,11 @@ _MAGIC = (
 
 
 def find_format(path: Path) -> Format | None:
-    """Return the format of a file by its content, or by its ending where that says nothing; None for other files."""
+    """Return the format of a file by its content, or by its ending where that says nothing; None for other files.
+
+    Raises UserError for a device or a pipe, which may never end.
+    """
+    check_size(path, MAX_BYTES)
     with path.open("rb") as file:
         head = file.read(512)
         for start, magic, kind in _MAGIC:
