@@ -53,12 +53,14 @@ def run(features: Path, labels: dict[str, str], split: float = 0.4) -> ImportRes
 
 
 def fail(features: Path) -> None:
-    """Import features of which none can be used."""
-    bad = features.parent / "bad"
-    bad.mkdir(exist_ok=True)
-    np.savez(bad / "a.npz", x=np.full((3, 16), np.nan))
+    """Import features that are damaged after the plan was made."""
+    other = features.parent / "other"
+    other.mkdir(exist_ok=True)
+    np.savez(other / "a.npz", x=frames(9))
+    plan = make_plan(other, features.parent / "data")
+    (other / "a.npz").write_bytes(b"damaged")
     with pytest.raises(UserError, match="no video could be converted"):
-        import_features(make_plan(bad, features.parent / "data"))
+        import_features(plan)
 
 
 def imported(features: Path) -> dict[str, str]:
