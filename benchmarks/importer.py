@@ -1,4 +1,4 @@
-"""Import: rate of converting NumPy files to shards, and memory for many videos."""
+"""Import: rate of converting NumPy files to shards."""
 
 import shutil
 from pathlib import Path
@@ -39,8 +39,8 @@ def rows(videos: int = 800, repeats: int = 5) -> list[dict[str, Any]]:
 
         def ours() -> None:
             shutil.rmtree(output, ignore_errors=True)
-            for number, unit in enumerate(divide(list(plan.parts))):
-                convert_unit(plan.job, number, unit, "")
+            for unit in divide(list(plan.parts)):
+                convert_unit(plan.job, unit, "")
 
         def copy_files() -> None:
             with Path(folder, "copy").open("wb") as file:

@@ -19,11 +19,13 @@ import pyarrow.parquet as pq
 from tests.data.test_upload_mediapipe import features_pb
 from tests.fuzz.mutate import framed, mutate
 from tests.fuzz.outcome import outcome
+from yt8m_core.data.features.contents import VideoContents
 from yt8m_core.data.importer.convert import Conversion, infer_schema
 from yt8m_core.data.importer.label_table import read_label_table
 from yt8m_core.data.importer.sources import find_parts
 from yt8m_core.data.tfrecord.encode import encode_sequence_example
 from yt8m_core.data.tfrecord.parse import parse_record
+from yt8m_core.errors import UserError
 
 VIDEOS = 3
 RGB = [np.arange(4 * 16, dtype=np.uint8).reshape(4, 16) + number for number in range(VIDEOS)]
@@ -101,10 +103,14 @@ def features(ending: str, random: Random, real: Any, set_memory_limit: Callable[
         path = Path(folder, f"a{ending}")
         path.write_bytes(mutant)
         set_memory_limit(len(mutant))
-        contents = outcome(lambda: [video for part in find_parts(path) for video in part.read()])
-        if isinstance(contents, str):
-            assert len(contents) < 2000
+        readings = outcome(lambda: [reading for part in find_parts(path) for reading in part.read_each()])
+        if isinstance(readings, str):
+            assert len(readings) < 2000
             return
+        if out_of_memory := [one for one in readings if isinstance(getattr(one, "__cause__", None), MemoryError)]:
+            raise out_of_memory[0].__cause__
+        assert all(len(str(one)) < 2000 for one in readings if isinstance(one, UserError))
+        contents = [one for one in readings if isinstance(one, VideoContents)]
         schema = outcome(lambda: infer_schema(contents, (), False)) if contents else "no videos"
         if isinstance(schema, str):
             return

@@ -57,6 +57,14 @@ def import_(
         progress=progress,
     )
     print(plan.describe())
-    if not yes and sys.stdin.isatty() and input("\nConvert? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not yes and sys.stdin.isatty() and not _confirm():
         raise UserError("nothing was converted", advice="Correct the options and run the command again.")
     print(import_features(plan, progress=progress).describe())
+
+
+def _confirm() -> bool:
+    """Ask on the terminal; the end of its input (Ctrl-D) is a no."""
+    try:
+        return input("\nConvert? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

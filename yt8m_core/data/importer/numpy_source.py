@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yt8m_core.data.features.contents import VideoContents
 from yt8m_core.data.features.npy import NPY_MAGIC, parse_header
 from yt8m_core.data.importer.arrays import ArrayFile
+from yt8m_core.data.importer.reading import Reading, read_arrays
+from yt8m_core.data.tfrecord.shard import Shard
 from yt8m_core.errors import UserError
 
 MAX_COMPRESSED = 1 << 30  # bytes of a compressed array, which has to fit into memory
@@ -28,18 +29,31 @@ def count_rows(path: Path) -> int:
     return _open(path).num_videos
 
 
-def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[VideoContents]:
-    """Yield the videos of a file from ``start`` to before ``stop``. Raises UserError where it cannot be used."""
-    yield from _open(path).read(start, stop, name)
+def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[Reading]:
+    """Yield the videos of a file from ``start`` to before ``stop``. Raises UserError where it cannot be used.
+
+    The checksums of a file that is read in pieces are those that ``count_rows`` has checked.
+    """
+    yield from read_arrays(_open(path, check=stop is None), start, stop, name)
 
 
-def _open(path: Path) -> ArrayFile:
+_checked: set[Shard] = set()  # large files whose checksums are right; to check them takes as long as to read them
+
+
+def _open(path: Path, check: bool = True) -> ArrayFile:
     try:
         data = _read_or_map(path)
         if bytes(data[:8]) in NPY_MAGIC:
             return ArrayFile(str(path), {"array": _map_array(data, f"{path}")})
-        with zipfile.ZipFile(path if len(data) > MAX_READ else io.BytesIO(data.data)) as archive:
-            return ArrayFile(str(path), dict(_members(path, archive, data)))
+        if len(data) <= MAX_READ:
+            with zipfile.ZipFile(io.BytesIO(data.data)) as archive:
+                return ArrayFile(str(path), dict(_members(path, archive, data, check)))
+        state = Shard.at(path)
+        with zipfile.ZipFile(path) as archive:
+            arrays = dict(_members(path, archive, data, check and state not in _checked))
+        if check:
+            _checked.add(state)
+        return ArrayFile(str(path), arrays)
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a NumPy file") from None
 
@@ -51,7 +65,9 @@ def _read_or_map(path: Path) -> NDArray[np.uint8]:
     return np.asarray(np.memmap(path, np.uint8, "r"))
 
 
-def _members(path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[Any]]]:
+def _members(
+    path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8], check: bool
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the arrays of an .npz by name; members that are no numbers or texts are left out."""
     for info in archive.infolist():
         name, where = info.filename.removesuffix(".npy"), f"{path}, '{info.filename[:40]}'"
@@ -63,7 +79,7 @@ def _members(path: Path, archive: zipfile.ZipFile, data: NDArray[np.uint8]) -> I
             names = _LOCAL_HEADER.unpack_from(data.data, info.header_offset)
             start = info.header_offset + _LOCAL_HEADER.size + sum(names)
             member = data[start : start + info.file_size]
-            if zlib.crc32(member.data) != info.CRC:
+            if check and zlib.crc32(member.data) != info.CRC:
                 raise UserError("a wrong checksum", where=where, advice="The file is damaged: save it again.")
         elif info.file_size > MAX_COMPRESSED:
             raise UserError(

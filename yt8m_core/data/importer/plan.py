@@ -12,6 +12,7 @@ from yt8m_core.data.features.contents import VideoContents
 from yt8m_core.data.importer.convert import infer_schema, unused_arrays
 from yt8m_core.data.importer.label_ids import build_vocabulary, number_texts
 from yt8m_core.data.importer.label_table import LabelTable, read_label_table
+from yt8m_core.data.importer.output import find_foreign_files
 from yt8m_core.data.importer.sources import Part, find_parts
 from yt8m_core.data.importer.units import Job, find_labels
 from yt8m_core.data.schema import Streams
@@ -43,13 +44,14 @@ class Plan:
         schema, table = self.job.schema, self.job.table
         kind = "float32" if schema.has_float_frames or schema.level == "video" else "uint8"
         streams = " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
+        has_import = (self.job.output / "import.json").is_file()
         labeled = sum(map(bool, table.labels.values())) if table else 0
         lines = [
             f"{len(self.parts):,} files, {self.size / 1e6:,.1f} MB",
             f"Records: {schema.level}-level features {streams}, {kind}",
             f"Labels: {f'{table.where}, {table.kind}, {labeled:,} ids' if table else 'of the feature files'}",
             f"Split: {self.job.split:.0%} of the videos for validation, by a hash of their ids",
-            f"Output: {self.job.output}",
+            f"Output: {self.job.output}{' (replaces the import in it)' if has_import else ''}",
             *([f"Not used: {', '.join(unused[:20])}"] if (unused := unused_arrays(self.sample, schema)) else []),
             *(f"Warning: {warning}" for warning in (*(table.notes if table else ()), *self.warnings)),
             "",
@@ -171,9 +173,8 @@ def _check_ids(table: LabelTable, parts: Sequence[Part], sample: Sequence[VideoC
 
 
 def check_output(output: Path) -> None:
-    """Raise UserError where the output folder holds something else."""
-    known = {"train", "validate", "vocabulary.csv", "import.json", ".import", ".lock"}
-    if output.is_dir() and (others := sorted(path.name for path in output.iterdir() if path.name not in known)):
+    """Raise UserError where the output folder holds something that no import has written."""
+    if others := find_foreign_files(output):
         raise UserError(
             f"a folder with {', '.join(others[:5])}",
             where=str(output),

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -16,18 +18,20 @@ from yt8m_core.data.checks import DataCheck, check_splits, check_videos
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.feature_check.check import check_features
 from yt8m_core.data.feature_check.profile import builtin_profile
+from yt8m_core.data.importer.output import SPLITS, place, prepare, publish, remove_unused
 from yt8m_core.data.importer.plan import Plan, check_output
 from yt8m_core.data.importer.sources import Part, divide
-from yt8m_core.data.importer.units import MAX_LISTED, SPLITS, Job, UnitReport, convert_unit
+from yt8m_core.data.importer.units import MAX_LISTED, Job, UnitFiles, UnitReport, convert_unit
 from yt8m_core.data.tfrecord.encode import write_shard
 from yt8m_core.data.tfrecord.records import iter_payloads
-from yt8m_core.data.tfrecord.shard import OpenShard
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard
 from yt8m_core.data.vocabulary import Vocabulary, unnamed_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import atomic_write, exclusive_lock
+from yt8m_core.storage.atomic import exclusive_lock, printable_name
 
 PARALLEL_BYTES = 64 << 20  # below, starting processes costs more than it saves
+SHOWN = 20  # messages on a screen; thousands of videos usually share one cause
 CHECKED_VIDEOS = 50
 
 
@@ -51,10 +55,10 @@ class ImportResult:
         ]
         if report.left_out:
             lines.append(f"{report.left_out:,} videos or files could not be used and were left out:")
-            lines += [f"  {reason}" for reason in report.reasons]
+            lines += _listed(report.reasons, report.left_out)
         if self.duplicates:
             lines.append(f"{len(self.duplicates):,} videos have the id of an earlier one and were left out:")
-            lines += [f"  {message}" for message in self.duplicates[:MAX_LISTED]]
+            lines += _listed(self.duplicates, len(self.duplicates))
         if report.unlabeled:
             lines.append(
                 f"{report.unlabeled:,} of {sum(self.videos.values()):,} videos have no labels: train with --unlabeled "
@@ -74,11 +78,18 @@ class ImportResult:
         return "\n".join(lines)
 
 
+def _listed(messages: Sequence[str], total: int) -> list[str]:
+    """Return lines with the first messages, and how many there are more."""
+    more = total - min(SHOWN, len(messages))
+    rest = [f"  … and {more:,} more, of which import.json lists up to {MAX_LISTED:,}"] if more else []
+    return [*(f"  {message}" for message in messages[:SHOWN]), *rest]
+
+
 def import_features(plan: Plan, *, processes: int | None = None, progress: Progress = silent) -> ImportResult:
     """Convert the features and labels of a plan to shards in ``train`` and ``validate`` of its output folder.
 
     The same call resumes an interrupted import and converts only what is missing or has changed. Videos that cannot be
-    used are left out and listed.
+    used are left out and listed. An earlier import in the folder is replaced only when the new one is complete.
 
     Args:
         plan: from ``make_plan``.
@@ -88,39 +99,34 @@ def import_features(plan: Plan, *, processes: int | None = None, progress: Progr
     Raises:
         UserError: the output folder holds something else, or no video could be converted.
     """
-    job = plan.job
+    job = replace(plan.job, num_classes=plan.vocabulary.num_classes if plan.vocabulary else None)
     check_output(job.output)
-    with exclusive_lock(job.output, "importing"):
-        units = list(divide(list(plan.parts)))
-        report = UnitReport()
-        done = 0
-        for number, unit_report in _convert(job, units, processes):
+    with exclusive_lock(job.output, "import"):
+        new = prepare(job.output)
+        units, digest, report = list(divide(list(plan.parts))), job.digest, UnitReport()
+        for done, unit_report in enumerate(_convert(job, digest, units, processes), 1):
             report.merge(unit_report)
-            done += sum(_unit_bytes(part) for part in units[number])
-            progress("importing", min(done, plan.size), plan.size)
-        for split in SPLITS:  # of an earlier import with more units
-            for shard in (job.output / split).glob("part-*.tfrecord"):
-                if int(shard.stem.removeprefix("part-")) >= len(units):
-                    shard.unlink()
+            progress("importing", plan.size * done // len(units), plan.size)
         if not sum(report.videos.values()):
             raise UserError(
                 f"no video could be converted: {report.reasons[0] if report.reasons else 'no videos'}",
                 where=str(job.output),
             )
-        duplicates = [message for split in SPLITS for message in _drop_duplicates(job, split)]
-        result = _finish(plan, report, duplicates)
-        with atomic_write(job.output / "import.json") as unfinished:
-            values = {"report": asdict(report), "checks": [asdict(check) for check in result.checks]}
-            unfinished.write_text(json.dumps(values | {"text": result.describe()}, indent=1, ensure_ascii=False))
+        converted = [UnitFiles.find(job, unit, digest) for unit in units]
+        for number, files in enumerate(converted):
+            for split in SPLITS:
+                if files.shard(split).is_file():
+                    place(files.shard(split), new / split / f"part-{number:05d}.tfrecord")
+        duplicates = [message for split in SPLITS for message in _drop_duplicates(job, new / split, converted)]
+        result = _finish(plan, new, report, duplicates)
+        check_output(job.output)  # again: conversion can take hours
+        publish(job.output)
+        remove_unused(job.output, (files.key for files in converted))
         return result
 
 
-def _unit_bytes(part: Part) -> int:
-    return part.size if part.stop is None else 0
-
-
-def _convert(job: Job, units: list[tuple[Part, ...]], processes: int | None) -> Iterator[tuple[int, UnitReport]]:
-    digest, remaining = job.digest, dict(enumerate(units))
+def _convert(job: Job, digest: str, units: list[tuple[Part, ...]], processes: int | None) -> Iterator[UnitReport]:
+    remaining = dict(enumerate(units))
     processes = min(processes or os.cpu_count() or 1, len(units))
     if processes > 1 and sum(part.size for unit in units for part in unit) >= PARALLEL_BYTES:
         # spawn: a forked child would inherit the locks of torch's threads. A spawned child imports the main script and
@@ -128,16 +134,16 @@ def _convert(job: Job, units: list[tuple[Part, ...]], processes: int | None) -> 
         pool = ProcessPoolExecutor(processes, get_context("spawn"), _set_job, (job, digest))
         with pool, suppress(BrokenProcessPool):
             try:
-                futures = {pool.submit(_convert_in_process, number, unit): number for number, unit in remaining.items()}
+                futures = {pool.submit(_convert_in_process, unit): number for number, unit in remaining.items()}
                 for future in as_completed(futures):
-                    report, number = future.result(), futures[future]
-                    del remaining[number]
-                    yield number, report
+                    report = future.result()
+                    del remaining[futures[future]]
+                    yield report
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    for number, unit in remaining.items():
-        yield number, convert_unit(job, number, unit, digest)
+    for unit in remaining.values():
+        yield convert_unit(job, unit, digest)
 
 
 _jobs: list[tuple[Job, str]] = []  # of a worker process; sent once, because a label table can be large
@@ -145,52 +151,84 @@ _jobs: list[tuple[Job, str]] = []  # of a worker process; sent once, because a l
 
 def _set_job(job: Job, digest: str) -> None:
     _jobs.append((job, digest))
+    Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _convert_in_process(number: int, unit: tuple[Part, ...]) -> UnitReport:
+def _end_with_parent() -> None:
+    """End this process with its parent: a killed parent has released the lock of the output folder."""
+    if (parent := parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _convert_in_process(unit: tuple[Part, ...]) -> UnitReport:
     job, digest = _jobs[0]
-    return convert_unit(job, number, unit, digest)
+    return convert_unit(job, unit, digest)
 
 
-def _drop_duplicates(job: Job, split: str) -> list[str]:
-    """Write the shards of a split again without the records whose id has occurred before; return where those were."""
-    folder = job.output / split
-    if not list(folder.glob("*.tfrecord")):
+def _drop_duplicates(job: Job, folder: Path, converted: Sequence[UnitFiles]) -> list[str]:
+    """Write the shards of a split again without records whose id has occurred before; return where those are from.
+
+    The shards of the units keep all records: which of them is the first may change.
+    """
+    if not list(folder.iterdir()):
         return []
     videos = open_videos(folder, streams=job.schema.streams, skip_bad=True)
-    duplicates = [record for record in videos.bad_records if record.is_duplicate]
-    for shard in videos.shards:
-        dropped = {record.record for record in duplicates if record.shard == shard.path}
-        if dropped:
-            data = OpenShard(shard).data
-            spans = [span for record, span in enumerate(iter_payloads(data, shard.path)) if record not in dropped]
-            write_shard(Path(shard.path), (bytes(data[start:end]) for start, end in spans))
-    return [record.message for record in duplicates]
+    dropped: dict[str, list[int]] = {}
+    for record in videos.bad_records:
+        if record.is_duplicate:
+            dropped.setdefault(record.shard, []).append(record.record)
+    found = []
+    for path, numbers in dropped.items():
+        data = OpenShard(Shard.at(Path(path))).data
+        skipped = set(numbers)
+        spans = [span for record, span in enumerate(iter_payloads(data, path)) if record not in skipped]
+        sources = converted[int(Path(path).stem.removeprefix("part-"))].read_sources(folder.name)
+        found += [sources[record] for record in numbers]
+        if spans:
+            write_shard(Path(path), (bytes(data[start:end]) for start, end in spans))
+        else:
+            Path(path).unlink()
+    first = _first_sources(converted, folder.name, {video_id for video_id, _ in found}) if found else {}
+    return [printable_name(f"{where}: the id '{i}' a second time, first in {first[i]}") for i, where in found]
 
 
-def _finish(plan: Plan, report: UnitReport, duplicates: Sequence[str]) -> ImportResult:
-    """Write the vocabulary, and check the result."""
-    job = plan.job
+def _first_sources(converted: Sequence[UnitFiles], split: str, ids: set[str]) -> dict[str, str]:
+    """Return where the first video with each id is from."""
+    first: dict[str, str] = {}
+    for files in converted:
+        for video_id, where in files.read_sources(split):
+            if video_id in ids:
+                first.setdefault(video_id, where)
+    return first
+
+
+def _finish(plan: Plan, new: Path, report: UnitReport, duplicates: Sequence[str]) -> ImportResult:
+    """Check the shards, and write the vocabulary and the report."""
     opened = {
-        split: open_videos(job.output / split, streams=job.schema.streams)
+        split: open_videos(new / split, streams=plan.job.schema.streams)
         for split in SPLITS
-        if list((job.output / split).glob("*.tfrecord"))
+        if list((new / split).iterdir())
     }
     labels = np.concatenate([videos.label_values for videos in opened.values()])
     vocabulary = plan.vocabulary or unnamed_vocabulary(int(labels.max(initial=0)) + 1)
     counts = np.zeros(vocabulary.num_classes, np.int64)
     if "train" in opened:
         counts = np.bincount(opened["train"].label_values, minlength=vocabulary.num_classes)
-    for videos in opened.values():
-        videos.check_labels(vocabulary.num_classes)
-    named = Vocabulary(vocabulary.names, vocabulary.verticals, counts)
-    write_vocabulary(job.output / "vocabulary.csv", named)
+    names = tuple(map(printable_name, vocabulary.names))
+    write_vocabulary(new / "vocabulary.csv", Vocabulary(names, vocabulary.verticals, counts))
     checks = tuple(check for videos in opened.values() for check in check_videos(videos))
     if len(opened) == len(SPLITS):
         checks += check_splits(opened["train"], opened["validate"])
+    output = str(plan.job.output)  # where the shards are when somebody reads the messages
+    checks = tuple(replace(check, message=check.message.replace(str(new), output)) for check in checks)
     sizes = {split: len(videos) for split, videos in opened.items()}
     verdict = _feature_verdict(next(iter(opened.values())))
-    return ImportResult(report, sizes, duplicates, checks, verdict, vocabulary.num_classes)
+    result = ImportResult(report, sizes, duplicates, checks, verdict, vocabulary.num_classes)
+    values = {"report": asdict(report), "duplicates": duplicates[:MAX_LISTED], "checks": [*map(asdict, checks)]}
+    text = json.dumps(values | {"text": result.describe()}, indent=1, ensure_ascii=False)
+    (new / "import.json").write_text(printable_name(text), encoding="utf-8")
+    return result
 
 
 def _feature_verdict(videos: Videos) -> str:

@@ -1,29 +1,24 @@
 """Find the feature files of an import, and divide them into units of work."""
 
 import os
-import struct
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from yt8m_core.data.features.contents import VideoContents
+from yt8m_core.data.features.mediapipe import MAX_MESSAGE, is_mediapipe
+from yt8m_core.data.features.npy import NPY_MAGIC
 from yt8m_core.data.importer import hdf5_source, numpy_source, record_source, table_source, tar_source
+from yt8m_core.data.importer.output import STATE
+from yt8m_core.data.importer.reading import Reading, report_damage
+from yt8m_core.data.tfrecord.records import masked_crc32c
+from yt8m_core.data.tfrecord.shard import MAX_BYTES, report_unreadable
 from yt8m_core.errors import UserError
+from yt8m_core.storage.atomic import check_size, printable_name
 
-# Raised by zipfile, zlib, tarfile, h5py and pyarrow for damaged files.
-_LIBRARY_ERRORS = (
-    zipfile.BadZipFile, zlib.error, struct.error, tarfile.TarError, pa.ArrowException, ArithmeticError, AttributeError,
-    EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError,
-)  # fmt: skip
 UNIT_BYTES = 64 << 20
 UNIT_FILES = 2000
 
@@ -31,21 +26,49 @@ UNIT_FILES = 2000
 class Format(NamedTuple):
     """How the files of a format are read."""
 
-    read: Callable[[Path, str, int, int | None], Iterator[VideoContents]]  # file, default id, rows from and before
+    read: Callable[[Path, str, int, int | None], Iterator[Reading]]  # file, default id, rows from and before
     count_rows: Callable[[Path], int] | None = None  # of a file whose rows can be read in any order
 
 
 NUMPY = Format(numpy_source.read_rows, numpy_source.count_rows)
-TABLE = Format(table_source.read_rows, table_source.count_rows)
+PARQUET = Format(table_source.read_parquet, table_source.count_parquet_rows)
+ARROW = Format(table_source.read_arrow, table_source.count_arrow_rows)
 HDF5 = Format(hdf5_source.read_rows, hdf5_source.count_rows)
-RECORDS, TAR = Format(record_source.read_rows), Format(tar_source.read_rows)
+RECORDS, MESSAGE, TAR = map(Format, (record_source.read_rows, record_source.read_message, tar_source.read_rows))
 FORMATS: dict[str, Format] = {
     **dict.fromkeys((".npz", ".npy"), NUMPY),
-    **dict.fromkeys((".parquet", ".arrow", ".feather"), TABLE),
+    ".parquet": PARQUET,
+    **dict.fromkeys((".arrow", ".feather"), ARROW),
     **dict.fromkeys((".h5", ".hdf5"), HDF5),
-    **dict.fromkeys((".tfrecord", ".tfrecords", ".pb"), RECORDS),
+    **dict.fromkeys((".tfrecord", ".tfrecords"), RECORDS),
+    ".pb": MESSAGE,
     ".tar": TAR,
 }
+_MAGIC = (
+    *((0, magic, NUMPY) for magic in (b"PK\x03\x04", b"PK\x05\x06", *NPY_MAGIC)),
+    (0, b"PAR1", PARQUET),
+    (0, b"ARROW1", ARROW),
+    (0, b"\x89HDF\r\n", HDF5),
+    (257, b"ustar", TAR),
+)  # position and value of the first bytes
+
+
+def find_format(path: Path) -> Format | None:
+    """Return the format of a file by its content, or by its ending where that says nothing; None for other files.
+
+    Raises UserError for a device or a pipe, which may never end.
+    """
+    check_size(path, MAX_BYTES)
+    with path.open("rb") as file:
+        head = file.read(512)
+        for start, magic, kind in _MAGIC:
+            if head[start : start + len(magic)] == magic:
+                return kind
+        if len(head) >= 12 and masked_crc32c(head[:8]) == int.from_bytes(head[8:12], "little"):
+            return RECORDS
+        if path.suffix.lower() in FORMATS:
+            return FORMATS[path.suffix.lower()]
+        return MESSAGE if is_mediapipe(head + file.read(MAX_MESSAGE)) else None
 
 
 @dataclass(frozen=True)
@@ -60,46 +83,66 @@ class Part:
     stop: int | None = None  # None for all
 
     def read(self) -> Iterator[VideoContents]:
-        """Yield the videos. Raises UserError where the file cannot be used."""
+        """Yield the videos. Raises UserError where the file cannot be used, or a video of it, after the others."""
+        first_error: UserError | None = None
+        for reading in self.read_each():
+            if isinstance(reading, VideoContents):
+                yield reading
+            else:
+                first_error = first_error or reading
+        if first_error is not None:
+            raise first_error
+
+    def read_each(self) -> Iterator[Reading]:
+        """Yield the videos, and errors in place of those that cannot be used.
+
+        Raises UserError where the rest of the file cannot be used.
+        """
         path = Path(self.path)
         with report_damage(self.path):
-            for contents in FORMATS[path.suffix.lower()].read(path, self.name, self.start, self.stop):
-                yield replace(contents, read=partial(_read_array, contents))
+            kind = find_format(path)
+            if kind is None:
+                raise UserError("a file of unknown type", where=self.path, expected=f"one of {', '.join(FORMATS)}")
+            for reading in kind.read(path, self.name, self.start, self.stop):
+                yield _checked(reading) if isinstance(reading, VideoContents) else reading
 
 
-@contextmanager
-def report_damage(where: str) -> Iterator[None]:
-    """Convert what the libraries of the formats raise for damaged files into a UserError."""
-    try:
-        yield
-    except _LIBRARY_ERRORS as error:
-        found = f"cannot be read ({str(error)[:200] or type(error).__name__})"
-        raise UserError(found, where=where, advice="The file may be damaged: save it again.") from error
+def _checked(contents: VideoContents) -> VideoContents:
+    """Return contents with printable texts, without a first dimension of 1, and whose errors are UserErrors."""
+    shapes = {
+        name: shape[1:] if len(shape) == 3 and shape[0] == 1 else shape for name, shape in contents.shapes.items()
+    }
 
+    def read(name: str) -> NDArray[Any]:
+        with report_damage(contents.where):
+            return contents.read(name).reshape(shapes[name])
 
-def _read_array(contents: VideoContents, name: str) -> NDArray[Any]:
-    with report_damage(contents.where):
-        return contents.read(name)
+    return replace(
+        contents,
+        shapes=shapes,
+        read=read,
+        id=printable_name(contents.id),
+        label_names=tuple(map(printable_name, contents.label_names)),
+    )
 
 
 def find_parts(features: Path) -> list[Part]:
     """Return the feature files below a folder, or a single file, sorted by name.
 
+    Folders that an import has written, hidden ones, and the cache of `datasets` are left out.
+
     Raises UserError where there are none, and for a file of another kind.
     """
     root = features.expanduser().absolute()
     if root.is_file():
-        if root.suffix.lower() not in FORMATS:
-            raise UserError(f"a file '{root.suffix}'", where=str(root), expected=f"one of {', '.join(FORMATS)}")
+        with report_unreadable(root):
+            if find_format(root) is None:
+                ending = f"a file '{root.suffix}'"
+                raise UserError(ending, where=str(root), expected=f"one of {', '.join(FORMATS)}")
         return [_part(root, root.parent)]
     if not root.is_dir():
         raise UserError("no such file or folder", where=str(root))
-    files = sorted(
-        Path(folder) / name
-        for folder, _, names in os.walk(root)
-        for name in names
-        if os.path.splitext(name)[1].lower() in FORMATS and not name.startswith(".")
-    )
+    files = sorted(_feature_files(root))
     if not files:
         raise UserError(
             "no feature files",
@@ -110,9 +153,26 @@ def find_parts(features: Path) -> list[Part]:
     return [_part(file, root) for file in files]
 
 
+def _feature_files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        if STATE in folders and Path(folder) != root:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        is_dataset = not {"state.json", "dataset_info.json"}.isdisjoint(names)
+        for name in names:
+            is_cache = is_dataset and name.startswith("cache-")
+            if os.path.splitext(name)[1].lower() in FORMATS and not name.startswith(".") and not is_cache:
+                yield Path(folder, name)
+
+
 def _part(file: Path, root: Path) -> Part:
-    stat = file.stat()
-    return Part(str(file), file.relative_to(root).with_suffix("").as_posix(), stat.st_size, stat.st_mtime_ns)
+    name = printable_name(file.relative_to(root).with_suffix("").as_posix())
+    try:
+        stat = file.stat()
+    except OSError:  # a link to nothing: reported when the file is read
+        return Part(str(file), name, 0, 0)
+    return Part(str(file), name, stat.st_size, stat.st_mtime_ns)
 
 
 def divide(parts: list[Part]) -> Iterator[tuple[Part, ...]]:
@@ -137,10 +197,11 @@ def divide(parts: list[Part]) -> Iterator[tuple[Part, ...]]:
 
 
 def _divide_rows(part: Part) -> list[Part]:
-    count = FORMATS[Path(part.path).suffix.lower()].count_rows
+    path = Path(part.path)
     try:
         with report_damage(part.path):
-            total = count(Path(part.path)) if count else 0
+            kind = find_format(path)
+            total = kind.count_rows(path) if kind and kind.count_rows else 0
     except UserError:  # reported when the file is read
         total = 0
     if not total:

@@ -1,8 +1,8 @@
 """Parquet and Arrow files, and data sets that Hugging Face's `datasets` saved on disk: a row per video."""
 
 import json
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +13,63 @@ from numpy.typing import NDArray
 
 from yt8m_core.data.features.contents import VideoContents, check_labels, from_arrays
 from yt8m_core.data.importer.arrays import ID_NAMES, LABEL_NAMES
+from yt8m_core.data.importer.reading import Reading, read_video
 from yt8m_core.errors import UserError
 
 BATCH_ROWS = 64
+BUFFER = 1 << 20  # bytes
 
 
-def count_rows(path: Path) -> int:
-    """Return the number of rows of a file."""
-    if path.suffix == ".parquet":
-        with _open_parquet(path) as file:
-            return int(file.metadata.num_rows)
+def count_parquet_rows(path: Path) -> int:
+    """Return the number of rows of a Parquet file."""
+    with _open_parquet(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def count_arrow_rows(path: Path) -> int:
+    """Return the number of rows of an Arrow file."""
     return sum(batch.num_rows for batch in _arrow_batches(path))
 
 
-def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[VideoContents]:
-    """Yield the videos of the rows from ``start`` to before ``stop``. Raises UserError where they cannot be used."""
-    first = 0
-    for batch in _parquet_batches(path, start) if path.suffix == ".parquet" else _arrow_batches(path):
-        if isinstance(batch, int):  # rows before the first row group that was read
-            first = batch
-            continue
+def read_parquet(path: Path, name: str, start: int, stop: int | None) -> Iterator[Reading]:
+    """Yield the videos of the rows from ``start`` to before ``stop``. Raises UserError where the file is damaged."""
+    with _open_parquet(path) as file:
+        ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
+        first = int(np.searchsorted(ends, start, side="right"))
+        last = len(ends) if stop is None else int(np.searchsorted(ends, stop)) + 1
+        groups = list(range(len(ends)))[first:last]
+        skipped = int(ends[first - 1]) if first else 0
+        try:
+            yield from _read_batches(path, name, start, stop, skipped, file.iter_batches(BATCH_ROWS, row_groups=groups))
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), advice="Save it again.") from error
+
+
+def read_arrow(path: Path, name: str, start: int, stop: int | None) -> Iterator[Reading]:
+    """Yield the videos of the rows from ``start`` to before ``stop``. Raises UserError where the file is damaged."""
+    yield from _read_batches(path, name, start, stop, 0, _arrow_batches(path))
+
+
+def _read_batches(
+    path: Path, name: str, start: int, stop: int | None, skipped: int, batches: Iterable[pa.RecordBatch]
+) -> Iterator[Reading]:
+    """Yield the videos from ``start`` to before ``stop`` of batches that begin after ``skipped`` rows."""
+    first = skipped
+    for batch in batches:
         end = batch.num_rows if stop is None else min(batch.num_rows, stop - first)
         for row in range(max(0, start - first), end):
-            yield _read_row(f"{path}, row {first + row}", batch, row, f"{name}-{first + row}")
+            where = f"{path}, row {first + row}"
+            yield read_video(where, partial(_read_row, where, batch, row, f"{name}-{first + row}"))
         first += batch.num_rows
         if stop is not None and first >= stop:
             return
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
+    try:  # buffered: otherwise Arrow keeps all row groups that it has read in memory
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a Parquet file") from None
-
-
-def _parquet_batches(path: Path, start: int) -> Iterator[pa.RecordBatch | int]:
-    """Yield the number of rows that are skipped, and batches from the row group of ``start`` on."""
-    with _open_parquet(path) as file:
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        ends = np.cumsum(sizes)
-        group = int(np.searchsorted(ends, start, side="right"))
-        yield int(ends[group - 1]) if group else 0
-        try:
-            yield from file.iter_batches(BATCH_ROWS, row_groups=list(range(group, len(sizes))))
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), advice="Save it again.") from None
+        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a Parquet file") from error
 
 
 def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -72,7 +83,7 @@ def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
                 file.seek(0)
                 yield from map(_checked, pa.ipc.open_stream(file))
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="an Arrow file") from None
+        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="an Arrow file") from error
 
 
 def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -3,11 +3,11 @@
 import io
 import json
 import tarfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -15,19 +15,22 @@ from yt8m_core.data.features.contents import VideoContents, check_labels, from_a
 from yt8m_core.data.features.mediapipe import read_mediapipe
 from yt8m_core.data.features.npy import FEATURES, read_array
 from yt8m_core.data.features.numpy_files import read_npz
+from yt8m_core.data.importer.reading import Reading, read_video
 from yt8m_core.errors import UserError
 
 MAX_MEMBER = 1 << 28  # bytes of a member, which has to fit into memory
 
 
-def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[VideoContents]:
+def read_rows(path: Path, name: str, start: int, stop: int | None) -> Iterator[Reading]:
     """Yield the videos of an archive. Raises UserError where it cannot be used."""
     try:
         with tarfile.open(path, "r|*") as archive:
-            for key, members in groupby(_files(archive), lambda member: _key(member.name)):
-                yield _read_video(f"{path}, '{key}'", key, archive, members)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a tar archive") from None
+            for key, infos in groupby(_files(archive), lambda info: _key(info.name)):
+                members = [_read_member(archive, info) for info in infos]
+                where = f"{path}, '{key}'"
+                yield read_video(where, partial(_read_video, where, key, members))
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a tar archive") from error
 
 
 def _files(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -40,24 +43,39 @@ def _key(name: str) -> str:
     return f"{folder}/{key}" if folder else key
 
 
-def _read_video(where: str, key: str, archive: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> VideoContents:
+class Member(NamedTuple):
+    """A file of an archive."""
+
+    ending: str  # of its name, after the first dot
+    size: int
+    content: bytes  # empty for a file that is too large
+
+
+def _read_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+    stream = archive.extractfile(info) if info.size <= MAX_MEMBER else None
+    ending = PurePosixPath(info.name).name.partition(".")[2].lower()
+    return Member(ending, info.size, stream.read() if stream is not None else b"")
+
+
+def _read_video(where: str, key: str, members: Sequence[Member]) -> VideoContents:
     arrays: dict[str, NDArray[Any]] = {}
     fields: dict[str, Any] = {"id": key}
-    for member in members:
-        if member.size > MAX_MEMBER:
-            raise UserError(f"a member of {member.size:,} bytes", where=where, expected=f"at most {MAX_MEMBER:,}")
-        stream = archive.extractfile(member)
-        content = stream.read() if stream is not None else b""
-        ending = PurePosixPath(member.name).name.partition(".")[2].lower()
+    for ending, size, content in members:
+        if size > MAX_MEMBER:
+            raise UserError(f"a member of {size:,} bytes", where=where, expected=f"at most {MAX_MEMBER:,}")
         if ending == "npz" or ending == "pb":
             for contents in (read_npz if ending == "npz" else read_mediapipe)(where, content):
                 arrays |= {name: contents.read(name) for name, shape in contents.shapes.items() if shape}
-                fields |= {"labels": contents.labels, "label_names": contents.label_names, "notes": contents.notes}
+                given = {"labels": contents.labels, "label_names": contents.label_names, "notes": contents.notes}
+                fields |= {name: value for name, value in given.items() if value}  # keep those of other members
         elif ending == "npy" or ending.endswith(".npy"):
             name = ending.removesuffix("npy").rstrip(".") or "array"
             arrays[name] = read_array(io.BytesIO(content), where, FEATURES, len(content))
         elif ending in ("cls", "json"):
             fields |= _parse_labels(where, content)
+    for name, array in arrays.items():
+        if array.ndim == 3 and len(array) != 1:
+            raise UserError(f"the shape {array.shape} of '{name[:40]}'", where=where, expected="(T, dim): one video")
     return from_arrays(where, arrays, **fields)
 
 

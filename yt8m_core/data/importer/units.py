@@ -1,5 +1,8 @@
 """Convert one unit of an import to shards. Units are independent: processes convert them, and a restart skips those
-that are done."""
+that are done.
+
+The files of a unit are named by a digest of all that determines them, so that those of two imports are never mixed up.
+"""
 
 import hashlib
 import json
@@ -11,15 +14,17 @@ from typing import IO, Any
 from yt8m_core.data.features.contents import VideoContents
 from yt8m_core.data.importer.convert import Conversion
 from yt8m_core.data.importer.label_table import LabelTable
+from yt8m_core.data.importer.output import SPLITS, STATE
+from yt8m_core.data.importer.reading import may_be_temporary
 from yt8m_core.data.importer.sources import Part
 from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.encode import write_record
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.atomic import atomic_write, printable_name
 
-MAX_LISTED = 20  # reasons per unit; thousands of videos usually share one cause
+FORMAT = 1  # of the converted shards; another one converts everything again
+MAX_LISTED = 1000  # reasons in import.json
 MAX_ID = 100  # characters
-SPLITS = ("train", "validate")
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,14 @@ class Job:
     quantize: bool
     table: LabelTable | None
     label_ids: dict[str, int]  # by text
+    num_classes: int | None = None  # of the vocabulary; None without one
 
     @property
     def digest(self) -> str:
         """Digest of everything that determines the records, but the feature files."""
         table = sorted(self.table.labels.items()) if self.table else []
-        values = [asdict(self.schema), self.split, self.quantize, table, sorted(self.label_ids.items())]
+        options = [self.split, self.quantize, self.num_classes]
+        values = [FORMAT, asdict(self.schema), options, table, sorted(self.label_ids.items())]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
@@ -51,18 +58,63 @@ class UnitReport:
     reasons: list[str] = field(default_factory=list)  # of the first ones that were left out
     notes: dict[str, int] = field(default_factory=dict)  # number of videos by note of a reader
     conversion: dict[str, Any] = field(default_factory=dict)
+    is_complete: bool = True  # False if what was left out may be usable the next time
 
     def merge(self, other: "UnitReport") -> None:
         """Add another report."""
         for name, count in other.videos.items():
             self.videos[name] += count
         self.unlabeled, self.left_out = self.unlabeled + other.unlabeled, self.left_out + other.left_out
+        self.is_complete = self.is_complete and other.is_complete
         self.reasons = (self.reasons + other.reasons)[:MAX_LISTED]
         for note, count in other.notes.items():
             self.notes[note] = self.notes.get(note, 0) + count
         for name, value in other.conversion.items():
             old = self.conversion.get(name, 0)
             self.conversion[name] = max(old, value) if name == "largest_error" else old + value
+
+    def leave_out(self, error: UserError, note: str = "") -> None:
+        """Add a video, or the rest of a file, that is left out."""
+        self.left_out += 1
+        self.is_complete = self.is_complete and not may_be_temporary(error)
+        if len(self.reasons) < MAX_LISTED:
+            self.reasons.append(printable_name(str(error)[:500] + note))
+
+
+@dataclass(frozen=True)
+class UnitFiles:
+    """Files of a converted unit."""
+
+    folder: Path
+    key: str
+
+    @classmethod
+    def find(cls, job: Job, unit: tuple[Part, ...], digest: str) -> "UnitFiles":
+        """Return the files of a unit of a job with this digest."""
+        text = json.dumps([digest, [asdict(part) for part in unit]])
+        return cls(job.output / STATE, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+    @property
+    def state(self) -> Path:
+        """Report of the unit; missing until it is converted."""
+        return self.folder / f"{self.key}.json"
+
+    def shard(self, split: str) -> Path:
+        """Return the shard of a split; missing if no video is in it."""
+        return self.folder / f"{self.key}.{split}.tfrecord"
+
+    def read_sources(self, split: str) -> list[tuple[str, str]]:
+        """Return the id and the source of each record."""
+        return [(video_id, where) for video_id, where in json.loads(self._sources.read_text())[split]]
+
+    def write_sources(self, sources: dict[str, list[tuple[str, str]]]) -> None:
+        """Write the id and the source of each record, by split."""
+        with atomic_write(self._sources) as unfinished:
+            unfinished.write_text(json.dumps(sources))
+
+    @property
+    def _sources(self) -> Path:
+        return self.folder / f"{self.key}.sources.json"
 
 
 def is_validation(video_id: str, share: float) -> bool:
@@ -75,85 +127,100 @@ def is_validation(video_id: str, share: float) -> bool:
     return int.from_bytes(digest, "little") < share * 2**64
 
 
-def convert_unit(job: Job, number: int, unit: tuple[Part, ...], digest: str) -> UnitReport:
+def convert_unit(job: Job, unit: tuple[Part, ...], digest: str) -> UnitReport:
     """Write the shards of a unit, or return the stored report of a finished one."""
-    state = job.output / ".import" / f"{number:05d}.json"
-    shards = {split: job.output / split / f"part-{number:05d}.tfrecord" for split in SPLITS}
-    key = hashlib.sha256(json.dumps([digest, [asdict(part) for part in unit]]).encode()).hexdigest()
-    stored = _read_report(state, key)
-    if stored is not None and all(bool(stored.videos[split]) == shards[split].is_file() for split in SPLITS):
+    files = UnitFiles.find(job, unit, digest)
+    stored = _read_report(files.state)
+    if stored is not None and all(bool(stored.videos[split]) == files.shard(split).is_file() for split in SPLITS):
         return stored
-    report, conversion = UnitReport(), Conversion()
+    files.state.unlink(missing_ok=True)  # before the shards are replaced
     with ExitStack() as stack:
-        files: dict[str, IO[bytes]] = {}
+        writer = _UnitWriter(job, files, stack)
         for part in unit:
-            try:
-                for contents in part.read():
-                    _convert_video(job, contents, report, conversion, shards, files, stack)
-            except UserError as error:  # the rest of the file cannot be read
-                _leave_out(report, str(error))
-    for split, shard in shards.items():
+            writer.convert(part)
+    report = writer.report
+    for split in SPLITS:
         if not report.videos[split]:
-            shard.unlink(missing_ok=True)
-    report.conversion = asdict(conversion)
-    with atomic_write(state) as unfinished:
-        unfinished.write_text(json.dumps({"key": key, **asdict(report)}))
+            files.shard(split).unlink(missing_ok=True)
+    report.conversion = asdict(writer.conversion)
+    files.write_sources(writer.sources)
+    if report.is_complete:
+        with atomic_write(files.state) as unfinished:
+            unfinished.write_text(json.dumps(asdict(report)))
     return report
 
 
-def _convert_video(
-    job: Job,
-    contents: VideoContents,
-    report: UnitReport,
-    conversion: Conversion,
-    shards: dict[str, Path],
-    files: dict[str, IO[bytes]],
-    stack: ExitStack,
-) -> None:
-    try:
+class _UnitWriter:
+    """Shards of a unit that are being written, and the report on them."""
+
+    def __init__(self, job: Job, files: UnitFiles, stack: ExitStack) -> None:
+        self.report, self.conversion = UnitReport(), Conversion()
+        self.sources: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+        self._job, self._files, self._stack = job, files, stack
+        self._opened: dict[str, IO[bytes]] = {}
+
+    def convert(self, part: Part) -> None:
+        """Write the videos of a part, and list those that cannot be used."""
+        count = 0
+        try:
+            for reading in part.read_each():
+                count += 1
+                try:
+                    if isinstance(reading, UserError):
+                        raise reading
+                    self._write(reading)
+                except UserError as error:  # of this video only
+                    self.report.leave_out(error)
+        except UserError as error:
+            note = f" The rest of the file is left out, after {count:,} videos." if count else ""
+            self.report.leave_out(error, note)
+            self.report.is_complete = False
+
+    def _write(self, contents: VideoContents) -> None:
+        """Write a video. Raises UserError where it cannot be used."""
+        job, report = self._job, self.report
         if not contents.id or len(contents.id) > MAX_ID:
             raise UserError(f"the id '{contents.id[:MAX_ID]}'", where=contents.where, expected="1 to 100 characters")
         labels = find_labels(job, contents)
-        payload = conversion.encode(contents, job.schema, labels, job.quantize)
-    except UserError as error:
-        _leave_out(report, str(error))
-        return
-    split = SPLITS[is_validation(contents.id, job.split)]
-    if split not in files:
-        files[split] = stack.enter_context(stack.enter_context(atomic_write(shards[split])).open("wb"))
-    write_record(files[split], *payload)
-    report.videos[split] += 1
-    report.unlabeled += not labels
-    for note in contents.notes:
-        note = note.partition(" (")[0]  # without the numbers of one video
-        report.notes[note] = report.notes.get(note, 0) + 1
+        payload = self.conversion.encode(contents, job.schema, labels, job.quantize)
+        split = SPLITS[is_validation(contents.id, job.split)]
+        if split not in self._opened:
+            path = self._stack.enter_context(atomic_write(self._files.shard(split)))
+            self._opened[split] = self._stack.enter_context(path.open("wb"))
+        write_record(self._opened[split], *payload)
+        self.sources[split].append((contents.id, contents.where))
+        report.videos[split] += 1
+        report.unlabeled += not labels
+        for note in contents.notes:
+            note = note.partition(" (")[0]  # without the numbers of one video
+            report.notes[note] = report.notes.get(note, 0) + 1
 
 
 def find_labels(job: Job, contents: VideoContents) -> list[int] | None:
-    """Return the labels of a video: those of the label table, else its own. Raises UserError for unknown names."""
-    texts = job.table.find(contents.id) if job.table else None
-    if texts is not None:
-        return sorted({job.label_ids[text] for text in texts})
-    if contents.labels is not None:
-        return list(contents.labels)
-    if contents.label_names and job.table is None:
+    """Return the labels of a video: those of the label table if there is one, else its own.
+
+    Raises UserError for unknown names, and for ids that the vocabulary does not have.
+    """
+    labels: list[int] | None = None
+    if job.table is not None:
+        texts = job.table.find(contents.id)
+        labels = None if texts is None else sorted({job.label_ids[text] for text in texts})
+    elif contents.labels is not None:
+        labels = list(contents.labels)
+    elif contents.label_names:
         unknown = [name for name in contents.label_names if name not in job.label_ids]
         if unknown:
             advice = "Name the labels in a file: --vocabulary, or --labels."
             raise UserError(f"the label '{unknown[0][:80]}', which has no id", where=contents.where, advice=advice)
-        return sorted({job.label_ids[name] for name in contents.label_names})
-    return None
+        labels = sorted({job.label_ids[name] for name in contents.label_names})
+    if labels and job.num_classes is not None and labels[-1] >= job.num_classes:
+        expected = f"ids from 0 to {job.num_classes - 1}, as in the vocabulary"
+        raise UserError(f"the label {labels[-1]}", where=contents.where, expected=expected)
+    return labels
 
 
-def _leave_out(report: UnitReport, reason: str) -> None:
-    report.left_out += 1
-    if len(report.reasons) < MAX_LISTED:
-        report.reasons.append(reason[:500])
-
-
-def _read_report(state: Path, key: str) -> UnitReport | None:
+def _read_report(state: Path) -> UnitReport | None:
     try:
-        values = json.loads(state.read_text())
-        return UnitReport(**values) if values.pop("key") == key else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return UnitReport(**json.loads(state.read_text()))
+    except (OSError, ValueError, TypeError):
         return None
