@@ -79,7 +79,7 @@ def write_table(path: Path, labels: list[Any]) -> None:
 
 
 def bad_parquet(folder: Path) -> None:
-    write_table(folder / "a.parquet", [[-1 if number == BAD else 3] for number in range(VIDEOS)])
+    write_table(folder / "a.parquet", [[-2 if number == BAD else 3] for number in range(VIDEOS)])
 
 
 def bad_tar(folder: Path) -> None:

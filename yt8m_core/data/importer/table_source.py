@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from yt8m_core.data.features.contents import VideoContents, check_labels, from_arrays
-from yt8m_core.data.importer.arrays import ID_NAMES, LABEL_NAMES
+from yt8m_core.data.features.contents import VideoContents, from_arrays
+from yt8m_core.data.importer.arrays import ID_NAMES, LABEL_NAMES, parse_labels
 from yt8m_core.data.importer.reading import Reading, read_video
 from yt8m_core.errors import UserError
 
@@ -133,13 +133,9 @@ def _is_feature(kind: pa.DataType) -> bool:
 def _read_labels(where: str, value: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the labels of a row: ids, names, or ids of `datasets` with the names of their classes."""
     values = value if isinstance(value, list) else [value]
-    if values and all(isinstance(entry, str) for entry in values):
-        return {"label_names": tuple(values)}
-    if not all(isinstance(entry, int) for entry in values):
-        raise UserError(f"labels {str(values)[:80]}", where=where, expected="ids or names")
-    if names and all(0 <= entry < len(names) for entry in values):
-        return {"label_names": tuple(names[entry] for entry in values)}
-    return {"labels": check_labels(where, values)}
+    if names and all(isinstance(entry, int) and -1 <= entry < len(names) for entry in values):
+        return {"label_names": tuple(names[entry] for entry in values if entry != -1)}
+    return parse_labels(where, values)
 
 
 @cache

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from yt8m_core.data.features.contents import VideoContents, check_labels, from_arrays
+from yt8m_core.data.features.contents import VideoContents, from_arrays
 from yt8m_core.data.features.mediapipe import read_mediapipe
 from yt8m_core.data.features.npy import FEATURES, read_array
 from yt8m_core.data.features.numpy_files import read_npz
+from yt8m_core.data.importer.arrays import parse_labels
 from yt8m_core.data.importer.reading import Reading, read_video
 from yt8m_core.errors import UserError
 
@@ -89,10 +90,6 @@ def _parse_labels(where: str, content: bytes) -> dict[str, Any]:
     if isinstance(values, dict):
         if isinstance(values.get("id"), str):
             fields["id"] = values["id"]
-        values = values.get("labels", values.get("label", []))
-    values = values if isinstance(values, list) else [values]
-    if all(isinstance(value, str) for value in values):
-        return fields | {"label_names": tuple(values)} if values else fields
-    if not all(isinstance(value, int) for value in values):
-        raise UserError(f"labels {str(values)[:80]}", where=where, expected="ids or names")
-    return fields | {"labels": check_labels(where, values)}
+        values = values.get("labels", values.get("label"))
+    values = values if isinstance(values, list) else [] if values is None else [values]
+    return fields | parse_labels(where, values) if values else fields
