@@ -83,6 +83,7 @@ def changed_settings() -> list[tuple[str, Experiment]]:
         "pool_once": "no",
         "ema": 0.5,
         "fold": "1/5",
+        "unlabeled": "skip",
     }
     found = []
     for part in ("data", "training", None):

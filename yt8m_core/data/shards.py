@@ -55,9 +55,9 @@ def find_shards(data: str | Path) -> list[Path]:
 
 
 def _shards_of_folder(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
-    shards = [path for path in files if _NAME.fullmatch(path.name)]
-    shards = shards or [path for path in files if path.suffix in ("", ".gz") and _is_shard(path)]
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    shards = [path for path in files if _NAME.fullmatch(path.name)]  # a link to nothing is an error when it is read
+    shards = shards or [path for path in files if path.suffix in ("", ".gz") and path.is_file() and _is_shard(path)]
     if shards:
         return shards
     subfolders = sorted({path.parent.name for path in folder.glob("*/*.tfrecord*")})
