@@ -237,12 +237,10 @@ def _feature_verdict(videos: Videos) -> str:
     if profile is None:
         return ""
     sample = np.unique(np.linspace(0, len(videos) - 1, CHECKED_VIDEOS).astype(int)).tolist()
-    results = [check_features(videos.frames(video), videos.schema, profile) for video in sample]
-    grades = [result.grade for result in results]
+    grades = [check_features(videos.frames(video), videos.schema, profile).grade for video in sample]
     if grades.count("wrong") * 2 > len(grades):
-        worst = next(result for result in results if result.grade == "wrong")
         return (
-            f"{grades.count('wrong')} of {len(grades)} videos do not look like the features of {profile.source}, the "
-            f"first: {worst.verdict} They can be used to train a model of their own."
+            f"{grades.count('wrong')} of {len(grades)} videos do not look like the features of {profile.source}. They "
+            "can be used to train a model, but a model that was trained on those would not understand them."
         )
     return f"{grades.count('ok')} of {len(grades)} videos look like the features of {profile.source}."
