@@ -32,7 +32,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zli
 
 
 def test_folder_lists_every_ending_of_shards(tmp_path: Path) -> None:
-    names = ["a.tfrecord", "b.tfrecords", "c.tfrecord.gz", "d.tfrecords.gz", "e.tfrecord-00000-of-00002"]
+    names = ["a.tfrecord", "b.tfrecords", "c.tfrecord.gz", "d.tfrecords.gz", "e.tfrecord-00000-of-00002", "g.TFRECORD"]
     for name in [*names, "notes.txt", ".hidden.tfrecord", "f.tfrecord.part", "train-00000-of-00002"]:
         write(tmp_path / name, small(name))
     assert [path.name for path in find_shards(tmp_path)] == names

@@ -21,7 +21,7 @@ from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
 
 # .tfrecord, .tfrecords, .tfrecord.gz, .tfrecord-00000-of-00100, …
-_NAME = re.compile(r".*\.tfrecords?(-\d+-of-\d+)?(\.gz)?", re.DOTALL)
+_NAME = re.compile(r".*\.tfrecords?(-\d+-of-\d+)?(\.gz|\.zlib)?", re.DOTALL | re.IGNORECASE)
 MIN_FREE = 1 << 30  # bytes that stay free on the disk of the workspace
 _BLOCK = 1 << 22
 _HEADER = 12  # bytes of a record before its payload: length and checksum
