@@ -43,16 +43,17 @@ def _open(path: Path) -> Any:
 
 def _groups(path: Path, file: Any) -> list[str]:
     """Return the names of the groups in order; none where the arrays beside them hold many videos."""
-    names = [name for name in file if hasattr(file.get(name), "keys")]
+    names = [name for name in file if isinstance(name, str) and hasattr(file.get(name), "keys")]
     return names if names and ArrayFile(str(path), _arrays(file)).num_videos == 1 else []
 
 
 def _arrays(group: Any) -> Mapping[str, Any]:
-    return {name: values for name, values in group.items() if _is_array(values)}
+    """Return the arrays by name; h5py gives names that are not UTF-8 as bytes, which are left out."""
+    return {name: values for name, values in group.items() if isinstance(name, str) and _is_array(values)}
 
 
 def _is_array(values: Any) -> bool:
     try:
-        return hasattr(values, "dtype")
+        return hasattr(values, "dtype") and hasattr(values, "shape")  # not a named type
     except TypeError:  # a type that NumPy does not have
         return False

@@ -17,7 +17,6 @@ from yt8m_core.data.importer.reading import Reading, read_video
 from yt8m_core.errors import UserError
 
 BATCH_ROWS = 64
-BUFFER = 1 << 20  # bytes
 
 
 def count_parquet_rows(path: Path) -> int:
@@ -66,8 +65,9 @@ def _read_batches(
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
-    try:  # buffered: otherwise Arrow keeps all row groups that it has read in memory
-        return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
+    # Mapped: otherwise Arrow keeps row groups that it has read, or allocates what a damaged page claims to have.
+    try:
+        return pq.ParquetFile(path, memory_map=True, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"cannot be read ({str(error)[:200]})", where=str(path), expected="a Parquet file") from error
 
@@ -111,10 +111,10 @@ def _read_row(where: str, batch: pa.RecordBatch, row: int, default_id: str) -> V
 def _read_array(where: str, value: Any) -> NDArray[Any] | None:
     """Return a list of numbers [dim] or of such lists [T, dim]; None for anything else."""
     value = getattr(value, "value", value) if isinstance(value, pa.ExtensionScalar) else value
-    values = getattr(value, "values", None)
-    if values is None:
+    if not _is_list(value.type):
         return None
-    if pa.types.is_nested(values.type):
+    values = value.values
+    if _is_list(values.type):
         inner = values.flatten()
         if not _is_feature(inner.type) or not len(values):
             return None
@@ -124,6 +124,10 @@ def _read_array(where: str, value: Any) -> NDArray[Any] | None:
     if not _is_feature(values.type) or values.null_count:
         return None
     return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _is_feature(kind: pa.DataType) -> bool:
