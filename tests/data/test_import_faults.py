@@ -351,3 +351,25 @@ def test_rows_of_a_parquet_file_are_read_from_their_row_groups_only(
         videos = list(read_rows(features / "a.parquet", "a", start, stop))
         assert [getattr(video, "id", "") for video in videos] == [f"a-{row}" for row in range(start, stop or VIDEOS)]
         assert groups.pop() == expected
+
+
+def test_members_of_hdf5_that_are_no_arrays_are_left_out(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(2):
+            file[f"v{number}/x"] = frames(number)
+            file[f"v{number}/kind"] = np.dtype("uint8")  # a named type
+            file[f"v{number}"].create_dataset(b"\xff", data=frames(number))  # a name that is not UTF-8
+        file.create_group(b"\xfe")
+    (part,) = find_parts(tmp_path)
+    assert [(video.id, list(video.shapes)) for video in part.read()] == [("v0", ["x"]), ("v1", ["x"])]
+
+
+def test_columns_of_parquet_that_are_no_lists_of_numbers_are_left_out(tmp_path: Path) -> None:
+    structs = pa.array([[{"a": 1}]], pa.list_(pa.struct([("a", pa.int64())])))
+    pairs = pa.array([[("a", 1.0)]], pa.map_(pa.string(), pa.float64()))
+    table = pa.table({"id": ["v0"], "x": [frames(0).tolist()], "structs": structs, "pairs": pairs})
+    schema = table.schema.set(1, pa.field("x", pa.list_(pa.list_(pa.uint8()))))
+    pq.write_table(table.cast(schema), tmp_path / "a.parquet")
+    (part,) = find_parts(tmp_path)
+    (video,) = part.read()
+    assert list(video.shapes) == ["x"]
