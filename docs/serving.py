@@ -27,8 +27,7 @@ class Handler(BaseHTTPRequestHandler):
             frames = np.concatenate(parts, axis=1)[None]  # [1, T, D]
             inputs = {"frames": frames, "num_frames": np.array([frames.shape[1]])}
             p = session.run(["probabilities"], inputs)[0][0]  # [C]
-            top = [[int(label), model["labels"][label], float(p[label])] for label in (-p).argsort()[:10]]
-            status, answer = 200, top
+            answer, status = [[int(k), model["labels"][k], float(p[k])] for k in (-p).argsort()[:10]], 200
         except Exception as error:
             status, answer = 400, {"error": str(error)}
         self.send_response(status)
