@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,8 @@ from tests.support.tiny import write_tiny
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.feature_check.check import FeatureCheck, check_features, reference_profile
 from yt8m_core.data.feature_check.profile import FeatureProfile, builtin_profile, feature_values, measure_profile
-from yt8m_core.data.schema import KNOWN_STREAMS, Schema
+from yt8m_core.data.quantization import dequantize
+from yt8m_core.data.schema import BYTE_VALUES, KNOWN_STREAMS, Schema
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 
@@ -288,3 +290,9 @@ def test_check_of_any_frames_is_consistent(tiny: Videos, tiny_profile: FeaturePr
         assert math.isfinite(finding.measured)
         assert finding.sentence.endswith(".")
         assert (finding.grade == "ok") == (low <= finding.measured <= high)
+
+
+def test_values_of_bytes_without_torch_are_those_of_dequantize() -> None:
+    codes = torch.arange(256, dtype=torch.uint8)
+    np.testing.assert_allclose(BYTE_VALUES, dequantize(codes).numpy(), atol=2e-7)
+    assert BYTE_VALUES.dtype == np.float32

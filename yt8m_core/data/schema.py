@@ -19,7 +19,9 @@ KNOWN_STREAMS: dict[Level, tuple[Streams, ...]] = {
 # Streams that a video may lack; they are filled with the byte whose value is nearest to 0.
 OPTIONAL_STREAMS = ("audio", "mean_audio")
 FILL_BYTE = 128
-FILL_VALUE = np.float32(FILL_BYTE * 4 / 255 + 4 / 512 - 2)  # dequantized
+# Dequantized values of the bytes 0 to 255, as of ``quantization.dequantize``, which needs torch.
+BYTE_VALUES = (np.arange(256) * 4 / 255 + 4 / 512 - 2).astype(np.float32)
+FILL_VALUE = BYTE_VALUES[FILL_BYTE]
 # Far above any edition (4,716 labels); keeps one absurd label from sizing a model.
 MAX_LABEL = 1 << 20
 MAX_WIDTH = 1 << 20  # of a stream

@@ -9,14 +9,13 @@ import numpy as np
 
 from yt8m_core.data.checks import OTHER_SCALE, DataCheck
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.schema import BYTE_VALUES
 from yt8m_core.data.tfrecord.scan import MISSING_STREAM
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
 
 SAMPLE = 200  # videos
 MAX_RATIO = 2.0  # of the mean norms; between the training and the validation videos of YouTube-8M it is 1.00
-# Without torch, which the first page of the app does not wait for.
-_DEQUANTIZED = np.arange(256, dtype=np.float32) * np.float32(4 / 255) + np.float32(4 / 512 - 2)
 
 
 def load_norms(videos: Videos) -> tuple[float, ...]:
@@ -44,7 +43,7 @@ def measure_norms(videos: Videos) -> tuple[float, ...]:
     norms: list[list[float]] = [[] for _ in videos.schema.streams]
     for video, lacks_optional in zip(sample.tolist(), is_missing.tolist(), strict=True):
         frames = videos.frames(video)
-        values = _DEQUANTIZED[frames] if frames.dtype == np.uint8 else frames  # [T, D]
+        values = BYTE_VALUES[frames] if frames.dtype == np.uint8 else frames  # [T, D]
         for (name, _), part, stream_norms in zip(
             videos.schema.streams, np.split(values, ends, axis=1), norms, strict=True
         ):
