@@ -81,7 +81,11 @@ def find_shared(training: Videos, validation: Videos) -> SharedVideos:
 
 def check_splits(training: Videos, validation: Videos) -> tuple[DataCheck, ...]:
     """Check whether validation videos are among the training videos, by id and by content."""
-    shared = find_shared(training, validation)
+    return check_shared(find_shared(training, validation), validation)
+
+
+def check_shared(shared: SharedVideos, validation: Videos) -> tuple[DataCheck, ...]:
+    """Return the check of ``find_shared``, if it has found any video."""
     if not (count := int(shared.either.sum())):
         return ()
     first = int(shared.either.argmax())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from yt8m_core.data.checks import (
     SHARED_VIDEOS,
     DataCheck,
+    check_shared,
     check_splits,
     check_videos,
     find_shared,
@@ -114,11 +115,11 @@ def check_origins(path: str, validation: Videos) -> tuple[tuple[DataCheck, ...],
         except UserError as error:
             message = f"Whether run {path} has learned from validation videos was not compared: {error}"
             return (*checks, DataCheck(NOT_COMPARED, 0, message)), None
-        for check in check_splits(training, validation):
-            checks.append(
-                replace(check, message=f"Run {path}, whose weights the training starts from: {check.message}")
-            )
-        is_shared |= find_shared(training, validation).either
+        shared = find_shared(training, validation)
+        for check in check_shared(shared, validation):
+            message = f"Run {path}, whose weights the training starts from: {check.message}"
+            checks.append(replace(check, message=message))
+        is_shared |= shared.either
         path, digest = run.experiment.init, run.facts.init_weights
     return tuple(checks), int(is_shared.sum())
 
