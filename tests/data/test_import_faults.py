@@ -199,7 +199,7 @@ def test_arrays_of_one_video_may_have_a_first_dimension_of_1(features: Path) -> 
     tar_file(features / "c.tar", {"c.x.npy": one, "d.x.npy": two})
     result = run(features)
     assert sorted(imported(features)) == ["a", "b", "c"]
-    assert "'d': found the shape (2, 3, 16) of 'x'; expected (T, dim): one video" in result.report.reasons[0]
+    assert "'d': found 2 videos [2, 3, 16]; expected frames of one video" in result.report.reasons[0]
 
 
 @pytest.mark.fault

@@ -74,9 +74,6 @@ def _read_video(where: str, key: str, members: Sequence[Member]) -> VideoContent
             arrays[name] = read_array(io.BytesIO(content), where, FEATURES, len(content))
         elif ending in ("cls", "json"):
             fields |= _parse_labels(where, content)
-    for name, array in arrays.items():
-        if array.ndim == 3 and len(array) != 1:
-            raise UserError(f"the shape {array.shape} of '{name[:40]}'", where=where, expected="(T, dim): one video")
     return from_arrays(where, arrays, **fields)
 
 
