@@ -212,9 +212,9 @@ def test_parquet_file_with_columns_of_other_types_is_refused(videos: Videos, tmp
     ids = pa.array([None, *videos.ids[1:]])
     for columns, message in (
         ({"id": videos.ids, "scores": texts}, "found scores of type fixed_size_list"),
-        ({"id": ids, "scores": scores}, "found ids that are missing or no texts"),
-        ({"id": [[video] for video in videos.ids], "scores": scores}, "found ids that are missing or no texts"),
-        ({"id": list(range(len(videos))), "scores": scores}, "found ids that are missing or no texts"),
+        ({"id": ids, "scores": scores}, "found ids that are missing or not text"),
+        ({"id": [[video] for video in videos.ids], "scores": scores}, "found ids that are missing or not text"),
+        ({"id": list(range(len(videos))), "scores": scores}, "found ids that are missing or not text"),
         ({"video": videos.ids, "scores": scores}, "cannot read the scores of a member"),
     ):
         pq.write_table(pa.table(columns), tmp_path / "a.parquet")

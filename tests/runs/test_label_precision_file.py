@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.damage import damaged
 from yt8m_core.errors import UserError
 from yt8m_core.runs import label_precision_file as module
 from yt8m_core.runs.label_precision_file import LABEL_PRECISION, read_label_precision
@@ -92,13 +93,9 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @settings(max_examples=150)
 @given(st.data())
 def test_damaged_bytes_are_read_or_refused(content: bytes, data: st.DataObject) -> None:
-    damaged = bytearray(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
-    for _ in range(data.draw(st.integers(0, 4))):
-        if damaged:
-            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with TemporaryDirectory() as folder:
         file = Path(folder) / LABEL_PRECISION
-        file.write_bytes(damaged)
+        file.write_bytes(data.draw(damaged(content)))
         result = read_or_refuse(file)
     if isinstance(result, str):
         assert LABEL_PRECISION in result

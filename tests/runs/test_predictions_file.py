@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.damage import damaged
 from yt8m_core.errors import UserError
 from yt8m_core.runs.predictions_file import read_predictions
 from yt8m_core.storage.parquet_footer import column_sizes
@@ -61,11 +62,7 @@ def test_footer_with_any_changed_byte_is_read_or_refused(content: bytes) -> None
 @settings(max_examples=150)
 @given(st.data())
 def test_damaged_bytes_are_read_or_refused(content: bytes, data: st.DataObject) -> None:
-    damaged = bytearray(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
-    for _ in range(data.draw(st.integers(0, 4))):
-        if damaged:
-            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    result = read_or_refuse(bytes(damaged))
+    result = read_or_refuse(data.draw(damaged(content)))
     if isinstance(result, str):
         assert "predictions.parquet" in result
     else:

@@ -201,7 +201,7 @@ def _open_parquet(path: Path, videos: Videos, num_classes: int) -> Scorer:
         is_text = pa.types.is_string(id_kind) or pa.types.is_large_string(id_kind)
         id_column = file.read(["id"])["id"] if is_text else pa.array([None])
     if id_column.null_count:
-        raise UserError("ids that are missing or no texts", where=str(path), expected="the id of each video")
+        raise UserError("ids that are missing or not text", where=str(path), expected="the id of each video")
     is_list = pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
     if not is_list or kind.list_size != num_classes:
         raise UserError(f"scores of type {kind}", where=str(path), expected=f"{num_classes} numbers per video")
