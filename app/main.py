@@ -7,7 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
-from components.selectors import plain, show_error
+from components.link import show_link_notes
+from components.sidebar import select_run_and_data
+from components.text import plain, show_error
 from context import PageContext
 from yt8m_core.errors import UserError
 
@@ -89,17 +91,15 @@ def main() -> None:
     page = st.navigation([*(st.Page(**options) for options in PAGES), welcome])
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
-    run_key, data_key = "", ""
     with st.sidebar:
-        if workspace.runs:
-            run_key = st.selectbox("Run", list(workspace.runs), key="run", bind="query-params", help="A trained model.")
-        if workspace.data_sets:
-            data_key = st.selectbox(
-                "Data set", list(workspace.data_sets), key="data", bind="query-params", help="The videos to look at."
-            )
+        run_key, data_key = select_run_and_data(workspace)
         show_run_errors(workspace.errors)
-    st.session_state["page"] = PageContext(workspace, run_key, data_key)
     st.title(page.title, anchor=False)
+    show_link_notes()
+    if run_key is None or data_key is None:
+        st.info("Choose a run and a data set in the sidebar.", icon=":material/info:")
+        return
+    st.session_state["page"] = PageContext(workspace, run_key, data_key)
     page.run()
 
 

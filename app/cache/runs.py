@@ -13,7 +13,7 @@ import streamlit as st
 
 from cache.loaders import HASH_FUNCS, DataSet, StampedRun, file_stamp, run_stamp
 from yt8m_core.analysis import top_k_errors
-from yt8m_core.data.schema import parse_streams
+from yt8m_core.data.schema import describe_schema, parse_streams
 from yt8m_core.demo.runs import demo_experiments, demo_folder, is_ready, runs_folder
 from yt8m_core.errors import UserError
 from yt8m_core.runs import table
@@ -48,6 +48,40 @@ class Workspace:
     def data_keys(self) -> dict[str, str]:
         """The key of the data set at each path."""
         return {data.path: key for key, data in self.data_sets.items()}
+
+    def own_data(self, run_key: str) -> list[str]:
+        """Return the data sets that a run was validated and trained on, by their keys."""
+        if run_key not in self.runs:
+            return []
+        return [self.data_keys[path] for path in _own_paths(self.runs[run_key]) if path in self.data_keys]
+
+    def is_own_data(self, data_key: str | None) -> bool:
+        """Return whether any run was validated or trained on a data set."""
+        return any(data_key in self.own_data(run_key) for run_key in self.runs)
+
+    def misfit(self, run_key: str, data_key: str | None) -> str:
+        """Return why a data set does not fit a run, as far as the runs that it was made for tell; empty if it does."""
+        own = self.own_data(run_key)
+        if not own or data_key in own:
+            return ""
+        run = self.runs[run_key]
+        reasons = [_misfit(run, other) for key, other in self.runs.items() if data_key in self.own_data(key)]
+        return min(reasons, key=len, default="")
+
+
+def _own_paths(run: Run) -> list[str]:
+    data = run.experiment.data
+    return [path for path in (data.validation, data.train) if path]  # a run on a fold has no validation data
+
+
+def _misfit(run: Run, other: Run) -> str:
+    """Return why the data of another run do not fit a run; empty if they do."""
+    own, found = run.facts, other.facts
+    if not own.schema.accepts(found.schema):
+        return f"It has {describe_schema(found.schema)}; the run reads {describe_schema(own.schema)}."
+    if own.num_classes != found.num_classes:
+        return f"It has {found.num_classes:,} labels; the run scores {own.num_classes:,}."
+    return "" if run.vocabulary.fits(other.vocabulary) else "It has other labels than the run."
 
 
 def find_workspace() -> Workspace:
@@ -99,8 +133,7 @@ def _data_sets(named: Iterable[Path], runs: Iterable[Run]) -> dict[str, DataSet]
     run_data = {
         path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams)
         for run in runs
-        for path in (run.experiment.data.validation, run.experiment.data.train)
-        if path  # a run on a fold has no validation data
+        for path in _own_paths(run)
     }
     paths = _keys([*named, *(Path(path) for path in run_data)], parts=2)
     streams = parse_streams(os.environ.get("YT8M_STREAMS", "").split())

@@ -12,7 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import loaders, scores
 from components.columns import AP_HELP
 from components.label_tables import row_selection
-from components.selectors import label_names, plain
+from components.selectors import label_names
+from components.text import plain
 from context import PageContext
 from yt8m_core.analysis import per_label
 from yt8m_core.errors import UserError

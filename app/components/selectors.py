@@ -2,10 +2,9 @@
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
-from urllib.parse import quote_plus
 
 import numpy as np
 import pandas as pd
@@ -13,30 +12,19 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components.columns import GAP_HELP
+from components.link import linked
+from components.sidebar import open_run
+from components.text import plain, show_error
 from context import PageContext
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import printable_name
 from yt8m_core.storage.csv_file import table_text
 
 P = ParamSpec("P")
 MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
-
-
-def plain(text: str) -> str:
-    """Return text in one line, with its Markdown characters escaped."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!$:<>~|&])", r"\\\1", " ".join(printable_name(text).split()))
-
-
-def show_error(error: UserError | OSError) -> None:
-    """Show what is wrong with the input, or with the machine that the app runs on."""
-    message = str(error)
-    if isinstance(error, OSError):  # e.g. a full disk or a read-only folder
-        message = f"{error.strerror or error}: {error.filename or 'a file'}."
-    st.error(plain(message), icon=":material/error:")
 
 
 def fragment(section: Callable[P, None]) -> Callable[P, None]:
@@ -60,18 +48,6 @@ def state_setter(key: str, value: object) -> Callable[[], None]:
         st.session_state[key] = value
 
     return set_state
-
-
-def accept_old_values(key: str, renamed: Mapping[str, str]) -> None:
-    """Make links of older versions select the renamed options of a control; call it before the control is drawn.
-
-    Args:
-        key: Key of a control that is bound to the address.
-        renamed: New option of each old value, which is written as in an address: spaces are ``+``.
-    """
-    values = st.query_params.get_all(key)
-    if key not in st.session_state and len(values) == 1 and quote_plus(values[0]) in renamed:
-        st.session_state[key] = renamed[quote_plus(values[0])]
 
 
 def require_run(page: PageContext) -> Run:
@@ -106,7 +82,8 @@ def require_run_videos(page: PageContext) -> Videos:
         if page.data.path in (run.experiment.data.validation, run.experiment.data.train):
             st.button(
                 f"Use run {plain(key)}, trained for this data set",
-                on_click=state_setter("run", key),
+                on_click=open_run,
+                args=(page.workspace, key),
                 icon=":material/model_training:",
             )
     st.stop()
@@ -152,7 +129,7 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
     """Select a video by its id, or step through ``order`` or the data set, or draw one at random."""
 
     def go(step: int | None) -> None:
-        position = videos.find(st.session_state["video"]) or 0
+        position = videos.find(st.session_state["video"] or "") or 0
         if order is not None:
             matches = np.flatnonzero(order == position)
             # From a video outside the list, go to its first or last one.
@@ -161,18 +138,22 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
         target = random.randrange(size) if step is None else (position + step) % size  # noqa: S311 - no secret
         st.session_state["video"] = videos.id(target if order is None else int(order[target]))
 
+    selected = st.session_state.get("video")
+    if selected is not None and videos.find(selected) is None:
+        st.session_state["video"] = None  # a video of the data set that was open before
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(videos) <= MAX_LISTED_IDS:
-            video_id = st.selectbox("Video", videos.ids, key="video", bind="query-params", width=220)
+            video_id = linked(st.selectbox, "Video", videos.ids, None, first=videos.id(0), key="video", width=220)
         else:
-            video_id = st.text_input("Video id", videos.id(0), key="video", bind="query-params", width=220)
+            video_id = linked(st.text_input, "Video id", None, first=videos.id(0), key="video", width=220)
         with st.container(horizontal=True, width="content"):  # stay together on a narrow screen
             st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(-1,), shortcut="P")
             st.button("Next", icon=":material/chevron_right:", on_click=go, args=(1,), shortcut="N")
             st.button("Random", icon=":material/casino:", on_click=go, args=(None,))
-    video = videos.find(video_id)
+    video = None if video_id is None else videos.find(video_id)
     if video is None:
-        raise UserError(f"no video '{video_id}' in this data set")
+        st.info(f"Choose one of the {len(videos):,} videos of this data set.", icon=":material/info:")
+        st.stop()
     return video
 
 
@@ -184,9 +165,7 @@ def label_names(vocabulary: Vocabulary) -> dict[str, int]:
 def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
     """Select a label by its name, or none."""
     names = label_names(vocabulary)
-    name = st.selectbox(
-        text, list(names), index=None, key="label", bind="query-params", placeholder="Type a name", width=340
-    )
+    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=340)
     return None if name is None else names[name]
 
 
@@ -207,7 +186,7 @@ def second_run_picker(page: PageContext, text: str) -> PageContext | None:
     ]
     if not keys:
         return None
-    key = st.selectbox(text, keys, index=None, key="run_b", bind="query-params", placeholder="No second run", width=340)
+    key = linked(st.selectbox, text, keys, index=None, key="run_b", placeholder="No second run", width=340)
     if key is None:
         return None
     show_differences(page, [key])

@@ -13,7 +13,6 @@ from tests.support.pages import (
     changes_page,
     charts,
     control_keys,
-    error_text,
     open_page,
     output,
     page_text,
@@ -87,7 +86,7 @@ def test_video_is_selected_by_buttons_and_by_id_in_a_large_data_set(monkeypatch:
     at = open_page("attention", video=ids[4])
     assert at.text_input(key="video").value == ids[4]
     at.text_input(key="video").set_value("nothing").run()
-    assert "no video 'nothing'" in error_text(at)
+    assert "Choose one of the 32 videos" in page_text(at)
 
 
 def test_weight_is_compared_with_largest_cluster_and_true_main_scene(demo_home: Path) -> None:

@@ -41,6 +41,7 @@ def move_slider(key: str, value: Any) -> Callable[[AppTest], Any]:
 
 
 CONTROLS: Controls = {
+    "part": set_value("part", "Pairs"),
     "data": select_last("data"),
     "run": select_last("run"),
     "measure": set_value("measure", "lift"),

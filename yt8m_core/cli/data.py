@@ -68,7 +68,7 @@ def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> 
         streams: Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
-    from yt8m_core.inference.evaluation import describe_schema
+    from yt8m_core.data.schema import describe_schema
 
     videos = _open(data, streams, skip_bad)
     num_labeled = int(videos.is_labeled.sum())

@@ -61,6 +61,18 @@ class Schema:
         return (self.level, self.streams) == (other.level, other.streams)
 
 
+def describe_schema(schema: Schema) -> str:
+    """Return the level and the streams as text.
+
+    >>> describe_schema(Schema("frame", (("rgb", 1024), ("audio", 128))))
+    'frame-level features rgb (1024) + audio (128)'
+    >>> describe_schema(Schema("frame", (("rgb", 1024),), has_float_frames=True))
+    'frame-level float features rgb (1024)'
+    """
+    kind = "float features" if schema.has_float_frames else "features"
+    return f"{schema.level}-level {kind} " + " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
+
+
 def parse_streams(texts: Sequence[str]) -> Streams:
     """Parse feature streams written as name:width. Raises UserError for anything else.
 

@@ -16,7 +16,7 @@ from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.feature_check.scale import check_scale
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
-from yt8m_core.data.schema import Schema
+from yt8m_core.data.schema import describe_schema
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.band_precision import BandPrecision
@@ -137,18 +137,6 @@ def check_run_data(run: Run, videos: Videos, data: str | Path) -> None:
         expected = f"{describe_schema(run.facts.schema)}, which run '{run.name}' was trained on"
         raise UserError(describe_schema(videos.schema), where=str(data), expected=expected)
     videos.check_labels(run.facts.num_classes)
-
-
-def describe_schema(schema: Schema) -> str:
-    """Return the level and the streams as text.
-
-    >>> describe_schema(Schema("frame", (("rgb", 1024), ("audio", 128))))
-    'frame-level features rgb (1024) + audio (128)'
-    >>> describe_schema(Schema("frame", (("rgb", 1024),), has_float_frames=True))
-    'frame-level float features rgb (1024)'
-    """
-    kind = "float features" if schema.has_float_frames else "features"
-    return f"{schema.level}-level {kind} " + " + ".join(f"{name} ({dim})" for name, dim in schema.streams)
 
 
 def score_batches(

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from yt8m_core.data.schema import describe_schema
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
-from yt8m_core.inference.evaluation import describe_schema
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.runs.weights import read_weights, weights_digest
 

@@ -21,11 +21,12 @@ from yt8m_core.data.dataset import Videos, VideoSubset
 from yt8m_core.data.feature_check.scale import load_norms
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.scale import detect_scale
+from yt8m_core.data.schema import describe_schema
 from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.data.vocabulary import Vocabulary, load_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, parse_fold
-from yt8m_core.inference.evaluation import describe_schema, open_experiment_data
+from yt8m_core.inference.evaluation import open_experiment_data
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Facts, Run
 from yt8m_core.runs.weights import weights_digest

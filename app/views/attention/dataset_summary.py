@@ -7,6 +7,7 @@ import streamlit as st
 
 from cache import attention
 from components.columns import probability_column
+from components.link import linked
 from components.selectors import download_csv
 from context import PageContext
 from views.attention.weights import ROC_AUC
@@ -22,9 +23,7 @@ def show_dataset_summary(page: PageContext, k: int) -> None:
         "The paper assumes that attention finds the **largest cluster** of similar seconds, and that this is the main "
         f"scene. This section tests both on all videos of the data set, with {k} clusters per video (slider above)."
     )
-    if not st.toggle(
-        "Analyze the data set", key="many", bind="query-params", help="The first analysis takes a few seconds."
-    ):
+    if not linked(st.toggle, "Analyze the data set", key="many", help="The first analysis takes a few seconds."):
         return
     table = attention.attention_study(page, k)
     if len(table) < len(page.run_videos):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cache import attention
 from components.columns import probability_column, true_column
+from components.link import linked
 from components.selectors import download_csv, fragment
 from views.attention.video_context import VideoContext
 from yt8m_core import figures
@@ -31,10 +32,18 @@ def show_random_comparison(video: VideoContext) -> None:
         "Remove the seconds of highest weight, or keep only these, and predict from the rest. If attention finds the "
         "relevant seconds, removing them lowers the prediction more than removing as many random ones."
     )
-    share = st.slider(
-        "Share of seconds", 2, 90, 20, 2, "%d%%", key="share", bind="query-params", width=340,
+    share = linked(
+        st.slider,
+        "Share of seconds",
+        2,
+        90,
+        20,
+        2,
+        "%d%%",
+        key="share",
+        width=340,
         help="Share of the video's seconds that is removed, or kept alone.",
-    )  # fmt: skip
+    )
     count = min(max(1, round(share / 100 * video.T)), video.T - 1)
     removal = attention.top_removal(video.page, video.video, count)
     seconds = pluralize(count, "second")
@@ -113,10 +122,15 @@ def show_single_second(video: VideoContext) -> None:
     st.subheader("Single second", anchor=False)
     if st.session_state.get("second", 0) >= video.T:  # the previous video was longer
         st.session_state["second"] = video.T - 1
-    second = st.number_input(
-        "Second", 0, video.T - 1, key="second", bind="query-params", width=160,
+    second = linked(
+        st.number_input,
+        "Second",
+        0,
+        video.T - 1,
+        key="second",
+        width=160,
         help="Enter a second, or click one in the weight plot above.",
-    )  # fmt: skip
+    )
     weights = video.prediction.attention
     if weights is not None:
         rank = int((weights > weights[second]).sum()) + 1
@@ -141,10 +155,15 @@ def show_window_occlusion(video: VideoContext) -> None:
         "Remove one window of seconds at a time and measure the drop in the mean probability of "
         f"{video.target_name}. Unlike attention weights, this works for every pooling and covers the whole model."
     )
-    option = st.segmented_control(
-        "Window", WIDTHS, default="5 s", key="width", bind="query-params", required=True,
+    option = linked(
+        st.segmented_control,
+        "Window",
+        WIDTHS,
+        default="5 s",
+        key="width",
+        required=True,
         help="Shorter windows show more detail and take longer.",
-    )  # fmt: skip
+    )
     width = int(option.removesuffix(" s"))
     if width >= video.T:
         st.info("The video is not longer than the window. Choose a shorter window.", icon=":material/info:")

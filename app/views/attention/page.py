@@ -5,14 +5,10 @@ import contextlib
 import streamlit as st
 
 from cache import loaders
-from components.selectors import (
-    plain,
-    require_run,
-    require_run_videos,
-    show_provenance,
-    state_setter,
-    video_picker,
-)
+from components.link import linked
+from components.selectors import require_run, require_run_videos, show_provenance, video_picker
+from components.sidebar import open_run
+from components.text import plain
 from context import PageContext, current_page
 from views.attention.dataset_summary import show_dataset_summary
 from views.attention.occlusion import show_random_comparison, show_single_second, show_window_occlusion
@@ -32,7 +28,12 @@ def offer_runs_with_attention(page: PageContext) -> None:
     for key, run in page.workspace.runs.items():
         with contextlib.suppress(UserError):  # a faulty run is not offered
             if loaders.has_attention(run):
-                st.button(f"Use run {plain(key)}", on_click=state_setter("run", key), icon=":material/model_training:")
+                st.button(
+                    f"Use run {plain(key)}",
+                    on_click=open_run,
+                    args=(page.workspace, key),
+                    icon=":material/model_training:",
+                )
 
 
 page = current_page()
@@ -54,10 +55,16 @@ if weights is None:
     show_window_occlusion(video)
     show_single_second(video)
 else:
-    k = st.slider(
-        "Clusters", 2, 8, 5, key="k", bind="query-params", width=340,
+    k = linked(
+        st.slider,
+        "Clusters",
+        2,
+        8,
+        5,
+        key="k",
+        width=340,
         help="Number of k-means clusters of similar seconds. The paper takes the largest cluster for the main scene.",
-    )  # fmt: skip
+    )
     show_weights(video, weights, k)
     show_sharpness(video, weights)
     show_random_comparison(video)

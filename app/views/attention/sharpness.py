@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from cache import attention
 from components.columns import probability_column, true_column
+from components.link import linked
 from components.selectors import download_csv, fragment, state_setter
 from views.attention.video_context import VideoContext
 from yt8m_core import figures
@@ -29,9 +30,7 @@ def show_sharpness(video: VideoContext, weights: NDArray[np.float32]) -> None:
         f"α = {trained:g}; change it here without retraining."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        factor = st.select_slider(
-            "Multiple of the trained α", FACTORS, TRAINED, key="sharpness", bind="query-params", width=440
-        )
+        factor = linked(st.select_slider, "Multiple of the trained α", FACTORS, TRAINED, key="sharpness", width=440)
         st.button("Reset", key="reset", on_click=state_setter("sharpness", TRAINED), icon=":material/restart_alt:")
     alpha = trained * float(factor)
     other = attention.sharpened_prediction(video.page, video.video, alpha)

@@ -9,7 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
-from components.selectors import download_csv, plain
+from components.selectors import download_csv
+from components.text import plain
 from views.attention.video_context import VideoContext
 from yt8m_core import figures
 from yt8m_core.explain import attention_metrics as metrics

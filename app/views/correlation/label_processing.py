@@ -9,15 +9,9 @@ import streamlit as st
 
 from cache import loaders, scores
 from components.columns import GAP_HELP
-from components.selectors import (
-    accept_old_values,
-    download_csv,
-    fragment,
-    plain,
-    require_run,
-    require_run_videos,
-    show_error,
-)
+from components.link import accept_old_values, linked
+from components.selectors import download_csv, fragment, require_run, require_run_videos
+from components.text import plain, show_error
 from context import PageContext
 from views.correlation.matrix import window_labels
 from views.correlation.pair_tables import Selection, show_pair, show_pair_table
@@ -28,7 +22,7 @@ from yt8m_core.runs.run import Run
 
 MAX_PAIRS = 2000  # strongest pairs compared with a run
 STRONGEST, WINDOW = "strongest", "window"
-OLD_SOURCES = {"those+of+a+window": WINDOW}
+OLD_SOURCES = {"those+of+a+window": WINDOW, "the+strongest": STRONGEST}
 WEIGHTS = {"alpha": ("α", 1.5), "beta": ("β", 0.5), "gamma": ("γ", 0.5)}  # key → symbol, maximum
 UNCHANGED = (1.0, 0.0, 0.0)  # initial weights, the same for every run so that links keep their meaning
 BETAS = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3)  # of the curve: those of Table 3, and some between
@@ -61,12 +55,16 @@ def show_calibration(selection: Selection) -> None:
 def _show_calibration(selection: Selection) -> None:
     st.markdown(EXPECTED)
     accept_old_values("pairs_of", OLD_SOURCES)
-    source = st.segmented_control(
-        "Pairs", [STRONGEST, WINDOW], key="pairs_of", bind="query-params", persist_state="session",
-        default=STRONGEST, required=True,
+    source = linked(
+        st.segmented_control,
+        "Pairs",
+        [STRONGEST, WINDOW],
+        key="pairs_of",
+        default=STRONGEST,
+        required=True,
         help=f"Strongest: up to {MAX_PAIRS:,} by φ, with the minimum support and the label selected above. Window: all "
         "pairs of its labels.",
-    )  # fmt: skip
+    )
     if source == WINDOW:
         labels = window_labels(selection)
         first, second = (labels[index] for index in np.triu_indices(len(labels), 1))
@@ -145,11 +143,17 @@ def _show_weights(page: PageContext) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for (key, (symbol, maximum)), value in zip(WEIGHTS.items(), UNCHANGED, strict=True):
             chosen.append(
-                st.slider(
-                    symbol, 0.0, maximum, float(value), 0.01, key=key, bind="query-params", persist_state="session",
+                linked(
+                    st.slider,
+                    symbol,
+                    0.0,
+                    maximum,
+                    float(value),
+                    0.01,
+                    key=key,
                     width=220,
                 )
-            )  # fmt: skip
+            )
         st.button(
             "Reset",
             key="reset_weights",

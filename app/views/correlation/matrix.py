@@ -8,31 +8,37 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import scores
-from components.selectors import accept_old_values, download_csv, fragment, label_names
+from components.link import accept_old_values, linked
+from components.selectors import download_csv, fragment, label_names
 from views.correlation.pair_tables import Selection, show_pair
 from yt8m_core import figures
 from yt8m_core.labels import clustering, cooccurrence
 
 DEFAULT_SIZE = 30  # labels in the window
 FREQUENT, AROUND, CLUSTER, POSITION, CUSTOM = (
-    "most frequent", "around a label", "cluster", "position in cluster order", "custom selection",
-)  # fmt: skip
+    "most frequent",
+    "around a label",
+    "cluster",
+    "position in cluster order",
+    "custom selection",
+)
 OLD_WINDOWS = {"a+cluster": CLUSTER, "a+place+in+the+order": POSITION, "my+choice": CUSTOM}
-TABS = ("Window", "All labels", "Pairs", "Calibration", "Label processing")
-OLD_TABS = {"Model+against+truth": TABS[3], "Other+weights": TABS[4]}
-TAB_KEY = "part"
+WINDOW, ALL_LABELS, PAIRS, CALIBRATION, LABEL_PROCESSING = (
+    "Window", "All labels", "Pairs", "Calibration", "Label processing",
+)  # fmt: skip
+OLD_VIEWS = {"Model+against+truth": CALIBRATION, "Other+weights": LABEL_PROCESSING}
+VIEW_KEY = "part"
 
 
 def window_labels(selection: Selection) -> NDArray[np.int64]:
     """Select the labels of the window. May return none."""
     accept_old_values("window", OLD_WINDOWS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.segmented_control(
+        kind = linked(
+            st.segmented_control,
             "Labels in the window",
             [FREQUENT, AROUND, CLUSTER, POSITION, CUSTOM],
             key="window",
-            bind="query-params",
-            persist_state="session",
             default=FREQUENT,
             required=True,
             wrap=True,
@@ -40,10 +46,15 @@ def window_labels(selection: Selection) -> NDArray[np.int64]:
             "correlated labels. Position in cluster order: neighbors in the image of all labels.",
         )
         if kind in (FREQUENT, AROUND, POSITION):
-            size = st.slider(
-                "Number of labels", 5, figures.LARGEST_WINDOW, DEFAULT_SIZE, key="window_size", bind="query-params",
-                width=220, persist_state="session",
-            )  # fmt: skip
+            size = linked(
+                st.slider,
+                "Number of labels",
+                5,
+                figures.LARGEST_WINDOW,
+                DEFAULT_SIZE,
+                key="window_size",
+                width=220,
+            )
     if kind == CUSTOM:
         return sort_by_phi(selection, custom_labels(selection))
     if kind == FREQUENT:
@@ -58,10 +69,14 @@ def window_labels(selection: Selection) -> NDArray[np.int64]:
     order = scores.label_order(selection.page.data)
     if kind == CLUSTER:
         return cluster_labels(selection, order)
-    place = st.slider(
-        "Position in cluster order", 0, max(1, len(order.labels) - 1), key="place", bind="query-params",
-        persist_state="session", help="0 is the upper left of the image of all labels.",
-    )  # fmt: skip
+    place = linked(
+        st.slider,
+        "Position in cluster order",
+        0,
+        max(1, len(order.labels) - 1),
+        key="place",
+        help="0 is the upper left of the image of all labels.",
+    )
     return order.window(place, size)
 
 
@@ -69,13 +84,12 @@ def custom_labels(selection: Selection) -> NDArray[np.int64]:
     """Select any labels by name."""
     names = label_names(selection.labels.vocabulary)
     options = list(names)
-    selected = st.multiselect(
+    selected = linked(
+        st.multiselect,
         "Labels",
         options,
         [options[label] for label in selection.labels.table["label"][:DEFAULT_SIZE]],
         key="labels",
-        bind="query-params",
-        persist_state="session",
         max_selections=figures.LARGEST_WINDOW,
         help="Starts with the most frequent labels. Type a part of a name to find others.",
         wrap=False,
@@ -90,12 +104,11 @@ def cluster_labels(selection: Selection, order: clustering.LabelOrder) -> NDArra
         return np.empty(0, np.int64)
     options = list(label_names(selection.labels.vocabulary))
     sizes = {options[label]: size for label, size in order.clusters[["label", "size"]].to_numpy(np.int64).tolist()}
-    name = st.selectbox(
+    name = linked(
+        st.selectbox,
         "Cluster",
         list(sizes),
         key="cluster",
-        bind="query-params",
-        persist_state="session",
         width=340,
         help="Named by its most frequent label; the largest first.",
     )
@@ -158,7 +171,7 @@ def open_cluster(clusters: pd.DataFrame, names: list[str]) -> None:
     if 0 <= number < len(clusters):
         st.session_state["cluster"] = names[int(clusters["label"].iloc[number])]
         st.session_state["window"] = CLUSTER
-        st.session_state[TAB_KEY] = TABS[0]
+        st.session_state[VIEW_KEY] = WINDOW
 
 
 def show_overview(selection: Selection) -> None:

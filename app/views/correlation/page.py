@@ -3,12 +3,33 @@
 import streamlit as st
 
 from cache import loaders, scores
-from components.selectors import accept_old_values, label_picker, plain, show_demo_link, show_provenance, state_setter
+from components.link import accept_old_values, linked
+from components.selectors import label_picker, show_demo_link, show_provenance
+from components.sidebar import open_run
+from components.text import plain
 from context import PageContext, current_page
 from views.correlation.label_processing import show_calibration, show_weights
-from views.correlation.matrix import OLD_TABS, TAB_KEY, TABS, show_overview, show_window
+from views.correlation.matrix import (
+    ALL_LABELS,
+    CALIBRATION,
+    LABEL_PROCESSING,
+    OLD_VIEWS,
+    PAIRS,
+    VIEW_KEY,
+    WINDOW,
+    show_overview,
+    show_window,
+)
 from views.correlation.pair_tables import MODEL_MATRIX, ModelMatrix, Selection, show_pairs
 from yt8m_core.labels import cooccurrence
+
+VIEWS = {
+    WINDOW: show_window,
+    ALL_LABELS: show_overview,
+    PAIRS: show_pairs,
+    CALIBRATION: show_calibration,
+    LABEL_PROCESSING: show_weights,
+}
 
 
 def select_model_matrix(page: PageContext, num_classes: int) -> ModelMatrix | None:
@@ -34,7 +55,10 @@ def select_model_matrix(page: PageContext, num_classes: int) -> ModelMatrix | No
                     and other.facts.num_classes == num_classes
                 ):
                     st.button(
-                        f"Use run {plain(key)}", on_click=state_setter("run", key), icon=":material/model_training:"
+                        f"Use run {plain(key)}",
+                        on_click=open_run,
+                        args=(page.workspace, key),
+                        icon=":material/model_training:",
                     )
         return None
     if run.facts.num_classes != num_classes:
@@ -45,10 +69,14 @@ def select_model_matrix(page: PageContext, num_classes: int) -> ModelMatrix | No
         )
         return None
     matrices = scores.model_matrices(run)
-    kind = st.segmented_control(
-        "Matrix of the run", matrices.kinds, key="own_matrix", bind="query-params", persist_state="session",
-        default=matrices.kinds[-1], required=True,
-    )  # fmt: skip
+    kind = linked(
+        st.segmented_control,
+        "Matrix of the run",
+        matrices.kinds,
+        key="own_matrix",
+        default=matrices.kinds[-1],
+        required=True,
+    )
     meaning = MATRIX_KINDS[kind]
     st.caption(
         f"{plain(meaning[0].upper() + meaning[1:])}. A cell is the weight, times β or γ, of the column's score in the "
@@ -64,28 +92,32 @@ def select_model_matrix(page: PageContext, num_classes: int) -> ModelMatrix | No
 page = current_page()
 show_provenance(page, run=page.run if page.has_run else None, videos=page.videos)
 labels = page.labels
+accept_old_values(VIEW_KEY, OLD_VIEWS)
 with st.container(horizontal=True, vertical_alignment="bottom"):
+    view = linked(st.segmented_control, "View", list(VIEWS), key=VIEW_KEY, first=WINDOW, required=True, wrap=True)
     label = label_picker("Label", labels.vocabulary)
-    support = st.number_input(
+    support = linked(
+        st.number_input,
         "Minimum support (videos)",
         1,
         None,
         3,
         key="support",
-        bind="query-params",
         width=240,
         help="Pairs in fewer videos are left out: rare pairs have large values by chance.",
     )
-accept_old_values(TAB_KEY, OLD_TABS)
-tabs = dict(zip(TABS, st.tabs(TABS, key=TAB_KEY, bind="query-params"), strict=True))
 
 
 def select_measure() -> Selection | None:
     """Select a measure; None where the run has no matrix to show."""
-    measure = st.segmented_control(
-        "Measure", [*cooccurrence.MEASURES, MODEL_MATRIX], key="measure", bind="query-params", persist_state="session",
-        default="conditional", required=True,
-    )  # fmt: skip
+    measure = linked(
+        st.segmented_control,
+        "Measure",
+        [*cooccurrence.MEASURES, MODEL_MATRIX],
+        key="measure",
+        default="conditional",
+        required=True,
+    )
     model_matrix = None
     if measure == MODEL_MATRIX:
         model_matrix = select_model_matrix(page, labels.vocabulary.num_classes)
@@ -102,12 +134,7 @@ def selection(measure: str = "phi", model_matrix: ModelMatrix | None = None) -> 
     return Selection(page, labels, pairs, measure, int(support), label, model_matrix)
 
 
-for tab, show in zip(TABS, (show_window, show_overview, show_pairs), strict=False):
-    if tabs[tab].open:
-        with tabs[tab]:
-            if (selected := select_measure()) is not None:
-                show(selected)
-for tab, show in zip(TABS[3:], (show_calibration, show_weights), strict=True):
-    if tabs[tab].open:
-        with tabs[tab]:
-            show(selection())
+if view in (CALIBRATION, LABEL_PROCESSING):
+    VIEWS[view](selection())
+elif (selected := select_measure()) is not None:
+    VIEWS[view](selected)

@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 
 from cache import loaders
 from cache.loaders import Labels
-from components.selectors import download_csv, fragment, plain
+from components.selectors import download_csv, fragment
+from components.text import plain
 from context import PageContext
 from yt8m_core.labels import clustering, cooccurrence
 from yt8m_core.labels.cooccurrence import most_asymmetric_pairs

@@ -7,7 +7,9 @@ import streamlit as st
 
 from cache import scores
 from components.columns import GAP_HELP
-from components.selectors import download_csv, plain, show_error
+from components.link import linked
+from components.selectors import download_csv
+from components.text import plain, show_error
 from context import PageContext
 from yt8m_core.errors import UserError
 
@@ -20,19 +22,19 @@ def show_ensemble(page: PageContext) -> None:
     st.subheader("Ensemble", anchor=False)
     st.caption("The unweighted average of several runs is often better than each of them.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        keys = st.multiselect(
+        keys = linked(
+            st.multiselect,
             "Members",
             list(page.workspace.runs),
             key="members",
-            bind="query-params",
             placeholder="Choose at least two",
             width=600,
         )
-        kind = st.segmented_control(
+        kind = linked(
+            st.segmented_control,
             "Average of",
             ["probability", "logit"],
             key="average",
-            bind="query-params",
             default="probability",
             required=True,
             help="Average probabilities, or log-odds, which gives confident members more weight.",

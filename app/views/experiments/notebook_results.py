@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from components.selectors import download_csv, plain
+from components.link import linked
+from components.selectors import download_csv
+from components.text import plain
 from yt8m_core import ablation, figures
 from yt8m_core.ablation import results
 from yt8m_core.data.scale import SCALE_NAMES
@@ -19,7 +21,9 @@ def find_results() -> list[tuple[str, str]]:
 def show_results(stored: list[tuple[str, str]]) -> None:
     """Select a stored result, and show its rows and claims."""
     names = {f"{TABLES[table].title} ({SCALE_NAMES.get(scale, scale)})": (table, scale) for table, scale in stored}
-    name = st.selectbox("Result", list(names), key="result", bind="query-params", width=420)
+    name = linked(st.selectbox, "Result", list(names), None, first=next(iter(names)), key="result", width=420)
+    if name is None:
+        return
     result = ablation.read_result(*names[name])
     if result is None:
         raise UserError(f"the result '{name}' was deleted", advice="Choose another result.")

@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from components.columns import GAP_COLUMNS
-from components.selectors import accept_old_values, download_csv, require_run, show_error, show_provenance
+from components.link import accept_old_values, linked
+from components.selectors import download_csv, require_run, show_provenance
+from components.sidebar import open_run
+from components.text import show_error
 from context import PageContext, current_page
 from views.experiments.ensemble import show_ensemble
 from views.experiments.notebook_results import find_results, show_results
@@ -18,7 +21,7 @@ from yt8m_core.paper_tables import TABLES
 SLOTS = ["pooling", "classification", "label_processing", "loss"]
 ANY = "any"
 RUNS, RESULTS = "runs", "notebook results"
-OLD_SOURCES = {"results+of+the+notebooks": RESULTS}
+OLD_SOURCES = {"results+of+the+notebooks": RESULTS, "runs+found+here": RUNS}
 MAX_DRAWN = 40  # runs in the figure
 COLUMNS = {
     "run": st.column_config.TextColumn("Run", pinned=True),
@@ -65,40 +68,43 @@ COLUMNS = {
 }
 
 
-def filter_runs(runs: pd.DataFrame) -> pd.DataFrame:
+def filter_runs(runs: pd.DataFrame, run_key: str) -> pd.DataFrame:
     """Show the filters, and return the selected runs, best first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         data_sets = runs["data"].value_counts().index
+        own = runs.loc[runs["run"] == run_key, "data"].iloc[0]
         data = ANY
         if len(data_sets) > 1:
-            data = st.selectbox(
+            data = linked(
+                st.selectbox,
                 "Validation data",
                 [*data_sets, ANY],
+                None,
+                first=own if own in data_sets else data_sets[0],
                 key="on",
-                bind="query-params",
                 width=300,
                 help="GAPs on different videos cannot be compared.",
             )
         titles = {TABLES[key].title: key for key in TABLES if any(key in dict(rows) for rows in runs["rows"])}
-        title = st.selectbox(
+        title = linked(
+            st.selectbox,
             "Paper table",
             [ANY, *titles],
             key="table",
-            bind="query-params",
             width=300,
             help="Runs with the slots of a row of this table.",
         )
-        methods = st.multiselect(
+        methods = linked(
+            st.multiselect,
             "Methods",
             sorted({method for slot in SLOTS for method in runs[slot]}),
             key="methods",
-            bind="query-params",
             placeholder="All",
             width=340,
             help="Runs that have all of these in their slots.",
         )
     mask = pd.Series(True, runs.index)
-    if data != ANY:
+    if data not in (ANY, None):
         mask &= runs["data"] == data
     if title != ANY:
         mask &= pd.Series([titles[title] in dict(rows) for rows in runs["rows"]], runs.index)
@@ -107,20 +113,21 @@ def filter_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[mask].sort_values("gap", ascending=False, kind="stable", ignore_index=True)
 
 
-def run_selection(runs: pd.DataFrame) -> Callable[[], None]:
+def run_selection(runs: pd.DataFrame, page: PageContext) -> Callable[[], None]:
     """Return a callback that selects the finished run of a clicked row."""
 
     def select_run() -> None:
         for row in st.session_state["runs"]["selection"]["rows"]:
             if runs["finished"][row]:
-                st.session_state["run"] = runs["run"][row]
+                open_run(page.workspace, runs["run"][row])
 
     return select_run
 
 
-def show_runs(runs: pd.DataFrame) -> None:
+def show_runs(page: PageContext) -> None:
     """Show the runs as a table and as a figure."""
-    selected = filter_runs(runs)
+    runs = named_runs(page)
+    selected = filter_runs(runs, page.run_key)
     st.caption(
         f"{len(selected)} of {len(runs)} runs. Click the box before a row to select its run on all pages, and a column "
         "header to sort."
@@ -128,7 +135,7 @@ def show_runs(runs: pd.DataFrame) -> None:
     st.dataframe(
         selected,
         key="runs",
-        on_select=run_selection(selected),
+        on_select=run_selection(selected, page),
         selection_mode="single-row",
         hide_index=True,
         placeholder="–",
@@ -180,9 +187,9 @@ results = find_results()
 source = RUNS
 if results:
     accept_old_values("show", OLD_SOURCES)
-    source = st.segmented_control("Show", [RUNS, RESULTS], key="show", bind="query-params", default=RUNS, required=True)
+    source = linked(st.segmented_control, "Show", [RUNS, RESULTS], key="show", first=RUNS, required=True)
 if source == RUNS:
-    show_runs(named_runs(page))
+    show_runs(page)
     show_ensemble(page)
 else:
     try:

@@ -8,7 +8,8 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import loaders, scores
 from cache.loaders import DataSet
 from components.label_tables import show_chart, show_table
-from components.selectors import plain
+from components.link import linked
+from components.text import plain
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.errors import UserError
@@ -21,14 +22,14 @@ def show_adaptive_noise(page: PageContext, label: int | None, below: DeltaGenera
     """Show γ of adaptive noise for each label, from training counts or, without these, from the data set."""
     run = page.run if page.has_run else None
     is_trained = run is not None and run.experiment.pooling.name == "adaptive_noise"
-    factor = st.number_input(
+    factor = linked(
+        st.number_input,
         "Scale of γ",
         0.01,
         None,
         1.0,
         0.1,
         key="strength",
-        bind="query-params",
         width=200,
         help=f"Multiplies γ; 1 is the noise of {'the run' if is_trained else 'the paper'}. Option 'scale' of "
         "adaptive_noise sets it for training.",

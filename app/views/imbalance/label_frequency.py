@@ -4,6 +4,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components.label_tables import show_chart, show_table
+from components.link import linked
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.labels import statistics
@@ -12,8 +13,8 @@ from yt8m_core.labels import statistics
 def show_label_frequency(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
     """Show label counts as a figure and, in ``below``, as a table."""
     table, vocabulary = page.labels.table, page.labels.vocabulary
-    y_axis = st.segmented_control(
-        "Y axis", ["count", "cumulative share"], key="draw", bind="query-params", default="count", required=True
+    y_axis = linked(
+        st.segmented_control, "Y axis", ["count", "cumulative share"], key="draw", default="count", required=True
     )
     if y_axis == "count":
         figure, alt = figures.rank_frequency, "Number of videos against rank of each label, both on log axes"

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from components.label_card import label_card
+from components.link import linked
 from components.selectors import label_picker, show_provenance
 from context import current_page
 from views.imbalance.adaptive_noise import show_adaptive_noise
@@ -22,9 +23,7 @@ VIEWS = {  # the options are part of links
 page = current_page()
 show_provenance(page, videos=page.videos)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    option = st.segmented_control(
-        "View", list(VIEWS), key="look", bind="query-params", default="frequency", required=True, wrap=True
-    )
+    option = linked(st.segmented_control, "View", list(VIEWS), key="look", first="frequency", required=True, wrap=True)
     label = label_picker("Label", page.labels.vocabulary)
 description, show_view = VIEWS[option]
 st.caption(f"{description} Select a label by name, point or row to open its card.")

@@ -11,7 +11,9 @@ from cache import scores
 from components.columns import AP_HELP
 from components.label_card import sample_note
 from components.label_tables import show_chart, show_table
-from components.selectors import plain, require_run, require_run_videos, second_run_picker, show_provenance
+from components.link import linked
+from components.selectors import require_run, require_run_videos, second_run_picker, show_provenance
+from components.text import plain
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
@@ -138,21 +140,21 @@ def _require_scores(page: PageContext) -> None:
 def _filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:
     """Select topics and a minimum support. Returns the labels of the topics, and the minimum support."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        minimum = st.number_input(
+        minimum = linked(
+            st.number_input,
             "Minimum support (videos)",
             1,
             None,
             MINIMUM_SUPPORT,
             key="at_least",
-            bind="query-params",
             width=240,
             help=f"Minimum number of scored videos with the label. {note}",
         )
-        topics = st.multiselect(
+        topics = linked(
+            st.multiselect,
             "Topics",
             _topics(table),
             key="topics",
-            bind="query-params",
             placeholder="All",
             width=500,
             help="Shows only labels of these topics.",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cache import loaders
-from components.selectors import plain
+from components.text import plain
 from context import PageContext
 from yt8m_core.data.checks import DataCheck
 from yt8m_core.runs.run import Run

@@ -6,7 +6,9 @@ import streamlit as st
 
 from cache import runs
 from components.columns import GAP_COLUMNS, GAP_HELP
-from components.selectors import download_csv, plain, show_demo_link, show_error, show_provenance
+from components.link import linked
+from components.selectors import download_csv, show_demo_link, show_provenance
+from components.text import plain, show_error
 from context import PageContext, current_page
 from views.overview.data_checks import describe_shared_videos, show_data_checks
 from views.overview.slot_descriptions import describe_slots
@@ -143,7 +145,7 @@ def show_paper_rows(page: PageContext) -> None:
     titles = {TABLES[key].title: key for key in keys}
     title = next(iter(titles))
     if len(titles) > 1:
-        title = st.selectbox("Paper table", list(titles), key="paper", bind="query-params", width=420)
+        title = linked(st.selectbox, "Paper table", list(titles), key="paper", width=420)
     joined = join_paper_rows(titles[title], table[table["data"] == row["data"]])
     agreement = rank_agreement(joined, page.run_key)
     st.markdown(
@@ -207,7 +209,9 @@ def show_unfinished(page: PageContext) -> None:
     st.subheader("Unfinished runs", anchor=False)
     key = next(iter(unfinished))
     if len(unfinished) > 1:
-        key = st.selectbox("Unfinished run", list(unfinished), key="unfinished", bind="query-params", width=420)
+        key = linked(st.selectbox, "Unfinished run", list(unfinished), None, first=key, key="unfinished", width=420)
+        if key is None:
+            return
     run = unfinished[key]
     st.markdown(
         f"Run **{plain(key)}** is in training, or was stopped: {plain(str(run.experiment))}. To resume it, repeat its "

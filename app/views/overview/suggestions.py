@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cache import loaders, runs
-from components.selectors import plain
+from components.text import plain
 from context import PageContext
 
 SUPPORT = 10  # videos of the strongest pair at least; rarer pairs are mostly chance

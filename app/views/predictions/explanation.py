@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from cache import loaders, scores
-from components.selectors import download_csv, label_names, label_picker, plain
+from components.selectors import download_csv, label_names, label_picker
+from components.text import plain
 from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
 from yt8m_core.runs.run import Run

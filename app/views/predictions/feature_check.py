@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from cache import scores
-from components.selectors import download_csv, plain
+from components.selectors import download_csv
+from components.text import plain
 from views.predictions.video_source import SelectedVideo
 from yt8m_core.runs.run import Run
 

@@ -9,7 +9,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import scores
-from components.selectors import fragment, label_names, plain, state_setter
+from components.link import linked
+from components.selectors import fragment, label_names, state_setter
+from components.text import plain
 from context import PageContext
 from views.predictions.video_source import OUTCOME_COLUMNS, THRESHOLD, SelectedVideo
 from yt8m_core import figures
@@ -75,14 +77,14 @@ def show_outcomes(
     with right:
         controls = st.container(horizontal=True, vertical_alignment="bottom")
         metrics = st.container()
-    threshold = controls.slider(
+    threshold = linked(
+        controls.slider,
         "Threshold",
         0.0,
         1.0,
         THRESHOLD,
         0.01,
         key="threshold",
-        bind="query-params",
         help="A label is predicted if its probability is at or above the threshold.",
         width=300,
     )
@@ -159,11 +161,11 @@ def _show_table(table: pd.DataFrame, names: list[str]) -> None:
 
 def _show_data_set_metrics(page: PageContext, label: int, threshold: float, controls: DeltaGenerator) -> None:
     """Show precision, recall and F1 over the data set, at the threshold and as curves."""
-    option = st.segmented_control(
+    option = linked(
+        st.segmented_control,
         "Data set metrics",
         [ALL_LABELS, THIS_LABEL],
         key="over",
-        bind="query-params",
         default=ALL_LABELS,
         required=True,
         help=f"{MICRO_AVERAGE} “This label” is the one selected under “Label explanation”.",

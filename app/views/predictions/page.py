@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components.link import linked
 from components.selectors import download_csv, require_run
 from context import current_page
 from views.predictions.explanation import show_label_explanation
@@ -15,9 +16,7 @@ DATA_SET = "data set"
 page = current_page()
 run = require_run(page)
 provenance = st.container()
-source = st.segmented_control(
-    "Video source", [DATA_SET, "my file"], key="from", bind="query-params", default=DATA_SET, required=True
-)
+source = linked(st.segmented_control, "Video source", [DATA_SET, "my file"], key="from", first=DATA_SET, required=True)
 video = select_video(page, provenance) if source == DATA_SET else upload_video(page, provenance)
 ranking = video.prediction.ranking(run.vocabulary, video.true_labels)
 

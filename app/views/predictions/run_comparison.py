@@ -9,7 +9,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import loaders
-from components.selectors import download_csv, plain, show_differences
+from components.link import linked
+from components.selectors import download_csv, show_differences
+from components.text import plain
 from context import PageContext
 from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
@@ -27,11 +29,11 @@ def show_run_comparison(page: PageContext, video: SelectedVideo, ranking: pd.Dat
     if not runs:
         st.caption("There is no other run with the same labels and features.")
         return
-    keys = st.multiselect(
+    keys = linked(
+        st.multiselect,
         "Compare with",
         list(runs),
         key="runs",
-        bind="query-params",
         max_selections=MAX_OTHER_RUNS,
         placeholder="Choose runs",
         help="Runs with the same labels and features. Their mean is the ensemble of section 3.3 of the paper.",

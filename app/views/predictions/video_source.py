@@ -12,15 +12,16 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache import loaders, scores
 from cache.loaders import DataSet
+from components.link import linked
 from components.selectors import (
     download_csv,
     label_names,
-    plain,
     require_run_videos,
     show_provenance,
     state_setter,
     video_picker,
 )
+from components.text import plain
 from context import PageContext
 from yt8m_core.analysis.outcomes import OUTCOMES
 from yt8m_core.analysis.per_video import SORT_ORDERS, sort_videos
@@ -105,22 +106,22 @@ def _filter_videos(page: PageContext) -> tuple[pd.DataFrame | None, tuple[str, .
     _accept_old_filters()
     go_to_first = state_setter("go to first", True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = st.segmented_control(
+        order = linked(
+            st.segmented_control,
             "Sort by",
             SORT_ORDERS,
             key="order",
-            bind="query-params",
             default=SORT_ORDERS[0],
             required=True,
             on_change=go_to_first,
             help="Difficulty is the average precision of a video: hard videos rank their true labels low.",
         )
-        filters = st.pills(
+        filters = linked(
+            st.pills,
             "Videos with",
             FILTERS,
             selection_mode="multi",
             key="only",
-            bind="query-params",
             on_change=go_to_first,
             help="\n".join(
                 [

@@ -5,7 +5,7 @@ import time
 import streamlit as st
 
 from cache.runs import search_paths
-from components.selectors import plain, show_error
+from components.text import plain, show_error
 from demo_build import demo_build
 from yt8m_core.demo.runs import demo_folder, is_ready
 from yt8m_core.errors import UserError
