@@ -197,7 +197,7 @@ def _compare(
     copies, positives = draw_videos(num_labels, replicates)
     gaps, gaps_b = (resample_gap(batches, copies, positives) for batches in (first, second))
     of_runs = (_interval(values) for values in (gaps, gaps_b))
-    value, value_b = (Estimate(run.value, max(run.low, 0), min(run.high, 1)) for run in of_runs)
+    value, value_b = (Estimate(run.value, max(run.low, 0.0), min(run.high, 1.0)) for run in of_runs)
     return RunDifference(value, value_b, _interval(gaps_b - gaps))
 
 
