@@ -20,7 +20,7 @@ from yt8m_core.ablation import (
 )
 from yt8m_core.ablation.claims import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from yt8m_core.ablation.compare import BASELINE
-from yt8m_core.ablation.significance import Estimate
+from yt8m_core.metrics.bootstrap import Estimate
 
 ZERO = Estimate(0, 0, 0)
 NO_CLAIMS = pd.DataFrame(columns=["claim", "verdict"])

@@ -43,11 +43,11 @@ from yt8m_core.ablation.recipe import (
     table_source,
 )
 from yt8m_core.ablation.runner import Ablation, StoredRun, train_missing
-from yt8m_core.ablation.significance import Estimate
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.inference.band_precision import AP_METRICS
+from yt8m_core.metrics.bootstrap import Estimate
 from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Claim, Row, Table
 from yt8m_core.paper_tables.claims import SMALL_DIFFERENCE

@@ -17,7 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.support.tiny import tiny_experiment, write_tiny
 from yt8m_core.analysis import missing_labels as module
+from yt8m_core.analysis.candidate_file import write_candidates
 from yt8m_core.analysis.candidate_quality import candidate_quality
+from yt8m_core.analysis.candidate_ranking import COLUMNS, TopPairs
 from yt8m_core.analysis.label_evidence import (
     PROBABILITY_ONLY,
     Combination,
@@ -27,14 +29,7 @@ from yt8m_core.analysis.label_evidence import (
     log_odds,
     sample_pairs,
 )
-from yt8m_core.analysis.missing_labels import (
-    COLUMNS,
-    FoldRuns,
-    TopPairs,
-    find_missing_labels,
-    train_folds,
-    write_candidates,
-)
+from yt8m_core.analysis.missing_labels import FoldRuns, find_missing_labels, train_folds
 from yt8m_core.demo.missing_labels import finder_quality, removed_labels
 from yt8m_core.demo.world import World, build, read_truth
 from yt8m_core.errors import TrainingStoppedError, UserError

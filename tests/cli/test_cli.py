@@ -12,6 +12,7 @@ import pytest
 from tests.support.command import yt8m
 from tests.support.tiny import tiny_experiment
 from yt8m_core.ablation import learning_rate_search
+from yt8m_core.analysis.candidate_file import stored_candidates
 from yt8m_core.cli.ablations import ablate
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
@@ -283,8 +284,10 @@ def test_missing_labels_writes_the_candidates_and_the_same_command_trains_nothin
     assert written.startswith(b'"rank","id","location","label","name","score","probability","listed_labels"')
     assert len(written.splitlines()) == 16
     (folder,) = (tmp_path / "home" / "missing-labels").iterdir()
-    runs = {path.name: Run.open(path) for path in folder.iterdir()}
+    runs = {path.name: Run.open(path) for path in folder.iterdir() if path.is_dir()}
     assert sorted(runs) == ["fold-1-of-2", "fold-2-of-2"]
+    assert stored_candidates(folder.parent, str(root / "train")) == folder / "candidates.csv"
+    assert (folder / "candidates.csv").read_bytes() == written
     experiment = runs["fold-2-of-2"].experiment
     assert experiment.data == Data(str(root / "train"), "", streams=(("rgb", 24), ("audio", 8)), fold="2/2")
     assert (experiment.training.learning_rate, experiment.training.epochs) == (0.03, 1)

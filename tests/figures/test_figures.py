@@ -65,6 +65,13 @@ LABELS = rank_frequency(COUNTS, VOCABULARY).assign(
     alone_length=lambda table: 2 * table["alone"],
     together_length=lambda table: 2 * table["together"],
 )
+VIDEOS = pd.DataFrame(
+    {
+        "row": range(5), "id": ["v0", "<b>%{x}</b>", "v2", "v3", "v4"], "labels": [2, 3, 1, 0, 1],
+        "ap": [0.5, 0.25, 1.0, None, 0.5], "ap_b": [0.75, 0.125, 1.0, None, 1.0], "found_only": [0, 2, 0, 0, 0],
+        "found_only_b": [1, 0, 0, 0, 0],
+    }
+).assign(gain=lambda table: table["ap_b"] - table["ap"])  # fmt: skip
 CLUSTERS = pd.DataFrame({"first": [0, 3], "size": [3, 2], "label": [7, 5], "name": ["Car", "Dog"], "videos": [9, 4]})
 CELLS = np.array([[0, 0.5, 0], [0.25, 0, 0], [0, -1.0, 0]])
 TRUTH = pd.DataFrame(
@@ -123,6 +130,8 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     ),
     "gain_by_label": lambda: figures.gain_by_label(LABELS, runs=("a", "b"), scale="demo world", selected=4),
     "gain_by_band": lambda: figures.gain_by_band(BANDS, runs=("a", "b"), scale="demo world"),
+    "precision_by_run": lambda: figures.precision_by_run(LABELS, runs=("a", "b"), scale="demo world", selected=4),
+    "video_precision_by_run": lambda: figures.video_precision_by_run(VIDEOS, runs=("a", "b"), scale="demo world"),
     "noise_strength": lambda: figures.noise_strength(LABELS, scale="demo world", selected=6),
     "correlation": lambda: figures.correlation(MATRIX, ["a", "b", "c"], "phi", scale="demo world"),
     "correlation_overview": lambda: figures.correlation_overview(
@@ -289,7 +298,12 @@ def test_topic_keeps_its_look_when_others_are_missing() -> None:
 
 @pytest.mark.parametrize(
     ("name", "label", "place"),
-    [("precision_by_label", 1, (5, 0.5)), ("gain_by_label", 4, (3, 0.25)), ("noise_strength", 6, (7, 2.0))],
+    [
+        ("precision_by_label", 1, (5, 0.5)),
+        ("gain_by_label", 4, (3, 0.25)),
+        ("precision_by_run", 4, (0.25, 0.5)),
+        ("noise_strength", 6, (7, 2.0)),
+    ],
 )
 def test_ring_marks_the_selected_label(name: str, label: int, place: tuple[float, float]) -> None:
     (ring,) = (trace for trace in EXAMPLES[name]().data if str(trace.name).startswith("selected"))
@@ -316,6 +330,44 @@ def test_gain_by_band_fills_markers_of_significant_differences() -> None:
     assert ([row[0] for row in open_.customdata], open_.marker.symbol) == (["mid", "tail"], "circle-open")
     np.testing.assert_allclose(open_.x - open_.error_x.arrayminus, [-0.1, -0.1])
     assert open_.error_x.array.tolist() == pytest.approx([0.2, 0])  # one label has no interval
+
+
+def test_precision_by_run_has_the_ap_of_each_run_on_its_axis() -> None:
+    figure = EXAMPLES["precision_by_run"]()
+    assert points(figure) == [(0, 0.9, 0.8), (1, 0.5, 0.75), (2, 0.8, 0.8), (4, 0.25, 0.5), (5, 1.0, 0.0)]
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("AP of a", "AP of b")
+    assert "above the diagonal, b better: 2 · below, a better: 2" in subtitle(figure)
+    assert [trace.type for trace in figure.data if trace.customdata is not None] == ["scattergl"] * 3
+    assert figure.data[0].x == figure.data[0].y == (0, 1)
+
+
+def test_videos_are_drawn_by_the_sign_of_their_difference() -> None:
+    figure = EXAMPLES["video_precision_by_run"]()
+    drawn = {trace.name: trace.customdata.tolist() for trace in figure.data if trace.customdata is not None}
+    assert drawn == {
+        "b better (2 videos)": [["v0", 0, 2, 0, 1, 0.25], ["v4", 4, 1, 0, 0, 0.5]],
+        "a better (1 video)": [["&lt;b&gt;%&#123;x}&lt;/b&gt;", 1, 3, 2, 0, -0.125]],
+        "equal (1 video)": [["v2", 2, 1, 0, 0, 0.0]],
+    }
+    assert "above the diagonal, b better: 2 · below, a better: 1" in subtitle(figure)
+    nasty = figures.video_precision_by_run(VIDEOS, runs=("<i>", "%{x}"), scale="s")
+    assert nasty.layout.xaxis.title.text == "AP of &lt;i&gt;"
+    assert nasty.data[1].name.startswith("%&#123;x} better")
+    empty = figures.video_precision_by_run(VIDEOS[:0], runs=("a", "b"), scale="s")
+    assert [trace.name for trace in empty.data] == ["equal AP"]
+
+
+@pytest.mark.parametrize("draw", [figures.gain_by_label, figures.precision_by_run])
+def test_name_of_the_selected_label_is_escaped_once(draw: Callable[..., go.Figure]) -> None:
+    figure = draw(LABELS.assign(name="R&B"), runs=("a", "b"), scale="s", selected=4)
+    (ring,) = (trace for trace in figure.data if str(trace.name).startswith("selected"))
+    assert ring.name == "selected: R&amp;B"
+
+
+def test_reliability_of_one_label_has_its_name() -> None:
+    figure = figures.reliability_diagram(BINS[:1].assign(band="<b>Car"), scale="s")
+    assert [trace.name for trace in figure.data] == ["&lt;b&gt;Car, before", "calibrated"]
+    assert figure.data[0].hovertemplate.startswith("<b>&lt;b&gt;Car, before</b>")
 
 
 def test_noise_strength_is_drawn_as_the_norm() -> None:

@@ -181,7 +181,7 @@ def test_results_page_and_readme_table_show_the_result_files(tmp_path: Path) -> 
     from yt8m_core.ablation.band_gains import COLUMNS as BAND_COLUMNS
     from yt8m_core.ablation.claims import COLUMNS, SUPPORTED
     from yt8m_core.ablation.results import Result, result_file, write_result
-    from yt8m_core.ablation.significance import Estimate
+    from yt8m_core.metrics.bootstrap import Estimate
 
     assert readme.results_page(tmp_path) == f"{readme.INTRODUCTION}\n\n{readme.EMPTY}\n"
     assert readme.readme_table(tmp_path) == readme.EMPTY

@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from yt8m_core.analysis.missing_labels import write_candidates
+from yt8m_core.analysis.candidate_file import write_candidates
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.loader import Loader, ordered_batches
 from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard

@@ -7,9 +7,9 @@ import pandas as pd
 
 from yt8m_core.ablation.compare import difference_verdict
 from yt8m_core.ablation.runner import Ablation, StoredRun
-from yt8m_core.ablation.significance import Estimate
 from yt8m_core.analysis.per_label import add_gain, gain_by_band
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.metrics.bootstrap import Estimate
 
 COLUMNS = ("row", "reference", "band", "labels", "gain", "low", "high", "verdict")
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from yt8m_core.ablation.recipe import SCALES
 from yt8m_core.ablation.runner import Ablation
-from yt8m_core.ablation.significance import Estimate
+from yt8m_core.metrics.bootstrap import Estimate
 from yt8m_core.paper_tables.claims import SMALL_DIFFERENCE
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"

@@ -7,8 +7,8 @@ import pandas as pd
 
 from yt8m_core.ablation.recipe import SCALES
 from yt8m_core.ablation.runner import Ablation, StoredRun
-from yt8m_core.ablation.significance import Estimate
 from yt8m_core.inference.band_precision import AP_METRICS
+from yt8m_core.metrics.bootstrap import Estimate
 from yt8m_core.paper_tables.variants import CODE_DIFFERENCES
 
 BETTER, WORSE, NOT_SIGNIFICANT, BASELINE = "better", "worse", "no significant difference", "baseline"

@@ -14,7 +14,7 @@ from yt8m_core.ablation.claims import VERDICTS, format_difference
 from yt8m_core.ablation.compare import BETTER, NOT_SIGNIFICANT, WORSE, difference_verdict
 from yt8m_core.ablation.recipe import SCALES
 from yt8m_core.ablation.results import ablate_command, outdated, read_result
-from yt8m_core.ablation.significance import Estimate
+from yt8m_core.metrics.bootstrap import Estimate
 
 # Name and caveat of each scale, for a sentence that begins with "On".
 SETTINGS = {

@@ -12,27 +12,15 @@ the order of videos and, where their slots agree, the initial weights.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from yt8m_core.errors import UserError
-from yt8m_core.metrics.average_precision import Floats, Integers, TopLabelsBatch
-from yt8m_core.metrics.bootstrap import DRAWS, GapResampler
-
-REPLICATES = 400  # bootstrap draws; they estimate a standard error to within 4%
-
-
-class Estimate(NamedTuple):
-    """A value and the bounds of its 95% confidence interval."""
-
-    value: float
-    low: float
-    high: float
+from yt8m_core.metrics.average_precision import Floats, TopLabelsBatch
+from yt8m_core.metrics.bootstrap import REPLICATES, Estimate, draw_videos, resample_gap
 
 
 @dataclass(frozen=True)
@@ -99,31 +87,12 @@ def bootstrap_gaps(
     for frame in frames[1:]:
         if not frame["id"].equals(first["id"]):
             raise UserError("predictions for different videos", expected="the same videos for every run")
-    copies, positives = _draws(first["true_labels"].map(len).to_numpy(), replicates, seed)
+    copies, positives = draw_videos(first["true_labels"].map(len).to_numpy(), replicates, seed)
     row_gaps = {}
     for row, row_frames in predictions.items():
-        sums = np.empty((replicates + 1, len(row_frames)))
-        for number, frame in enumerate(row_frames):
-            resampling = GapResampler([_best_labels(frame)])
-            for start in range(0, replicates + 1, DRAWS):
-                draws = slice(start, start + DRAWS)
-                sums[draws, number] = resampling.gap_numerators(copies[:, draws])
-        gaps = sums / positives[:, None]
+        gaps = np.stack([resample_gap([_best_labels(frame)], copies, positives) for frame in row_frames], axis=1)
         row_gaps[row] = RowGaps(gaps[0], gaps[1:])
     return row_gaps
-
-
-def _draws(num_labels: Integers, replicates: int, seed: int) -> tuple[NDArray[np.float32], Integers]:
-    """Return how often each video is drawn [N, R + 1] (first column: once each), and labels per draw [R + 1]."""
-    if not num_labels.any():
-        raise UserError(f"{len(num_labels)} videos without labels", advice="GAP divides by the number of labels.")
-    videos, random = len(num_labels), np.random.default_rng(seed)
-    copies = np.ones((videos, replicates + 1), np.int64)
-    for draw in range(1, replicates + 1):
-        copies[:, draw] = 0
-        while not num_labels @ copies[:, draw]:  # GAP of a draw without labels is undefined: draw again
-            copies[:, draw] = np.bincount(random.integers(videos, size=videos), minlength=videos)
-    return copies.astype(np.float32), num_labels @ copies
 
 
 def _best_labels(frame: pd.DataFrame) -> TopLabelsBatch:

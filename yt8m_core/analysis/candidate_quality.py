@@ -27,7 +27,7 @@ def candidate_quality(
     pairs of the drawn videos; a ranking needs somewhat more than k pairs.
 
     Args:
-        rankings: by name; columns video (position) and label, best pair first, as ``FoldRuns.rank`` returns them.
+        rankings: by name; columns video (position) and label, best pair first, as ``CandidateRanking.rank``.
         missing: the missing labels, sparse bool [N, C].
         labels: the label matrix, sparse [N, C].
         ks: numbers of pairs.

@@ -137,7 +137,9 @@ def sample_pairs(
         probability: probabilities of a model that was not trained on the video, [C].
         random: random generator.
     """
-    absent = np.setdiff1d(np.arange(len(probability)), listed)
+    is_absent = np.ones(len(probability), bool)
+    is_absent[listed] = False
+    absent = np.flatnonzero(is_absent)
     drawn = random.choice(absent, min(NEGATIVES, len(absent)), replace=False)
     present, base = evidence.of_listed(listed)
     odds = [

@@ -27,9 +27,9 @@ def compare_with_truth(scored: "CachedScores", first: NDArray[np.int64], second:
         second: The other label of each pair [P].
 
     Returns:
-        label_a, label_b, observed, expected, and surprise, the signed root of the Poisson deviance
-        2 (o log(o / e) - (o - e)). It is roughly the difference in standard deviations and remains meaningful for very
-        small expected counts. Positive if the labels co-occur more often than the run predicts.
+        label_a, label_b, observed, expected, and surprise (``poisson_surprise``). It is roughly the difference in
+        standard deviations and remains meaningful for very small expected counts. Positive if the labels co-occur more
+        often than the run predicts.
     """
     truth = scored.truth.astype(np.float64).tocsc()
     columns, position = np.unique(np.concatenate([first, second]), return_inverse=True)
@@ -41,15 +41,24 @@ def compare_with_truth(scored: "CachedScores", first: NDArray[np.int64], second:
         chunk = slice(start, start + step)
         expected[chunk] = (p[:, column_a[chunk]] * p[:, column_b[chunk]]).sum(axis=0, dtype=np.float64)
         observed[chunk] = truth[:, first[chunk]].multiply(truth[:, second[chunk]]).sum(axis=0)
-    bounded = np.maximum(expected, MIN_EXPECTED)
-    deviance = 2 * (xlogy(observed, observed / bounded) - (observed - bounded))
-    surprise = np.sign(observed - bounded) * np.sqrt(np.maximum(deviance, 0))
     return pd.DataFrame(
         {
             "label_a": first,
             "label_b": second,
             "observed": observed.astype(np.int64),
             "expected": expected,
-            "surprise": surprise,
+            "surprise": poisson_surprise(observed, expected),
         }
     )
+
+
+def poisson_surprise(observed: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the signed root of the Poisson deviance 2 (o log(o / e) - (o - e)); positive where o is above e.
+
+    >>> poisson_surprise(np.array([9.0, 4.0]), np.array([4.0, 4.0])).round(2).tolist()
+    [2.14, 0.0]
+    """
+    bounded = np.maximum(expected, MIN_EXPECTED)
+    deviance = 2 * (xlogy(observed, observed / bounded) - (observed - bounded))
+    surprise: NDArray[np.float64] = np.sign(observed - bounded) * np.sqrt(np.maximum(deviance, 0))
+    return surprise

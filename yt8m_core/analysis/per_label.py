@@ -228,13 +228,25 @@ def true_ranks(scored: "CachedScores") -> pd.DataFrame:
     """
     rows = np.repeat(np.arange(len(scored.videos)), np.diff(scored.truth.indptr))
     labels = scored.truth.indices.astype(np.int64)
+    rank = pair_ranks(scored.probabilities, rows, labels)
+    return pd.DataFrame({"row": rows, "label": labels, "rank": rank, "probability": scored.probabilities[rows, labels]})
+
+
+def pair_ranks(
+    probabilities: NDArray[np.float32], rows: NDArray[np.int64], labels: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the rank of each pair's label in the pair's video [P], from 1; tied scores are ranked by label id.
+
+    Args:
+        probabilities: Scores [N, C].
+        rows: Row of each pair [P].
+        labels: Label of each pair [P].
+    """
     rank = np.empty(len(rows), np.int64)
-    probability = np.empty(len(rows), np.float32)
     for first in range(0, len(rows), 1024):
         chunk = slice(first, first + 1024)
-        p = scored.probabilities[rows[chunk]]  # [pairs, C]
+        p = probabilities[rows[chunk]]  # [pairs, C]
         own = np.take_along_axis(p, labels[chunk, None], axis=1)
         before = np.arange(p.shape[1]) < labels[chunk, None]
         rank[chunk] = 1 + (p > own).sum(axis=1) + ((p == own) & before).sum(axis=1)
-        probability[chunk] = own[:, 0]
-    return pd.DataFrame({"row": rows, "label": labels, "rank": rank, "probability": probability})
+    return rank

@@ -43,21 +43,36 @@ def video_difficulty(scored: CachedScores) -> pd.DataFrame:
     """Measure how well the ranking of each video finds its true labels.
 
     Returns:
-        One row per row of ``scored``: video, ap (average precision of the video's ranking, 1 if its true labels are
-        ranked above all others; NaN without true labels), worst_rank (rank of the last true label), labels (number of
-        true labels).
+        One row per row of ``scored``: video, and the columns of ``ranking_quality``.
     """
-    ranks = true_ranks(scored).sort_values(["row", "rank"])
+    quality = ranking_quality(true_ranks(scored), len(scored.videos))
+    quality.insert(0, "video", scored.videos)
+    return quality
+
+
+def ranking_quality(ranks: pd.DataFrame, num_videos: int) -> pd.DataFrame:
+    """Measure the rankings of videos from the ranks of their true labels.
+
+    Args:
+        ranks: Result of ``true_ranks``.
+        num_videos: N, number of rows of the scores.
+
+    Returns:
+        One row per row of the scores: ap (average precision of the video's ranking, 1 if its true labels are ranked
+        above all others; NaN without true labels), worst_rank (rank of the last true label), labels (number of true
+        labels).
+    """
+    ranks = ranks.sort_values(["row", "rank"])
     nth = ranks.groupby("row").cumcount() + 1
     by_row = (
         ranks.assign(precision=nth / ranks["rank"])
         .groupby("row")
         .agg(ap=("precision", "mean"), worst_rank=("rank", "max"), labels=("label", "size"))
-        .reindex(range(len(scored.videos)))
+        .reindex(range(num_videos))
     )
     by_row["labels"] = by_row["labels"].fillna(0).astype(int)
     by_row["worst_rank"] = by_row["worst_rank"].astype("Int64")
-    return by_row.reset_index(drop=True).assign(video=scored.videos)[["video", "ap", "worst_rank", "labels"]]
+    return by_row.reset_index(drop=True)
 
 
 def video_outcomes(

@@ -64,7 +64,8 @@ def missing_labels(
         unlabeled: Videos without labels: error, skip to leave them out, or negative if they have none of the labels.
         allow: Data checks that do not stop it: repeated-labels, constant-features, shared-videos.
     """
-    from yt8m_core.analysis.missing_labels import find_missing_labels, write_candidates
+    from yt8m_core.analysis.candidate_file import CANDIDATES, write_candidates
+    from yt8m_core.analysis.missing_labels import find_missing_labels
     from yt8m_core.training.step import configure_training_process
     from yt8m_core.workspace import workspace
 
@@ -82,6 +83,7 @@ def missing_labels(
         experiment, folder, folds=folds, limit=limit, skip_bad=skip_bad, allow=allow, progress=console_progress()
     )
     write_candidates(candidates, output)
+    write_candidates(candidates, folder / CANDIDATES)  # where the app finds them
     shown = candidates.head(PRINTED)[["rank", "id", "name", "score", "probability", "evidence_name"]]
     print(shown.to_string(index=False, float_format="%.3f"))
     print(f"{output}: {len(candidates):,} candidates for missing labels; the runs are in {folder}")

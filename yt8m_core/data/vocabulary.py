@@ -82,7 +82,7 @@ class Vocabulary:
         """Return the display name of a label, never empty. Raises IndexError for an id outside 0..C-1."""
         if not 0 <= label < self.num_classes:
             raise IndexError(f"label {label} is out of range for a vocabulary of {self.num_classes}")
-        return self.names[label].strip() or f"label {label} (unnamed)"
+        return self.names[label].strip() or default_name(label)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per label id: label, name (never empty), vertical, count (missing if unknown)."""
@@ -91,6 +91,11 @@ class Vocabulary:
         return pd.DataFrame(
             {"label": labels, "name": [self.name(i) for i in labels], "vertical": self.verticals, "count": counts}
         )
+
+
+def default_name(label: int) -> str:
+    """Return the display name of a label without a name."""
+    return f"label {label} (unnamed)"
 
 
 def unnamed_vocabulary(num_classes: int) -> Vocabulary:

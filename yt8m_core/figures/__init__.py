@@ -26,6 +26,7 @@ from yt8m_core.figures.occlusion import (
     window_occlusion,
 )
 from yt8m_core.figures.reliability import reliability_diagram
+from yt8m_core.figures.run_differences import precision_by_run, video_precision_by_run
 from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
 from yt8m_core.figures.video import attention, predictions
 
@@ -54,6 +55,7 @@ __all__ = [
     "noise_strength",
     "partial_predictions",
     "precision_by_label",
+    "precision_by_run",
     "predictions",
     "rank_frequency",
     "reliability_diagram",
@@ -61,5 +63,6 @@ __all__ = [
     "second_contributions",
     "threshold_curve",
     "update_ratio",
+    "video_precision_by_run",
     "window_occlusion",
 ]

@@ -167,7 +167,7 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, sel
                 "%{customdata[4]:.3f} (%{y:+.3f})<br>%{customdata[5]:,} positives<extra></extra>",
             )
         )
-    add_ring(figure, measured, "count", "gain", selected)
+    add_ring(figure, table, "count", "gain", selected)
     figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
     style(figure, "Difference in AP by label", scale, f"above 0: {runs[1]} is better", f"below 0: {runs[0]} is better")
     figure.update_xaxes(type="log", title_text="Number of videos with the label (log scale)")

@@ -5,9 +5,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yt8m_core.figures.label_counts import BAND_LOOKS
-from yt8m_core.figures.style import GRAY, VERMILION, pluralize, style
+from yt8m_core.figures.style import BLUE, GRAY, VERMILION, escape_text, pluralize, style
 
 LOOKS = {**BAND_LOOKS, "all": (VERMILION, "square")}
+LABEL_LOOK = (BLUE, "star")
 STAGES = {"before": ("-open", "dot"), "after": ("", "solid")}
 """Suffix of the symbol, and dash of the line, before and after temperature scaling."""
 
@@ -18,8 +19,9 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
     Points on the dashed diagonal are calibrated, those below it too confident. There is one line per stage and band.
 
     Args:
-        table: Bins of one output: stage ("before" or "after" temperature scaling), band, pairs, confidence, frequency,
-            low, high, as ``Calibration.table("bins")``. Bins without a true pair cannot be drawn on a log axis.
+        table: Bins of one output: stage ("before" or "after" temperature scaling), band (or the name of one label),
+            pairs, confidence, frequency, low, high, as ``Calibration.table("bins")``. Bins without a true pair cannot
+            be drawn on a log axis.
         scale: Scale that produced the numbers.
 
     >>> table = pd.DataFrame({"stage": ["after"], "band": ["head"], "pairs": [9], "confidence": [0.25],
@@ -31,17 +33,19 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
     drawn = table[(table["frequency"] > 0) & (table["confidence"] > 0)]
     lowest = float(min(drawn["confidence"].min(), drawn["frequency"].min())) if len(drawn) else 0.1
     floor = 10.0 ** np.floor(np.log10(lowest))
+    looks = LOOKS | {name: LABEL_LOOK for name in table["band"].unique() if name not in LOOKS}
     figure = go.Figure()
     for stage, (suffix, dash) in STAGES.items():
-        for band, (color, symbol) in LOOKS.items():
+        for band, (color, symbol) in looks.items():
             rows = drawn[(drawn["stage"] == stage) & (drawn["band"] == band)].sort_values("confidence")
             if rows.empty:
                 continue
+            name = f"{escape_text(band)}, {stage}"
             figure.add_scatter(
                 x=rows["confidence"],
                 y=rows["frequency"],
                 mode="lines+markers",
-                name=f"{band}, {stage}",
+                name=name,
                 line={"color": color, "dash": dash},
                 marker={"symbol": symbol + suffix, "size": 9},
                 error_y={
@@ -52,7 +56,7 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
                     "color": color,
                 },
                 customdata=rows[["pairs", "low", "high"]],
-                hovertemplate=f"<b>{band}, {stage}</b>: %{{customdata[0]:,}} pairs<br>mean probability %{{x:.3g}}<br>"
+                hovertemplate=f"<b>{name}</b>: %{{customdata[0]:,}} pairs<br>mean probability %{{x:.3g}}<br>"
                 "true %{y:.3g}, 95% CI [%{customdata[1]:.3g}, %{customdata[2]:.3g}]<extra></extra>",
             )
     figure.add_scatter(

@@ -23,7 +23,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import check_size
-from yt8m_core.storage.csv_file import iter_rows, parse_whole
+from yt8m_core.storage.csv_file import iter_rows, parse_share, parse_whole
 
 Scorer = Callable[[Batch], Tensor]  # a member: batch → probabilities [B, C]
 
@@ -149,14 +149,7 @@ def _parse_pairs(text: str, num_classes: int, where: str) -> dict[int, float]:
             )
         if label in scores:
             raise UserError(f"label {label} twice", where=where, expected="each label once")
-        try:
-            # float() also accepts "0_1" and Arabic digits.
-            score = float(confidence) if confidence.isascii() and "_" not in confidence else -1
-        except ValueError:
-            score = -1
-        if not 0 <= score <= 1:
-            raise UserError(f"'{confidence[:40]}'", where=f"{where}, label {label}", expected="a number from 0 to 1")
-        scores[label] = score
+        scores[label] = parse_share(confidence, f"{where}, label {label}")
     return scores
 
 

@@ -6,12 +6,14 @@ each entry reads one row [R] of the copies, and ``torch.embedding_bag`` sums the
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import embedding_bag
 
+from yt8m_core.errors import UserError
 from yt8m_core.metrics.average_precision import (
     Floats,
     Integers,
@@ -33,6 +35,17 @@ BLOCK = 1 << 12
 """Tie groups per step: [BLOCK, DRAWS] float64 fits into the cache of a CPU core."""
 EXACT = 1 << 20
 """Maximum number of entries whose copies are summed in float32, which is exact for integers up to 2^24."""
+
+
+REPLICATES = 400  # draws of a comparison; they estimate a standard error to within 4%
+
+
+class Estimate(NamedTuple):
+    """A value and the bounds of its 95% confidence interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 class GapResampler:
@@ -88,6 +101,44 @@ class GapResampler:
             sums += tie_sums(n, rank - n, p, variance, hit - p).sum(axis=0)
             num_entries, num_hits, last_end, last_hit = rank[-1], hit[-1], ends[-1], hit_ends[-1]
         return sums
+
+
+def draw_videos(
+    num_labels: Integers, replicates: int = REPLICATES, seed: int = 0
+) -> tuple[NDArray[np.float32], Integers]:
+    """Draw videos with replacement, the same for all runs that are compared.
+
+    Args:
+        num_labels: Number of true labels of each video [N].
+        replicates: R.
+        seed: Random seed of the draws.
+
+    Returns:
+        How often each video is drawn [N, R + 1], where the first column has each video once, and the number of labels
+        of each draw [R + 1].
+
+    Raises:
+        UserError: No video has a label.
+    """
+    if not num_labels.any():
+        raise UserError(f"{len(num_labels)} videos without labels", advice="GAP divides by the number of labels.")
+    videos, random = len(num_labels), np.random.default_rng(seed)
+    copies = np.ones((videos, replicates + 1), np.int64)
+    for draw in range(1, replicates + 1):
+        copies[:, draw] = 0
+        while not num_labels @ copies[:, draw]:  # GAP of a draw without labels is undefined: draw again
+            copies[:, draw] = np.bincount(random.integers(videos, size=videos), minlength=videos)
+    return copies.astype(np.float32), num_labels @ copies
+
+
+def resample_gap(batches: Sequence[TopLabelsBatch], copies: NDArray[np.float32], positives: Integers) -> Floats:
+    """Return the GAP of each draw [R + 1]; the arguments are those that ``draw_videos`` returns."""
+    resampler, sums = GapResampler(batches), np.empty(copies.shape[1])
+    for start in range(0, copies.shape[1], DRAWS):
+        draws = slice(start, start + DRAWS)
+        sums[draws] = resampler.gap_numerators(copies[:, draws])
+    gaps: Floats = sums / positives
+    return gaps
 
 
 def _cumulative_sum(rows: Floats) -> Floats:

@@ -65,6 +65,23 @@ def equal_mass_edges(probabilities: NDArray[np.floating], bins: int = BINS) -> N
 def reliability(
     probabilities: Probabilities, truth: csr_array, copies: NDArray[np.float32], bins: int = BINS
 ) -> tuple[CalibrationError, pd.DataFrame]:
+    """Measure the calibration of some labels' probabilities, in bins of equal mass.
+
+    Args:
+        probabilities: Scores [N, L].
+        truth: Labels [N, L], 0/1.
+        copies: Bootstrap draws of the N videos, as ``draw_copies``.
+        bins: Number of bins.
+
+    Returns:
+        As ``reliability_of_bins``.
+    """
+    return reliability_of_bins(probabilities, truth, copies, equal_mass_edges(probabilities, bins))
+
+
+def reliability_of_bins(
+    probabilities: Probabilities, truth: csr_array, copies: NDArray[np.float32], edges: NDArray[np.floating]
+) -> tuple[CalibrationError, pd.DataFrame]:
     """Measure the calibration of some labels' probabilities.
 
     The CIs are bootstrap intervals over videos, because the labels of a video depend on each other. That of the ECE is
@@ -76,13 +93,12 @@ def reliability(
         probabilities: Scores [N, L].
         truth: Labels [N, L], 0/1.
         copies: Bootstrap draws of the N videos, as ``draw_copies``.
-        bins: Number of bins.
+        edges: Lower edges of all bins but the first; every bin has a pair.
 
     Returns:
         The ECE, and one row per bin: pairs (number), confidence (mean probability), frequency (share of true pairs),
         low and high (95% CI of the frequency).
     """
-    edges = equal_mass_edges(probabilities, bins)
     sums, variance = _video_sums(probabilities, truth, edges)
     pairs, confidence, hits = (part.sum(axis=0) for part in sums)
     ece = float(np.abs(confidence - hits).sum() / pairs.sum())

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from yt8m_core.metrics.average_precision import gap_numerator, top_labels
+from yt8m_core.metrics.average_precision import TopLabelsBatch, gap_numerator, top_labels
 
 Probabilities = NDArray[np.float32]
 CHUNK = 1 << 22
@@ -22,11 +22,15 @@ def sparse_gap(probabilities: Probabilities, truth: csr_array, k: int = 20) -> f
         truth: Labels [N, C], 0/1, with at least one positive.
         k: Number of labels kept per video.
     """
-    batches = [
+    return gap_numerator(top_label_batches(probabilities, truth, k)) / int(truth.sum())
+
+
+def top_label_batches(probabilities: Probabilities, truth: csr_array, k: int = 20) -> list[TopLabelsBatch]:
+    """Select the top k labels of each video, as ``top_labels`` does; the arguments are those of ``sparse_gap``."""
+    return [
         top_labels(torch.from_numpy(scores), torch.from_numpy(labels.astype(bool)), k)
         for scores, labels in _chunks(probabilities, truth)
     ]
-    return gap_numerator(batches) / int(truth.sum())
 
 
 def _chunks(scores: Probabilities, truth: csr_array) -> Iterator[tuple[Probabilities, NDArray[np.int32]]]:

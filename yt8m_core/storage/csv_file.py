@@ -77,3 +77,19 @@ def parse_whole(text: str, where: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise UserError(f"'{text[:40]}'", where=where, expected="a whole number of at most 18 digits")
     return int(text)
+
+
+def parse_share(text: str, where: str) -> float:
+    """Parse a number from 0 to 1. Raises UserError for anything else.
+
+    >>> parse_share("2.5e-1", "row 2")
+    0.25
+    """
+    try:
+        # float() also accepts "0_1" and Arabic digits.
+        value = float(text) if text.isascii() and "_" not in text else -1.0
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f"'{text[:40]}'", where=where, expected="a number from 0 to 1")
+    return value
