@@ -1,7 +1,6 @@
 """Entry point of the app: page setup, navigation and sidebar. Run with `yt8m app` or `streamlit run app/main.py`."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,54 +10,10 @@ from components.link import show_link_notes
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
 from context import PageContext
+from navigation import PAGES
 from yt8m_core.errors import UserError
 
 MAX_ERRORS = 5  # listed in the sidebar; the rest go to a table
-PAGES: list[dict[str, Any]] = [
-    {
-        "page": "views/overview/page.py",
-        "url_path": "overview",
-        "title": "Overview",
-        "icon": ":material/home:",
-        "help": "The open run and data, the run's metrics, and what to look at next.",
-        "default": True,
-    },
-    {
-        "page": "views/imbalance/page.py",
-        "url_path": "imbalance",
-        "title": "Imbalance",
-        "icon": ":material/bar_chart:",
-        "help": "Label frequencies: head and tail, and average precision per label.",
-    },
-    {
-        "page": "views/correlation/page.py",
-        "url_path": "correlation",
-        "title": "Correlation",
-        "icon": ":material/grid_on:",
-        "help": "Label correlation: matrix, strongest pairs, and label processing.",
-    },
-    {
-        "page": "views/attention/page.py",
-        "url_path": "attention",
-        "title": "Attention",
-        "icon": ":material/show_chart:",
-        "help": "Attention weights over the seconds of a video.",
-    },
-    {
-        "page": "views/predictions/page.py",
-        "url_path": "predictions",
-        "title": "Predictions",
-        "icon": ":material/label:",
-        "help": "Predicted labels of a video of the data set or of your own file.",
-    },
-    {
-        "page": "views/experiments/page.py",
-        "url_path": "experiments",
-        "title": "Experiments",
-        "icon": ":material/science:",
-        "help": "Comparison of all runs with each other and the paper, and ensembles.",
-    },
-]
 
 
 def show_run_errors(errors: dict[str, str]) -> None:
@@ -88,7 +43,9 @@ def main() -> None:
         help="What this app shows, and the demo world to start with.",
         visibility="hidden" if is_demo_ready() else "visible",
     )
-    page = st.navigation([*(st.Page(**options) for options in PAGES), welcome])
+    sections = {name: [st.Page(**options) for options in pages] for name, pages in PAGES.items()}
+    sections[""].append(welcome)
+    page = st.navigation(sections)
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
     with st.sidebar:

@@ -44,7 +44,7 @@ def linked(
         with contextlib.suppress(StreamlitAPIException):
             st.query_params[key] = wanted
     value = control(text, *args, key=key, bind="query-params", persist_state="session", **options)
-    if named and not _shows(value, named):
+    if any(named) and not _shows(value, named):
         found = plain(", ".join(named)[:MAX_LENGTH])
         _add_note(key, f"This link names {plain(text.lower())} **{found}**, which is not here.", value)
     elif isinstance(before, str) and value is None:

@@ -183,12 +183,18 @@ def test_no_query_parameter_opens_unlisted_files(
     assert {"run", "run_b", "runs", "members", "data", "video", "label", "paper", "unfinished"} <= bound_keys()
     opened_files.clear()
     for text in hostile:
-        at = open_page(page, **dict.fromkeys(sorted(bound_keys()), text))
+        query = dict.fromkeys(sorted(bound_keys()), text)
+        at = open_page(page, **{**query, "run": ATTENTION_RUN, "data": "smoke/validation"})
+        assert error_text(at) == ""
+        at = open_page(page, **query)
         assert error_text(at) == ""
         assert at.selectbox(key="run").value is None
         assert at.selectbox(key="data").value is None
         notes = [warning.value.replace("\\", "") for warning in at.warning]
         assert any(re.match(r"This link names run \*\*.{1,90}\*\*, which is not here\.", note, re.S) for note in notes)
+    at = open_page(page, data="x" * 100_000)
+    assert error_text(at) == ""
+    assert f"data set **{'x' * 80}**, which is not here" in page_text(at)
     assert opened_files
     assert [name for name in opened_files if str(tmp_path) in name or up in name] == []
 
