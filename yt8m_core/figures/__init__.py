@@ -28,6 +28,7 @@ from yt8m_core.figures.occlusion import (
 from yt8m_core.figures.reliability import reliability_diagram
 from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
 from yt8m_core.figures.video import attention, predictions
+from yt8m_core.figures.video_map import video_map_by_outcome, video_map_by_precision
 
 __all__ = [
     "LARGEST_WINDOW",
@@ -61,5 +62,7 @@ __all__ = [
     "second_contributions",
     "threshold_curve",
     "update_ratio",
+    "video_map_by_outcome",
+    "video_map_by_precision",
     "window_occlusion",
 ]
