@@ -80,6 +80,12 @@ TRUTH = pd.DataFrame(
         "observed": [100, 0, 9], "expected": [20.0, 30.0, 0.001], "surprise": [12.0, -7.7, 2.5],
     }
 )  # fmt: skip
+VIDEOS = pd.DataFrame(
+    {
+        "video": [2, 3, 5, 8], "x": [0.5, 1.0, -1.0, 0.0], "y": [0.0, 2.0, 1.0, -1.0], "id": ["a", "b", "<c>", "%{d"],
+        "outcome": ["", "false positive", "missed", "true positive"], "ap": [0.5, None, 1.0, 0.0],
+    }
+)  # fmt: skip
 GAPS = pd.DataFrame({"beta": [0.0, 0.1], "gap": [0.8, 0.7]})
 ENSEMBLES = pd.DataFrame({"members": [1, 1, 2], "<b>": [1, 0, 1], "lstm": [0, 1, 1], "gap": [0.7, 0.6, 0.65]})
 SIZES = pd.DataFrame({"members": [1, 2], "sets": [2, 1], "best": [0.7, 0.65], "strongest": [0.7, 0.65], "rank": [1, 1]})
@@ -175,6 +181,12 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
         LABELS_ADDED, title="Car", scale="demo world", unit="probability"
     ),
     "run_comparison": lambda: figures.run_comparison(COMPARISON, ["a", "b"], title="Video", scale="demo world"),
+    "video_map_by_outcome": lambda: figures.video_map_by_outcome(
+        VIDEOS, label="Car", method="PCA", explained=(0.2, 0.1), scale="demo world"
+    ),
+    "video_map_by_precision": lambda: figures.video_map_by_precision(
+        VIDEOS, method="UMAP", explained=None, scale="demo world"
+    ),
     "threshold_curve": lambda: figures.threshold_curve(CURVE, 0.3, title="All labels", scale="demo world"),
 }
 

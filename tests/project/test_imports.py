@@ -52,6 +52,7 @@ HOMES = {
     "httpx2": "yt8m_core/sharing/hub",
     "onnxruntime": "yt8m_core/export/",
     "onnxscript": "yt8m_core/export/",
+    "umap": "yt8m_core/analysis/projection.py",
 }
 SLOTS = ("pooling", "classification", "label_processing", "losses")
 

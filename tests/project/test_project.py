@@ -29,7 +29,7 @@ def test_conda_environment_installs_what_pyproject_names() -> None:
     assert pip[0] == "-c constraints.txt"
     extras = re.fullmatch(r"-e \.\[(.*)\]", pip[1])
     assert extras
-    assert set(extras[1].split(",")) == set(project["optional-dependencies"]) - {"bench"}
+    assert set(extras[1].split(",")) == set(project["optional-dependencies"]) - {"bench", "map"}
     assert tuple(map(int, python.removeprefix("python=").split("."))) >= (3, 11)
 
 

@@ -29,6 +29,7 @@ from yt8m_core.figures.reliability import reliability_diagram
 from yt8m_core.figures.run_differences import precision_by_run, video_precision_by_run
 from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
 from yt8m_core.figures.video import attention, predictions
+from yt8m_core.figures.video_map import video_map_by_outcome, video_map_by_precision
 
 __all__ = [
     "LARGEST_WINDOW",
@@ -63,6 +64,8 @@ __all__ = [
     "second_contributions",
     "threshold_curve",
     "update_ratio",
+    "video_map_by_outcome",
+    "video_map_by_precision",
     "video_precision_by_run",
     "window_occlusion",
 ]

@@ -55,10 +55,13 @@ class PooledVideos:
     def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
         """Yield batches as ``Loader`` does, with pooled vectors [B, s] in float32 as ``frames``."""
         for batch in batches:
-            whole = self.videos.positions[batch] if isinstance(self.videos, VideoSubset) else batch
-            rows = torch.from_numpy(whole).to(self.values.device)
             lengths = torch.from_numpy(self.videos.num_frames[batch])
-            yield Batch(self.values[rows].float(), lengths, label_pairs(self.videos, batch), batch)
+            yield Batch(self.vectors(batch), lengths, label_pairs(self.videos, batch), batch)
+
+    def vectors(self, batch: NDArray[np.int64]) -> Tensor:
+        """Return the vectors of videos, given their positions in ``videos``: float32 [B, s]."""
+        whole = self.videos.positions[batch] if isinstance(self.videos, VideoSubset) else batch
+        return self.values[torch.from_numpy(whole).to(self.values.device)].float()
 
 
 def load_pooled(
