@@ -80,7 +80,7 @@ TRUTH = pd.DataFrame(
         "observed": [100, 0, 9], "expected": [20.0, 30.0, 0.001], "surprise": [12.0, -7.7, 2.5],
     }
 )  # fmt: skip
-VIDEOS = pd.DataFrame(
+MAPPED_VIDEOS = pd.DataFrame(
     {
         "video": [2, 3, 5, 8], "x": [0.5, 1.0, -1.0, 0.0], "y": [0.0, 2.0, 1.0, -1.0], "id": ["a", "b", "<c>", "%{d"],
         "outcome": ["", "false positive", "missed", "true positive"], "ap": [0.5, None, 1.0, 0.0],
@@ -182,10 +182,10 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     ),
     "run_comparison": lambda: figures.run_comparison(COMPARISON, ["a", "b"], title="Video", scale="demo world"),
     "video_map_by_outcome": lambda: figures.video_map_by_outcome(
-        VIDEOS, label="Car", method="PCA", explained=(0.2, 0.1), scale="demo world"
+        MAPPED_VIDEOS, label="Car", method="PCA", explained=(0.2, 0.1), scale="demo world"
     ),
     "video_map_by_precision": lambda: figures.video_map_by_precision(
-        VIDEOS, method="UMAP", explained=None, scale="demo world"
+        MAPPED_VIDEOS, method="UMAP", explained=None, scale="demo world"
     ),
     "threshold_curve": lambda: figures.threshold_curve(CURVE, 0.3, title="All labels", scale="demo world"),
 }
