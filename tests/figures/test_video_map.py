@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tests.figures.test_figures import VIDEOS, subtitle
+from tests.figures.test_figures import MAPPED_VIDEOS, subtitle
 from yt8m_core import figures
 from yt8m_core.analysis.video_table import LABEL_OUTCOMES
 from yt8m_core.figures import video_map
@@ -17,7 +17,7 @@ from yt8m_core.figures.video_map import OUTCOME_LOOKS
 PCA: dict[str, Any] = {"method": "PCA", "explained": (0.2, 0.1), "scale": "demo world"}
 
 
-def by_outcome(table: pd.DataFrame = VIDEOS, **changes: Any) -> go.Figure:
+def by_outcome(table: pd.DataFrame = MAPPED_VIDEOS, **changes: Any) -> go.Figure:
     return figures.video_map_by_outcome(table, label="Car <b>", **{**PCA, **changes})
 
 
@@ -56,19 +56,21 @@ def test_rare_outcomes_are_in_front_and_the_legend_keeps_its_order() -> None:
 
 
 def test_outcomes_without_a_video_have_no_trace() -> None:
-    assert [trace.name for trace in by_outcome(VIDEOS[VIDEOS["outcome"] == "missed"]).data] == ["missed (1 video)"]
-    assert not by_outcome(VIDEOS[:0]).data
+    assert [trace.name for trace in by_outcome(MAPPED_VIDEOS[MAPPED_VIDEOS["outcome"] == "missed"]).data] == [
+        "missed (1 video)"
+    ]
+    assert not by_outcome(MAPPED_VIDEOS[:0]).data
 
 
 def test_precision_is_color_and_size_and_unknown_precision_is_apart() -> None:
-    unmeasured, measured = figures.video_map_by_precision(VIDEOS, **PCA).data
+    unmeasured, measured = figures.video_map_by_precision(MAPPED_VIDEOS, **PCA).data
     assert (unmeasured.name, unmeasured.customdata.tolist()) == ("no true labels", [3])
     assert measured.customdata.tolist() == [5, 2, 8]  # the lowest in front
     assert measured.marker.color.tolist() == [1, 0.5, 0]
     assert (measured.marker.cmin, measured.marker.cmax) == (0, 1)
     low, high = measured.marker.size[2], measured.marker.size[0]
     assert low > high
-    (only,) = figures.video_map_by_precision(VIDEOS[:1], **PCA).data
+    (only,) = figures.video_map_by_precision(MAPPED_VIDEOS[:1], **PCA).data
     assert only.name == "average precision"
 
 
@@ -87,7 +89,7 @@ def test_subtitle_and_axes_name_variance_and_sample() -> None:
 def test_ids_are_escaped_and_only_in_small_maps(monkeypatch: Any) -> None:
     texts = {trace.customdata[0]: trace.text[0] for trace in by_outcome().data}
     assert texts == {2: "a", 3: "b", 5: "&lt;c&gt;", 8: "%&#123;d"}
-    assert by_outcome(VIDEOS.drop(columns="id")).data[0].text is None
+    assert by_outcome(MAPPED_VIDEOS.drop(columns="id")).data[0].text is None
     monkeypatch.setattr(video_map, "MAX_IDS", 3)
     assert [trace.text for trace in by_outcome().data] == [None] * 4
 
