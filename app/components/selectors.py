@@ -20,6 +20,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.csv_file import table_text
 
@@ -90,39 +91,41 @@ def require_run_videos(page: PageContext) -> Videos:
 
 
 def show_provenance(page: PageContext, *, run: Run | None = None, videos: Videos | None = None) -> None:
-    """Show which run and which videos of the data set the numbers of the page come from."""
-    lines = []
+    """Show in one line which run and which videos the numbers of the page come from; the details are in its tooltip."""
+    parts, details = [], []
     if run is not None:
         score = run.metrics["validation"]
+        parts.append(
+            f"Run **{plain(run.name)}**, GAP@20 {score['gap']:.3f} \\[{score['gap_low']:.3f}, {score['gap_high']:.3f}\\]"
+        )
         table = page.workspace.table
         differs = "".join(table.loc[table["run"] == page.run_key, "differs"])
-        scale = SCALE_NAMES.get(run.facts.scale, run.facts.scale)
-        lines.append(
-            f"Run **{plain(run.name)}**: {plain(str(run.experiment))}{f' ({plain(differs)})' if differs else ''}; "
-            f"{run.facts.train_videos:,} training videos "
-            f"({scale}); validation GAP@20 {score['gap']:.3f} \\[{score['gap_low']:.3f}, {score['gap_high']:.3f}\\] "
-            "(95% CI)."
-        )
+        details += [
+            f"Run {plain(run.name)}: {plain(str(run.experiment))}{f' ({plain(differs)})' if differs else ''}; "
+            f"{run.facts.train_videos:,} training videos ({SCALE_NAMES.get(run.facts.scale, plain(run.facts.scale))})",
+            f"{GAP_HELP} In brackets: its 95% CI on the validation videos",
+        ]
     if videos is not None:
-        streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
-        lines.append(
-            f"Data set **{plain(page.data_key)}**{_split_note(page, run)}: {len(videos):,} videos, "
-            f"{videos.schema.level}-level features {plain(streams)}, **{page.scale}**."
+        split, seen = _split_note(page, run)
+        parts.append(
+            f"Data set **{plain(page.data_key)}** ({split}{pluralize(len(videos), 'video')}, **{page.scale}**){seen}"
         )
-    st.caption("  \n".join(lines), help=GAP_HELP if run is not None else None)
+        streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
+        details.append(f"Data set {plain(page.data_key)}: {videos.schema.level}-level features {plain(streams)}")
+    st.caption(" · ".join(parts), help="\n".join(f"- {detail}" for detail in details))
 
 
-def _split_note(page: PageContext, run: Run | None) -> str:
-    """Say that the data set is a split of the run, or else of any listed run."""
+def _split_note(page: PageContext, run: Run | None) -> tuple[str, str]:
+    """Say that the data set is a split of the run, or else of any listed run, and that the run has seen its labels."""
     runs = [run] if run is not None else list(page.workspace.runs.values())
-    owner = "this run" if run is not None else "a run"
     if any(page.data.path == other.experiment.data.validation for other in runs):
-        return f" (validation split of {owner})"
+        return "validation split, ", ""
     if any(page.data.path == other.experiment.data.train for other in runs):
-        fold = f" outside fold {run.experiment.data.fold}" if run is not None and run.experiment.data.fold else ""
-        seen = f", so the run has seen its labels{fold})" if run is not None else ")"
-        return f" (training split of {owner}{seen}"
-    return ""
+        if run is None:
+            return "training split, ", ""
+        fold = f" outside fold {run.experiment.data.fold}" if run.experiment.data.fold else ""
+        return "training split, ", f". **The run has seen its labels{fold}.**"
+    return "", ""
 
 
 def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from yt8m_core.inference.score_cache import CachedScores
 
 ALL = "all"
+FEW_POSITIVES = 10  # scored videos; the average precision of a label with fewer is mostly chance
 
 
 def precision_by_frequency(table: pd.DataFrame) -> pd.DataFrame:
@@ -67,6 +68,40 @@ def precision_by_band(table: pd.DataFrame) -> pd.DataFrame:
         [(band, len(ap), ap.median(), ap.mean()) for band, ap in rows if len(ap)],
         columns=["band", "labels", "median", "mean"],
     )
+
+
+def summarize_bands(table: pd.DataFrame, num_videos: int) -> pd.DataFrame:
+    """Summarize each band: its size, and how far its average precision can be measured.
+
+    Args:
+        table: One row per label: band, count, positives and ap; positives and ap are missing for labels that no scored
+            video has.
+        num_videos: Number of scored videos.
+
+    Returns:
+        One row per band that has labels, and one for all: band, labels, share (of all label assignments), measured
+        (number of labels with an ap), median (of ap), chance (median over the same labels of the ap of a random order),
+        rare (share of the measured labels with fewer than ``FEW_POSITIVES`` scored videos). NaN where no label is
+        measured.
+
+    >>> table = pd.DataFrame(
+    ...     {"band": ["head", "tail", "tail"], "count": [6, 1, 1], "positives": [20, 1, None], "ap": [0.75, 0.25, None]}
+    ... )
+    >>> summarize_bands(table, 100)[["band", "labels", "share", "measured", "median", "rare"]].to_numpy().tolist()
+    [['head', 1, 0.75, 1, 0.75, 0.0], ['tail', 2, 0.25, 1, 0.25, 1.0], ['all', 3, 1.0, 2, 0.5, 0.5]]
+    """
+    total = table["count"].sum()
+    rows = []
+    for band in (*BANDS, ALL):
+        labels = table[(table["band"] == band) | (band == ALL)]
+        measured = labels[labels["ap"].notna()]
+        positives = measured["positives"].to_numpy(np.int64)
+        chance = np.median(random_precision(positives, num_videos)) if len(measured) else np.nan
+        rare = (positives < FEW_POSITIVES).mean() if len(measured) else np.nan
+        share = labels["count"].sum() / total if total else np.nan
+        if len(labels):
+            rows.append((band, len(labels), share, len(measured), measured["ap"].median(), chance, rare))
+    return pd.DataFrame(rows, columns=["band", "labels", "share", "measured", "median", "chance", "rare"])
 
 
 def add_gain(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
