@@ -15,6 +15,7 @@ from yt8m_core import figures
 from yt8m_core.analysis.per_label import precision_by_frequency
 from yt8m_core.errors import UserError
 from yt8m_core.explain.attention_metrics import Similarity
+from yt8m_core.figures import style
 from yt8m_core.labels.statistics import rank_frequency
 
 COUNTS = [90, 5, 40, 0, 3, 1, 0]
@@ -191,12 +192,28 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_figure_background_is_transparent(name: str) -> None:
+def test_figure_has_dark_text_on_white_which_a_page_can_override(name: str) -> None:
     layout = EXAMPLES[name]().layout
-    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
-    assert layout.font.color is None  # set only in the template, which the theme of a page may override
-    assert layout.template.layout.font.color
-    assert layout.template.layout.paper_bgcolor is None
+    assert layout.template.layout.paper_bgcolor == layout.template.layout.plot_bgcolor == "white"
+    assert layout.paper_bgcolor is layout.plot_bgcolor is None
+    axes = [layout[axis] for axis in layout if axis[1:5] == "axis"]
+    assert {layout.font.color, *(axis.tickfont.color for axis in axes), *(axis.title.font.color for axis in axes)} == {
+        style.TEXT
+    }
+
+
+@pytest.mark.parametrize("color", [style.BLUE, style.ORANGE, style.GREEN, style.GRAY, style.MAGENTA])
+def test_colors_have_a_contrast_of_3_on_white_and_on_the_dark_page(color: str) -> None:
+    for page in ("#ffffff", "#171614"):  # backgrounds of Streamlit's themes
+        light, dark = sorted((luminance(color), luminance(page)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of WCAG 2.1, https://www.w3.org/TR/WCAG21/#dfn-relative-luminance."""
+    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize(
@@ -388,8 +405,8 @@ def test_overview_color_shows_the_sign_and_opacity_the_magnitude() -> None:
     pixels = decoded(figure)
     assert pixels.shape == (3, 3, 4)
     assert (pixels[..., 3] > 0).tolist() == (CELLS != 0).tolist()
-    assert pixels[0, 1, :3].tolist() == pixels[1, 0, :3].tolist() == [0x4F, 0x9B, 0xD9]
-    assert pixels[2, 1].tolist() == [0xE6, 0x9F, 0x00, 255]
+    assert pixels[0, 1, :3].tolist() == pixels[1, 0, :3].tolist() == [0x3D, 0x8F, 0xD1]
+    assert pixels[2, 1].tolist() == [0xC4, 0x7F, 0x00, 255]
     assert 0 < pixels[1, 0, 3] < pixels[0, 1, 3] < 255
     image = figure.data[0]
     assert (image.x0, image.dx, image.y0, image.dy) == (0.5, 2, 0.5, 2)  # cells of labels 0 and 1, 2 and 3, 4

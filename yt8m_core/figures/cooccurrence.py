@@ -92,7 +92,6 @@ def _add_cluster_frames(figure: go.Figure, clusters: pd.DataFrame, num_labels: i
         y=np.stack([low, low, high, high, low, gap], axis=1).ravel(),
         mode="lines",
         line={"color": GRAY, "width": 1},
-        opacity=0.7,
         hoverinfo="skip",
         showlegend=False,
     )
@@ -229,7 +228,7 @@ def expected_vs_observed(table: pd.DataFrame, *, title: str, scale: str) -> go.F
             y=expected[mask],
             mode="markers",
             name=name,
-            marker={"color": color, "symbol": symbol, "size": 7, "opacity": 0.7},
+            marker={"color": color, "symbol": symbol, "size": 7},
             customdata=np.array(table.loc[mask, columns], object),
             hovertemplate="<b>%{customdata[2]}</b> and <b>%{customdata[3]}</b><br>observed: %{customdata[4]:,}<br>"
             "expected: %{customdata[6]:,.1f}<br>surprise %{customdata[5]:+.1f}<extra></extra>",

@@ -13,9 +13,9 @@ from yt8m_core.figures.style import (
     BLUE,
     GRAY,
     GREEN,
+    MAGENTA,
     ORANGE,
     TRANSPARENT,
-    VERMILION,
     escape_columns,
     escape_text,
     pluralize,
@@ -115,7 +115,7 @@ def add_ring(figure: go.Figure, table: pd.DataFrame, x: str, y: str, selected: i
             y=row[y],
             mode="markers",
             name=f"selected: {escape_text(row['name'].iloc[0])}",
-            marker={"symbol": "circle-open", "size": 20, "color": VERMILION, "line": {"width": 3}},
+            marker={"symbol": "circle-open", "size": 20, "color": MAGENTA, "line": {"width": 3}},
             hoverinfo="skip",
         )
     )

@@ -5,9 +5,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yt8m_core.figures.label_counts import BAND_LOOKS
-from yt8m_core.figures.style import GRAY, VERMILION, pluralize, style
+from yt8m_core.figures.style import GRAY, MAGENTA, pluralize, style
 
-LOOKS = {**BAND_LOOKS, "all": (VERMILION, "square")}
+LOOKS = {**BAND_LOOKS, "all": (MAGENTA, "square")}
 STAGES = {"before": ("-open", "dot"), "after": ("", "solid")}
 """Suffix of the symbol, and dash of the line, before and after temperature scaling."""
 

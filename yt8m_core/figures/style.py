@@ -1,4 +1,4 @@
-"""Shared figure style: colors, a subtitle that names the scale, and a theme for light and dark pages."""
+"""Shared figure style: colors, a subtitle that names the scale, and names and counts for axes and texts."""
 
 import html
 from collections.abc import Sequence
@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-# Okabe-Ito palette, which is colorblind-safe, and a gray that is readable on black and on white.
-BLUE, ORANGE, GREEN, GRAY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
-VERMILION = "#d55e00"  # the selected item
+# Hues of the colorblind-safe Okabe-Ito palette, each with a contrast of at least 3:1 on white and on the dark page.
+BLUE, ORANGE, GREEN, GRAY = "#3d8fd1", "#c47f00", "#009e73", "#787878"
+MAGENTA = "#c2397f"  # the selected item
 TRANSPARENT = "rgba(0,0,0,0)"
+# Streamlit's charts replace this color by a dark or a light one, as the page needs: no color is readable on both.
+TEXT = "#000037"
 MAX_LINE_LENGTH = 75  # characters of a subtitle line that fit a phone
 
 
@@ -25,17 +27,23 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
             lines[-1] = longer
     figure.update_layout(
         title={"text": title, "subtitle": {"text": "<br>".join(lines)}},
-        # Set in a template, so that a page with its own theme (Streamlit) can override the text color.
-        template=go.layout.Template(layout={"font": {"color": GRAY}}),
-        paper_bgcolor=TRANSPARENT,
-        plot_bgcolor=TRANSPARENT,
+        # Set in a template, so that a page with its own theme (Streamlit) can override it.
+        template=go.layout.Template(layout={"paper_bgcolor": "white", "plot_bgcolor": "white"}),
+        font={"color": TEXT},
         hovermode="closest",
         margin={"t": 75 + 15 * len(lines)},
         # Below the plot, to leave the full width to the data.
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
-    figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
-    figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
+    axes = {
+        "gridcolor": "rgba(128,128,128,0.25)",
+        "zeroline": False,
+        "automargin": True,
+        "tickfont": {"color": TEXT},
+        "title": {"font": {"color": TEXT}},
+    }
+    figure.update_xaxes(axes)
+    figure.update_yaxes(axes)
 
 
 def list_rows(figure: go.Figure, title: str, names: Sequence[str], *, first: int = 0, **axis: Any) -> None:
