@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
+from components.charts import style_chart_text
 from components.selectors import plain, show_error
 from context import PageContext
 from yt8m_core.errors import UserError
@@ -99,6 +100,7 @@ def main() -> None:
             )
         show_run_errors(workspace.errors)
     st.session_state["page"] = PageContext(workspace, run_key, data_key)
+    style_chart_text()
     st.title(page.title, anchor=False)
     page.run()
 
