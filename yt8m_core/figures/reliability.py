@@ -52,8 +52,9 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
                     "color": color,
                 },
                 customdata=rows[["pairs", "low", "high"]],
-                hovertemplate=f"<b>{band}, {stage}</b>: %{{customdata[0]:,}} pairs<br>mean probability %{{x:.3g}}<br>"
-                "true %{y:.3g}, 95% CI [%{customdata[1]:.3g}, %{customdata[2]:.3g}]<extra></extra>",
+                hovertemplate=f"<b>{band}, {stage}</b><br>pairs: %{{customdata[0]:,}}<br>"
+                "mean probability %{x:.3g}<br>true %{y:.3g}, 95% CI [%{customdata[1]:.3g}, %{customdata[2]:.3g}]"
+                "<extra></extra>",
             )
     figure.add_scatter(
         x=[floor, 1],
