@@ -76,7 +76,7 @@ def _traces(panel: pd.DataFrame, places: list[int]) -> tuple[go.Scatter, go.Scat
         name="paper",
         legendgroup="paper",
         marker={"color": MAGENTA, "size": 7, "symbol": "diamond-open"},
-        hovertemplate="%{x:+.3f}<extra>paper</extra>",
+        hovertemplate="%{x:+.3g}<extra>paper</extra>",
     )
     return measured, paper
 
