@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
+from components.charts import style_chart_text
 from components.link import show_link_notes
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
@@ -51,6 +52,7 @@ def main() -> None:
     with st.sidebar:
         run_key, data_key = select_run_and_data(workspace)
         show_run_errors(workspace.errors)
+    style_chart_text()
     st.title(page.title, anchor=False)
     show_link_notes()
     if run_key is None or data_key is None:

@@ -95,9 +95,8 @@ def show_provenance(page: PageContext, *, run: Run | None = None, videos: Videos
     parts, details = [], []
     if run is not None:
         score = run.metrics["validation"]
-        parts.append(
-            f"Run **{plain(run.name)}**, GAP@20 {score['gap']:.3f} \\[{score['gap_low']:.3f}, {score['gap_high']:.3f}\\]"
-        )
+        interval = f"\\[{score['gap_low']:.3f}, {score['gap_high']:.3f}\\]"
+        parts.append(f"Run **{plain(run.name)}**, GAP@20 {score['gap']:.3f} {interval}")
         table = page.workspace.table
         differs = "".join(table.loc[table["run"] == page.run_key, "differs"])
         details += [

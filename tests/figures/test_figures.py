@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from yt8m_core import figures
 from yt8m_core.analysis.per_label import precision_by_frequency
 from yt8m_core.errors import UserError
 from yt8m_core.explain.attention_metrics import Similarity
+from yt8m_core.figures import style
 from yt8m_core.labels.statistics import rank_frequency
 
 COUNTS = [90, 5, 40, 0, 3, 1, 0]
@@ -130,7 +132,6 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
         LABELS,
         precision_by_frequency(LABELS),
         minimum=5,
-        verticals=["topic 0", "topic 1"],
         scale="demo world",
         selected=1,
     ),
@@ -212,12 +213,80 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_figure_background_is_transparent(name: str) -> None:
+def test_hover_texts_are_right_for_a_count_of_1_and_for_values_that_round_to_0(name: str) -> None:
+    for trace in EXAMPLES[name]().data:
+        assert not re.search(r"%\{[^}]*\} (videos|labels|pairs|positives|frames)", trace.hovertemplate or "")
+        assert not re.search(r"%\{[^}]*:\+\.\df\}", trace.hovertemplate or "")  # would show "−0.0000"
+
+
+def test_subtitle_has_no_sign_before_a_value_that_rounds_to_0() -> None:
+    table = pd.DataFrame({"cluster_excess": [-1e-5], "main_excess": [np.nan]})
+    assert subtitle(figures.attention_excess(table, scale="s")) == "s · 1 video · mean of the largest cluster 0.000"
+
+
+def test_long_titles_and_subtitles_wrap_and_make_room() -> None:
+    figure = go.Figure()
+    style.style(figure, "Observed and expected pairs, smoke-indirect-clustering-moe", "demo world", "b" * 70, "c")
+    assert figure.layout.title.text == "Observed and expected pairs,<br>smoke-indirect-clustering-moe"
+    assert subtitle(figure) == "demo world<br>" + "b" * 70 + " · c"
+    assert figure.layout.margin.t == 55 + 2 * 20 + 2 * 15
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_figure_has_dark_text_on_white_which_a_page_can_override(name: str) -> None:
     layout = EXAMPLES[name]().layout
-    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
-    assert layout.font.color is None  # set only in the template, which the theme of a page may override
-    assert layout.template.layout.font.color
-    assert layout.template.layout.paper_bgcolor is None
+    template = layout.template.layout
+    assert (template.font.color, template.paper_bgcolor, template.plot_bgcolor) == (style.TEXT, "white", "white")
+    assert layout.font.color is layout.paper_bgcolor is layout.plot_bgcolor is None
+
+
+def test_axis_names_are_short_distinct_and_escaped() -> None:
+    names = ["<b>", "a" * 24, "a" * 25, "a" * 30 + "b", "a" * 30 + "c", "a" * 25]
+    texts = style.axis_names(names)
+    assert texts == ["&lt;b&gt;", "a" * 24, "a" * 23 + "…", "a" * 22 + "…2", "a" * 22 + "…3", "a" * 23 + "…"]
+    assert style.axis_names(["a" * 22 + "…2", *names[2:5]]) == [
+        "a" * 22 + "…2", "a" * 23 + "…", "a" * 22 + "…3", "a" * 22 + "…4"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["label_contributions", "run_comparison", "predictions", "partial_predictions"])
+def test_long_names_are_short_on_the_axis_and_whole_on_hover(name: str) -> None:
+    long = {"name": ["Massively multiplayer online role-playing game"] * 2}
+    figure = {
+        "label_contributions": lambda: figures.label_contributions(
+            LABELS_ADDED.assign(**long), title="t", scale="s", unit="probability"
+        ),
+        "run_comparison": lambda: figures.run_comparison(COMPARISON.assign(**long), ["a", "b"], title="t", scale="s"),
+        "predictions": lambda: figures.predictions(PREDICTIONS[:2].assign(**long), title="t", scale="s"),
+        "partial_predictions": lambda: figures.partial_predictions(
+            PREDICTIONS[:2].assign(**long, all=0.5), {"all": "all"}, title="t", scale="s"
+        ),
+    }[name]()
+    assert {text.removeprefix("✓ ") for text in figure.layout.yaxis.ticktext} == {"Massively multiplayer o…"}
+    assert figure.data[0].customdata[0][0] == long["name"][0]
+
+
+def test_matrix_names_are_short_on_the_axes_and_whole_on_hover() -> None:
+    names = ["Massively multiplayer online game", "Massively multiplayer online role-playing game"]
+    figure = figures.correlation(np.eye(2), names, "phi", scale="s")
+    assert figure.layout.xaxis.ticktext == figure.layout.yaxis.ticktext == (
+        "Massively multiplayer o…", "Massively multiplayer…2"
+    )  # fmt: skip
+    assert figure.data[1].text[1].startswith(f"{names[0]} → {names[1]}")
+
+
+@pytest.mark.parametrize("color", [style.BLUE, style.ORANGE, style.GREEN, style.GRAY, style.MAGENTA])
+def test_colors_have_a_contrast_of_3_on_white_and_on_the_dark_page(color: str) -> None:
+    for page in ("#ffffff", "#171614"):  # backgrounds of Streamlit's themes
+        light, dark = sorted((luminance(color), luminance(page)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of WCAG 2.1, https://www.w3.org/TR/WCAG21/#dfn-relative-luminance."""
+    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize(
@@ -276,36 +345,35 @@ def test_cumulative_share_reaches_1_and_marks_the_bands() -> None:
     assert [note.text for note in figure.layout.annotations] == ["head: 50%", "head and mid: 90%"]
 
 
-def test_labels_with_few_positives_are_faint_and_topics_have_own_symbols() -> None:
+def test_labels_with_few_positives_are_faint_and_bands_have_own_symbols() -> None:
     figure = EXAMPLES["precision_by_label"]()
     assert points(figure) == [(0, 90, 0.9), (1, 5, 0.5), (2, 40, 0.8), (4, 3, 0.25), (5, 1, 1.0)]
     dots = [trace for trace in figure.data if trace.customdata is not None]
     for trace in dots:
         faint = trace.marker.opacity == 0.25
         assert all((positives < 5) == faint for *_, positives in trace.customdata)
-    assert len({(trace.name, trace.marker.symbol) for trace in dots}) == len({trace.name for trace in dots}) == 2
-    assert sorted(trace.name for trace in dots if trace.showlegend) == ["topic 0", "topic 1"]
-    (line,) = (trace for trace in figure.data if trace.name == "median of labels with similar frequency")
+    assert [trace.name for trace in dots if trace.showlegend] == ["head (1 label)", "mid (1 label)", "tail (3 labels)"]
+    assert len({trace.marker.symbol for trace in dots}) == len({trace.marker.color for trace in dots}) == 3
+    (line,) = (trace for trace in figure.data if trace.name == "median at similar frequency")
     assert line.y.tolist() == [1.0, 0.25, 0.5, 0.8, 0.9]
+    assert line.text[0].startswith("<b>1 label with 1 video</b>")
     assert "small and faint: 2 with fewer than 5 videos" in subtitle(figure)
-    symbols = figures.label_precision.SYMBOLS
-    assert len(set(symbols)) == len(symbols) >= 26
 
 
-def test_topic_keeps_its_look_when_others_are_missing() -> None:
-    subset = LABELS[LABELS["vertical"] == "topic 1"]
-    whole, part = (
-        figures.precision_by_label(
-            table, precision_by_frequency(LABELS), minimum=5, verticals=["topic 0", "topic 1"], scale="s"
-        )
-        for table in (LABELS, subset)
+@pytest.mark.parametrize(
+    ("highlight", "strong"), [("topic 1", {1}), ("name 2", {2}), ("name 5", set()), (None, {0, 1, 2})]
+)
+def test_all_but_the_highlighted_labels_are_faint(highlight: str | None, strong: set[int]) -> None:
+    figure = figures.precision_by_label(
+        LABELS, precision_by_frequency(LABELS), minimum=5, scale="demo world", highlight=highlight
     )
-    looks = [
-        {(trace.marker.symbol, trace.marker.color) for trace in figure.data if trace.name == "topic 1"}
-        for figure in (whole, part)
-    ]
-    assert looks[0] == looks[1]
-    assert "topic 0" not in [trace.name for trace in part.data]
+    drawn = {trace.marker.opacity: set() for trace in figure.data if trace.customdata is not None}
+    for trace in figure.data:
+        if trace.customdata is not None:
+            drawn[trace.marker.opacity] |= {label for _, _, label, _ in trace.customdata}
+    assert drawn.get(1, set()) == strong
+    assert drawn[0.25] == {0, 1, 2, 4, 5} - strong
+    assert (f"highlighted: {highlight}" in subtitle(figure)) == (highlight is not None)
 
 
 @pytest.mark.parametrize(
@@ -452,8 +520,8 @@ def test_overview_color_shows_the_sign_and_opacity_the_magnitude() -> None:
     pixels = decoded(figure)
     assert pixels.shape == (3, 3, 4)
     assert (pixels[..., 3] > 0).tolist() == (CELLS != 0).tolist()
-    assert pixels[0, 1, :3].tolist() == pixels[1, 0, :3].tolist() == [0x4F, 0x9B, 0xD9]
-    assert pixels[2, 1].tolist() == [0xE6, 0x9F, 0x00, 255]
+    assert pixels[0, 1, :3].tolist() == pixels[1, 0, :3].tolist() == [0x3D, 0x8F, 0xD1]
+    assert pixels[2, 1].tolist() == [0xC4, 0x7F, 0x00, 255]
     assert 0 < pixels[1, 0, 3] < pixels[0, 1, 3] < 255
     image = figure.data[0]
     assert (image.x0, image.dx, image.y0, image.dy) == (0.5, 2, 0.5, 2)  # cells of labels 0 and 1, 2 and 3, 4

@@ -1,7 +1,8 @@
 """Figures of the app and the notebooks: pure functions from a table or an array to a plotly figure.
 
 The subtitle of each figure names the scale that produced its numbers, for example "demo world". Color is never the
-only distinction: symbols, patterns, dashes, or texts repeat it. Backgrounds are transparent, for light and dark pages.
+only distinction: symbols, patterns, dashes, or texts repeat it. Text is dark on white; the app adapts both to its
+theme.
 """
 
 from yt8m_core.figures.ablations import differences, gain_by_setting

@@ -47,8 +47,8 @@ def differences(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
                 "thickness": 2,
             },
             customdata=rows[["row", "reference", "difference_low", "difference_high"]],
-            hovertemplate="%{customdata[0]} − %{customdata[1]}: %{x:+.4f}<br>"
-            "95% CI [%{customdata[2]:+.4f}, %{customdata[3]:+.4f}]<extra>" + name + "</extra>",
+            hovertemplate="%{customdata[0]} − %{customdata[1]}: %{x:+.3g}<br>"
+            "95% CI [%{customdata[2]:+.3g}, %{customdata[3]:+.3g}]<extra>" + name + "</extra>",
         )
     figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
     baselines = shown["reference"].unique()
@@ -97,7 +97,7 @@ def gain_by_setting(table: pd.DataFrame, *, scale: str) -> go.Figure:
         line={"color": BLUE, "width": 2, "dash": "dot"},
         marker={"size": 9, "symbol": "diamond"},
         customdata=ordered[["gain_low", "gain_high"]],
-        hovertemplate="%{x}: %{y:+.4f}<br>95% CI [%{customdata[0]:+.4f}, %{customdata[1]:+.4f}]<extra></extra>",
+        hovertemplate="%{x}: %{y:+.3g}<br>95% CI [%{customdata[0]:+.3g}, %{customdata[1]:+.3g}]<extra></extra>",
     )
     figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
     style(figure, f"{row} − {reference}", scale, f"pointwise 95% CI {_sampled_over(table)}")

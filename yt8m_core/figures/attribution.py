@@ -13,8 +13,8 @@ from yt8m_core.figures.style import (
     GRAY,
     GREEN,
     ORANGE,
+    axis_names,
     escape_columns,
-    escape_text,
     list_rows,
     pluralize,
     shade_main_scene,
@@ -52,7 +52,7 @@ def second_contributions(
             y=contributions[selected],
             name=name,
             marker={"color": color, "pattern": {"shape": pattern}, "line": {"width": 0}},
-            hovertemplate="%{x} s<br>contribution %{y:+.4f}<extra></extra>",
+            hovertemplate="%{x} s<br>contribution %{y:+.3g}<extra></extra>",
         )
     shade_main_scene(figure, main_scene or (), GREEN)
     style(figure, title, scale, f"maximum at {int(np.argmax(contributions))} s of {len(contributions)} s")
@@ -110,7 +110,7 @@ def label_contributions(table: pd.DataFrame, *, title: str, scale: str, unit: st
     >>> [bar.name for bar in label_contributions(table, title="Car", scale="demo world", unit="probability").data]
     ["γ M'_c (trained)"]
     """
-    table = escape_columns(table, "name")
+    names, table = axis_names(table["name"].tolist()), escape_columns(table, "name")
     figure = go.Figure()
     for column, name, color, pattern in (
         ("fixed", "β M_c (counted)", GRAY, "/"),
@@ -125,11 +125,11 @@ def label_contributions(table: pd.DataFrame, *, title: str, scale: str, unit: st
             name=name,
             marker={"color": color, "pattern": {"shape": pattern}},
             customdata=table[["name", "score"]],
-            hovertemplate="%{customdata[0]} (score %{customdata[1]:.4f}): %{x:+.5f}<extra>" + name + "</extra>",
+            hovertemplate="%{customdata[0]} (score %{customdata[1]:.4f}): %{x:+.3g}<extra>" + name + "</extra>",
         )
     style(figure, title, scale, f"{pluralize(len(table), 'label')} with the largest contribution")
     figure.update_xaxes(title_text=f"Contribution to the {unit}", zeroline=True, zerolinecolor=GRAY)
-    list_rows(figure, "Label", list(table["name"]), first=1, showgrid=False)
+    list_rows(figure, "Label", names, first=1, showgrid=False)
     figure.update_layout(barmode="relative", height=190 + 26 * len(table), showlegend=True)
     return figure
 
@@ -153,10 +153,10 @@ def run_comparison(table: pd.DataFrame, runs: Sequence[str], *, title: str, scal
     """
     if len(runs) > len(SYMBOLS):
         raise UserError(f"{len(runs)} runs", expected=f"at most {len(SYMBOLS)}", advice="Choose some of them.")
-    table = escape_columns(table, "name")
+    names, table = axis_names(table["name"].tolist()), escape_columns(table, "name")
     traces = [
-        (f"p {name}", escape_text(name), COLORS[number % len(COLORS)], f"{symbol}-open", 10)
-        for number, (name, symbol) in enumerate(zip(runs, SYMBOLS, strict=False))
+        (f"p {run}", name, COLORS[number % len(COLORS)], f"{symbol}-open", 10)
+        for number, (run, name, symbol) in enumerate(zip(runs, axis_names(runs), SYMBOLS, strict=False))
     ]
     figure = go.Figure()
     for column, name, color, symbol, size in [*traces, ("mean", "mean", GRAY, "diamond", 8)]:
@@ -171,7 +171,7 @@ def run_comparison(table: pd.DataFrame, runs: Sequence[str], *, title: str, scal
         )
     style(figure, title, scale, f"{pluralize(len(runs), 'run')} and their mean")
     figure.update_xaxes(title_text="Probability", rangemode="tozero")
-    list_rows(figure, "Label", list(table["name"]), first=1)
+    list_rows(figure, "Label", names, first=1)
     # Leaves room for a legend with one line per run.
     figure.update_layout(height=190 + 20 * len(runs) + 26 * len(table))
     return figure

@@ -14,8 +14,8 @@ from yt8m_core.figures.style import (
     GREEN,
     ORANGE,
     TRANSPARENT,
+    axis_names,
     escape_columns,
-    escape_text,
     pluralize,
     style,
 )
@@ -92,7 +92,6 @@ def _add_cluster_frames(figure: go.Figure, clusters: pd.DataFrame, num_labels: i
         y=np.stack([low, low, high, high, low, gap], axis=1).ravel(),
         mode="lines",
         line={"color": GRAY, "width": 1},
-        opacity=0.7,
         hoverinfo="skip",
         showlegend=False,
     )
@@ -107,7 +106,7 @@ def _add_cluster_frames(figure: go.Figure, clusters: pd.DataFrame, num_labels: i
             "size": np.maximum(14, size / max(num_labels, 1) * 480),
         },
         customdata=np.array(escape_columns(clusters, "name")[["label", "name", "size"]], object),
-        hovertemplate="<b>%{customdata[1]}</b>: %{customdata[2]} labels<extra></extra>",
+        hovertemplate="<b>%{customdata[1]}</b><br>labels: %{customdata[2]}<extra></extra>",
         showlegend=False,
     )
 
@@ -118,7 +117,7 @@ def _add_cluster_ticks(figure: go.Figure, clusters: pd.DataFrame, num_labels: in
     ticks = {
         "tickmode": "array",
         "tickvals": (named["first"] + (named["size"] - 1) / 2).tolist(),
-        "ticktext": [escape_text(name) for name in named["name"]],
+        "ticktext": axis_names(named["name"].tolist()),
         "tickfont": {"size": 10},
         "showgrid": False,
         "constrain": "domain",
@@ -229,10 +228,10 @@ def expected_vs_observed(table: pd.DataFrame, *, title: str, scale: str) -> go.F
             y=expected[mask],
             mode="markers",
             name=name,
-            marker={"color": color, "symbol": symbol, "size": 7, "opacity": 0.7},
+            marker={"color": color, "symbol": symbol, "size": 7},
             customdata=np.array(table.loc[mask, columns], object),
             hovertemplate="<b>%{customdata[2]}</b> and <b>%{customdata[3]}</b><br>observed: %{customdata[4]:,}<br>"
-            "expected: %{customdata[6]:,.1f}<br>surprise %{customdata[5]:+.1f}<extra></extra>",
+            "expected: %{customdata[6]:,.1f}<br>surprise %{customdata[5]:+.2g}<extra></extra>",
         )
     unobserved, rare = int((table["observed"] == 0).sum()), int((table["expected"] < MIN_EXPECTED).sum())
     style(

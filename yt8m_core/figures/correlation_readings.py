@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from yt8m_core.figures.style import BLUE, GRAY, VERMILION, list_rows, style
+from yt8m_core.figures.style import BLUE, GRAY, MAGENTA, list_rows, pluralize, style
 
 SPACES = {"prob": "scores", "average": "averaged scores", "logit": "logits"}
 COLUMNS = 3  # panels side by side
@@ -37,8 +37,8 @@ def correlation_readings(table: pd.DataFrame, *, scale: str) -> go.Figure:
         for trace in _traces(panel, [names.index(name) for name in _names(panel)]):
             figure.add_trace(trace.update(showlegend=number == 0), **place)
         figure.add_vline(x=0, line={"color": GRAY, "dash": "dot", "width": 1}, **place)
-        figure.add_vline(x=panel["paper_difference"].iloc[0], line={"color": VERMILION, "dash": "dash"}, **place)
-    sample = f"{table['data'].iloc[0]}, {table['videos'].iloc[0]:,} videos, one seed"
+        figure.add_vline(x=panel["paper_difference"].iloc[0], line={"color": MAGENTA, "dash": "dash"}, **place)
+    sample = f"{table['data'].iloc[0]}, {pluralize(table['videos'].iloc[0], 'video')}, one seed"
     style(figure, "Readings of equation 20", scale, sample, "paired 95% CI over videos")
     list_rows(figure, "", names)
     figure.update_yaxes(title_text="Normalization · space · step of M'", col=1)
@@ -67,7 +67,7 @@ def _traces(panel: pd.DataFrame, places: list[int]) -> tuple[go.Scatter, go.Scat
             "color": BLUE,
         },
         customdata=panel[["difference_low", "difference_high"]],
-        hovertemplate="%{x:+.4f} [%{customdata[0]:+.4f}, %{customdata[1]:+.4f}]<extra>here</extra>",
+        hovertemplate="%{x:+.3g} [%{customdata[0]:+.3g}, %{customdata[1]:+.3g}]<extra>here</extra>",
     )
     paper = go.Scatter(
         x=panel["paper_difference"],
@@ -75,8 +75,8 @@ def _traces(panel: pd.DataFrame, places: list[int]) -> tuple[go.Scatter, go.Scat
         mode="markers",
         name="paper",
         legendgroup="paper",
-        marker={"color": VERMILION, "size": 7, "symbol": "diamond-open"},
-        hovertemplate="%{x:+.3f}<extra>paper</extra>",
+        marker={"color": MAGENTA, "size": 7, "symbol": "diamond-open"},
+        hovertemplate="%{x:+.3g}<extra>paper</extra>",
     )
     return measured, paper
 

@@ -13,9 +13,10 @@ from yt8m_core.figures.style import (
     BLUE,
     GRAY,
     GREEN,
+    MAGENTA,
     ORANGE,
     TRANSPARENT,
-    VERMILION,
+    axis_names,
     escape_columns,
     escape_text,
     pluralize,
@@ -46,7 +47,7 @@ def rank_frequency(table: pd.DataFrame, *, scale: str, selected: int | None = No
     """
     seen = table[table["count"] > 0]
     figure = go.Figure()
-    _add_labels(figure, seen, "count", "%{y:,} videos<br>cumulative share %{customdata[3]:.1%}")
+    _add_labels(figure, seen, "count", "videos: %{y:,}<br>cumulative share %{customdata[3]:.1%}")
     add_ring(figure, seen, "rank", "count", selected)
     style(figure, "Label frequency", scale, _unseen_note(table, seen))
     figure.update_xaxes(type="log", title_text="Label rank (log scale)")
@@ -115,7 +116,7 @@ def add_ring(figure: go.Figure, table: pd.DataFrame, x: str, y: str, selected: i
             y=row[y],
             mode="markers",
             name=f"selected: {escape_text(row['name'].iloc[0])}",
-            marker={"symbol": "circle-open", "size": 20, "color": VERMILION, "line": {"width": 3}},
+            marker={"symbol": "circle-open", "size": 20, "color": MAGENTA, "line": {"width": 3}},
             hoverinfo="skip",
         )
     )
@@ -153,7 +154,7 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
         raise UserError(f"a matrix {values.shape} for {pluralize(size, 'name')}", expected=f"[{size}, {size}]")
     if not 0 < size <= LARGEST_WINDOW:
         raise UserError(f"{size} labels", expected=f"1 to {LARGEST_WINDOW}", advice="Choose some of them.")
-    names = [escape_text(name) for name in names]
+    short_names, names = axis_names(names), [escape_text(name) for name in names]
     off_diagonal = values[~np.eye(size, dtype=bool) & np.isfinite(values)]
     top = float(np.abs(off_diagonal).max()) if off_diagonal.any() else 1.0
     diverging = measure_name == "phi" or bool((off_diagonal < 0).any())
@@ -172,7 +173,7 @@ def correlation(matrix: ArrayLike, names: Sequence[str], measure_name: str, *, s
     ticks = {
         "tickmode": "array",
         "tickvals": list(range(size)),
-        "ticktext": names,
+        "ticktext": short_names,
         "tickfont": {"size": min(12, max(6, 600 // size))},
         "showgrid": False,
     }

@@ -1,7 +1,5 @@
 """Figures of average precision by label, gains between two runs, and adaptive noise (section 2.2.5)."""
 
-from itertools import cycle
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -9,9 +7,7 @@ from yt8m_core.figures.label_counts import BAND_LOOKS, add_ring
 from yt8m_core.figures.style import (
     BLUE,
     GRAY,
-    GREEN,
     ORANGE,
-    TRANSPARENT,
     escape_columns,
     escape_text,
     list_rows,
@@ -19,16 +15,7 @@ from yt8m_core.figures.style import (
     style,
 )
 
-COLORS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#d55e00", "#b8a200", GRAY)
-SYMBOLS = (
-    "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "pentagon", "hexagram",
-    "hourglass", "bowtie", "diamond-tall", "diamond-wide", "star-triangle-up", "star-square", "star-diamond",
-    "circle-open", "square-open", "diamond-open", "cross-open", "x-open", "triangle-up-open", "triangle-down-open",
-    "star-open", "pentagon-open", "hexagram-open", "hourglass-open", "bowtie-open", "diamond-tall-open",
-    "diamond-wide-open",
-)  # fmt: skip
-"""One symbol per topic, so that the symbol alone identifies it; YouTube-8M has 25 topics."""
-FAINT = 0.25  # opacity of labels with few positives
+FAINT = 0.25  # opacity of labels with few positives, and of those that are not highlighted
 
 
 def precision_by_label(
@@ -36,73 +23,75 @@ def precision_by_label(
     bins: pd.DataFrame,
     *,
     minimum: int,
-    verticals: list[str],
     scale: str,
     selected: int | None = None,
+    highlight: str | None = None,
 ) -> go.Figure:
-    """Plot the average precision of each label against its number of videos; one color and symbol per topic.
+    """Plot the average precision of each label against its number of videos; one color and symbol per band.
 
     Args:
-        table: One row per label: label, name, vertical, count, positives, ap. Labels without an ap are not drawn.
+        table: One row per label: label, name, vertical, count, positives, band, ap. Labels without an ap are not drawn.
         bins: Result of ``per_label.precision_by_frequency``, drawn as a median line and an interquartile band.
         minimum: Labels with fewer positives are small and faint, because their average precision is mostly noise.
-        verticals: All topics, including those without a row in ``table``, so that each topic keeps its look.
         scale: Scale that produced the numbers.
         selected: Label to mark with a ring.
+        highlight: Topic or name of the labels to highlight; all others are small and faint.
 
     >>> table = pd.DataFrame({"label": [3, 4], "name": ["Car", "Cat"], "vertical": ["Autos", "Pets"],
-    ...                       "count": [10, 2], "positives": [10, 2], "ap": [0.5, 1.0]})
+    ...                       "count": [10, 2], "positives": [10, 2], "band": ["head", "tail"], "ap": [0.5, 1.0]})
     >>> bins = pd.DataFrame({"min_count": [8], "max_count": [15], "center": [11], "labels": [1], "low": [0.5],
     ...                      "median": [0.5], "high": [0.5]})
-    >>> figure = precision_by_label(table, bins, minimum=5, verticals=["Autos", "Pets"], scale="demo world")
+    >>> figure = precision_by_label(table, bins, minimum=5, scale="demo world")
     >>> [(trace.name, trace.y.tolist(), trace.marker.opacity) for trace in figure.data[:2]]
-    [('Autos', [0.5], 0.85), ('Pets', [1.0], 0.25)]
+    [('head (1 label)', [0.5], 1), ('tail (1 label)', [1.0], 0.25)]
     """
     measured = table[table["ap"].notna() & (table["count"] > 0)]
+    is_strong = measured["positives"] >= minimum
+    num_rare = int((~is_strong).sum())
+    if highlight is not None:
+        is_strong &= (measured["vertical"] == highlight) | (measured["name"] == highlight)
     figure = go.Figure()
-    for vertical, color, symbol in zip(verticals, cycle(COLORS), cycle(SYMBOLS), strict=False):
-        _add_topic(figure, measured[measured["vertical"] == vertical], vertical, color, symbol, minimum)
+    for band, (color, symbol) in BAND_LOOKS.items():
+        rows = measured["band"] == band
+        _add_band(figure, measured[rows], is_strong[rows], band, {"color": color, "symbol": symbol})
     _add_bins(figure, bins)
     add_ring(figure, measured, "count", "ap", selected)
-    num_faint = int((measured["positives"] < minimum).sum())
     style(
         figure,
         "Average precision by label",
         scale,
         pluralize(len(measured), "label"),
-        f"small and faint: {num_faint:,} with fewer than {pluralize(minimum, 'video')}" if num_faint else "",
+        f"small and faint: {num_rare:,} with fewer than {pluralize(minimum, 'video')}" if num_rare else "",
+        "" if highlight is None else f"highlighted: {escape_text(highlight)}",
     )
-    figure.update_layout(height=620, legend={"maxheight": 0.3})
+    figure.update_layout(height=620)
     figure.update_xaxes(type="log", title_text="Number of videos with the label (log scale)")
     figure.update_yaxes(title_text="Average precision (AP)", range=[-0.03, 1.05])
     return figure
 
 
-def _add_topic(figure: go.Figure, table: pd.DataFrame, vertical: str, color: str, symbol: str, minimum: int) -> None:
-    """Add the labels of one topic; those with fewer positives than ``minimum`` are small and faint."""
+def _add_band(figure: go.Figure, table: pd.DataFrame, is_strong: pd.Series, band: str, look: dict[str, str]) -> None:
+    """Add the labels of one band; those that are not strong are small and faint."""
+    name = f"{band} ({pluralize(len(table), 'label')})"
     table = escape_columns(table, "name", "vertical")
-    is_supported = table["positives"] >= minimum
-    look = {"color": color, "symbol": symbol}
     # Two traces, because a legend shows the mean size and opacity of a trace.
     for rows, marker, in_legend in (
-        (table[~is_supported], {**look, "size": 5, "opacity": FAINT}, not is_supported.any()),
-        (table[is_supported], {**look, "size": 9, "opacity": 0.85}, True),
+        (table[~is_strong], {**look, "size": 5, "opacity": FAINT}, not is_strong.any()),
+        (table[is_strong], {**look, "size": 9, "opacity": 1}, True),
     ):
         if rows.empty:
             continue
-        figure.add_trace(
-            go.Scatter(
-                x=rows["count"],
-                y=rows["ap"],
-                mode="markers",
-                name=escape_text(vertical) or "no topic",
-                legendgroup=vertical,
-                showlegend=in_legend,
-                marker=marker,
-                customdata=rows[["name", "vertical", "label", "positives"]],
-                hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{y:.3f} on %{customdata[3]:,} "
-                "positives<br>%{x:,} videos in the data set<extra></extra>",
-            )
+        figure.add_scatter(
+            x=rows["count"],
+            y=rows["ap"],
+            mode="markers",
+            name=name,
+            legendgroup=band,
+            showlegend=in_legend,
+            marker=marker,
+            customdata=rows[["name", "vertical", "label", "positives"]],
+            hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{y:.3f}, positives: %{customdata[3]:,}<br>"
+            "videos in the data set: %{x:,}<extra></extra>",
         )
 
 
@@ -112,8 +101,8 @@ def _add_bins(figure: go.Figure, bins: pd.DataFrame) -> None:
         x=[*bins["center"], *bins["center"][::-1]],
         y=[*bins["high"], *bins["low"][::-1]],
         mode="lines",
-        name="interquartile range of labels with similar frequency",
-        line={"color": TRANSPARENT, "dash": "dot"},
+        name="interquartile range at similar frequency",
+        line={"color": GRAY, "dash": "dot", "width": 1},
         fill="toself",
         fillcolor="rgba(128,128,128,0.2)",
         hoverinfo="skip",
@@ -122,16 +111,20 @@ def _add_bins(figure: go.Figure, bins: pd.DataFrame) -> None:
         x=bins["center"],
         y=bins["median"],
         mode="lines+markers",
-        name="median of labels with similar frequency",
+        name="median at similar frequency",
         line={"color": GRAY, "dash": "dash", "width": 3},
         marker={"symbol": "line-ew-open", "size": 12},
         text=[
-            f"<b>{pluralize(row['labels'], 'label')} with {row['min_count']:,} to {row['max_count']:,} videos</b><br>"
+            f"<b>{pluralize(row['labels'], 'label')} with {_count_range(row['min_count'], row['max_count'])}</b><br>"
             f"median AP {row['median']:.3f}<br>interquartile range {row['low']:.3f} to {row['high']:.3f}"
             for row in bins.to_dict("records")
         ],
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def _count_range(low: int, high: int) -> str:
+    return pluralize(low, "video") if low == high else f"{low:,} to {high:,} videos"
 
 
 def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, selected: int | None = None) -> go.Figure:
@@ -161,17 +154,17 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, sel
                 y=rows["gain"],
                 mode="markers",
                 name=f"{band} ({pluralize(len(rows), 'label')})",
-                marker={"color": color, "symbol": symbol, "size": 8, "opacity": 0.8},
+                marker={"color": color, "symbol": symbol, "size": 8},
                 customdata=rows[["name", "vertical", "label", "ap", "ap_b", "positives"]],
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{customdata[3]:.3f} → "
-                "%{customdata[4]:.3f} (%{y:+.3f})<br>%{customdata[5]:,} positives<extra></extra>",
+                "%{customdata[4]:.3f} (%{y:+.3g})<br>positives: %{customdata[5]:,}<extra></extra>",
             )
         )
     add_ring(figure, table, "count", "gain", selected)
     figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
     style(figure, "Difference in AP by label", scale, f"above 0: {runs[1]} is better", f"below 0: {runs[0]} is better")
     figure.update_xaxes(type="log", title_text="Number of videos with the label (log scale)")
-    figure.update_yaxes(title_text="Difference in AP", tickformat="+.2f")
+    figure.update_yaxes(title_text="Difference in AP")
     return figure
 
 
@@ -209,13 +202,13 @@ def gain_by_band(table: pd.DataFrame, *, runs: tuple[str, str], scale: str) -> g
                 "color": color,
             },
             customdata=rows[["band", "labels", "gained", "lost", "low", "high"]],
-            hovertemplate="<b>%{customdata[0]}</b>, %{customdata[1]:,} labels<br>mean difference in AP %{x:+.4f}, "
-            "95% CI [%{customdata[4]:+.4f}, %{customdata[5]:+.4f}]<br>%{customdata[2]:,} better, %{customdata[3]:,} "
-            "worse<extra></extra>",
+            hovertemplate="<b>%{customdata[0]}</b>, labels: %{customdata[1]:,}<br>mean difference in AP %{x:+.3g}, "
+            "95% CI [%{customdata[4]:+.3g}, %{customdata[5]:+.3g}]<br>better: %{customdata[2]:,}, worse: "
+            "%{customdata[3]:,}<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
     style(figure, "Difference in AP by band", scale, f"above 0: {runs[1]} is better", "95% CI over labels")
-    figure.update_xaxes(title_text="Mean difference in AP [95% CI]", tickformat="+.3f")
+    figure.update_xaxes(title_text="Mean difference in AP [95% CI]")
     names = [
         f"{band}<br>({pluralize(labels, 'label')})"
         for band, labels in zip(table["band"], table["labels"].tolist(), strict=True)
@@ -250,7 +243,7 @@ def noise_strength(table: pd.DataFrame, *, scale: str, selected: int | None = No
                 y=rows[f"{column}_length"],
                 mode="markers",
                 name=name,
-                marker={"color": color, "symbol": symbol, "size": size, "opacity": 0.8},
+                marker={"color": color, "symbol": symbol, "size": size},
                 customdata=rows[["name", "vertical", "label", column]],
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>rank %{x}<br>γ %{customdata[3]:.2g}<br>"
                 "noise norm %{y:.3g}<extra></extra>",

@@ -15,6 +15,7 @@ from yt8m_core.figures.style import (
     GRAY,
     GREEN,
     ORANGE,
+    axis_names,
     escape_columns,
     list_rows,
     pluralize,
@@ -170,7 +171,7 @@ def partial_predictions(table: pd.DataFrame, columns: dict[str, str], *, title: 
     >>> [(dots.name, dots.x.tolist(), list(dots.y)) for dots in figure.data]
     [('all', [0.9], [0]), ('10 s', [0.4], [0])]
     """
-    table = escape_columns(table, "name")
+    short_names, table = axis_names(table["name"].tolist()), escape_columns(table, "name")
     figure = go.Figure()
     looks = (
         ("circle", BLUE), ("x", ORANGE), ("diamond", GREEN), ("square-open", ORANGE), ("diamond-open", GREEN),
@@ -189,7 +190,7 @@ def partial_predictions(table: pd.DataFrame, columns: dict[str, str], *, title: 
     style(figure, title, scale, "✓ true label" if table["true"].notna().all() else "true labels unknown")
     figure.update_xaxes(title_text="Probability", range=[-0.02, 1.02])
     true = table["true"].fillna(False).to_numpy(bool)
-    names = [f"{'✓ ' if is_true else ''}{name}" for name, is_true in zip(table["name"], true, strict=True)]
+    names = [f"{'✓ ' if is_true else ''}{name}" for name, is_true in zip(short_names, true, strict=True)]
     list_rows(figure, "Label", names)
     figure.update_layout(height=230 + 34 * len(table))
     return figure
@@ -269,10 +270,10 @@ def attention_excess(table: pd.DataFrame, *, scale: str) -> go.Figure:
             name=name,
             opacity=0.7,
             marker={"color": color, "pattern": {"shape": pattern}},
-            hovertemplate="%{x}: %{y} videos<extra>" + name + "</extra>",
+            hovertemplate="%{x}<br>videos: %{y}<extra>" + name + "</extra>",
         )
         figure.add_vline(x=mean.mean, line={"color": color, "dash": dash, "width": 2})
-        notes.append(f"mean of the {name} {mean.mean:.3f}")
+        notes.append(f"mean of the {name} {mean.mean:z.3f}")
     figure.add_vline(x=0, line={"color": GRAY, "width": 1})
     style(figure, "Attention minus time share", scale, *notes)
     figure.update_xaxes(title_text="Attention weight minus time share")

@@ -5,9 +5,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yt8m_core.figures.label_counts import BAND_LOOKS
-from yt8m_core.figures.style import BLUE, GRAY, VERMILION, escape_text, pluralize, style
+from yt8m_core.figures.style import BLUE, GRAY, MAGENTA, escape_text, pluralize, style
 
-LOOKS = {**BAND_LOOKS, "all": (VERMILION, "square")}
+LOOKS = {**BAND_LOOKS, "all": (MAGENTA, "square")}
 LABEL_LOOK = (BLUE, "star")
 STAGES = {"before": ("-open", "dot"), "after": ("", "solid")}
 """Suffix of the symbol, and dash of the line, before and after temperature scaling."""
@@ -56,8 +56,9 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
                     "color": color,
                 },
                 customdata=rows[["pairs", "low", "high"]],
-                hovertemplate=f"<b>{name}</b>: %{{customdata[0]:,}} pairs<br>mean probability %{{x:.3g}}<br>"
-                "true %{y:.3g}, 95% CI [%{customdata[1]:.3g}, %{customdata[2]:.3g}]<extra></extra>",
+                hovertemplate=f"<b>{name}</b><br>pairs: %{{customdata[0]:,}}<br>"
+                "mean probability %{x:.3g}<br>true %{y:.3g}, 95% CI [%{customdata[1]:.3g}, %{customdata[2]:.3g}]"
+                "<extra></extra>",
             )
     figure.add_scatter(
         x=[floor, 1],

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, escape_columns, list_rows, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, ORANGE, axis_names, escape_columns, list_rows, style
 
 
 def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
@@ -117,7 +117,7 @@ def gap_intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
     >>> dot.x.tolist(), dot.error_x.array.round(3).tolist(), dot.error_x.arrayminus.round(3).tolist()
     ([0.8], [0.02], [0.01])
     """
-    table = escape_columns(table, "run")
+    names, table = axis_names(table["run"].tolist(), limit=40), escape_columns(table, "run")
     figure = go.Figure(
         go.Scatter(
             x=table["gap"],
@@ -140,6 +140,6 @@ def gap_intervals(table: pd.DataFrame, *, scale: str) -> go.Figure:
     )
     style(figure, "GAP@20 by run", scale, "95% bootstrap CI over videos")
     figure.update_xaxes(title_text="GAP@20 [95% CI]")
-    list_rows(figure, "Run", list(table["run"]), showgrid=False)
+    list_rows(figure, "Run", names, showgrid=False)
     figure.update_layout(height=180 + 34 * len(table))
     return figure

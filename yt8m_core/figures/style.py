@@ -1,17 +1,21 @@
-"""Shared figure style: colors, a subtitle that names the scale, and a theme for light and dark pages."""
+"""Shared figure style: colors, a subtitle that names the scale, and names and counts for axes and texts."""
 
 import html
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-# Okabe-Ito palette, which is colorblind-safe, and a gray that is readable on black and on white.
-BLUE, ORANGE, GREEN, GRAY = "#4f9bd9", "#e69f00", "#009e73", "#787878"
-VERMILION = "#d55e00"  # the selected item
+# Hues of the colorblind-safe Okabe-Ito palette, each with a contrast of at least 3:1 on white and on the dark page.
+BLUE, ORANGE, GREEN, GRAY = "#3d8fd1", "#c47f00", "#009e73", "#787878"
+MAGENTA = "#c2397f"  # the selected item
 TRANSPARENT = "rgba(0,0,0,0)"
+TEXT = "#262730"
 MAX_LINE_LENGTH = 75  # characters of a subtitle line that fit a phone
+MAX_TITLE_LENGTH = 44  # characters of a title line that fit a phone
+MAX_NAME_LENGTH = 24  # characters of a name on an axis
 
 
 def style(figure: go.Figure, title: str, *notes: str) -> None:
@@ -23,14 +27,21 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
             lines.append(note)
         else:
             lines[-1] = longer
+    title_lines = textwrap.wrap(title, MAX_TITLE_LENGTH, break_long_words=False, break_on_hyphens=False)
     figure.update_layout(
-        title={"text": title, "subtitle": {"text": "<br>".join(lines)}},
-        # Set in a template, so that a page with its own theme (Streamlit) can override the text color.
-        template=go.layout.Template(layout={"font": {"color": GRAY}}),
-        paper_bgcolor=TRANSPARENT,
-        plot_bgcolor=TRANSPARENT,
+        title={"text": "<br>".join(title_lines), "subtitle": {"text": "<br>".join(lines)}},
+        # Set in a template, so that a page with its own theme (Streamlit) can override the colors: no text color is
+        # readable on white and on black.
+        template=go.layout.Template(
+            layout={
+                "font": {"color": TEXT},
+                "paper_bgcolor": "white",
+                "plot_bgcolor": "white",
+                "modebar": {"bgcolor": TRANSPARENT, "color": GRAY, "activecolor": BLUE},
+            }
+        ),
         hovermode="closest",
-        margin={"t": 75 + 15 * len(lines)},
+        margin={"t": 55 + 20 * len(title_lines) + 15 * len(lines)},
         # Below the plot, to leave the full width to the data.
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
@@ -57,6 +68,24 @@ def escape_text(name: str) -> str:
     '&lt;b&gt;%&#123;x}&lt;/b&gt;'
     """
     return html.escape(str(name), quote=False).replace("%{", "%&#123;")
+
+
+def axis_names(names: Sequence[str], limit: int = MAX_NAME_LENGTH) -> list[str]:
+    """Shorten names for an axis to ``limit`` characters, keep different names different, and escape them.
+
+    >>> axis_names(["Car", "Massively multiplayer online game", "Massively multiplayer online role-playing game"])
+    ['Car', 'Massively multiplayer o…', 'Massively multiplayer…2']
+    """
+    texts = {name: name for name in names if len(name) <= limit}
+    for name in names:
+        number = 1
+        while name not in texts:
+            ending = "…" if number == 1 else f"…{number}"
+            text = name[: limit - len(ending)].rstrip() + ending
+            if text not in texts.values():
+                texts[name] = text
+            number += 1
+    return [escape_text(texts[name]) for name in names]
 
 
 def escape_columns(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

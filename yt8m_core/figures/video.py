@@ -13,6 +13,7 @@ from yt8m_core.figures.style import (
     BLUE,
     GRAY,
     ORANGE,
+    axis_names,
     escape_columns,
     list_rows,
     pluralize,
@@ -89,7 +90,8 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
     >>> [(bar.name, bar.x.tolist(), list(bar.text)) for bar in predictions(table, title="a", scale="demo world").data]
     [('true label', [0.9], ['✓ 0.900']), ('not a true label', [0.2], ['0.200'])]
     """
-    ranked = escape_columns(table, "name").sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+    ranked = table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+    short_names, ranked = axis_names(ranked["name"].tolist()), escape_columns(ranked, "name")
     is_unknown = bool(ranked["true"].isna().any())
     true = ranked["true"].fillna(False).to_numpy(bool)
     kinds = (
@@ -117,7 +119,7 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
     figure.update_xaxes(title_text="Probability", range=[0, 1.35 * max(0.001, ranked["score"].max())])
     if threshold is not None:
         figure.add_vline(threshold, line={"color": GRAY, "dash": "dash"})
-    names = [f"{'✓ ' if is_true else ''}{name}" for name, is_true in zip(ranked["name"], true, strict=True)]
+    names = [f"{'✓ ' if is_true else ''}{name}" for name, is_true in zip(short_names, true, strict=True)]
     list_rows(figure, "Label, by rank", names, first=1, showgrid=False)
     figure.update_layout(barmode="overlay", height=160 + 26 * len(ranked))
     return figure

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from yt8m_core.figures.style import BLUE, GRAY, GREEN, VERMILION, escape_text, pluralize, style
+from yt8m_core.figures.style import BLUE, GRAY, GREEN, MAGENTA, escape_text, pluralize, style
 
 MAX_IDS = 20_000  # points of a map with ids
 
 OUTCOME_LOOKS = {
     "": ("neither", GRAY, "circle", 3, 0.35),
     "true positive": ("true positive", BLUE, "square", 6, 0.8),
-    "missed": ("missed", VERMILION, "x", 8, 0.9),
+    "missed": ("missed", MAGENTA, "x", 8, 0.9),
     "false positive": ("false positive", GREEN, "diamond-open", 8, 0.9),
 }
 """Name, color, symbol, size and opacity of each outcome of a label, in the order of the legend."""

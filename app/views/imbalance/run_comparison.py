@@ -33,7 +33,6 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
             filtered,
             scores.precision_by_frequency(page),
             minimum=minimum,
-            verticals=_topics(table),
             scale=page.scale,
             selected=label,
         ),
