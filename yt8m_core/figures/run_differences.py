@@ -47,7 +47,7 @@ def precision_by_run(
                 marker={"color": color, "symbol": symbol, "size": 8, "opacity": 0.7},
                 customdata=rows[["name", "vertical", "label", "positives", "gain"]],
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[1]})<br>AP %{x:.3f} → %{y:.3f} "
-                "(%{customdata[4]:+.3f})<br>%{customdata[3]:,} positives<extra></extra>",
+                "(%{customdata[4]:+.3g})<br>positives: %{customdata[3]:,}<extra></extra>",
             )
         )
     add_ring(figure, table, "ap", "ap_b", selected)  # escapes the name itself
@@ -87,8 +87,8 @@ def video_precision_by_run(table: pd.DataFrame, *, runs: tuple[str, str], scale:
                 name=f"{names[side]} ({pluralize(len(rows), 'video')})",
                 marker={"color": color, "symbol": symbol, "size": 6, "opacity": 0.5},
                 customdata=rows[["id", "row", "labels", "found_only", "found_only_b", "gain"]],
-                hovertemplate="<b>%{customdata[0]}</b>: %{customdata[2]:,} true labels<br>AP %{x:.3f} → %{y:.3f} "
-                "(%{customdata[5]:+.3f})<br>true labels in the top 20 of one run only: %{customdata[3]:,} and "
+                hovertemplate="<b>%{customdata[0]}</b>, true labels: %{customdata[2]:,}<br>AP %{x:.3f} → %{y:.3f} "
+                "(%{customdata[5]:+.3g})<br>true labels in the top 20 of one run only: %{customdata[3]:,} and "
                 "%{customdata[4]:,}<extra></extra>",
             )
         )
