@@ -3,8 +3,6 @@
 Without a run, or with one that does not fit the data, the card shows the frequency and the nearest labels.
 """
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,14 +10,11 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import loaders, scores
 from components.columns import AP_HELP
 from components.label_tables import row_selection
-from components.selectors import label_names
+from components.selectors import label_names, sample_note
 from components.text import plain
 from context import PageContext
 from yt8m_core.analysis import per_label
 from yt8m_core.errors import UserError
-
-if TYPE_CHECKING:
-    from yt8m_core.inference.score_cache import CachedScores
 
 NEAREST = 8  # labels
 MIN_SHARED = 2  # videos that two labels must share to be near: one alone is chance
@@ -140,11 +135,6 @@ def _videos(place: DeltaGenerator, page: PageContext, label: int) -> None:
         st.caption("Some may be true: data sets miss labels.")
         if run_scores.is_sample:
             st.caption(sample_note(run_scores))
-
-
-def sample_note(run_scores: "CachedScores") -> str:
-    """Say that the scores are those of a sample."""
-    return f"Scores of a random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos."
 
 
 def _video_link(video: str, detail: str, label: str) -> None:

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ from yt8m_core.errors import UserError
 from yt8m_core.figures.style import pluralize
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.csv_file import table_text
+
+if TYPE_CHECKING:
+    from yt8m_core.inference.score_cache import CachedScores
 
 P = ParamSpec("P")
 MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
@@ -88,6 +91,19 @@ def require_run_videos(page: PageContext) -> Videos:
                 icon=":material/model_training:",
             )
     st.stop()
+
+
+def require_scores(page: PageContext) -> None:
+    """Compute the scores of the run, and say if they are a sample. Where they are not available, end the page."""
+    require_run(page)
+    require_run_videos(page)
+    if page.scores.is_sample:
+        st.caption(sample_note(page.scores))
+
+
+def sample_note(run_scores: "CachedScores") -> str:
+    """Say that the scores are those of a sample."""
+    return f"Scores of a random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos."
 
 
 def show_provenance(page: PageContext, *, run: Run | None = None, videos: Videos | None = None) -> None:

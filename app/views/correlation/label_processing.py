@@ -10,7 +10,7 @@ import streamlit as st
 from cache import loaders, scores
 from components.columns import GAP_HELP
 from components.link import accept_old_values, linked
-from components.selectors import download_csv, fragment, require_run, require_run_videos
+from components.selectors import download_csv, fragment, require_scores
 from components.text import plain, show_error
 from context import PageContext
 from views.correlation.matrix import window_labels
@@ -32,14 +32,6 @@ EXPECTED = (
     "were right and the labels independent given the video. A pair below the dashed line occurs together more often "
     "than the run expects, a pair above it less often."
 )
-
-
-def require_scores(page: PageContext) -> None:
-    """Compute the scores of the run. Where they are not available, say why and end the page."""
-    require_run(page)
-    require_run_videos(page)
-    if (run_scores := page.scores).is_sample:
-        st.caption(f"Random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos.")
 
 
 @fragment

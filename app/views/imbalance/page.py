@@ -8,7 +8,8 @@ from components.selectors import label_picker, show_provenance
 from context import current_page
 from views.imbalance.adaptive_noise import show_adaptive_noise
 from views.imbalance.label_frequency import show_label_frequency
-from views.imbalance.run_comparison import show_label_precision, show_run_comparison
+from views.imbalance.label_precision import show_label_precision
+from views.imbalance.run_comparison import show_run_comparison
 
 VIEWS = {  # the options are part of links
     "frequency": ("Number of videos with each label.", show_label_frequency),
@@ -20,12 +21,16 @@ VIEWS = {  # the options are part of links
     "adaptive noise": ("Strength of the paper's adaptive noise for each label.", show_adaptive_noise),
 }
 
+OF_A_RUN = ("precision", "two runs")
+
 page = current_page()
-show_provenance(page, videos=page.videos)
+provenance = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     option = linked(st.segmented_control, "View", list(VIEWS), key="look", first="frequency", required=True, wrap=True)
     label = label_picker("Label", page.labels.vocabulary)
 description, show_view = VIEWS[option]
+with provenance:
+    show_provenance(page, run=page.run if page.has_run and option in OF_A_RUN else None, videos=page.videos)
 st.caption(f"{description} Select a label by name, point or row to open its card.")
 # The card opens below the chart, so a click on a point does not move the chart.
 chart, card, below = st.container(), st.container(), st.container()

@@ -1,4 +1,4 @@
-"""Imbalance page: average precision of each label, for one run and for two."""
+"""Imbalance page: difference in average precision between two runs, by label and by band."""
 
 import html
 from typing import Any
@@ -9,10 +9,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache import scores
 from components.columns import AP_HELP
-from components.label_card import sample_note
 from components.label_tables import show_chart, show_table
 from components.link import linked
-from components.selectors import require_run, require_run_videos, second_run_picker, show_provenance
+from components.selectors import require_run_videos, require_scores, second_run_picker
 from components.text import plain
 from context import PageContext
 from yt8m_core import figures
@@ -22,50 +21,9 @@ from yt8m_core.labels.statistics import BANDS
 MINIMUM_SUPPORT = 5  # default; average precision on fewer videos is mostly chance
 
 
-def show_label_precision(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
-    """Show the average precision of each label against its frequency."""
-    _require_scores(page)
-    table = scores.label_table(page)
-    filtered, minimum = _filter_labels(table, "Labels with fewer are drawn small and faint: their AP is mostly chance.")
-    vocabulary = page.labels.vocabulary
-    show_chart(
-        figures.precision_by_label(
-            filtered,
-            scores.precision_by_frequency(page),
-            minimum=minimum,
-            scale=page.scale,
-            selected=label,
-        ),
-        vocabulary,
-        name="precision",
-        alt="Average precision of each label against its number of videos, with the median by frequency",
-    )
-    st.caption(
-        "The line is the median AP of labels of similar frequency (1 video, 2 to 3, 4 to 7, and so on), over all "
-        "topics. A label far below it is hard for a reason other than its frequency.",
-        help=AP_HELP,
-    )
-    bands = per_label.precision_by_band(filtered[filtered["positives"] >= minimum])
-    if bands.empty:
-        _show_no_labels(minimum)
-    else:
-        medians = [f"**{band.band}** {band.median:.3f} ({band.labels:,})" for band in bands.itertuples()]
-        st.markdown(
-            f"Median AP of the labels with at least {minimum:,} scored videos (number of labels): {', '.join(medians)}."
-        )
-    with below:
-        show_table(
-            filtered,
-            vocabulary,
-            ["rank", "name", "vertical", "count", "band", "positives", "ap", "label"],
-            name="labels-precision",
-            alt="Selected labels with their average precision",
-        )
-
-
 def show_run_comparison(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
     """Show the difference in average precision between two runs, by label and by band."""
-    _require_scores(page)
+    require_scores(page)
     other = second_run_picker(page, "Second run")
     if other is None:
         st.info(
@@ -126,14 +84,6 @@ def _gain_text(band: dict[Any, Any], other: str) -> str:
         f"{plain(other)} is better on {band['gained']:,} of {band['labels']:,} labels and worse on {band['lost']:,}; "
         f"mean difference in AP {band['gain']:+.4f}{interval}."
     )
-
-
-def _require_scores(page: PageContext) -> None:
-    """Show the run and whether its scores are a sample. Ends the page without a run, or if it does not fit the data."""
-    show_provenance(page, run=require_run(page))
-    require_run_videos(page)
-    if page.scores.is_sample:
-        st.caption(sample_note(page.scores))
 
 
 def _filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:

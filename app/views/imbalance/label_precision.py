@@ -1,0 +1,148 @@
+"""Imbalance page: average precision of each label of a run, by frequency band."""
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cache import scores
+from components.columns import AP_HELP
+from components.label_tables import show_chart, show_table
+from components.link import linked
+from components.selectors import require_scores
+from context import PageContext
+from yt8m_core import figures
+from yt8m_core.analysis import per_label
+from yt8m_core.labels.statistics import BANDS
+
+MOSTLY = 0.9
+
+
+def show_label_precision(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
+    """Show the average precision of each label against its frequency, and what of it can be measured in each band."""
+    require_scores(page)
+    table = scores.label_table(page)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        band = linked(
+            st.segmented_control, "Band", [per_label.ALL, *BANDS], key="band", default=per_label.ALL, required=True
+        )
+        minimum = select_support("Labels with fewer are left out. Most rare labels have less than ten.")
+        topics = select_topics(table)
+    in_band = table[(table["band"] == band) | (band == per_label.ALL)]
+    supported = in_band[in_band["positives"] >= minimum]
+    listed = supported[supported["vertical"].isin(topics)] if topics else supported
+    left, right = st.columns([8, 5], gap="medium")
+    with left:
+        show_chart(
+            figures.precision_by_label(
+                listed if len(topics) > 1 else supported,
+                scores.precision_by_frequency(page),
+                minimum=per_label.FEW_POSITIVES,
+                scale=page.scale,
+                selected=label,
+                highlight=topics[0] if len(topics) == 1 else None,
+            ),
+            page.labels.vocabulary,
+            name="precision",
+            alt="Average precision of each label against its number of videos, with the median by frequency",
+        )
+    with right:
+        _show_bands(page, table)
+    with below:
+        st.subheader(f"Labels of the {band} band" if band in BANDS else "All labels", anchor=False)
+        st.caption(f"{len(listed):,} labels that can be measured, lowest average precision first.")
+        show_table(
+            listed.sort_values(["ap", "count"], ascending=[True, False]),
+            page.labels.vocabulary,
+            ["name", "ap", "positives", "count", "band", "vertical", "rank", "label"],
+            name="labels-precision",
+            alt="Selected labels with their average precision, the lowest first",
+        )
+
+
+def _show_bands(page: PageContext, table: pd.DataFrame) -> None:
+    """Summarize each band; a click selects it."""
+    bands = per_label.summarize_bands(table, len(page.scores.videos))
+
+    def select_band() -> None:
+        if cells := st.session_state["bands"]["selection"]["cells"]:
+            st.session_state["band"] = str(bands["band"].iloc[cells[0][0]])
+
+    st.markdown("**Frequency bands**", help="The head holds 50% of all label assignments; head and mid hold 90%.")
+    st.dataframe(
+        bands.assign(
+            share=bands["share"] * 100,
+            note=["mostly chance" if rare > MOSTLY else "" for rare in bands["rare"]],
+        ),
+        hide_index=True,
+        column_order=["band", "labels", "share", "measured", "median", "note"],
+        column_config={
+            "band": st.column_config.TextColumn("Band", width=50),
+            "labels": st.column_config.NumberColumn("Labels", format="localized", width=50),
+            "share": st.column_config.NumberColumn(
+                "Share", help="Share of all label assignments.", format="%.0f%%", width=50
+            ),
+            "measured": st.column_config.NumberColumn(
+                "Measured",
+                help="Labels with at least one scored video; the average precision of the others is undefined.",
+                format="localized",
+                width=65,
+            ),
+            "median": st.column_config.NumberColumn("Median AP", help=AP_HELP, format="%.3f", width=70),
+            "note": st.column_config.TextColumn(
+                "Note",
+                help=f"Mostly chance: over {MOSTLY:.0%} of the measured labels have fewer than "
+                f"{per_label.FEW_POSITIVES} scored videos.",
+                width=100,
+            ),
+        },
+        key="bands",
+        on_select=select_band,
+        selection_mode="single-cell",
+        height="content",
+        alt="Head, mid and tail: number of labels, and their median average precision",
+    )
+    rows = bands.set_index("band")
+    if "tail" in rows.index and rows.loc["tail", "measured"]:
+        tail = rows.loc["tail"]
+        st.caption(
+            f"Click a band to see its labels. A random order of the videos has a median AP of {tail['chance']:.3f} on "
+            f"the tail's {tail['measured']:,.0f} measured labels."
+        )
+    st.caption(
+        "The line of the chart is the median AP of labels of similar frequency (1 video, 2 to 3, 4 to 7, and so on). A "
+        f"label far below it is hard for a reason other than its frequency. Labels with fewer than "
+        f"{per_label.FEW_POSITIVES} scored videos are small and faint: their AP is mostly chance."
+    )
+
+
+def select_support(note: str) -> int:
+    """Select the minimum number of scored videos of a label."""
+    # The name in links of older versions.
+    if "positives" not in st.session_state and (old := st.query_params.get("at_least")):
+        st.session_state["positives"] = max(1, int(old)) if old.isascii() and old.isdecimal() else 1
+    return int(
+        linked(
+            st.number_input,
+            "Minimum support (videos)",
+            1,
+            None,
+            1,
+            key="positives",
+            width=200,
+            help=f"Minimum number of scored videos with the label. {note}",
+        )
+    )
+
+
+def select_topics(table: pd.DataFrame) -> list[str]:
+    """Select topics; none of them means all."""
+    topics: list[str] = linked(
+        st.multiselect,
+        "Topics",
+        sorted(set(table["vertical"])),
+        key="topics",
+        placeholder="All",
+        width=400,
+        help="Lists only labels of these topics; the chart highlights them.",
+    )
+    return topics
