@@ -19,6 +19,18 @@ class UserError(Exception):
         super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
 
 
+class MissingDataError(UserError):
+    """Nothing lies where data are looked for.
+
+    Attributes:
+        found: What was found, without the advice.
+    """
+
+    def __init__(self, found: str, *, advice: str) -> None:
+        self.found = found
+        super().__init__(found, advice=advice)
+
+
 class TrainingDivergedError(UserError):
     """The training loss is no longer finite. Another learning rate may help."""
 

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from yt8m_core.storage.typed_json import check_number, read_fields
 MAX_PATH = 4096  # characters
 MAX_SEED = (1 << 32) - 1  # of NumPy
 MAX_FOLDS = 1000
+DATA_PATHS = ("train", "validation", "vocabulary")  # fields of Data
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Data:
         if self.fold:
             parse_fold(self.fold)
             object.__setattr__(self, "validation", "")
-        for field in ("train", "validation", "vocabulary"):
+        for field in DATA_PATHS:
             _check_path(getattr(self, field), f"data, {field}")
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
@@ -208,6 +210,20 @@ class Experiment:
     def digest(self) -> str:
         """16 hex digits that identify the experiment."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def map_paths(self, change: Callable[[str], str]) -> Self:
+        """Return the experiment with other paths: those of its data, of their vocabulary, and of ``init``.
+
+        >>> Experiment(Data("train", "validate")).map_paths(str.upper).data.train
+        'TRAIN'
+        """
+
+        def changed(path: str) -> str:
+            return path and change(path)
+
+        paths = {name: changed(getattr(self.data, name)) for name in DATA_PATHS}
+        data = dataclasses.replace(self.data, **paths)  # type: ignore[arg-type]
+        return dataclasses.replace(self, data=data, init=changed(self.init))
 
     def differences(self, other: "Experiment") -> dict[str, tuple[str, str]]:
         """Return the settings in which two experiments differ: this one's and the other's, as text by name.

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 from yt8m_core.labels import cooccurrence as label_pairs
 from yt8m_core.labels import statistics
+from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
 
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
@@ -77,6 +78,7 @@ class DataSet:
     path: str
     vocabulary: str = ""  # path of the vocabulary that a run names for it
     streams: Streams = ()
+    owner: Run | None = field(default=None, compare=False)  # whose data these are, for advice where they are missing
 
     @cached_property
     def stamp(self) -> str:
@@ -103,7 +105,7 @@ class DataSet:
 def training_data(run: Run) -> DataSet:
     """Return the training data of a run."""
     data = run.experiment.data
-    return DataSet(data.train, data.vocabulary, data.streams)
+    return DataSet(data.train, data.vocabulary, data.streams, run)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ def _open_videos(data: DataSet, streams: Streams, max_frames: int) -> Videos:
 
 def videos(data: DataSet) -> Videos:
     """Open the videos of a data set."""
-    return _open_videos(data, data.streams, MAX_FRAMES)
+    with contextlib.nullcontext() if data.owner is None else advise_relocation(data.owner, data.path):
+        return _open_videos(data, data.streams, MAX_FRAMES)
 
 
 def run_videos(run: Run, data: DataSet) -> Videos:
@@ -145,7 +148,8 @@ def run_videos(run: Run, data: DataSet) -> Videos:
     """
     from yt8m_core.inference.evaluation import check_run_data
 
-    opened = _open_videos(data, run.experiment.data.streams, run.experiment.data.max_frames)
+    with advise_relocation(data.owner or run, data.path):
+        opened = _open_videos(data, run.experiment.data.streams, run.experiment.data.max_frames)
     check_run_data(run, opened, data.path)
     return opened
 

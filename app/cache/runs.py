@@ -3,8 +3,8 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Workspace:
     runs: dict[str, StampedRun]  # finished and valid
     errors: dict[str, str]  # what is wrong with each other run
     data_sets: dict[str, DataSet]
+    listed_paths: dict[str, str]  # of the data of the runs
     unfinished_folders: dict[str, tuple[Path, str]]  # path and stamp
 
     @cached_property
@@ -36,7 +37,7 @@ class Workspace:
         runs = {}
         for key, (path, stamp) in self.unfinished_folders.items():
             if (run := _open_unfinished_run(path, stamp)) is not None:
-                runs[key] = run
+                runs[key] = _with_listed_paths(run, self.listed_paths)
         return runs
 
     @cached_property
@@ -99,7 +100,9 @@ def find_workspace() -> Workspace:
         errors[key] = run
         if not os.path.lexists(path / "metrics.json"):
             unfinished[key] = path, stamp
-    return Workspace(runs, errors, _data_sets(data_paths, runs.values()), unfinished)
+    listed = _listed_paths([*map(str, data_paths), *(path for run in runs.values() for path in _own_paths(run))])
+    runs = {key: _with_listed_paths(run, listed) for key, run in runs.items()}
+    return Workspace(runs, errors, _data_sets(data_paths, runs.values(), listed), listed, unfinished)
 
 
 def is_demo_ready() -> bool:
@@ -129,13 +132,26 @@ def _run_folders(folders: Iterable[Path]) -> Iterable[Path]:
         yield from [folder] if os.path.isfile(folder / "config.json") else find_runs(folder)
 
 
-def _data_sets(named: Iterable[Path], runs: Iterable[Run]) -> dict[str, DataSet]:
+def _listed_paths(paths: Iterable[str]) -> dict[str, str]:
+    """Map each path to the first one that leads to the same place, such as through a link or ``..``."""
+    first: dict[str, str] = {}
+    return {path: first.setdefault(os.path.realpath(path), path) for path in dict.fromkeys(paths)}
+
+
+def _with_listed_paths(run: StampedRun, listed: Mapping[str, str]) -> StampedRun:
+    """Return a run whose data have the paths that are listed."""
+    if all(listed.get(path, path) == path for path in _own_paths(run)):
+        return run
+    return replace(run, experiment=run.experiment.map_paths(lambda path: listed.get(path, path)))
+
+
+def _data_sets(named: Iterable[Path], runs: Iterable[Run], listed: Mapping[str, str]) -> dict[str, DataSet]:
     run_data = {
-        path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams)
+        path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams, run)
         for run in runs
         for path in _own_paths(run)
     }
-    paths = _keys([*named, *(Path(path) for path in run_data)], parts=2)
+    paths = _keys((Path(path) for path in dict.fromkeys([*(listed[str(path)] for path in named), *run_data])), parts=2)
     streams = parse_streams(os.environ.get("YT8M_STREAMS", "").split())
     return {key: run_data.get(str(path), DataSet(str(path), streams=streams)) for key, path in paths.items()}
 

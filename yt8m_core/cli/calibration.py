@@ -64,7 +64,7 @@ def calibrate(
             raise UserError(
                 f"run {opened.path} has no label counts of its training data, which cannot be opened",
                 where=opened.experiment.data.train,
-                advice="Restore the training data, or train the run again.",
+                advice=f"Restore the training data, or name them: yt8m relocate {opened.path} --train DATA.",
             )
         matrix = label_matrix(training.label_values, training.label_offsets, opened.facts.num_classes)
         training_counts = counts(matrix)

@@ -16,7 +16,7 @@ from yt8m_core.cli.data import demo, download, index, labels
 from yt8m_core.cli.export import export
 from yt8m_core.cli.importing import import_
 from yt8m_core.cli.missing_labels import missing_labels
-from yt8m_core.cli.runs import ensemble, evaluate, predict, train_command
+from yt8m_core.cli.runs import ensemble, evaluate, predict, relocate, train_command
 from yt8m_core.cli.sharing import card, pull, push
 from yt8m_core.errors import TrainingStoppedError, UserError
 
@@ -63,7 +63,7 @@ def main() -> None:
         train = train_command(sys.argv[1:])
         commands = (
             demo, download, import_, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble,
-            export, rates, ablate, readings, card, push, pull, app,
+            export, relocate, rates, ablate, readings, card, push, pull, app,
         )  # fmt: skip
         tyro.extras.subcommand_cli_from_dict(
             {command.__name__.rstrip("_").replace("_", "-"): command for command in commands},

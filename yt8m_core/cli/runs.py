@@ -1,4 +1,4 @@
-"""Commands on runs: train, evaluate, predict and ensemble."""
+"""Commands on runs: train, evaluate, predict, ensemble and relocate."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from yt8m_core.cli.arguments import Allowed, RunArgument, absolute, format_gap
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment
 from yt8m_core.progress import console_progress
+from yt8m_core.runs.data_paths import follow_workspace
 
 Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
 
@@ -199,6 +200,27 @@ def ensemble(
         print(comparison.diversity().to_string(index=False, float_format="%.3f"))
 
 
+def relocate(run: RunArgument, train: str = "", validation: str = "", vocabulary: str = "") -> None:
+    """Point a run to data that lie elsewhere now, such as those of a run that was pulled. Changes no other setting.
+
+    Features, labels and number of videos must be those of the run.
+
+    Args:
+        run: Run folder.
+        train: The training data of the run: a shard, a folder of shards, or a glob.
+        validation: The validation data of the run: a shard, a folder of shards, or a glob.
+        vocabulary: Vocabulary file of these data.
+    """
+    from yt8m_core.runs.run import Run
+    from yt8m_core.training.relocation import relocate as relocate_run
+
+    given = {"train": train, "validation": validation, "vocabulary": vocabulary}
+    paths = {name: absolute(path) for name, path in given.items() if path}
+    relocated = relocate_run(Run.open(run), **paths, progress=console_progress())
+    for name in paths:
+        print(f"{relocated.path}, {name}: {getattr(relocated.experiment.data, name)}")
+
+
 def _default_experiment(arguments: Sequence[str]) -> Experiment:
     """Return the experiment of the ``--experiment`` file among the arguments; the paper's defaults without one."""
     file = None
@@ -209,15 +231,16 @@ def _default_experiment(arguments: Sequence[str]) -> Experiment:
             file = Path(argument.partition("=")[2])
     if file is None:
         return Experiment(Data("", ""))
-    values = _read_experiment(file)
+    config = _read_experiment(file)
+    values = config.get("experiment", config)
     data = values.get("data", {}) if isinstance(values, dict) else None
     if isinstance(data, dict):  # the flags may name the data
         values = {**values, "data": {"train": "", "validation": "", **data}}
-    return Experiment.from_dict(values)
+    return follow_workspace(Experiment.from_dict(values), config.get("workspace"), file.parent)
 
 
-def _read_experiment(path: Path) -> Any:
-    """Return the values of an experiment file, or of the experiment in a run's config.json."""
+def _read_experiment(path: Path) -> dict[str, Any]:
+    """Return the values of an experiment file, or of a run's config.json, which has the experiment as an entry."""
     try:
         values = json.loads(path.read_text())
     except FileNotFoundError:
@@ -226,7 +249,7 @@ def _read_experiment(path: Path) -> Any:
         raise UserError(f"invalid JSON ({error})", where=str(path)) from None
     if not isinstance(values, dict):
         raise UserError(type(values).__name__, where=str(path), expected="a JSON object")
-    return values.get("experiment", values)
+    return values
 
 
 def _absolute_data(data: Data, defaults: Data) -> Data:

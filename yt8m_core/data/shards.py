@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from yt8m_core.data.tfrecord.records import masked_crc32c
 from yt8m_core.data.tfrecord.shard import Shard, report_unreadable
-from yt8m_core.errors import UserError
+from yt8m_core.errors import MissingDataError, UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.workspace import workspace
@@ -48,7 +48,7 @@ def find_shards(data: str | Path) -> list[Path]:
             return _shards_of_folder(path)
     shards = sorted(Path(name).absolute() for name in glob(str(pattern)) if not os.path.isdir(name))
     if not shards:
-        raise UserError(
+        raise MissingDataError(
             f"no file matches {path}", advice="Use a .tfrecord file, a folder of them, or a glob in quotes."
         )
     return shards

@@ -24,6 +24,7 @@ from yt8m_core.inference.pooled_cache import PooledVideos
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
+from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
 
 BATCH_SIZE = 128
@@ -116,7 +117,8 @@ def open_experiment_data(
 
 def open_run_data(run: Run, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent) -> Videos:
     """Open DATA for a run. Raises UserError where its features or labels do not fit the run."""
-    videos = open_experiment_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
+    with advise_relocation(run, data):
+        videos = open_experiment_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
     check_run_data(run, videos, data)
     return videos
 

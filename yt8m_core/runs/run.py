@@ -1,6 +1,6 @@
 """Run folders: the files of one trained experiment, none of them executable.
 
-config.json             the experiment and the facts of its data
+config.json             the experiment, the facts of its data, and its workspace (``data_paths``)
 vocabulary.csv          the names of the labels
 model.safetensors       the trained weights
 metrics.json            the validation metrics; only in a finished run
@@ -29,6 +29,7 @@ from yt8m_core.errors import UserError, check_choice
 from yt8m_core.experiment import Experiment
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.calibration_file import CALIBRATION, Calibration, read_calibration
+from yt8m_core.runs.data_paths import follow_workspace, workspace_entry
 from yt8m_core.runs.label_precision_file import LABEL_PRECISION, read_label_precision
 from yt8m_core.runs.log_file import read_log
 from yt8m_core.runs.predictions_file import MAX_VIDEOS, read_predictions
@@ -141,9 +142,8 @@ class Run:
         """Create a run folder with its config and vocabulary."""
         path.mkdir(parents=True, exist_ok=True)
         write_vocabulary(path / "vocabulary.csv", vocabulary)
-        write_json(
-            path / "config.json", {"format": FORMAT, "experiment": experiment.to_dict(), "facts": facts.to_dict()}
-        )
+        config = {"format": FORMAT, "experiment": experiment.to_dict(), "facts": facts.to_dict()}
+        write_json(path / "config.json", {**config, **workspace_entry(path, experiment)})
         return cls(path, experiment, facts)
 
     @classmethod
@@ -153,15 +153,12 @@ class Run:
         config = read_json(path / "config.json", missing=f"{path} is not a run folder: it has no config.json")
         where = str(path / "config.json")
         if config.get("format") != FORMAT:
-            raise UserError(
-                f"format {config.get('format')}",
-                where=where,
-                expected=f"format {FORMAT}",
-                advice="The run was trained by another version of this program; train it again.",
-            )
+            advice = "The run was trained by another version of this program; train it again."
+            raise UserError(f"format {config.get('format')}", where=where, expected=f"format {FORMAT}", advice=advice)
         try:
             facts: Facts = read_fields(Facts, config.get("facts"), "facts")
-            return cls(path, Experiment.from_dict(config.get("experiment")), facts)
+            experiment = Experiment.from_dict(config.get("experiment"))
+            return cls(path, follow_workspace(experiment, config.get("workspace"), path), facts)
         except UserError as error:
             raise UserError(str(error), where=where) from None
 

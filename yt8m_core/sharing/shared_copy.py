@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yt8m_core.data import vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment
+from yt8m_core.experiment import Experiment
 from yt8m_core.runs import calibration_file, label_precision_file, log_file, predictions_file
 from yt8m_core.runs.run import Run
 from yt8m_core.runs.weights import MAX_WEIGHTS
@@ -66,18 +66,15 @@ def shared_experiment(experiment: Experiment, repo: str) -> Experiment:
 
     A bare ``train`` would be opened where a folder of that name exists, and its videos be taken for the training data.
 
+    >>> from yt8m_core.experiment import Data
     >>> shared_experiment(Experiment(Data("/home/ada/train", "/home/ada/validate")), "ada/moe").data.train
     'ada/moe (data not included)/train'
     """
 
     def shared(path: str) -> str:
-        return path and f"{repo} (data not included)/{data_name(path)}"
+        return f"{repo} (data not included)/{data_name(path)}"
 
-    data = experiment.data
-    paths: Data = replace(
-        data, train=shared(data.train), validation=shared(data.validation), vocabulary=shared(data.vocabulary)
-    )
-    return replace(experiment, data=paths, init=shared(experiment.init))
+    return experiment.map_paths(shared)
 
 
 def shared_files(run: Run, folder: Path, repo: str, *, predictions: bool = False) -> dict[str, Path]:

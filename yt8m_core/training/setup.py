@@ -1,5 +1,6 @@
 """Set up a training: the run that its folder may hold, and the model, loss and optimizer."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Experiment
+from yt8m_core.experiment import DATA_PATHS, Experiment
 from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
@@ -28,7 +29,11 @@ def open_existing_run(folder: Path, experiment: Experiment) -> Run | None:
     if not (folder / "config.json").is_file():
         return None
     existing = Run.open(folder)
-    differences = existing.experiment.differences(experiment)
+    differences = {
+        name: texts
+        for name, texts in existing.experiment.differences(experiment).items()
+        if name not in (*DATA_PATHS, "init") or not _is_same_place(*texts)
+    }
     if differences:
         texts = [f"{name}: {own} in the run, {other} here" for name, (own, other) in differences.items()]
         advice = "Choose another run folder."
@@ -37,6 +42,11 @@ def open_existing_run(folder: Path, experiment: Experiment) -> Run | None:
             advice += f" To train on from its weights: --init {folder} --run NEW."
         raise UserError(f"another experiment ({'; '.join(texts)})", where=str(folder), advice=advice)
     return existing
+
+
+def _is_same_place(path: str, other: str) -> bool:
+    """Whether two paths lead to the same place, such as through a link to the workspace."""
+    return os.path.realpath(path) == os.path.realpath(other)
 
 
 def check_facts(existing: Run, facts: Facts) -> None:

@@ -28,6 +28,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, parse_fold
 from yt8m_core.inference.evaluation import open_experiment_data
 from yt8m_core.progress import Progress, silent
+from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Facts, Run
 from yt8m_core.runs.weights import weights_digest
 
@@ -131,7 +132,8 @@ def open_training_videos(run: Run) -> Videos:
     Raises UserError where they cannot be opened any more, or where there are other ones now.
     """
     data = run.experiment.data
-    videos = open_experiment_data(run.experiment, data.train, skip_bad=run.facts.train_bad_records > 0)
+    with advise_relocation(run, data.train):
+        videos = open_experiment_data(run.experiment, data.train, skip_bad=run.facts.train_bad_records > 0)
     videos = labeled_videos(videos, data.unlabeled)
     if data.fold:
         videos, _ = split_fold(videos, data.fold)
