@@ -183,7 +183,7 @@ def label_names(vocabulary: Vocabulary) -> dict[str, int]:
 def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
     """Select a label by its name, or none."""
     names = label_names(vocabulary)
-    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=340)
+    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=280)
     return None if name is None else names[name]
 
 

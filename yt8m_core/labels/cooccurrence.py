@@ -175,7 +175,7 @@ def strongest_pairs(
 
 
 def most_asymmetric_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Sort pairs by P(b | a) - P(a | b), largest first: pairs in which a implies b but not the reverse.
+    """Return the pairs in which a implies b more than the reverse, sorted by P(b | a) - P(a | b), largest first.
 
     Args:
         pairs: Result of ``strongest_pairs``; label_a is the rarer label.
@@ -186,7 +186,7 @@ def most_asymmetric_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     difference = (pairs["p_b_given_a"] - pairs["p_a_given_b"]).to_numpy()
     order = np.lexsort((pairs["label_b"], pairs["label_a"], -pairs["count"].to_numpy(), -difference))
-    return pairs.iloc[order].reset_index(drop=True)
+    return pairs.iloc[order[difference[order] > 0]].reset_index(drop=True)
 
 
 def cluster_order(matrix: ArrayLike) -> NDArray[np.intp]:

@@ -1,6 +1,7 @@
 """Label processing (section 2.4 of the paper): calibration of label pairs, and GAP with other weights α, β and γ."""
 
 import html
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from views.correlation.matrix import window_labels
 from views.correlation.pair_tables import Selection, show_pair, show_pair_table
 from yt8m_core import figures
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
 
@@ -45,10 +47,12 @@ def show_calibration(selection: Selection) -> None:
 
 
 def _show_calibration(selection: Selection) -> None:
-    st.markdown(EXPECTED)
+    from yt8m_core.analysis.run_differences import split_by_sign
+
     accept_old_values("pairs_of", OLD_SOURCES)
+    left, right = st.columns([5, 3], gap="large")
     source = linked(
-        st.segmented_control,
+        right.segmented_control,
         "Pairs",
         [STRONGEST, WINDOW],
         key="pairs_of",
@@ -58,7 +62,8 @@ def _show_calibration(selection: Selection) -> None:
         "pairs of its labels.",
     )
     if source == WINDOW:
-        labels = window_labels(selection)
+        with right:
+            labels = window_labels(selection)
         first, second = (labels[index] for index in np.triu_indices(len(labels), 1))
     else:
         table = selection.of_label(loaders.strongest_pairs(selection.page.data, "phi", selection.support))
@@ -67,7 +72,6 @@ def _show_calibration(selection: Selection) -> None:
         st.info("No pair to compare. Lower the minimum support, or select other labels.", icon=":material/info:")
         return
     table = scores.pair_calibration(selection.page, first.tobytes(), second.tobytes())
-    left, right = st.columns([5, 2], gap="large")
     with left:
         event: Any = st.plotly_chart(
             figures.expected_vs_observed(
@@ -90,20 +94,18 @@ def _show_calibration(selection: Selection) -> None:
         st.markdown(
             f"All pairs: **{table['observed'].sum():,}** observed, **{table['expected'].sum():,.0f}** expected."
         )
-    st.subheader("Underestimated pairs", anchor=False)
-    show_pair_table(
-        selection,
-        table.sort_values("surprise", ascending=False, ignore_index=True),
-        "underestimated_pairs",
-        "Pairs of labels that the run underestimates most",
-    )
-    st.subheader("Overestimated pairs", anchor=False)
-    show_pair_table(
-        selection,
-        table.sort_values("surprise", ascending=True, ignore_index=True),
-        "overestimated_pairs",
-        "Pairs of labels that the run overestimates most",
-    )
+        st.caption(EXPECTED)
+    overestimated, underestimated = split_by_sign(table, "surprise")
+    # The pairs of a window need not have the selected label.
+    listed = replace(selection, label=None) if source == WINDOW else selection
+    for word, pairs in (("underestimated", underestimated), ("overestimated", overestimated)):
+        st.subheader(f"{word.capitalize()} pairs", anchor=False)
+        if pairs.empty:
+            st.caption(f"No pair is {word}.")
+            continue
+        often = "more" if word == "underestimated" else "less"
+        st.caption(f"{pluralize(len(pairs), 'pair')} in {often} videos than the run expects.")
+        show_pair_table(listed, pairs, f"{word}_pairs", f"Pairs of labels that the run {word[:-1]}s most")
 
 
 def set_weights(alpha: float, beta: float, gamma: float) -> None:

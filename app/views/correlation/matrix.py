@@ -11,6 +11,7 @@ from cache import scores
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, fragment, label_names
 from views.correlation.pair_tables import Selection, show_pair
+from views.correlation.partners import show_partners
 from yt8m_core import figures
 from yt8m_core.labels import clustering, cooccurrence
 
@@ -35,26 +36,28 @@ def window_labels(selection: Selection) -> NDArray[np.int64]:
     accept_old_values("window", OLD_WINDOWS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = linked(
-            st.segmented_control,
+            st.selectbox,
             "Labels in the window",
             [FREQUENT, AROUND, CLUSTER, POSITION, CUSTOM],
+            None,
+            first=AROUND if selection.label is not None else FREQUENT,
             key="window",
-            default=FREQUENT,
-            required=True,
-            wrap=True,
+            width=210,
             help="Around a label: the labels most correlated (φ) with the one selected above. Cluster: a group of "
             "correlated labels. Position in cluster order: neighbors in the image of all labels.",
         )
         if kind in (FREQUENT, AROUND, POSITION):
             size = linked(
-                st.slider,
+                st.number_input,
                 "Number of labels",
                 5,
                 figures.LARGEST_WINDOW,
                 DEFAULT_SIZE,
                 key="window_size",
-                width=220,
+                width=140,
             )
+    if kind is None:
+        return np.empty(0, np.int64)
     if kind == CUSTOM:
         return sort_by_phi(selection, custom_labels(selection))
     if kind == FREQUENT:
@@ -125,15 +128,16 @@ def sort_by_phi(selection: Selection, labels: NDArray[np.int64]) -> NDArray[np.i
 @fragment
 def show_window(selection: Selection) -> None:
     """Show the matrix of some labels; a click on a cell describes the pair."""
-    labels = window_labels(selection)
+    left, right = st.columns([5, 3], gap="medium")
+    with right:
+        labels = window_labels(selection)
     if len(labels) == 0:
-        st.info("Select labels to see their matrix.", icon=":material/info:")
+        left.info("Select labels to see their matrix.", icon=":material/info:")
         return
     values = selection.window(labels)
     names = [selection.name(label) for label in labels.tolist()]
     measure = selection.measure_name
-    left, right = st.columns([5, 2], gap="large")
-    with left, st.grid(1, min_column_width=660, wrap=False):  # scroll on a narrow screen: the names need their width
+    with left, st.grid(1, min_column_width=560, wrap=False):  # scroll on a narrow screen: the names need their width
         event: Any = st.plotly_chart(
             figures.correlation(values, names, measure, scale=selection.page.scale),
             key="matrix",
@@ -142,12 +146,19 @@ def show_window(selection: Selection) -> None:
             alt=f"Matrix of {len(labels)} labels with the {measure} of each pair",
         )
     with right:
-        st.subheader("Selected pair", anchor=False)
-        st.caption("Click a cell of the matrix.")
         points = event["selection"]["points"]
         if points and max(points[0]["x"], points[0]["y"]) < len(labels):
+            st.subheader("Selected pair", anchor=False)
             show_pair(selection, int(labels[round(points[0]["y"])]), int(labels[round(points[0]["x"])]))
-        st.caption(f"Correlated labels are neighbors. Pairs in fewer than {selection.support:,} videos are empty.")
+        elif selection.label is None:
+            st.subheader("Selected pair", anchor=False)
+            st.caption("Click a cell of the matrix.")
+        if selection.label is not None:
+            show_partners(selection)
+        st.caption(
+            f"Correlated labels are neighbors. Pairs in fewer than {selection.support:,} videos are empty. On a narrow "
+            "screen, scroll the matrix sideways."
+        )
         row, column = np.indices(values.shape)
         download_csv(
             pd.DataFrame(

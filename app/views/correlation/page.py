@@ -11,7 +11,9 @@ from context import PageContext, current_page
 from views.correlation.label_processing import show_calibration, show_weights
 from views.correlation.matrix import (
     ALL_LABELS,
+    AROUND,
     CALIBRATION,
+    FREQUENT,
     LABEL_PROCESSING,
     OLD_VIEWS,
     PAIRS,
@@ -89,6 +91,14 @@ def select_model_matrix(page: PageContext, num_classes: int) -> ModelMatrix | No
     return ModelMatrix(run, matrices, kind)
 
 
+def follow_label(label: int | None) -> None:
+    """Show the neighborhood of a label that was just selected, and the most frequent labels without one."""
+    before = st.session_state.get("label of the window", label)
+    st.session_state["label of the window"] = label
+    if label != before:
+        st.session_state["window"] = FREQUENT if label is None else AROUND
+
+
 page = current_page()
 show_provenance(page, run=page.run if page.has_run else None, videos=page.videos)
 labels = page.labels
@@ -96,6 +106,7 @@ accept_old_values(VIEW_KEY, OLD_VIEWS)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     view = linked(st.segmented_control, "View", list(VIEWS), key=VIEW_KEY, first=WINDOW, required=True, wrap=True)
     label = label_picker("Label", labels.vocabulary)
+    follow_label(label)
     support = linked(
         st.number_input,
         "Minimum support (videos)",
@@ -103,7 +114,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         None,
         3,
         key="support",
-        width=240,
+        width=200,
         help="Pairs in fewer videos are left out: rare pairs have large values by chance.",
     )
 
@@ -117,14 +128,13 @@ def select_measure() -> Selection | None:
         key="measure",
         default="conditional",
         required=True,
+        help="\n".join(f"- {name}: {plain(meaning)}." for name, meaning in cooccurrence.MEASURES.items()),
     )
     model_matrix = None
     if measure == MODEL_MATRIX:
         model_matrix = select_model_matrix(page, labels.vocabulary.num_classes)
         if model_matrix is None:
             return None
-    else:
-        st.caption(f"{plain(cooccurrence.MEASURES[measure])}.")
     return selection(measure, model_matrix)
 
 

@@ -1,6 +1,6 @@
 """Label pairs: what the sections of the correlation page share, the selected pair, and tables of pairs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,18 @@ class Selection:
             return table
         return table[(table["label_a"] == self.label) | (table["label_b"] == self.label)]
 
+    def partners(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Name the other label of each pair of the selected label, and the shares seen from that label."""
+        if self.label is None:
+            raise ValueError("no label is selected")
+        is_first = table["label_a"] == self.label
+        partner = table["label_b"].where(is_first, table["label_a"])
+        table = table.assign(partner=[self.name(label) for label in partner.tolist()], partner_label=partner)
+        if "p_b_given_a" not in table:
+            return table
+        given_a, given_b = table["p_b_given_a"], table["p_a_given_b"]
+        return table.assign(share=given_a.where(is_first, given_b), share_of_partner=given_b.where(is_first, given_a))
+
     def with_names(self, table: pd.DataFrame) -> pd.DataFrame:
         """Add the names of the labels to a table of pairs."""
         names = pd.DataFrame(
@@ -104,9 +116,16 @@ def show_pair(selection: Selection, first: int, second: int) -> None:
 
 
 COLUMNS: dict[str, Any] = {
+    "partner": st.column_config.TextColumn("Partner", help="The other label of the pair.", pinned=True),
     "a": st.column_config.TextColumn("Label A", help="The rarer label.", pinned=True),
     "b": st.column_config.TextColumn("Label B"),
     "count": st.column_config.NumberColumn("Videos", help=cooccurrence.MEASURES["count"], format="localized"),
+    "share": st.column_config.ProgressColumn(
+        "P(partner | label)", help="Share of the videos with the selected label that have the partner too."
+    ),
+    "share_of_partner": st.column_config.ProgressColumn(
+        "P(label | partner)", help="Share of the partner's videos that have the selected label too."
+    ),
     "p_b_given_a": st.column_config.ProgressColumn("P(B | A)", help="Share of A's videos that have B too."),
     "p_a_given_b": st.column_config.ProgressColumn("P(A | B)", help="Share of B's videos that have A too."),
     "lift": st.column_config.NumberColumn("Lift", help=cooccurrence.MEASURES["lift"], format="%.2f"),
@@ -124,15 +143,20 @@ COLUMNS: dict[str, Any] = {
         format="%+.1f",
     ),
 }
+OF_TWO_LABELS = ("a", "b", "p_b_given_a", "p_a_given_b")  # columns that a partner column replaces
 
 
 def show_pair_table(selection: Selection, table: pd.DataFrame, key: str, alt: str) -> None:
     """Show the first pairs of a table, describe the selected one, and offer all as a file."""
+    columns = list(COLUMNS)
     named = selection.with_names(table[:MAX_ROWS])
+    if selection.label is not None:
+        named = selection.partners(named)
+        columns = [column for column in columns if column not in OF_TWO_LABELS]
     event: Any = st.dataframe(
         named,
         hide_index=True,
-        column_order=[column for column in COLUMNS if column in named],
+        column_order=[column for column in columns if column in named],
         column_config=COLUMNS,
         on_select="rerun",
         selection_mode="single-row",
@@ -150,13 +174,18 @@ def show_pair_table(selection: Selection, table: pd.DataFrame, key: str, alt: st
 
 @fragment
 def show_pairs(selection: Selection) -> None:
-    """Show the strongest and the most one-sided pairs."""
+    """Show the strongest and the most one-sided pairs, or the partners of the selected label."""
     own = selection.model_matrix
-    measure = "count" if own else selection.measure
-    pairs = selection.of_label(loaders.strongest_pairs(selection.page.data, measure, selection.support))
+    is_ranked_by_phi = own is not None or selection.label is not None  # a rare pair has large values by chance
+    pairs = selection.of_label(
+        loaders.strongest_pairs(
+            selection.page.data, "phi" if is_ranked_by_phi else selection.measure, selection.support
+        )
+    )
+    pairs = pairs[pairs["phi"] > 0]
     suffix = f" with {plain(selection.name(selection.label))}" if selection.label is not None else ""
     if pairs.empty:
-        st.info(f"No pair{suffix} has the minimum support. Lower it above.", icon=":material/info:")
+        st.info(f"No correlated pair{suffix} has the minimum support. Lower it above.", icon=":material/info:")
         return
     st.subheader(f"Strongest pairs{suffix}", anchor=False)
     if own:
@@ -165,13 +194,17 @@ def show_pairs(selection: Selection) -> None:
     else:
         strongest = pairs
         name = "P(B | A)" if selection.measure == "conditional" else cooccurrence.MEASURES[selection.measure]
-        st.caption(f"Sorted by {plain(name)}. A is the rarer label.")
+        rank = "φ" if is_ranked_by_phi else f"{plain(name)}. A is the rarer label"
+        st.caption(f"Pairs that occur together more often than independent labels, sorted by {rank}.")
     show_pair_table(
         selection, strongest, "strongest_pairs", f"Pairs of labels by {selection.measure_name}, strongest first"
     )
+    one_sided = most_asymmetric_pairs(pairs)
+    if one_sided.empty:
+        return
     st.subheader(f"Most one-sided pairs{suffix}", anchor=False)
     st.caption(
         "A implies B: P(B | A) is near 1, and few videos with B have A. Often B is the broader term, as vehicle is of "
         "car. Sorted by P(B | A) − P(A | B)."
     )
-    show_pair_table(selection, most_asymmetric_pairs(pairs), "one_sided_pairs", "Pairs of labels where A implies B")
+    show_pair_table(replace(selection, label=None), one_sided, "one_sided_pairs", "Pairs of labels where A implies B")
