@@ -1,6 +1,7 @@
 """The chart component: provenance, events, and the export of image, data and code."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,9 +89,10 @@ def test_format_is_kept_while_the_menu_is_closed() -> None:
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """Serve the script, and return its address."""
+    """Serve the script with the settings of the app, and return its address."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
+    shutil.copytree(ROOT / "app" / ".streamlit", tmp_path / ".streamlit")
     command = [str(script) if part == "app/main.py" else part for part in STREAMLIT]
     with served({"PYTHONPATH": str(ROOT)}, command) as address:
         yield address
