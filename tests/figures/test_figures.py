@@ -232,6 +232,35 @@ def test_long_titles_and_subtitles_wrap_and_make_room() -> None:
     assert figure.layout.margin.t == 55 + 2 * 20 + 2 * 15
 
 
+PROVENANCE = "run a<b · data demo/validation · 1 video · demo world"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_provenance_starts_the_subtitle_once_and_takes_no_space_from_the_plot(name: str) -> None:
+    figure, before = EXAMPLES[name](), EXAMPLES[name]()
+    style.add_provenance(figure, PROVENANCE)
+    style.add_provenance(figure, PROVENANCE)
+    text = subtitle(figure)
+    assert text.startswith(PROVENANCE.replace("<", "&lt;"))
+    assert text.replace("<br>", " · ").split(" · ").count("demo world") == 1
+    shown = subtitle(before).removeprefix("demo world").replace("<br>", " · ")
+    assert text.replace("<br>", " · ").endswith(shown)
+    lines = text.count("<br>") - subtitle(before).count("<br>")
+    assert figure.layout.margin.t == before.layout.margin.t + 15 * lines
+    assert figure.layout.height == (before.layout.height or 450) + 15 * lines
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_font_is_set_for_all_text(name: str) -> None:
+    figure = EXAMPLES[name]()
+    style.set_font(figure, "Arial", "#123456")
+    axes = (*figure.select_xaxes(), *figure.select_yaxes())
+    assert {figure.layout.font.color, *(a.tickfont.color for a in axes), *(a.title.font.color for a in axes)} == {
+        "#123456"
+    }
+    assert figure.layout.font.family == figure.layout.title.font.family == "Arial"
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_figure_has_dark_text_on_white_which_a_page_can_override(name: str) -> None:
     layout = EXAMPLES[name]().layout

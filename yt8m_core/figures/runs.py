@@ -47,6 +47,7 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
     if log["gap"].isna().all():  # in the first epoch
         figure.update_yaxes(range=[0, 1], row=2, col=1)
     figure.update_xaxes(title_text="Number of training examples", row=2, col=1)
+    figure.update_layout(height=500)  # the titles of the two y axes fit
     return figure
 
 

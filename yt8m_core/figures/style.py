@@ -1,6 +1,7 @@
 """Shared figure style: colors, a subtitle that names the scale, and names and counts for axes and texts."""
 
 import html
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,8 @@ BLUE, ORANGE, GREEN, GRAY = "#3d8fd1", "#c47f00", "#009e73", "#787878"
 MAGENTA = "#c2397f"  # the selected item
 TRANSPARENT = "rgba(0,0,0,0)"
 TEXT = "#262730"
+SEPARATOR = " · "  # between the notes of a subtitle
+DEFAULT_HEIGHT = 450  # pixels, of plotly and of Streamlit
 MAX_LINE_LENGTH = 75  # characters of a subtitle line that fit a phone
 MAX_TITLE_LENGTH = 44  # characters of a title line that fit a phone
 MAX_NAME_LENGTH = 24  # characters of a name on an axis
@@ -20,13 +23,7 @@ MAX_NAME_LENGTH = 24  # characters of a name on an axis
 
 def style(figure: go.Figure, title: str, *notes: str) -> None:
     """Set the title, the subtitle made of ``notes`` (scale first), and the common layout."""
-    lines = [""]
-    for note in filter(None, notes):
-        longer = f"{lines[-1]} · {note}" if lines[-1] else note
-        if len(longer) > MAX_LINE_LENGTH and lines[-1]:
-            lines.append(note)
-        else:
-            lines[-1] = longer
+    lines = _subtitle_lines(notes)
     title_lines = textwrap.wrap(title, MAX_TITLE_LENGTH, break_long_words=False, break_on_hyphens=False)
     figure.update_layout(
         title={"text": "<br>".join(title_lines), "subtitle": {"text": "<br>".join(lines)}},
@@ -47,6 +44,49 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
+
+
+def _subtitle_lines(notes: Sequence[str]) -> list[str]:
+    """Join notes to lines that fit a phone."""
+    lines = [""]
+    for note in filter(None, notes):
+        longer = f"{lines[-1]}{SEPARATOR}{note}" if lines[-1] else note
+        if len(longer) > MAX_LINE_LENGTH and lines[-1]:
+            lines.append(note)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def add_provenance(figure: go.Figure, provenance: str) -> None:
+    """Start the subtitle with the provenance of the numbers, and make the figure higher where that needs lines.
+
+    Args:
+        figure: Figure with a style. Notes of its subtitle that the provenance repeats, like the scale, are dropped.
+        provenance: Notes separated by " · ", such as "run moe · data demo/validation · 800 videos · demo world".
+
+    >>> figure = go.Figure()
+    >>> style(figure, "GAP@20", "demo world", "95% CI")
+    >>> add_provenance(figure, "run moe · demo world")
+    >>> figure.layout.title.subtitle.text
+    'run moe · demo world · 95% CI'
+    """
+    before = figure.layout.title.subtitle.text
+    notes = escape_text(provenance).split(SEPARATOR)
+    lines = _subtitle_lines([*notes, *(note for note in re.split(f"{SEPARATOR}|<br>", before) if note not in notes)])
+    added = 15 * (len(lines) - before.count("<br>") - 1)
+    figure.update_layout(
+        title={"subtitle": {"text": "<br>".join(lines)}},
+        margin={"t": figure.layout.margin.t + added},
+        height=(figure.layout.height or DEFAULT_HEIGHT) + added,
+    )
+
+
+def set_font(figure: go.Figure, family: str, color: str | None = None) -> None:
+    """Set the font of all text of a figure and, if given, the color of its text, also against the theme of a page."""
+    figure.update_layout(font={"family": family, "color": color}, title={"font": {"family": family}})
+    for axis in (figure.layout[name] for name in figure.layout if name[1:5] == "axis"):
+        axis.tickfont.color = axis.title.font.color = color  # faster than update_xaxes
 
 
 def list_rows(figure: go.Figure, title: str, names: Sequence[str], *, first: int = 0, **axis: Any) -> None:
