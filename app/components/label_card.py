@@ -70,6 +70,7 @@ def _nearest(page: PageContext, label: int) -> None:
     table = per_label.most_correlated_labels(
         loaders.cooccurrence(page.data), page.labels.num_videos, label, minimum_support=MIN_SHARED, limit=NEAREST
     )
+    table = table[table["phi"] > 0]
     st.markdown("**Most correlated labels**")
     if table.empty:
         st.caption("No other label shares two or more videos with it.")

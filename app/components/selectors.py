@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from yt8m_core.inference.score_cache import CachedScores
 
 P = ParamSpec("P")
+SEEN = "the run has seen its labels"
 MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
 
 
@@ -121,26 +122,29 @@ def show_provenance(page: PageContext, *, run: Run | None = None, videos: Videos
             f"{GAP_HELP} In brackets: its 95% CI on the validation videos",
         ]
     if videos is not None:
-        split, seen = _split_note(page, run)
+        split = _split_note(page, run)
+        short = f"{split.split()[0]} split, " if split else ""
+        seen = f", **{SEEN}**" if SEEN in split else ""
         parts.append(
-            f"Data set **{plain(page.data_key)}** ({split}{pluralize(len(videos), 'video')}, **{page.scale}**){seen}"
+            f"Data set **{plain(page.data_key)}** ({short}{pluralize(len(videos), 'video')}, **{page.scale}**){seen}"
         )
         streams = " + ".join(f"{name} ({width})" for name, width in videos.schema.streams)
-        details.append(f"Data set {plain(page.data_key)}: {videos.schema.level}-level features {plain(streams)}")
+        note = f" ({split})" if split else ""
+        features = f"{videos.schema.level}-level features {plain(streams)}"
+        details.append(f"Data set {plain(page.data_key)}{note}: {features}")
     st.caption(" · ".join(parts), help="\n".join(f"- {detail}" for detail in details))
 
 
-def _split_note(page: PageContext, run: Run | None) -> tuple[str, str]:
-    """Say that the data set is a split of the run, or else of any listed run, and that the run has seen its labels."""
+def _split_note(page: PageContext, run: Run | None) -> str:
+    """Say that the data set is a split of the run, or else of any listed run; empty if it is none."""
     runs = [run] if run is not None else list(page.workspace.runs.values())
+    owner = "this run" if run is not None else "a run"
     if any(page.data.path == other.experiment.data.validation for other in runs):
-        return "validation split, ", ""
+        return f"validation split of {owner}"
     if any(page.data.path == other.experiment.data.train for other in runs):
-        if run is None:
-            return "training split, ", ""
-        fold = f" outside fold {run.experiment.data.fold}" if run.experiment.data.fold else ""
-        return "training split, ", f". **The run has seen its labels{fold}.**"
-    return "", ""
+        fold = f" outside fold {run.experiment.data.fold}" if run is not None and run.experiment.data.fold else ""
+        return f"training split of {owner}{f', so {SEEN}{fold}' if run is not None else ''}"
+    return ""
 
 
 def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:

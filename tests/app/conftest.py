@@ -34,3 +34,10 @@ def real_shard(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shard = real_data / "yt8m-2018-video" / "validate" / "shard0052.tfrecord"
     monkeypatch.setenv("YT8M_DATA", str(shard))
     return shard
+
+
+@pytest.fixture
+def _no_runs(demo_app: None, demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data of the demo world without runs."""
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YT8M_DATA", str(demo_home / "smoke" / "validation"))

@@ -48,7 +48,7 @@ CONTROLS: Controls = {
     "support": lambda at: at.number_input(key="support").set_value(4),
     "label": lambda at: at.selectbox(key="label").select("Pet · 16"),
     "window": set_value("window", "cluster"),
-    "window_size": move_slider("window_size", 12),
+    "window_size": lambda at: at.number_input(key="window_size").set_value(12),
     "labels": lambda at: at.multiselect(key="labels").set_value(at.multiselect(key="labels").options[:3]),
     "cluster": select_last("cluster"),
     "place": move_slider("place", 40),
@@ -155,8 +155,10 @@ class TestPairs:
     def test_pairs_have_the_minimum_support_and_the_selected_label(self) -> None:
         at = open_page(PAGE, part="Pairs", support="2")
         strongest, sided = tables(at)
-        assert len(strongest) == len(sided) > 0
+        assert len(strongest) >= len(sided) > 0
         assert (strongest["count"] >= 2).all()
+        assert (strongest["phi"] > 0).all()
+        assert (sided["p_b_given_a"] > sided["p_a_given_b"]).all()
         assert (sided["p_b_given_a"] - sided["p_a_given_b"]).is_monotonic_decreasing
         name = f"{strongest['a'].iloc[0]} · {strongest['label_a'].iloc[0]}"
         at.selectbox(key="label").select(name).run()
@@ -174,7 +176,7 @@ class TestPairs:
 
     def test_too_high_support_is_reported(self) -> None:
         at = open_page(PAGE, part="Pairs", support="33")
-        assert "No pair has the minimum support" in page_text(at)
+        assert "No correlated pair has the minimum support" in page_text(at)
         assert not tables(at)
 
 
@@ -216,8 +218,13 @@ class TestCalibration:
         assert "**Expected** is the sum over videos" in page_text(at)
         (chart,) = charts(at)
         assert "Observed and expected pairs, smoke-mean-mlp" in chart
-        under, over = tables(at)
+        (under,) = tables(at)
         assert under["surprise"].is_monotonic_decreasing
+        assert (under["surprise"] > 0).all()
+        assert "No pair is overestimated." in page_text(at)
+        more, over = tables(open_page(PAGE, part="Calibration", run=MEAN_RUN, pairs_of="window"))
+        assert (more["surprise"] > 0).all()
+        assert (over["surprise"] < 0).all()
         assert over["surprise"].is_monotonic_increasing
         run = Run.open(demo_home / "runs" / MEAN_RUN)
         scored = load_scores(run, open_videos(run.experiment.data.validation))
@@ -315,3 +322,38 @@ def test_missing_run_is_reported(real_shard: Path, tmp_path: Path, monkeypatch: 
         at = open_page(PAGE, **query)
         assert error_text(at) == ""
         assert "needs a trained run" in page_text(at)
+
+
+class TestPartners:
+    def test_chosen_label_opens_its_neighborhood_with_the_verdict_of_the_run(self) -> None:
+        at = open_page(PAGE, label="Music · 2", support="2")
+        assert at.selectbox(key="window").value == "around a label"
+        (partners,) = tables(at)
+        assert partners["phi"].is_monotonic_decreasing
+        assert (partners["phi"] > 0).all()
+        assert (partners["count"] >= 2).all()
+        assert "Music" not in partners["partner"].tolist()
+        for row in partners.itertuples():
+            verdict = "underestimated" if row.surprise > 3 else "overestimated" if row.surprise < -3 else "as expected"
+            assert row.verdict == verdict
+        at.selectbox(key="label").select("Pet · 16").run()
+        assert "Partners of Pet" in page_text(at)
+        at.selectbox(key="label").set_value(None).run()
+        assert at.selectbox(key="window").value == "most frequent"
+
+    def test_partners_stand_in_one_column_seen_from_the_chosen_label(self) -> None:
+        pairs = tables(open_page(PAGE, part="Pairs", support="2", label="Music · 2"))[0]
+        assert pairs["phi"].is_monotonic_decreasing
+        for row in pairs.itertuples():
+            is_first = row.label_a == 2
+            assert row.partner == (row.b if is_first else row.a)
+            assert row.share == (row.p_b_given_a if is_first else row.p_a_given_b)
+
+    def test_link_keeps_another_window(self) -> None:
+        at = open_page(PAGE, label="Music · 2", window="most frequent")
+        assert at.selectbox(key="window").value == "most frequent"
+
+    @pytest.mark.usefixtures("_no_runs")
+    def test_partners_are_listed_without_a_run(self) -> None:
+        (partners,) = tables(open_page(PAGE, label="Music · 2", support="2"))
+        assert "verdict" not in partners

@@ -24,6 +24,7 @@ from tests.support.pages import (
     page_text,
     select_last,
     set_value,
+    tables,
 )
 from tests.support.shards import vector, write
 
@@ -48,7 +49,8 @@ CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
     "draw": ("draw", set_value("draw", "cumulative share"), {}),
     "run": ("run", select_last("run"), {"look": "precision"}),
     "run, in a card": ("run", select_last("run"), {"label": LABEL}),
-    "at_least": ("at_least", set_number("at_least", 2), {"look": "precision"}),
+    "positives": ("positives", set_number("positives", 2), {"look": "precision"}),
+    "band": ("band", set_value("band", "tail"), {"look": "precision"}),
     "topics": ("topics", select_first("topics"), {"look": "precision"}),
     "run_b": ("run_b", select_last("run_b"), {"look": "two runs"}),
     "at_least, of two": ("at_least", set_number("at_least", 2), RUNS),
@@ -56,13 +58,6 @@ CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
     "strength": ("strength", set_number("strength", 10), {"look": "adaptive noise"}),
 }
 CONTROLS: Controls = {key: move for key, move, _ in CASES.values()}
-
-
-@pytest.fixture
-def _no_runs(demo_app: None, demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data of the demo world without runs."""
-    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("YT8M_DATA", str(demo_home / "smoke" / "validation"))
 
 
 def test_frequency_view_summarizes_and_lists_all_labels() -> None:
@@ -75,16 +70,35 @@ def test_frequency_view_summarizes_and_lists_all_labels() -> None:
     assert f"{(table['count'] == 0).sum()} of 120 labels that occur in no video" in page_text(at)
 
 
-def test_precision_view_shows_labels_and_band_medians() -> None:
-    at = open_page("imbalance", look="precision", at_least="3")
-    table = at.dataframe[-1].value
-    assert len(table) == 120
-    assert table["ap"].isna().equals(table["positives"] == 0)
-    enough = table[table["positives"] >= 3]
-    for band, ap in enough.groupby("band")["ap"]:
-        assert f"**{band}** {ap.median():.3f} ({len(ap)})" in page_text(at)
+def test_precision_view_hides_no_label_and_summarizes_the_bands() -> None:
+    at = open_page("imbalance", look="precision")
+    bands, table = tables(at)
+    assert table["ap"].notna().all()
+    assert table["ap"].is_monotonic_increasing  # worst first
+    everything = tables(open_page("imbalance"))[0]
+    for row in bands.set_index("band").itertuples():
+        in_band = (table["band"] == row.Index) | (row.Index == "all")
+        labels = (everything["band"] == row.Index) | (row.Index == "all")
+        assert (row.labels, row.measured) == (labels.sum(), in_band.sum())
+        assert row.median == pytest.approx(table["ap"][in_band].median(), nan_ok=True)
+        assert row.share == pytest.approx(100 * everything["count"][labels].sum() / everything["count"].sum())
+    assert bands["note"].tolist() == ["", "mostly chance", "mostly chance", "mostly chance"]
     assert "small and faint" in charts(at)[0]
     assert f"Run **{ATTENTION_RUN}**" in page_text(at)
+
+
+def test_click_on_a_band_selects_its_labels() -> None:
+    at = open_page("imbalance", look="precision")
+    at.session_state["bands"] = {"selection": {"rows": [], "columns": [], "cells": [(2, "band")]}}
+    at.run()
+    at.get_by_key("band").set_value("tail").run()
+    assert set(tables(at)[-1]["band"]) == {"tail"}
+
+
+def test_link_of_an_older_version_keeps_its_minimum_support() -> None:
+    at = open_page("imbalance", look="precision", at_least="3")
+    assert at.number_input(key="positives").value == 3
+    assert tables(at)[-1]["positives"].min() == 3
 
 
 def test_link_of_an_older_version_opens_the_counts() -> None:
@@ -129,7 +143,7 @@ def test_missing_second_run_is_explained(demo_home: Path, tmp_path: Path, monkey
 @pytest.mark.parametrize("query", [{"look": "precision"}, RUNS])
 def test_minimum_support_above_all_labels_is_explained(query: dict[str, str]) -> None:
     at = open_page("imbalance", at_least="1000", **query)
-    assert "No selected label has 1,000 scored videos" in page_text(at)
+    assert "label has 1,000 scored videos or more" in page_text(at)
     assert error_text(at) == ""
 
 
@@ -199,7 +213,7 @@ def test_card_shows_count_precision_and_correlated_labels() -> None:
     at = open_page("imbalance", label=LABEL, look="precision")
     row = at.dataframe[-1].value.set_index("label").loc[2]
     assert at.metric[0].value == f"{row['ap']:.3f}"
-    correlated = at.dataframe[0].value
+    correlated = next(table for table in tables(at) if "phi" in table)
     assert correlated["phi"].is_monotonic_decreasing
     assert (correlated["count"] >= 2).all()
     assert 2 not in correlated["label"].tolist()

@@ -31,7 +31,8 @@ def open_page(page: str = "overview", **query: str | list[str]) -> AppTest:
 def page_text(at: AppTest) -> str:
     """Return all text of the main area as a reader sees it."""
     kinds = (at.title, at.caption, at.markdown, at.info, at.warning, at.error, at.success, at.subheader)
-    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+    texts = [str(element.value) for kind in kinds for element in kind]
+    return "\n".join([*texts, *(caption.help or "" for caption in at.caption)]).replace("\\", "")
 
 
 def error_text(at: AppTest) -> str:

@@ -170,7 +170,7 @@ def random_precision(positives: NDArray[np.int64], num_videos: int) -> NDArray[n
 def most_correlated_labels(
     cooccurrence: csr_array, num_videos: int, label: int, *, minimum_support: int = 1, limit: int = 10
 ) -> pd.DataFrame:
-    """Return the labels with a positive correlation with a label (φ, see ``cooccurrence.MEASURES``), strongest first.
+    """Return the labels most correlated with a label (φ, see ``cooccurrence.MEASURES``), strongest first.
 
     Args:
         cooccurrence: Pair counts [C, C].
@@ -203,7 +203,6 @@ def most_correlated_labels(
         (size, size),
     )
     pairs = strongest_pairs(star, num_videos, "phi", minimum_support, limit)
-    pairs = pairs[pairs["phi"] > 0]
     other = np.where(pairs["label_a"] == label, pairs["label_b"], pairs["label_a"])
     return pd.DataFrame(
         {"label": other, "count": pairs["count"], "share": pairs["count"] / single[label], "phi": pairs["phi"]}

@@ -175,7 +175,7 @@ def block_size(num_labels: int, max_size: int = MAX_OVERVIEW_SIZE) -> int:
 def nearest_by_phi(cooccurrence: csr_array, num_videos: int, label: int, size: int) -> Integers:
     """Return a label followed by the labels most correlated with it (φ); at most ``size`` ids in total.
 
-    Only labels that occur with it more often than independent labels would are returned (φ above 0).
+    Only labels that co-occur with the label are returned.
 
     >>> from yt8m_core.labels.cooccurrence import count_pairs
     >>> from yt8m_core.labels.statistics import label_matrix
@@ -186,5 +186,4 @@ def nearest_by_phi(cooccurrence: csr_array, num_videos: int, label: int, size: i
     row = measure(cooccurrence, num_videos, "phi")[[label]].tocoo()
     others = row.col != label
     ids, phi = row.col[others].astype(np.int64), np.nan_to_num(row.data[others])
-    order = np.lexsort((ids, -phi))
-    return np.append(np.int64(label), ids[order[phi[order] > 0]][: size - 1])
+    return np.append(np.int64(label), ids[np.lexsort((ids, -phi))][: size - 1])

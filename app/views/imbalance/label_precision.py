@@ -31,6 +31,8 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
     supported = in_band[in_band["positives"] >= minimum]
     listed = supported[supported["vertical"].isin(topics)] if topics else supported
     left, right = st.columns([8, 5], gap="medium")
+    if listed.empty:
+        left.info(f"No {band} label has {minimum:,} scored videos or more.", icon=":material/info:")
     with left:
         show_chart(
             figures.precision_by_label(
