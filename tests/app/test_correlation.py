@@ -354,6 +354,7 @@ class TestPartners:
         assert at.selectbox(key="window").value == "most frequent"
 
     @pytest.mark.usefixtures("_no_runs")
-    def test_partners_are_listed_without_a_run(self) -> None:
+    def test_partners_are_listed_without_a_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("YT8M_RUNS", "")
         (partners,) = tables(open_page(PAGE, label="Music · 2", support="2"))
         assert "verdict" not in partners
