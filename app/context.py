@@ -87,6 +87,6 @@ class PageContext:
 
 
 def current_page() -> PageContext:
-    """Return the context that ``main.py`` opened for this script run."""
+    """Return the context that ``session.py`` opened for this script run."""
     page: PageContext = st.session_state["page"]
     return page

@@ -1,0 +1,70 @@
+"""The script of a session: page setup, navigation, sidebar, and the selected page."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from cache.runs import find_workspace, is_demo_ready
+from components.charts import style_chart_text
+from components.link import show_link_notes
+from components.sidebar import select_run_and_data
+from components.text import plain, show_error
+from context import PageContext
+from navigation import PAGES
+from yt8m_core.errors import UserError
+
+MAX_ERRORS = 5  # listed in the sidebar; the rest go to a table
+
+
+def show_run_errors(errors: dict[str, str]) -> None:
+    """Show why runs are not listed: the first few as captions, the rest in a table."""
+    items = list(errors.items())
+    for key, message in items[:MAX_ERRORS]:
+        st.caption(f":material/warning: Run **{plain(key)}** is not shown. {plain(message)}")
+    if rest := items[MAX_ERRORS:]:
+        with st.expander(f"{len(rest):,} more are not shown"):
+            st.dataframe(
+                pd.DataFrame(rest, columns=["Run", "Error"]),
+                hide_index=True,
+                alt="Runs that are not shown, with the error of each",
+            )
+
+
+def main() -> None:
+    """Set up the page, list the workspace, and run the selected page."""
+    # A local icon: the browser would fetch a Material icon from Google's server.
+    st.set_page_config(page_title="YouTube-8M inspector", page_icon=Path(__file__).with_name("icon.svg"), layout="wide")
+    workspace = find_workspace()
+    welcome = st.Page(
+        "views/welcome/page.py",
+        title="Welcome",
+        url_path="welcome",
+        icon=":material/rocket_launch:",
+        help="What this app shows, and the demo world to start with.",
+        visibility="hidden" if is_demo_ready() else "visible",
+    )
+    sections = {name: [st.Page(**options) for options in pages] for name, pages in PAGES.items()}
+    sections[""].append(welcome)
+    page = st.navigation(sections)
+    if not workspace.data_sets and page != welcome:
+        st.switch_page(welcome)
+    with st.sidebar:
+        run_key, data_key = select_run_and_data(workspace)
+        show_run_errors(workspace.errors)
+    style_chart_text()
+    st.title(page.title, anchor=False)
+    show_link_notes()
+    if run_key is None or data_key is None:
+        st.info("Choose a run and a data set in the sidebar.", icon=":material/info:")
+        return
+    st.session_state["page"] = PageContext(workspace, run_key, data_key)
+    page.run()
+
+
+def run() -> None:
+    """Run the script of a session."""
+    try:
+        main()
+    except (UserError, OSError) as error:
+        show_error(error)
