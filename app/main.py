@@ -12,4 +12,4 @@ if __name__ == "__main__":
     run()
 elif __name__ == "main":
     # Streamlit sends its own files uncompressed, 8 MB for the first page. A browser asks for them once.
-    app = st.App(__file__, middleware=[Middleware(GZipMiddleware, compresslevel=6)])
+    app = st.App(__file__, middleware=[Middleware(GZipMiddleware)])

@@ -7,6 +7,7 @@ import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
 from components.charts import style_chart_text
+from components.keyboard import show_keyboard_help
 from components.link import show_link_notes
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
@@ -52,6 +53,7 @@ def main() -> None:
     with st.sidebar:
         run_key, data_key = select_run_and_data(workspace)
         show_run_errors(workspace.errors)
+        show_keyboard_help()
     style_chart_text()
     st.title(page.title, anchor=False)
     show_link_notes()

@@ -90,7 +90,7 @@ def show_architecture(run: Run) -> None:
     st.subheader("Architecture", anchor=False)
     st.markdown(
         "\n".join(
-            f"{number}. **{plain(method)}** {effect}. _{slot.replace('_', ' ').capitalize()}: {purpose}._"
+            f"{number}. {slot.replace('_', ' ').capitalize()} ({purpose}): **{plain(method)}** {effect}."
             for number, (slot, purpose, method, effect) in enumerate(describe_slots(run.experiment), 1)
         )
     )
