@@ -65,7 +65,7 @@ def test_click_on_a_cell_describes_its_pair(browser: Browser, app: str) -> None:
         box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
         assert box
         page.mouse.click(box["x"] + box["width"] * 0.5 / 30, box["y"] + box["height"] * 1.5 / 30)  # row 1, column 0
-        expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(r"videos have both"))
+        expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(r"videos with both"))
 
 
 def test_click_on_a_label_opens_its_card_and_its_videos(browser: Browser, app: str) -> None:

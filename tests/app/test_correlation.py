@@ -144,7 +144,7 @@ class TestAllLabels:
         assert f"**{seen} labels** in cluster order" in page_text(at)
         assert f"Labels of the vocabulary without a video: {120 - seen}." in page_text(at)
         (clusters,) = tables(at)
-        assert f"**{len(clusters)} clusters** hold {clusters['size'].sum()} of them" in page_text(at)
+        assert f"**{len(clusters)} clusters**: {clusters['size'].sum()}" in page_text(at)
 
     def test_too_high_support_is_reported(self) -> None:
         at = open_page(PAGE, part="All labels", support="33")

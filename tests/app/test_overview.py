@@ -82,7 +82,7 @@ def test_strongest_pair_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     (label,) = links(at)["correlation"]["label"]
     assert f"**{label.rsplit(' · ', 1)[0]}** and **" in page_text(at)
     pairs = tables(open_page("correlation", part="Pairs", support="2", label=label, measure="phi"))[0]
-    assert f"{pairs['count'].iloc[0]} videos have both (φ {pairs['phi'].iloc[0]:.2f}" in page_text(at)
+    assert f"{pairs['count'].iloc[0]} videos with both (φ {pairs['phi'].iloc[0]:.2f}" in page_text(at)
 
 
 def test_run_is_compared_with_the_rows_of_the_paper() -> None:

@@ -13,6 +13,7 @@ from components.selectors import download_csv, fragment, label_names
 from views.correlation.pair_tables import Selection, show_pair
 from views.correlation.partners import show_partners
 from yt8m_core import figures
+from yt8m_core.figures.style import pluralize
 from yt8m_core.labels import clustering, cooccurrence
 
 DEFAULT_SIZE = 30  # labels in the window
@@ -115,7 +116,7 @@ def cluster_labels(selection: Selection, order: clustering.LabelOrder) -> NDArra
         width=340,
         help="Named by its most frequent label; the largest first.",
     )
-    st.caption(f"{sizes[name]} labels; one of {len(sizes):,} clusters.")
+    st.caption(f"{pluralize(sizes[name], 'label')}; one of {pluralize(len(sizes), 'cluster')}.")
     return order.cluster(options.index(name))
 
 
@@ -195,9 +196,9 @@ def show_overview(selection: Selection) -> None:
     names = list(label_names(selection.labels.vocabulary))
     num_unseen = selection.labels.vocabulary.num_classes - len(order.labels)
     st.markdown(
-        f"**{len(order.labels):,} labels** in cluster order: groups of correlated labels are blocks on the diagonal. "
-        f"**{len(clusters):,} clusters** hold {int(clusters['size'].sum()):,} of them. Click a cluster to open it in "
-        "the window."
+        f"**{pluralize(len(order.labels), 'label')}** in cluster order: groups of correlated labels are blocks on the "
+        f"diagonal. Labels in **{pluralize(len(clusters), 'cluster')}**: {int(clusters['size'].sum()):,}. Click a "
+        "cluster to open it in the window."
     )
     if not cells.any():
         st.info("No pair has the minimum support. Lower it above.", icon=":material/info:")

@@ -14,6 +14,7 @@ from cache.loaders import Labels
 from components.selectors import download_csv, fragment
 from components.text import plain
 from context import PageContext
+from yt8m_core.figures.style import pluralize
 from yt8m_core.labels import clustering, cooccurrence
 from yt8m_core.labels.cooccurrence import most_asymmetric_pairs
 from yt8m_core.runs.run import Run
@@ -98,20 +99,20 @@ def show_pair(selection: Selection, first: int, second: int) -> None:
     count = value["count"].astype(int)
     if first == second or not count.diagonal().all():
         for name, number in dict(zip((a, b), count.diagonal(), strict=True)).items():
-            st.markdown(f"{name} is in {number:,} of {N:,} videos.")
+            st.markdown(f"{name} is in {number:,} of {pluralize(N, 'video')}.")
         return
     st.markdown(
-        f"{count[0, 1]:,} of {N:,} videos have both.\n"
-        f"- Of the {count[0, 0]:,} videos with {a}, {value['conditional'][0, 1]:.0%} have {b} too.\n"
-        f"- Of the {count[1, 1]:,} videos with {b}, {value['conditional'][1, 0]:.0%} have {a} too.\n"
+        f"{count[0, 1]:,} of {pluralize(N, 'video')} with both.\n"
+        f"- Of {pluralize(count[0, 0], 'video')} with {a}, {value['conditional'][0, 1]:.0%} have {b} too.\n"
+        f"- Of {pluralize(count[1, 1], 'video')} with {b}, {value['conditional'][1, 0]:.0%} have {a} too.\n"
         f"- Lift {value['lift'][0, 1]:.2f}: together {value['lift'][0, 1]:.2f} times as often as independent labels.\n"
         f"- φ {value['phi'][0, 1]:.2f}, Jaccard {value['jaccard'][0, 1]:.2f}."
     )
     if own := selection.model_matrix:
         b_to_a, a_to_b = own.matrices.entries(own.kind, [first, second], [second, first]).tolist()
         st.markdown(
-            f"- Model matrix ({own.kind}): {b_to_a:+.4f} of the score of {b} is added to {a}, and {a_to_b:+.4f} of the "
-            f"score of {a} to {b}."
+            f"- Model matrix ({own.kind}): {b_to_a:+z.4f} of the score of {b} is added to {a}, and {a_to_b:+z.4f} of "
+            f"the score of {a} to {b}."
         )
 
 
@@ -169,7 +170,7 @@ def show_pair_table(selection: Selection, table: pd.DataFrame, key: str, alt: st
         show_pair(selection, int(named["label_a"].iloc[rows[0]]), int(named["label_b"].iloc[rows[0]]))
     else:
         st.caption("Click a row to describe the pair.")
-    download_csv(selection.with_names(table), key, f"Download all {len(table):,} pairs as CSV")
+    download_csv(selection.with_names(table), key, f"Download {pluralize(len(table), 'pair')} as CSV")
 
 
 @fragment

@@ -12,6 +12,7 @@ from components.selectors import download_csv
 from components.text import plain
 from views.correlation.pair_tables import COLUMNS, Selection, show_pair
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 
 MAX_PARTNERS = 30
 LIMIT = 3.0  # approximate standard deviations of an observed count that are more than chance
@@ -57,7 +58,7 @@ def show_partners(selection: Selection) -> None:
     )
     if "verdict" in table:
         known = int((table["verdict"] == "as expected").sum())
-        st.caption(f"The run expects {known:,} of these {len(table):,} pairs about as often as they occur.")
+        st.caption(f"The run expects {known:,} of {pluralize(len(table), 'pair')} about as often as they occur.")
     if cells := event["selection"]["cells"]:
         pair = pairs.iloc[cells[0][0]]
         show_pair(selection, int(pair["label_a"]), int(pair["label_b"]))

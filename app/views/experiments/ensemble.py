@@ -73,7 +73,7 @@ def show_gap(answer: "EnsembleResult", *, num_videos: int) -> None:
         st.metric(
             "GAP@20 of the ensemble",
             f"{answer.gap:.4f}",
-            f"{answer.gap - best['gap']:+.4f}",
+            f"{answer.gap - best['gap']:+z.4f}",
             help=GAP_HELP,
             border=True,
         )

@@ -16,6 +16,7 @@ from views.experiments.notebook_results import find_results, show_results
 from yt8m_core import figures
 from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 from yt8m_core.paper_tables import TABLES
 
 SLOTS = ["pooling", "classification", "label_processing", "loss"]
@@ -129,8 +130,8 @@ def show_runs(page: PageContext) -> None:
     runs = named_runs(page)
     selected = filter_runs(runs, page.run_key)
     st.caption(
-        f"{len(selected)} of {len(runs)} runs. Click the box before a row to select its run on all pages, and a column "
-        "header to sort."
+        f"{len(selected)} of {pluralize(len(runs), 'run')}. Click the box before a row to select its run on all pages, "
+        "and a column header to sort."
     )
     st.dataframe(
         selected,

@@ -13,6 +13,7 @@ from components.text import plain
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 
 if TYPE_CHECKING:
     from yt8m_core.analysis.noise_strength import NoiseStrength
@@ -64,8 +65,8 @@ def _show_summary(noise: "NoiseStrength", counted_name: str) -> None:
         f"video is the mean over its labels (equation 12). Counted on {counted_name}."
     )
     st.markdown(
-        f"Median noise norm of {noise.videos:,} videos: **{noise.median_length:.3g}**, where a frame has norm 1. "
-        f"**{noise.above_a_tenth:.1%}** of them get noise of norm above 0.1."
+        f"Median noise norm of {pluralize(noise.videos, 'video')}: **{noise.median_length:.3g}**, where a frame has "
+        f"norm 1. **{noise.above_a_tenth:.1%}** of them get noise of norm above 0.1."
     )
     st.caption(
         "The norm is γ√D for D features per frame. γ falls as the data grow: on the millions of videos of "

@@ -7,6 +7,7 @@ from components.label_tables import show_chart, show_table
 from components.link import linked
 from context import PageContext
 from yt8m_core import figures
+from yt8m_core.figures.style import pluralize
 from yt8m_core.labels import statistics
 
 
@@ -42,9 +43,9 @@ def _show_summary(summary: dict[str, float]) -> None:
         f"{summary['pairs']:,.0f} label assignments."
     )
     st.markdown(
-        f"- **Head**: {summary['head_labels']:,.0f} labels, {summary['head_share']:.0%} of assignments\n"
-        f"- **Mid**: {summary['mid_labels']:,.0f} labels, {summary['mid_share']:.0%}\n"
-        f"- **Tail**: {summary['tail_labels']:,.0f} labels, {summary['tail_share']:.0%}\n"
+        f"- **Head**: {pluralize(int(summary['head_labels']), 'label')}, {summary['head_share']:.0%} of assignments\n"
+        f"- **Mid**: {pluralize(int(summary['mid_labels']), 'label')}, {summary['mid_share']:.0%}\n"
+        f"- **Tail**: {pluralize(int(summary['tail_labels']), 'label')}, {summary['tail_share']:.0%}\n"
     )
     st.caption(
         "The head is the smallest set of labels with half of all assignments; head and mid together have 90%. The "

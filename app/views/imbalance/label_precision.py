@@ -12,6 +12,7 @@ from components.selectors import require_scores
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
+from yt8m_core.figures.style import pluralize
 from yt8m_core.labels.statistics import BANDS
 
 MOSTLY = 0.9
@@ -51,7 +52,7 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
         _show_bands(page, table)
     with below:
         st.subheader(f"Labels of the {band} band" if band in BANDS else "All labels", anchor=False)
-        st.caption(f"{len(listed):,} labels that can be measured, lowest average precision first.")
+        st.caption(f"{pluralize(len(listed), 'label')} with at least one scored video, lowest average precision first.")
         show_table(
             listed.sort_values(["ap", "count"], ascending=[True, False]),
             page.labels.vocabulary,

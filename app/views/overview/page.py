@@ -16,6 +16,7 @@ from views.overview.suggestions import Suggestion, pair_suggestion, run_suggesti
 from yt8m_core import figures
 from yt8m_core.data.scale import SCALE_NAMES
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 from yt8m_core.labels.statistics import BANDS
 from yt8m_core.paper_tables import TABLES
 from yt8m_core.runs.run import Run
@@ -97,7 +98,7 @@ def show_architecture(run: Run) -> None:
     training, init = run.experiment.training, run.experiment.init
     origin = f" Started from the weights of {plain(init)} (digest {run.facts.init_weights})." if init else ""
     st.caption(
-        f"Training: {run.facts.train_videos:,} videos, {training.epochs} epochs, learning rate "
+        f"Training: {pluralize(run.facts.train_videos, 'video')}, {pluralize(training.epochs, 'epoch')}, learning rate "
         f"{training.learning_rate:g}, batch size {training.batch_size}, random seed {run.experiment.seed}.{origin}"
     )
 

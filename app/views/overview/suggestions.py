@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cache import loaders, runs
 from components.text import plain
 from context import PageContext
+from yt8m_core.figures.style import pluralize
 
 SUPPORT = 10  # videos of the strongest pair at least; rarer pairs are mostly chance
 
@@ -80,8 +81,8 @@ def pair_suggestion(page: PageContext) -> Iterator[Suggestion]:
     pair = pairs.iloc[0]
     name_a, name_b = (page.labels.vocabulary.name(int(pair[side])) for side in ("label_a", "label_b"))
     yield Suggestion(
-        f"**{plain(name_a)}** and **{plain(name_b)}** are the most correlated labels: {int(pair['count']):,} videos "
-        f"have both (φ {pair['phi']:.2f}).",
+        f"**{plain(name_a)}** and **{plain(name_b)}** are the most correlated labels: "
+        f"{pluralize(int(pair['count']), 'video')} with both (φ {pair['phi']:.2f}).",
         "correlation", "Correlated labels", ":material/grid_on:",
         {"data": page.data_key, "label": f"{name_a} · {int(pair['label_a'])}", "part": "Pairs"},
     )  # fmt: skip
