@@ -6,7 +6,7 @@ PAGES: dict[str, list[dict[str, Any]]] = {
     "": [
         {
             "page": "views/overview/page.py",
-            "url_path": "overview",
+            "url_path": "start",  # unused: the address of the default page is "/"
             "title": "Overview",
             "icon": ":material/home:",
             "help": "The open run and data, the run's metrics, and what to look at next.",

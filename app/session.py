@@ -46,7 +46,9 @@ def main() -> None:
         visibility="hidden" if is_demo_ready() else "visible",
     )
     sections = {name: [st.Page(**options) for options in pages] for name, pages in PAGES.items()}
-    sections[""].append(welcome)
+    # The default page has the address "/"; links to its name open it as well.
+    named = {**PAGES[""][0], "url_path": "overview", "default": False, "visibility": "hidden"}
+    sections[""] += [welcome, st.Page(**named)]
     page = st.navigation(sections)
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)

@@ -58,6 +58,34 @@ def test_new_server_draws_its_first_chart(browser: Browser, demo_home: Path) -> 
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
 
 
+def test_overview_has_an_address_of_its_own(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/overview")
+        wait_for_page(page, "Overview")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_keys_open_pages_and_labels_and_are_listed(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(app)
+        wait_for_page(page, "Overview")
+        page.keyboard.press("?")
+        keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+        expect(keys).to_contain_text("Previous or next video")
+        page.keyboard.press("Escape")
+        expect(keys).to_be_hidden()
+        page.keyboard.press("]")
+        wait_for_page(page, "Imbalance")
+        page.keyboard.press("[")
+        wait_for_page(page, "Overview")
+        page.keyboard.press("3")
+        wait_for_page(page, "Correlation")
+        page.keyboard.press("/")
+        page.keyboard.type("musc?")  # typed text is no shortcut
+        expect(keys).to_be_hidden()
+        expect(page.get_by_role("combobox", name="Label", exact=True)).to_have_value("musc?")
+
+
 def test_click_on_a_cell_describes_its_pair(browser: Browser, app: str) -> None:
     with open_browser_page(browser) as page:
         page.goto(f"{app}/correlation")
