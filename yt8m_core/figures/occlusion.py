@@ -70,7 +70,7 @@ def frame_overview(
     _add_cluster_lanes(figure, members)
     style(figure, title, top.layout.title.subtitle.text.replace("<br>", " · "))
     figure.layout.title.subtitle.text = top.layout.title.subtitle.text
-    figure.update_layout(height=415, margin=TIME_MARGIN | {"t": top.layout.margin.t - 10}, clickmode="event+select")
+    figure.update_layout(height=430, margin=TIME_MARGIN | {"t": top.layout.margin.t}, clickmode="event+select")
     figure.update_xaxes(range=[-0.5, T - 0.5])
     figure.update_xaxes(title_text="Time (s)", row=2)
     figure.update_yaxes(title_text="Weight p<sub>t</sub>", rangemode="tozero", row=1)

@@ -1,6 +1,5 @@
 """Attention page, view "Where": weights over the seconds of a video, their clusters, and the main scene."""
 
-import html
 import math
 
 import numpy as np
@@ -97,12 +96,11 @@ def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray
         if points := st.session_state["seconds_chart"]["selection"]["points"]:
             st.session_state["second"] = round(points[0]["x"])
 
-    pooling = video.page.run.experiment.pooling.name
     st.plotly_chart(
         figures.frame_overview(
             weights,
             clusters,
-            title=video.title(f"Attention of {html.escape(pooling)} on"),
+            title=video.title("Attention on"),
             scale=video.page.scale,
             main_scene=video.main_scene,
         ),
