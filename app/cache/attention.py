@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cache import loaders
 from cache.loaders import HASH_FUNCS
+from yt8m_core.progress import Progress
 from yt8m_core.runs.run import Run
 
 if TYPE_CHECKING:
@@ -78,14 +79,27 @@ def second_occlusion(page: "PageContext", video: int, second: int) -> NDArray[np
     return occlusion.predict_parts(page.model, frames, [others, np.array([second])])
 
 
-@st.cache_resource(max_entries=8, show_spinner="Clustering the seconds of many videos…", hash_funcs=HASH_FUNCS)
-def attention_study(page: "PageContext", k: int) -> pd.DataFrame:
-    """Measure where the attention lies in the videos of the data set, as ``attention_study.study_attention``."""
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=HASH_FUNCS)
+def _studies(page: "PageContext", k: int) -> list[pd.DataFrame]:
+    """Return an empty list, which keeps the result of ``attention_study``."""
+    return []
+
+
+def attention_study(page: "PageContext", k: int, progress: Progress) -> pd.DataFrame:
+    """Measure where the attention lies in the videos of the data set, as ``attention_study.study_attention``.
+
+    It keeps the result itself: a function of Streamlit's caches would show ``progress`` again with each cached result.
+    """
     from yt8m_core.explain import attention_study
 
-    return attention_study.study_attention(
-        page.model,
-        page.run_videos,
-        k,
-        scene=lambda video_id, num_frames: loaders.main_scene(page.data, video_id, num_frames),
-    )
+    studies = _studies(page, k)
+    if not studies:
+        study = attention_study.study_attention(
+            page.model,
+            page.run_videos,
+            k,
+            scene=lambda video_id, num_frames: loaders.main_scene(page.data, video_id, num_frames),
+            progress=progress,
+        )
+        studies.append(study)
+    return studies[0]

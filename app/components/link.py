@@ -21,7 +21,7 @@ NOTES = "values of the link"  # what a link names and is not here: control → (
 
 
 def linked(
-    control: Callable[..., Any], text: str, *args: Any, key: str, first: str | None = None, **options: Any
+    control: Callable[..., Any], text: str, *args: Any, key: str, first: str | int | None = None, **options: Any
 ) -> Any:
     """Draw a control that is bound to the address.
 

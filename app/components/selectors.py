@@ -165,13 +165,13 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
         st.session_state["video"] = None  # a video of the data set that was open before
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if len(videos) <= MAX_LISTED_IDS:
-            video_id = linked(st.selectbox, "Video", videos.ids, None, first=videos.id(0), key="video", width=220)
+            video_id = linked(st.selectbox, "Video", videos.ids, None, first=videos.id(0), key="video", width=180)
         else:
-            video_id = linked(st.text_input, "Video id", None, first=videos.id(0), key="video", width=220)
+            video_id = linked(st.text_input, "Video id", None, first=videos.id(0), key="video", width=180)
         with st.container(horizontal=True, width="content"):  # stay together on a narrow screen
-            st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(-1,), shortcut="P")
-            st.button("Next", icon=":material/chevron_right:", on_click=go, args=(1,), shortcut="N")
-            st.button("Random", icon=":material/casino:", on_click=go, args=(None,))
+            st.button("Previous", on_click=go, args=(-1,), shortcut="P")
+            st.button("Next", on_click=go, args=(1,), shortcut="N")
+            st.button("Random", on_click=go, args=(None,))
     video = None if video_id is None else videos.find(video_id)
     if video is None:
         st.info(f"Choose one of the {len(videos):,} videos of this data set.", icon=":material/info:")

@@ -141,6 +141,9 @@ def test_click_on_a_weight_selects_its_second(browser: Browser, app: str) -> Non
         assert box
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         expect(page.get_by_test_id("stMain")).to_contain_text("Weight of second 7")
+        page.get_by_role("button", name="Effect of second 7").click()
+        expect(page.get_by_test_id("stMain")).to_contain_text("from second 7 only")
+        expect(page).to_have_url(re.compile("see=One.second"))
         expect(page).to_have_url(re.compile("second=7"))
 
 

@@ -9,7 +9,12 @@ import pytest
 from tests.app.conftest import CopyRun
 from tests.support.pages import ATTENTION_RUN, MEAN_RUN, PAGES, charts, error_text, open_page, page_text
 
-VIEWS = {"imbalance": ("look", "frequency"), "correlation": ("part", "Window"), "predictions": ("from", "data set")}
+VIEWS = {
+    "imbalance": ("look", "frequency"),
+    "correlation": ("part", "Window"),
+    "attention": ("see", "Where"),
+    "predictions": ("from", "data set"),
+}
 
 
 @pytest.mark.fault

@@ -338,7 +338,7 @@ def test_unknown_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_run_with_an_unknown_pooling_is_not_offered(copy_run: CopyRun) -> None:
     config = copy_run() / "config.json"
     config.write_text(config.read_text().replace('"indirect_clustering"', '"indirect_clusters"'))
-    at = open_page("attention", run=MEAN_RUN)
+    at = open_page("attention", run=MEAN_RUN, see="Where")
     assert error_text(at) == ""
     labels = [button.label.replace("\\", "") for button in at.button]
     assert [label for label in labels if label.startswith("Use")] == [f"Use run {ATTENTION_RUN}"]

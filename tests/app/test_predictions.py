@@ -23,6 +23,7 @@ from tests.support.pages import (
     charts,
     control_keys,
     error_text,
+    find_button,
     first_video,
     npy,
     npz,
@@ -62,11 +63,6 @@ CONTROLS: Controls = {
     "Random": lambda at: find_button(at, "Random").click(),
     "Best F1": lambda at: at.button(key="best threshold").click(),
 }
-
-
-def find_button(at: AppTest, label: str) -> Any:
-    (button,) = [button for button in at.button if button.label == label]
-    return button
 
 
 def run_scores(home: Path, name: str = ATTENTION_RUN) -> CachedScores:

@@ -179,7 +179,7 @@ def test_busy_session_or_bad_upload_does_not_stop_other_sessions(
     with served(environment) as address, open_browser_page(browser) as busy, open_browser_page(browser) as other:
         busy.goto(f"{address}/attention")
         wait_for_page(busy, "Attention")
-        busy.get_by_text("Analyze the data set").click()
+        busy.get_by_role("radio", name="All videos").click()
         while not held.exists():
             busy.wait_for_timeout(100)
         other.goto(address)

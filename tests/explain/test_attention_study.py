@@ -1,5 +1,6 @@
 """Attention study, attention sharpness, and occlusion against direct predictions of the model."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,13 @@ def test_leave_out_equals_predictions_without_each_window(width: int) -> None:
         rest = np.concatenate([FRAMES[:start], FRAMES[start + width :]])
         np.testing.assert_allclose(p, predict_video(model, rest).probabilities, atol=1e-6)
     np.testing.assert_allclose(result.drops([2]), result.whole[2] - result.without[:, 2], atol=1e-6)
+    assert result.without_random.shape == (occlusion.DRAWS, 5)
+    possible = [np.delete(FRAMES, part, axis=0) for part in itertools.combinations(range(9), width)]
+    predictions = np.stack([predict_video(model, rest).probabilities for rest in possible])
+    for p in result.without_random:
+        assert np.abs(predictions - p).max(axis=1).min() < 1e-6
+    assert len(np.unique(result.without_random, axis=0)) > 5  # different draws
+    np.testing.assert_allclose(result.random_drops([2]), result.whole[2] - result.without_random[:, 2], atol=1e-6)
 
 
 def test_watched_labels_are_the_true_ones_and_the_best() -> None:

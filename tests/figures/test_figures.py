@@ -105,7 +105,7 @@ SIMILARITY = Similarity(np.array([[1, 0.4, 0.1], [0.4, 1, 0.2], [0.1, 0.2, 1]], 
 
 def frame_overview(cluster: Sequence[int] = (0, 1, 0)) -> go.Figure:
     weights = [0.2, 0.5, 0.3]
-    return figures.frame_overview(weights, cluster, SIMILARITY, title="Video", scale="demo world", main_scene=[(1, 2)])
+    return figures.frame_overview(weights, cluster, title="Video", scale="demo world", main_scene=[(1, 2)])
 
 
 CURVE = pd.DataFrame(
@@ -150,6 +150,7 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
     "gap_by_weight": lambda: figures.gap_by_weight(GAPS, selected=(0.1, 0.75), baseline=0.8, scale="demo world"),
     "attention": lambda: figures.attention([0.2, 0.8], title="Attention", scale="demo world", main_scene=[(1, 2)]),
     "frame_overview": lambda: frame_overview(),
+    "frame_similarity": lambda: figures.frame_similarity(SIMILARITY, title="Video", scale="demo world"),
     "attention_comparison": lambda: figures.attention_comparison(
         [0.2, 0.8], [0.5, 0.5], title="Weights", scale="demo world", name="α = 0"
     ),
@@ -160,7 +161,13 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
         scale="demo world",
     ),
     "window_occlusion": lambda: figures.window_occlusion(
-        [0, 5], [5, 7], [0.1, -0.2], title="Occlusion", scale="demo world", main_scene=[(1, 3)]
+        [0, 5],
+        [5, 7],
+        [0.1, -0.2],
+        title="Occlusion",
+        scale="demo world",
+        main_scene=[(1, 3)],
+        random_range=(-0.05, 0.02),
     ),
     "attention_excess": lambda: figures.attention_excess(
         pd.DataFrame({"cluster_excess": [-0.1, 0.3, 0.1], "main_excess": [0.2, 0.4, np.nan]}), scale="demo world"
@@ -208,7 +215,7 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
     assert subtitle(figure).startswith("demo world")
     axis_titles = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
     # Of stacked subplots, only the lowest names the shared axis.
-    shared = {"learning_curve": 1, "frame_overview": 2, "correlation_readings": 1}.get(name, 0)
+    shared = {"learning_curve": 1, "frame_overview": 1, "correlation_readings": 1}.get(name, 0)
     assert sum(not text for text in axis_titles) == shared
 
 
@@ -322,7 +329,7 @@ def luminance(color: str) -> float:
     "name",
     sorted(
         set(EXAMPLES)
-        - {"correlation", "correlation_overview", "correlation_readings", "frame_overview"}
+        - {"correlation", "correlation_overview", "correlation_readings", "frame_overview", "frame_similarity"}
         - {"gap_intervals", "precision_by_label"}
     ),
 )
@@ -752,25 +759,30 @@ def test_gain_by_setting_is_sorted_and_has_a_line_at_zero() -> None:
 
 def test_frame_overview_has_a_lane_and_a_symbol_per_cluster() -> None:
     figure = frame_overview()
-    weights, _, largest, other, cosine = figure.data
+    weights, _, largest, other = figure.data
     assert (list(weights.y), list(weights.customdata)) == ([0.2, 0.5, 0.3], [0, 1, 2])
     assert "markers" in weights.mode  # a line alone cannot be clicked
     assert (list(largest.x), list(largest.y), largest.name) == ([0, 2], [1, 1], "cluster 1, the largest (2 s)")
     assert (list(other.x), list(other.y), other.name) == ([1], [2], "cluster 2 (1 s)")
     assert largest.marker.symbol != other.marker.symbol
-    np.testing.assert_array_equal(cosine.z, SIMILARITY.cosine)
-    assert cosine.zmax == pytest.approx(0.4)  # not the 1s of the diagonal
-    assert [axis.range for axis in figure.select_xaxes()] == [(-0.5, 2.5)] * 3
+    assert [axis.range for axis in figure.select_xaxes()] == [(-0.5, 2.5)] * 2
     assert "50% of the weight on the main scene (33% of the time)" in subtitle(figure).replace("<br>", " ")
     with pytest.raises(UserError, match="clusters of 2 frames"):
         frame_overview((0, 1))
 
 
 def test_frame_overview_with_more_clusters_than_colors_has_distinct_symbols() -> None:
-    uniform = np.full(8, 1 / 8)
-    similarity = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)  # all cosines are 1
-    lanes = figures.frame_overview(uniform, range(8), similarity, title="a", scale="x").data[2:-1]
+    lanes = figures.frame_overview(np.full(8, 1 / 8), range(8), title="a", scale="x").data[2:]
     assert len({lane.marker.symbol for lane in lanes}) == len(lanes) == 8
+
+
+def test_frame_similarity_shows_the_cosines() -> None:
+    (cosine,) = EXAMPLES["frame_similarity"]().data
+    np.testing.assert_array_equal(cosine.z, SIMILARITY.cosine)
+    assert cosine.zmax == pytest.approx(0.4)  # not the 1s of the diagonal
+    ones = Similarity(np.ones((8, 8), np.float32), np.arange(8.0), 1)
+    (same,) = figures.frame_similarity(ones, title="a", scale="x").data
+    assert same.zmax > same.zmin
 
 
 def test_attention_comparison_gives_the_effective_frames() -> None:
@@ -793,7 +805,9 @@ def test_window_occlusion_bars_cover_their_seconds() -> None:
     assert (list(rise.x), list(rise.width), list(rise.y)) == ([5.5], [2], [-0.2])
     assert list(rise.customdata[0]) == [5, 6]
     shaded = EXAMPLES["window_occlusion"]().layout.shapes
-    assert [(shape.x0, shape.x1) for shape in shaded] == [(0.5, 2.5)]
+    assert [(shape.x0, shape.x1) for shape in shaded if shape.type == "rect"] == [(0.5, 2.5)]
+    lines = [shape for shape in shaded if shape.type == "line"]
+    assert [(line.y0, line.y1, line.line.dash) for line in lines] == [(-0.05, -0.05, "dot"), (0.02, 0.02, "dot")]
 
 
 def test_attention_excess_ignores_unknown_main_scenes() -> None:

@@ -88,6 +88,12 @@ def select_last(key: str) -> Callable[[AppTest], Any]:
     return lambda at: at.selectbox(key=key).select(at.selectbox(key=key).options[-1])
 
 
+def find_button(at: AppTest, label: str) -> Any:
+    """Return the button with a label."""
+    (button,) = [button for button in at.button if button.label.replace("\\", "") == label]
+    return button
+
+
 def set_value(key: str, value: str) -> Callable[[AppTest], Any]:
     """Return a function that sets the value of a control."""
     return lambda at: at.get_by_key(key).set_value(value)

@@ -75,6 +75,11 @@ def labels_of_interest(
     return sorted(selected, key=order.index)
 
 
+def _mean_drops(whole: Probabilities, without: Probabilities, labels: Sequence[int]) -> NDArray[np.float64]:
+    """Return the drop in mean probability of the labels from ``whole`` [C] to each row of ``without`` [R, C]: [R]."""
+    return np.asarray((whole - without)[:, list(labels)].mean(axis=1), np.float64)
+
+
 @dataclass(frozen=True)
 class TopFrameRemoval:
     """Predictions without n frames and from n frames only: the n frames of highest weight, and n random frames.
@@ -101,7 +106,13 @@ class TopFrameRemoval:
 
     def random_drops(self, labels: Sequence[int]) -> NDArray[np.float64]:
         """Return the drop in mean probability of the labels without random frames [DRAWS]."""
-        return np.asarray((self.whole - self.without_random)[:, list(labels)].mean(axis=1), np.float64)
+        return _mean_drops(self.whole, self.without_random, labels)
+
+
+def _random_choices(num_frames: int, count: int) -> list[Positions]:
+    """Draw ``DRAWS`` times ``count`` of the frames, each in ascending order."""
+    random = np.random.default_rng(SEED)
+    return [np.sort(random.permutation(num_frames)[:count]) for _ in range(DRAWS)]
 
 
 def remove_top_frames(model: VideoClassifier, frames: NDArray[Any], weights: ArrayLike, count: int) -> TopFrameRemoval:
@@ -113,11 +124,9 @@ def remove_top_frames(model: VideoClassifier, frames: NDArray[Any], weights: Arr
         weights: Attention weights [T]. Ties go to the earlier frame.
         count: n, from 1 to T - 1.
     """
-    T = len(frames)
-    random = np.random.default_rng(SEED)
-    top = np.argsort(-np.asarray(weights), kind="stable")[:count]
-    choices = [np.sort(choice) for choice in (top, *(random.permutation(T)[:count] for _ in range(DRAWS)))]
-    everything = np.arange(T)
+    top = np.sort(np.argsort(-np.asarray(weights), kind="stable")[:count])
+    choices = [top, *_random_choices(len(frames), count)]
+    everything = np.arange(len(frames))
     parts = [everything, *(np.setdiff1d(everything, choice) for choice in choices), *choices]
     p = predict_parts(model, frames, parts)
     without, alone = p[1 : DRAWS + 2], p[DRAWS + 2 :]
@@ -133,22 +142,32 @@ class WindowOcclusion:
         width: Number of frames per window; the last window may have fewer.
         whole: Probabilities from all frames [C].
         without: Probabilities without each window [W, C].
+        without_random: Probabilities without ``width`` random frames [DRAWS, C].
     """
 
     starts: Positions
     width: int
     whole: Probabilities
     without: Probabilities
+    without_random: Probabilities
 
     def drops(self, labels: Sequence[int]) -> NDArray[np.float64]:
         """Return the drop in mean probability of the labels without each window [W]."""
-        return np.asarray((self.whole - self.without)[:, list(labels)].mean(axis=1), np.float64)
+        return _mean_drops(self.whole, self.without, labels)
+
+    def random_drops(self, labels: Sequence[int]) -> NDArray[np.float64]:
+        """Return the drop in mean probability of the labels without random frames [DRAWS]."""
+        return _mean_drops(self.whole, self.without_random, labels)
 
 
 def occlude_windows(model: VideoClassifier, frames: NDArray[Any], width: int) -> WindowOcclusion:
-    """Predict with each window of ``width`` frames removed in turn; ``width`` is less than the number of frames."""
+    """Predict with each window of ``width`` frames removed in turn, with random frames as a baseline.
+
+    ``width`` is less than the number of frames.
+    """
     everything = np.arange(len(frames))
     starts = everything[::width]
-    parts = [everything, *(np.delete(everything, slice(start, start + width)) for start in starts)]
-    p = predict_parts(model, frames, parts)
-    return WindowOcclusion(starts, width, p[0], p[1:])
+    removed = [*np.split(everything, starts[1:]), *_random_choices(len(frames), width)]
+    p = predict_parts(model, frames, [everything, *(np.delete(everything, part) for part in removed)])
+    without, without_random = p[1 : len(starts) + 1], p[len(starts) + 1 :]
+    return WindowOcclusion(starts, width, p[0], without, without_random)

@@ -23,6 +23,7 @@ from yt8m_core.figures.occlusion import (
     attention_comparison,
     attention_excess,
     frame_overview,
+    frame_similarity,
     partial_predictions,
     window_occlusion,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "expected_vs_observed",
     "experts",
     "frame_overview",
+    "frame_similarity",
     "gain_by_band",
     "gain_by_label",
     "gain_by_setting",

@@ -27,25 +27,24 @@ from yt8m_core.figures.video import attention
 # Each cluster has its own lane; symbols also distinguish clusters whose lanes are narrow.
 SYMBOLS = ("square", "circle", "diamond", "triangle-up", "x", "cross", "star", "pentagon")
 COLORS = (BLUE, ORANGE, GREEN, GRAY)
+TIME_MARGIN = {"l": 70, "r": 10}  # of figures whose time axes are aligned
 
 
 def frame_overview(
     weights: ArrayLike,
     cluster: ArrayLike,
-    similarity: Similarity,
     *,
     title: str,
     scale: str,
     main_scene: Sequence[tuple[int, int]] | None = None,
 ) -> go.Figure:
-    """Plot a video's attention, frame clusters, and frame similarity on a common time axis.
+    """Plot a video's attention and frame clusters on a common time axis.
 
     The first plot is ``attention``. The ``customdata`` of its points is the second.
 
     Args:
         weights: Attention weights [T], as in ``attention``.
         cluster: Result of ``attention_metrics.k_means`` [T]; 0 is the largest cluster.
-        similarity: Result of ``attention_metrics.similarity``.
         title: Name of the video and the pooling.
         scale: Scale that produced the numbers.
         main_scene: The true main scene, if known, as intervals (first, one past the last) of frames.
@@ -53,30 +52,28 @@ def frame_overview(
     Raises:
         UserError: ``attention`` fails, or the numbers of weights and clustered frames differ.
 
-    >>> cosines = Similarity(np.eye(2, dtype=np.float32), np.arange(2.0), 1)
-    >>> [trace.name for trace in frame_overview([0.9, 0.1], [0, 0], cosines, title="a", scale="demo world").data]
-    ['attention weight', 'uniform, 1/T = 0.5000', 'cluster 1, the largest (2 s)', 'cosine similarity']
+    >>> [trace.name for trace in frame_overview([0.9, 0.1], [0, 0], title="a", scale="demo world").data]
+    ['attention weight', 'uniform, 1/T = 0.5000', 'cluster 1, the largest (2 s)']
     """
     top = attention(weights, title=title, scale=scale, main_scene=main_scene)
     members = np.asarray(cluster)
     T = len(top.data[0].x)
     if len(members) != T:
         raise UserError(f"clusters of {pluralize(len(members), 'frame')}", expected=f"{T}, the number of weights")
-    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, row_heights=[0.3, 0.14, 0.56], vertical_spacing=0.035)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.68, 0.32], vertical_spacing=0.05)
     for trace in top.data:
         figure.add_trace(trace, row=1, col=1)
-    # A line without markers cannot be clicked.
-    figure.data[0].update(mode="lines+markers", marker={"size": 5, "color": BLUE}, customdata=np.arange(T))
+    # A line without markers cannot be clicked. The axis names it.
+    figure.data[0].update(mode="lines+markers", marker={"size": 5, "color": BLUE}, showlegend=False)
+    figure.data[0].customdata = np.arange(T)
     figure.update_layout(shapes=top.layout.shapes, annotations=top.layout.annotations)
     _add_cluster_lanes(figure, members)
-    _add_similarity(figure, similarity)
     style(figure, title, top.layout.title.subtitle.text.replace("<br>", " · "))
     figure.layout.title.subtitle.text = top.layout.title.subtitle.text
-    figure.update_layout(height=900, margin={"t": top.layout.margin.t}, clickmode="event+select")
+    figure.update_layout(height=430, margin=TIME_MARGIN | {"t": top.layout.margin.t}, clickmode="event+select")
     figure.update_xaxes(range=[-0.5, T - 0.5])
-    figure.update_xaxes(title_text="Time (s)", row=3)
+    figure.update_xaxes(title_text="Time (s)", row=2)
     figure.update_yaxes(title_text="Weight p<sub>t</sub>", rangemode="tozero", row=1)
-    figure.update_yaxes(title_text="Time (s)", autorange="reversed", row=3)
     return figure
 
 
@@ -101,8 +98,19 @@ def _add_cluster_lanes(figure: go.Figure, members: NDArray[np.int64]) -> None:
     figure.update_yaxes(title_text="Cluster", range=[num_clusters + 0.6, 0.4], tickvals=ticks, row=2)
 
 
-def _add_similarity(figure: go.Figure, similarity: Similarity) -> None:
-    """Add the cosine similarity of the frames as a heatmap in the third plot."""
+def frame_similarity(similarity: Similarity, *, title: str, scale: str) -> go.Figure:
+    """Plot the cosine similarity of all pairs of frames of a video, with the time axis of ``frame_overview``.
+
+    Args:
+        similarity: Result of ``attention_metrics.similarity``.
+        title: Name of the video.
+        scale: Scale that produced the numbers.
+
+    >>> cosines = Similarity(np.eye(2, dtype=np.float32), np.arange(2.0), 1)
+    >>> [trace.name for trace in frame_similarity(cosines, title="a", scale="demo world").data]
+    ['cosine similarity']
+    """
+    figure = go.Figure()
     figure.add_heatmap(
         z=similarity.cosine,
         x=similarity.seconds,
@@ -111,11 +119,15 @@ def _add_similarity(figure: go.Figure, similarity: Similarity) -> None:
         colorscale="Cividis",
         zmin=min(0.0, float(np.quantile(similarity.cosine, 0.01))),
         zmax=_max_off_diagonal(similarity.cosine),
-        colorbar={"title": {"text": "cosine"}, "len": 0.5, "y": 0, "yanchor": "bottom", "thickness": 12},
+        colorbar={"title": {"text": "cosine", "side": "top"}, "orientation": "h", "y": 1, "x": 1, "xanchor": "right",
+                  "len": 0.4, "thickness": 10},
         hovertemplate="%{x} s and %{y} s<br>cosine similarity %{z:.2f}<extra></extra>",
-        row=3,
-        col=1,
-    )
+    )  # fmt: skip
+    style(figure, title, scale, "bright squares along the diagonal are scenes")
+    figure.update_layout(height=400, margin=TIME_MARGIN | {"b": 70})
+    figure.update_xaxes(title={"text": "Time (s)", "standoff": 50}, automargin=False)
+    figure.update_yaxes(title_text="Time (s)", autorange="reversed")
+    return figure
 
 
 def _max_off_diagonal(cosine: NDArray[np.float32]) -> float:
@@ -204,6 +216,7 @@ def window_occlusion(
     title: str,
     scale: str,
     main_scene: Sequence[tuple[int, int]] | None = None,
+    random_range: tuple[float, float] | None = None,
 ) -> go.Figure:
     """Plot the drop in probability without each window of a video as bars; increases are negative and hatched.
 
@@ -214,6 +227,7 @@ def window_occlusion(
         title: Name of the video.
         scale: Scale that produced the numbers.
         main_scene: The true main scene, if known, as intervals (first, one past the last) of frames.
+        random_range: Least and largest drop without as many random seconds, drawn as dotted lines.
 
     >>> bars = window_occlusion([0, 5], [5, 7], [0.1, -0.1], title="a", scale="demo world").data
     >>> [(bar.name, bar.x.tolist()) for bar in bars]
@@ -240,6 +254,10 @@ def window_occlusion(
     figure.update_xaxes(title_text="Time (s)")
     figure.update_yaxes(title_text="Drop in mean probability")
     figure.update_layout(barmode="overlay")
+    for number, drop in enumerate(random_range or ()):
+        line = {"color": GRAY, "width": 1.5, "dash": "dot"}
+        legend = {"name": "range of random seconds", "legendgroup": "random", "showlegend": number == 0}
+        figure.add_hline(drop, line=line, **legend)
     return figure
 
 

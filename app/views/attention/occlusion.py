@@ -1,4 +1,4 @@
-"""Attention page: predictions from parts of a video (occlusion)."""
+"""Attention page, view "Does it matter": predictions without parts of a video (occlusion)."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -9,158 +9,49 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
-from components.columns import probability_column, true_column
 from components.link import linked
 from components.selectors import download_csv, fragment
-from views.attention.video_context import VideoContext
+from views.attention.parts import show_parts, signed
+from views.attention.video_context import VideoContext, show_labels
 from yt8m_core import figures
 from yt8m_core.explain import attention_metrics as metrics
 from yt8m_core.figures.style import pluralize
 
 if TYPE_CHECKING:
-    from yt8m_core.explain.occlusion import TopFrameRemoval, WindowOcclusion
+    from yt8m_core.explain.occlusion import WindowOcclusion
 
 WIDTHS = ("1 s", "2 s", "5 s", "10 s")
-PARTS_ALT = "Probabilities of a few labels from the whole video and from parts of it"
+DEFAULT_SHARE = 20  # percent
 
 
-@fragment
-def show_random_comparison(video: VideoContext) -> None:
-    """Compare the removal of the seconds of highest weight with the removal of random seconds."""
-    st.subheader("Occlusion: do the attended seconds matter?", anchor=False)
-    st.markdown(
-        "Remove the seconds of highest weight, or keep only these, and predict from the rest. If attention finds the "
-        "relevant seconds, removing them lowers the prediction more than removing as many random ones."
-    )
-    share = linked(
-        st.slider,
-        "Share of seconds",
-        2,
-        90,
-        20,
-        2,
-        "%d%%",
-        key="share",
-        width=340,
-        help="Share of the video's seconds that is removed, or kept alone.",
-    )
-    count = min(max(1, round(share / 100 * video.T)), video.T - 1)
-    removal = attention.top_removal(video.page, video.video, count)
-    seconds = pluralize(count, "second")
-    _show_parts(
-        video,
-        {
-            "whole": (removal.whole, "whole video"),
-            "without_top": (removal.without_top, f"without top {seconds}"),
-            "top_alone": (removal.top_alone, f"top {seconds} only"),
-            "without_random": (removal.without_random.mean(axis=0), f"without {count} random"),
-            "random_alone": (removal.random_alone.mean(axis=0), f"{count} random only"),
-        },
-        "top",
-    )
-    st.markdown(_removal_text(video, removal, seconds))
-
-
-def _removal_text(video: VideoContext, removal: "TopFrameRemoval", seconds: str) -> str:
-    """Compare the drop without the top seconds with the drops of the random draws."""
-    drop, random_drops = removal.drop(video.target_labels), removal.random_drops(video.target_labels)
-    draws = len(random_drops)
-    if drop > random_drops.max():
-        verdict = f"More than in all {draws} random draws: **the attended seconds matter more than others.**"
-    elif drop < random_drops.min():
-        verdict = f"Less than in all {draws} random draws: **the attended seconds matter less than others.**"
+def show_effect(video: VideoContext) -> None:
+    """Show how much each second matters and, with attention, whether the seconds of highest weight matter more."""
+    if video.prediction.attention is None:
+        show_window_occlusion(video)
     else:
-        verdict = "Within the range of the random draws: **no significant difference.**"
-    return (
-        f"Without the {seconds} of highest weight, the mean probability of {video.target_name} {_drop_text(drop)}; "
-        f"without as many random ones, it {_drop_text(float(random_drops.mean()))} (range of {draws} draws: "
-        f"{-random_drops.max():+.3f} to {-random_drops.min():+.3f}). {verdict}"
-    )
-
-
-def _drop_text(drop: float) -> str:
-    return f"falls by {drop:.3f}" if drop >= 0 else f"rises by {-drop:.3f}"
-
-
-def _show_parts(video: VideoContext, parts: dict[str, tuple[NDArray[Any], str]], key: str) -> None:
-    """Show the probabilities of the labels of interest.
-
-    Args:
-        video: The selected video.
-        parts: Prediction [C] and name of the whole video and of each part, by column.
-        key: Distinguishes the figures of the page.
-    """
-    predictions = {column: p for column, (p, _) in parts.items()}
-    names = {column: name for column, (_, name) in parts.items()}
-    table = video.label_table(predictions)
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.plotly_chart(
-            figures.partial_predictions(
-                table, names, title=video.title("Predictions from parts of"), scale=video.page.scale
-            ),
-            key=f"{key}_chart",
-            alt=PARTS_ALT,
-        )
-    with right:
-        st.dataframe(
-            table.drop(columns="label"),
-            hide_index=True,
-            column_config={
-                "name": st.column_config.TextColumn("Label", pinned=True),
-                "true": true_column(),
-                **{column: probability_column(name[0].upper() + name[1:]) for column, name in names.items()},
-            },
-            alt=PARTS_ALT,
-        )
-        all_labels = video.label_table(predictions, range(len(video.prediction.probabilities)))
-        download_csv(all_labels, f"{key}-{video.page.run.name}-{video.id}", "Download all labels as CSV")
-
-
-def show_single_second(video: VideoContext) -> None:
-    """Show the weight of one second, and the predictions without it and from it alone."""
-    st.subheader("Single second", anchor=False)
-    if st.session_state.get("second", 0) >= video.T:  # the previous video was longer
-        st.session_state["second"] = video.T - 1
-    second = linked(
-        st.number_input,
-        "Second",
-        0,
-        video.T - 1,
-        key="second",
-        width=160,
-        help="Enter a second, or click one in the weight plot above.",
-    )
-    weights = video.prediction.attention
-    if weights is not None:
-        rank = int((weights > weights[second]).sum()) + 1
-        st.markdown(f"Weight of second {second}: {weights[second]:.4f}, rank {rank} of {video.T}.")
-    without, alone = attention.second_occlusion(video.page, video.video, int(second))
-    _show_parts(
-        video,
-        {
-            "whole": (video.prediction.probabilities, "whole video"),
-            "without": (without, f"without second {second}"),
-            "alone": (alone, f"second {second} only"),
-        },
-        "second",
-    )
+        left, right = st.columns(2, gap="large")
+        with left:
+            show_window_occlusion(video)
+        with right:
+            show_random_comparison(video)
+    show_labels(video)
 
 
 @fragment
 def show_window_occlusion(video: VideoContext) -> None:
     """Show the drop in probability without each window of the video."""
-    st.subheader("Occlusion over time", anchor=False)
     st.markdown(
-        "Remove one window of seconds at a time and measure the drop in the mean probability of "
-        f"{video.target_name}. Unlike attention weights, this works for every pooling and covers the whole model."
+        "#### How much each second matters",
+        help="One window of seconds at a time is removed. Unlike attention weights, the drop in probability works for "
+        "every pooling and covers the whole model.",
     )
+    verdict = st.container()
     option = linked(
         st.segmented_control,
         "Window",
         WIDTHS,
-        default="5 s",
         key="width",
+        first="5 s",
         required=True,
         help="Shorter windows show more detail and take longer.",
     )
@@ -170,6 +61,8 @@ def show_window_occlusion(video: VideoContext) -> None:
         return
     occlusion = attention.window_occlusion(video.page, video.video, width)
     table = _drop_table(video, occlusion)
+    random_drops = occlusion.random_drops(video.target_labels)
+    verdict.markdown(window_verdict(table, random_drops, width, video.target_name))
     st.plotly_chart(
         figures.window_occlusion(
             table["start"],
@@ -178,14 +71,11 @@ def show_window_occlusion(video: VideoContext) -> None:
             title=video.title("Drop per window of"),
             scale=video.page.scale,
             main_scene=video.main_scene,
+            random_range=(random_drops.min(), random_drops.max()),
         ),
         key="left_out_chart",
+        height=340,
         alt="Drop in probability without each window of the video",
-    )
-    largest = table.iloc[int(table["drop"].argmax())]
-    st.markdown(
-        f"Largest drop: without seconds {largest['start']:.0f} to {largest['end'] - 1:.0f}, the mean probability of "
-        f"{video.target_name} {_drop_text(largest['drop'])}."
     )
     if "weight" in table:
         correlation = metrics.rank_correlation(table["weight"], table["drop"])
@@ -209,3 +99,111 @@ def _drop_table(video: VideoContext, occlusion: "WindowOcclusion") -> pd.DataFra
     )
     weights = video.prediction.attention
     return table if weights is None else table.assign(weight=np.add.reduceat(weights, occlusion.starts))
+
+
+def window_verdict(table: pd.DataFrame, random_drops: NDArray[np.float64], width: int, target: str) -> str:
+    """Say which windows matter: those without which the probability changes more than without random seconds.
+
+    Args:
+        table: start, end (exclusive) and drop of each window.
+        random_drops: Drop without ``width`` random seconds, per draw.
+        width: Seconds of a window.
+        target: Names the labels whose mean probability drops.
+    """
+    top, bottom = (table.iloc[int(position)] for position in (table["drop"].argmax(), table["drop"].argmin()))
+    lowers, raises = round(top["drop"], 3) > 0, round(bottom["drop"], 3) < 0
+    if not lowers and not raises:
+        return (
+            f"**No second matters**: without any window of {width} s, the mean probability of {target} changes by less "
+            "than 0.001."
+        )
+    lowers, raises = lowers and top["drop"] > random_drops.max(), raises and bottom["drop"] < random_drops.min()
+    if lowers and raises:
+        verdict = f"**{_seconds(top)} matter most; {_seconds(bottom).lower()} count against {target}.**"
+    elif lowers:
+        verdict = f"**{_seconds(top)} matter most.**"
+    elif raises:
+        verdict = f"**{_seconds(bottom)} count against {target}; no others matter more than random ones.**"
+    else:
+        verdict = "**No second matters more than random ones.**"
+    return (
+        f"{verdict} Change in the mean probability of {target}: {signed(-top['drop'])} without "
+        f"{_seconds(top).lower()}; {signed(-bottom['drop'])} without {_seconds(bottom).lower()}; "
+        f"{_range_text(random_drops)} without {pluralize(width, 'random second')} ({len(random_drops)} draws)."
+    )
+
+
+def _seconds(window: pd.Series) -> str:
+    first, last = int(window["start"]), int(window["end"]) - 1
+    return f"Seconds {first} to {last}" if last > first else f"Second {first}"
+
+
+def _range_text(random_drops: NDArray[np.float64]) -> str:
+    """Describe the change in probability over the random draws."""
+    return f"{signed(-random_drops.max())} to {signed(-random_drops.min())}"
+
+
+@fragment
+def show_random_comparison(video: VideoContext) -> None:
+    """Compare the removal of the seconds of highest weight with the removal of random seconds."""
+    st.markdown(
+        "#### Top seconds and random ones",
+        help="The seconds of highest weight are removed, or kept alone. If attention finds the relevant seconds, "
+        "removing them lowers the prediction more than removing as many random ones.",
+    )
+    verdict = st.container()
+    share: int | None = linked(
+        st.number_input,
+        "Share of seconds (%)",
+        2,
+        90,
+        None,
+        first=DEFAULT_SHARE,
+        key="share",
+        width=160,
+        help="Share of the video's seconds that is removed, or kept alone.",
+    )
+    share = DEFAULT_SHARE if share is None else share
+    count = min(max(1, round(share / 100 * video.T)), video.T - 1)
+    removal = attention.top_removal(video.page, video.video, count)
+    drop, random_drops = removal.drop(video.target_labels), removal.random_drops(video.target_labels)
+    verdict.markdown(removal_verdict(drop, random_drops, count, video.target_name))
+    seconds = pluralize(count, "second")
+    parts: dict[str, tuple[NDArray[Any], str]] = {
+        "whole": (removal.whole, "whole video"),
+        "without_top": (removal.without_top, f"without top {seconds}"),
+        "top_alone": (removal.top_alone, f"top {seconds} only"),
+        "without_random": (removal.without_random.mean(axis=0), f"without {count} random"),
+        "random_alone": (removal.random_alone.mean(axis=0), f"{count} random only"),
+    }
+    show_parts(video, parts, "top")
+
+
+def removal_verdict(drop: float, random_drops: NDArray[np.float64], count: int, target: str) -> str:
+    """Compare the drop without the seconds of highest weight with the drops without as many random ones.
+
+    Args:
+        drop: Drop without the seconds of highest weight.
+        random_drops: Drop without as many random seconds, per draw.
+        count: Number of seconds.
+        target: Names the labels whose mean probability drops.
+    """
+    seconds = pluralize(count, "second")
+    if not round(max(abs(drop), *np.abs(random_drops)), 3):
+        return (
+            f"**No second matters**: without the {seconds} of highest weight, or as many random ones, the mean "
+            f"probability of {target} changes by less than 0.001."
+        )
+    if drop > random_drops.max():
+        verdict = "**The attended seconds matter more than random ones.**"
+    elif drop >= random_drops.min():
+        verdict = "**No significant difference from random seconds.**"
+    elif round(drop, 3) < 0:
+        verdict = f"**The attended seconds count against {target}, more than random ones.**"
+    else:
+        verdict = "**The attended seconds matter less than random ones.**"
+    return (
+        f"{verdict} Change in the mean probability of {target}: {signed(-drop)} without the {seconds} of highest "
+        f"weight; {signed(-float(random_drops.mean()))} on average without {count} random ones (range of "
+        f"{len(random_drops)} draws: {_range_text(random_drops)})."
+    )

@@ -11,11 +11,14 @@ from components.sidebar import open_run
 from components.text import plain
 from context import PageContext, current_page
 from views.attention.dataset_summary import show_dataset_summary
-from views.attention.occlusion import show_random_comparison, show_single_second, show_window_occlusion
-from views.attention.sharpness import show_sharpness
+from views.attention.occlusion import show_effect
+from views.attention.single_second import show_single_second
 from views.attention.video_context import VideoContext
-from views.attention.weights import show_true_labels, show_weights
+from views.attention.view_names import ALL_VIDEOS, EFFECT, SECOND, VIEW_KEY, VIEWS, WHERE, accept_old_links
+from views.attention.weights import show_weights
 from yt8m_core.errors import UserError
+
+CLUSTERS, DEFAULT_CLUSTERS = ("2", "3", "4", "5", "6", "7", "8"), "5"
 
 
 def offer_runs_with_attention(page: PageContext) -> None:
@@ -36,38 +39,61 @@ def offer_runs_with_attention(page: PageContext) -> None:
                 )
 
 
+def select_clusters() -> int:
+    """Select k."""
+    k = linked(
+        st.selectbox,
+        "Clusters",
+        CLUSTERS,
+        None,
+        first=DEFAULT_CLUSTERS,
+        key="k",
+        width=100,
+        help="Number of k-means clusters of similar seconds. The paper takes the largest cluster for the main scene.",
+    )
+    return int(k or DEFAULT_CLUSTERS)
+
+
+def show_video(page: PageContext, view: str, video: int, k: int) -> None:
+    """Show a view of one video."""
+    context = VideoContext(page, video)
+    if context.T < 2:
+        st.info("This video has fewer than two seconds. Choose another video.", icon=":material/info:")
+    elif view == WHERE:
+        show_weights(context, context.prediction.weights, k)
+    elif view == EFFECT:
+        show_effect(context)
+    else:
+        show_single_second(context)
+
+
 page = current_page()
 run = require_run(page)
 videos = require_run_videos(page)
 show_provenance(page, run=run, videos=videos)
-if not loaders.has_attention(run):
-    offer_runs_with_attention(page)
+has_attention = loaders.has_attention(run)
 if videos.schema.level != "frame":
+    offer_runs_with_attention(page)
     st.stop()
-
-video = VideoContext(page, video_picker(videos))
-if video.T < 2:
-    st.info("This video has fewer than two seconds. Choose another video.", icon=":material/info:")
-    st.stop()
-weights = video.prediction.attention
-if weights is None:
-    show_true_labels(video)
-    show_window_occlusion(video)
-    show_single_second(video)
-else:
-    k = linked(
-        st.slider,
-        "Clusters",
-        2,
-        8,
-        5,
-        key="k",
-        width=340,
-        help="Number of k-means clusters of similar seconds. The paper takes the largest cluster for the main scene.",
+accept_old_links()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    view = linked(
+        st.segmented_control,
+        "View",
+        VIEWS,
+        key=VIEW_KEY,
+        first=WHERE if has_attention else EFFECT,
+        required=True,
+        wrap=True,
     )
-    show_weights(video, weights, k)
-    show_sharpness(video, weights)
-    show_random_comparison(video)
-    show_window_occlusion(video)
-    show_single_second(video)
+    video = 0
+    if view != ALL_VIDEOS:
+        with st.container(width="content"):
+            video = video_picker(videos)
+    k = select_clusters() if has_attention and view in (WHERE, ALL_VIDEOS) else 0
+if not has_attention and view not in (EFFECT, SECOND):
+    offer_runs_with_attention(page)
+elif view == ALL_VIDEOS:
     show_dataset_summary(page, k)
+else:
+    show_video(page, view, video, k)

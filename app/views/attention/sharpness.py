@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from cache import attention
 from components.columns import probability_column, true_column
 from components.link import linked
-from components.selectors import download_csv, fragment, state_setter
+from components.selectors import download_csv, fragment
 from views.attention.video_context import VideoContext
 from yt8m_core import figures
 
+KEY = "sharpness"
 TRAINED = "1"
 FACTORS = ("0", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", TRAINED, "2", "5", "10", "20", "50", "100")
 TOP = 10  # labels of each prediction in the table
@@ -18,20 +19,33 @@ TOP = 10  # labels of each prediction in the table
 
 @fragment
 def show_sharpness(video: VideoContext, weights: NDArray[np.float32]) -> None:
-    """Compare the weights and predictions of another α with those of the trained one."""
-    st.subheader("Attention sharpness α", anchor=False)
-    trained = attention.sharpness(video.page.run)
-    if trained is None:
-        st.caption("Only indirect clustering has a sharpness α; this run uses another pooling.")
-        return
+    """Compare the weights and predictions of another α with those of the trained one, in an expander.
+
+    It is open where a link names an α.
+    """
+    is_linked = KEY in st.session_state or KEY in st.query_params
+    with st.expander(
+        "Attention sharpness α", is_linked, key="sharpness_open", icon=":material/tune:", on_change="rerun"
+    ) as expander:
+        if not expander.open:
+            return
+        trained = attention.sharpness(video.page.run)
+        if trained is None:
+            st.caption("Only indirect clustering has a sharpness α; this run uses another pooling.")
+            return
+        _show_comparison(video, weights, trained)
+
+
+def _show_comparison(video: VideoContext, weights: NDArray[np.float32], trained: float) -> None:
+    """Select an α, and compare it with the trained one."""
     st.markdown(
         "The pooling multiplies the similarity of each second to all others by **α** before the softmax: 0 gives "
         "uniform weights, and larger values concentrate them. The run was trained with "
         f"α = {trained:g}; change it here without retraining."
     )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        factor = linked(st.select_slider, "Multiple of the trained α", FACTORS, TRAINED, key="sharpness", width=440)
-        st.button("Reset", key="reset", on_click=state_setter("sharpness", TRAINED), icon=":material/restart_alt:")
+    factor = linked(
+        st.segmented_control, "Multiple of the trained α", FACTORS, key=KEY, first=TRAINED, required=True, wrap=True
+    )
     alpha = trained * float(factor)
     other = attention.sharpened_prediction(video.page, video.video, alpha)
     left, right = st.columns(2, gap="large")

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 from numpy.typing import NDArray
 
 from cache import loaders
+from components.text import plain
 from context import PageContext
 
 
@@ -45,3 +47,20 @@ class VideoContext:
                 **{column: p[labels] for column, p in predictions.items()},
             }
         )
+
+
+def show_labels(video: VideoContext) -> None:
+    """Name the labels whose probability is measured, with a link to the predictions."""
+    names = [plain(video.page.run.vocabulary.name(label)) for label in video.target_labels]
+    title = "True labels" if video.true_labels else "True labels unknown; top labels"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{title}: {', '.join(names)}.", width="content")
+        st.page_link("views/predictions/page.py", label="Predictions", icon=":material/label:")
+
+
+def show_weight_of_second(video: VideoContext, second: int) -> None:
+    """Show the attention weight of a second, if there is attention."""
+    weights = video.prediction.attention
+    if weights is not None:
+        rank = int((weights > weights[second]).sum()) + 1
+        st.markdown(f"Weight of second {second}: {weights[second]:.4f}, rank {rank} of {video.T}.", width="content")

@@ -1,6 +1,5 @@
-"""Attention page: weights over the seconds of a video, their clusters, and the main scene."""
+"""Attention page, view "Where": weights over the seconds of a video, their clusters, and the main scene."""
 
-import html
 import math
 
 import numpy as np
@@ -9,9 +8,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
-from components.selectors import download_csv
+from components.selectors import download_csv, state_setter
 from components.text import plain
-from views.attention.video_context import VideoContext
+from views.attention.sharpness import show_sharpness
+from views.attention.video_context import VideoContext, show_weight_of_second
+from views.attention.view_names import EFFECT, SECOND, VIEW_KEY
 from yt8m_core import figures
 from yt8m_core.explain import attention_metrics as metrics
 from yt8m_core.figures.style import pluralize
@@ -20,11 +21,11 @@ Weights = NDArray[np.float32]
 
 HOW_TO_READ = """
 **Top**: the attention weight pₜ of each second. The pooled video vector is the weighted mean of the seconds; the
-dashed line marks uniform weights.
+dashed line marks uniform weights. Click a second to select it.
 
-**Middle**: the cluster of each second. Each lane is one cluster, the largest on top.
+**Below**: the cluster of each second. Each lane is one cluster, the largest on top.
 
-**Bottom**: the cosine similarity of each pair of seconds, as the pooling sees them. Bright squares along the diagonal
+**Matrix**: the cosine similarity of each pair of seconds, as the pooling sees them. Bright squares along the diagonal
 are scenes.
 """
 SHADED = "**Shaded**: the true main scene, the seconds that show the labels. It is known only for demo data."
@@ -34,46 +35,60 @@ ROC_AUC = (
 )
 
 
-def show_true_labels(video: VideoContext) -> None:
-    """List the true labels, with a link to the predictions."""
-    st.subheader("True labels", anchor=False)
-    names = [plain(video.page.run.vocabulary.name(label)) for label in video.true_labels or ()]
-    st.markdown("\n".join(f"- {name}" for name in names) or "Unknown.")
-    st.page_link("views/predictions/page.py", label="Predictions", icon=":material/label:")
-
-
 def show_weights(video: VideoContext, weights: Weights, k: int) -> None:
     """Show the weights over time, the clusters of the seconds, and their pairwise similarity."""
     clusters = attention.clusters(video.page, video.video, k)
-    on_cluster = metrics.attention_mass(weights, clusters == 0)
-    main = None if video.main_scene is None else metrics.mask_from_intervals(video.main_scene, video.T)
-    _show_key_figures(weights, on_cluster, None if main is None else metrics.attention_mass(weights, main))
-    left, right = st.columns([3, 1], gap="large")
+    largest = metrics.attention_mass(weights, clusters == 0)
+    verdict = share_text(f"The largest of {pluralize(int(clusters.max()) + 1, 'cluster')}", largest) + "."
+    table = pd.DataFrame({"second": np.arange(video.T), "weight": weights, "cluster": clusters + 1})
+    scene = None
+    if video.main_scene is not None:
+        main = metrics.mask_from_intervals(video.main_scene, video.T)
+        table["main_scene"] = main
+        scene, auc = metrics.attention_mass(weights, main), metrics.roc_auc(weights, main)
+        verdict += (
+            f" {share_text('The true main scene', scene)}; ROC AUC of the weight "
+            f"{'undefined' if math.isnan(auc) else f'**{auc:.2f}**'}; {main[clusters == 0].mean():.0%} of the largest "
+            "cluster belongs to it."
+        )
+    st.markdown(verdict, help=None if scene is None else ROC_AUC)
+    _show_key_figures(weights, largest, scene)
+    left, right = st.columns([5, 1], gap="medium")
     with left:
         _show_weight_figure(video, weights, clusters)
-        table = pd.DataFrame({"second": np.arange(video.T), "weight": weights, "cluster": clusters + 1})
-        if main is not None:
-            table["main_scene"] = main
-        download_csv(table, f"attention-{video.page.run.name}-{video.id}")
+        _show_selected_second(video)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            download_csv(table, f"attention-{video.page.run.name}-{video.id}")
+            st.caption(
+                "Attention is not explanation: weights show where the pooling looks, not why a label is predicted. "
+                f"“{EFFECT}” measures the effect of seconds on the prediction."
+            )
     with right:
-        show_true_labels(video)
-        st.markdown(HOW_TO_READ + ("" if main is None else f"\n\n{SHADED}"))
-    st.markdown(
-        f"The largest of {pluralize(int(clusters.max()) + 1, 'cluster')} covers {on_cluster.share:.0%} of the time and "
-        f"receives **{on_cluster.weight:.0%} of the weight**: {_excess_text(on_cluster.excess)}."
+        _show_true_labels(video)
+        with st.popover("How to read", icon=":material/help:"):
+            st.markdown(HOW_TO_READ + ("" if scene is None else f"\n\n{SHADED}"))
+    left, _ = st.columns([5, 1], gap="medium")  # as wide as the weights
+    with left:
+        _show_similarity(video)
+    show_sharpness(video, weights)
+
+
+def share_text(part: str, mass: metrics.AttentionMass) -> str:
+    """Compare the weight on a part of a video with its share of the time."""
+    points = round(mass.excess * 100)
+    word = "more than its" if points > 0 else "less than its" if points < 0 else "its"
+    return (
+        f"{part} receives **{word} share**: {mass.weight:.0%} of the weight for {mass.share:.0%} of the time "
+        f"({points:+d} points)".replace("-", "−").replace("+0", "0")
     )
-    if main is not None:
-        auc = metrics.roc_auc(weights, main)
-        st.markdown(
-            f"Of that cluster, {main[clusters == 0].mean():.0%} belongs to the true main scene, which covers "
-            f"{main.mean():.0%} of the time. ROC AUC of the weight as a detector of the main scene: "
-            + ("undefined." if math.isnan(auc) else f"**{auc:.2f}**."),
-            help=ROC_AUC,
-        )
-    st.caption(
-        "Attention is not explanation: weights show where the pooling looks, not why a label is predicted. The "
-        "occlusion sections below measure the effect of seconds on the prediction."
-    )
+
+
+def _show_true_labels(video: VideoContext) -> None:
+    """List the true labels, with a link to the predictions."""
+    st.markdown("**True labels**")
+    names = [plain(video.page.run.vocabulary.name(label)) for label in video.true_labels or ()]
+    st.markdown("\n".join(f"- {name}" for name in names) or "Unknown.")
+    st.page_link("views/predictions/page.py", label="Predictions", icon=":material/label:")
 
 
 def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray[np.int64]) -> None:
@@ -81,20 +96,45 @@ def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray
         if points := st.session_state["seconds_chart"]["selection"]["points"]:
             st.session_state["second"] = round(points[0]["x"])
 
-    pooling = video.page.run.experiment.pooling.name
     st.plotly_chart(
         figures.frame_overview(
             weights,
             clusters,
-            attention.similarity(video.page, video.video),
-            title=video.title(f"Attention of {html.escape(pooling)} on"),
+            title=video.title("Attention on"),
             scale=video.page.scale,
             main_scene=video.main_scene,
         ),
         key="seconds_chart",
         on_select=select_second,
         selection_mode="points",
-        alt="Attention weight and cluster of each second of the video, and the similarity of all pairs of seconds",
+        alt="Attention weight and cluster of each second of the video",
+    )
+
+
+def _show_selected_second(video: VideoContext) -> None:
+    """Link the selected second to its predictions."""
+    second = st.session_state.get("second")
+    if second is None or second >= video.T:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        show_weight_of_second(video, second)
+        st.button(
+            f"Effect of second {second}",
+            key="open second",
+            on_click=state_setter(VIEW_KEY, SECOND),
+            icon=":material/arrow_forward:",
+        )
+
+
+def _show_similarity(video: VideoContext) -> None:
+    st.plotly_chart(
+        figures.frame_similarity(
+            attention.similarity(video.page, video.video),
+            title=video.title("Similarity of the seconds of"),
+            scale=video.page.scale,
+        ),
+        key="similarity_chart",
+        alt="Cosine similarity of all pairs of seconds of the video",
     )
 
 
@@ -117,27 +157,12 @@ def _show_key_figures(
             "Highest weight", f"{weights.max():.3f} at {int(weights.argmax())} s", width="content",
             help="The largest weight, and the second that has it. Weights sum to 1.",
         )  # fmt: skip
-        _show_mass(
-            "Weight on largest cluster", on_cluster,
-            "Share of the weight on the largest cluster of similar seconds, and the share of the time it covers.",
+        st.metric(
+            "Weight on largest cluster", f"{on_cluster.weight:.0%}", width="content",
+            help="Share of the weight on the largest cluster of similar seconds.",
         )  # fmt: skip
         if on_scene is not None:
-            _show_mass(
-                "Weight on main scene", on_scene,
-                "Share of the weight on the seconds that show the labels, and the share of the time they cover. They "
-                "are known only for demo data.",
+            st.metric(
+                "Weight on main scene", f"{on_scene.weight:.0%}", width="content",
+                help="Share of the weight on the seconds that show the labels. They are known only for demo data.",
             )  # fmt: skip
-
-
-def _show_mass(title: str, mass: metrics.AttentionMass, meaning: str) -> None:
-    st.metric(
-        title, f"{mass.weight:.0%}", f"{mass.share:.0%} of the time",
-        delta_color="off", delta_arrow="off", width="content", help=meaning,
-    )  # fmt: skip
-
-
-def _excess_text(excess: float) -> str:
-    """Describe an attention minus time share."""
-    if abs(excess) < 0.005:
-        return "the same as with uniform weights"
-    return f"{abs(excess) * 100:.0f} points {'more' if excess > 0 else 'less'} than with uniform weights"
