@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cache import loaders, runs, scores
-from cache.loaders import DataSet, Labels, StampedRun
+from cache.loaders import DataSet, StampedRun
+from yt8m_core.analysis.data_labels import Labels
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.scale import SCALE_NAMES, detect_scale
 from yt8m_core.errors import UserError

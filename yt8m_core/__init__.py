@@ -2,7 +2,8 @@
 
 Videos pass through four exchangeable slots: pooling → classification → label processing → loss. An ``Experiment``
 names a method for each; ``train`` turns it into a ``Run``; ``evaluate`` and ``predict`` apply the run to a data set,
-and ``export_run`` writes it as a file that runs without this package.
+``Inspection`` has the tables behind the charts of the app, and ``export_run`` writes the run as a file that runs
+without this package.
 
 >>> import yt8m_core
 >>> print(yt8m_core.Slot.parse("moe(experts=16)"))
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from yt8m_core.inference.evaluation import evaluate
     from yt8m_core.inference.feature_files import predict_file
     from yt8m_core.inference.prediction import predict
+    from yt8m_core.inspection.inspection import Inspection
     from yt8m_core.metrics.top_k import global_average_precision
     from yt8m_core.models.classifier import VideoClassifier
     from yt8m_core.models.slot import Slot
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Experiment",
+    "Inspection",
     "Run",
     "Slot",
     "VideoClassifier",
@@ -43,6 +46,7 @@ __all__ = [
 # Imported on first use, because torch takes seconds to import.
 _MODULES = {
     "Experiment": "yt8m_core.experiment",
+    "Inspection": "yt8m_core.inspection.inspection",
     "Run": "yt8m_core.runs.run",
     "Slot": "yt8m_core.models.slot",
     "VideoClassifier": "yt8m_core.models.classifier",

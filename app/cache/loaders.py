@@ -19,16 +19,16 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from yt8m_core.analysis.data_labels import Labels, count_labels
 from yt8m_core.data.checks import DataCheck, check_videos
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.scale import find_demo_world
 from yt8m_core.data.schema import Streams
 from yt8m_core.data.shards import find_shards
-from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, load_vocabulary
+from yt8m_core.data.vocabulary import find_vocabulary
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 from yt8m_core.labels import cooccurrence as label_pairs
-from yt8m_core.labels import statistics
 from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
 
@@ -108,16 +108,6 @@ def training_data(run: Run) -> DataSet:
     return DataSet(data.train, data.vocabulary, data.streams, run)
 
 
-@dataclass(frozen=True)
-class Labels:
-    """The labels of a data set and their counts."""
-
-    vocabulary: Vocabulary
-    num_videos: int  # labeled videos
-    matrix: csr_array  # [num_videos, C]
-    table: pd.DataFrame  # from ``rank_frequency``
-
-
 def _cache_key(value: "StampedRun | DataSet | PageContext") -> tuple[Any, ...]:
     return value.cache_key
 
@@ -186,14 +176,7 @@ def labels(data: DataSet) -> Labels:
     Raises:
         UserError: No video has labels.
     """
-    opened = videos(data)
-    if not opened.is_labeled.any():
-        raise UserError("no video has labels", where=data.path, advice="Choose a data set with labels.")
-    vocabulary = load_vocabulary(data.path, data.vocabulary or None, opened.label_values, opened.schema)
-    opened.check_labels(vocabulary.num_classes)
-    matrix = statistics.label_matrix(opened.label_values, opened.label_offsets, vocabulary.num_classes)
-    table = statistics.rank_frequency(statistics.counts(matrix), vocabulary.to_frame())
-    return Labels(vocabulary, int(opened.is_labeled.sum()), matrix, table)
+    return count_labels(videos(data), data.path, data.vocabulary or None)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Counting label pairs…", hash_funcs=HASH_FUNCS)
@@ -250,10 +233,7 @@ def is_demo_video(run: Run, video_id: str) -> bool:
 def main_scene(data: DataSet, video_id: str, num_frames: int) -> list[tuple[int, int]] | None:
     """Return the true main scene of a demo video as intervals of frames; None for any other video."""
     truth = demo_truth(data)
-    intervals = None if truth is None else truth["main_frames"].get(video_id)
-    if intervals is None:
-        return None
-    return [(first, min(end, num_frames)) for first, end in intervals if first < num_frames]
+    return None if truth is None else demo.main_scene(truth, video_id, num_frames)
 
 
 def content_digest(content: bytes) -> str:

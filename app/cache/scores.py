@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from cache import loaders
 from cache.loaders import HASH_FUNCS, DataSet
@@ -103,9 +102,7 @@ def noise_strength(run: Run | None, training: DataSet, data: DataSet, factor: fl
     """Return γ of adaptive noise per label, with the options of a run trained with it, else with the paper's."""
     from yt8m_core.analysis import noise_strength
 
-    options = noise_strength.PAPER_OPTIONS
-    if run is not None and run.experiment.pooling.name == "adaptive_noise":
-        options = run.experiment.pooling.options
+    options = noise_strength.PAPER_OPTIONS if run is None else noise_strength.noise_options(run.experiment.pooling)
     return noise_strength.noise_strength(
         loaders.labels(training).matrix,
         loaders.labels(data).matrix,
@@ -132,31 +129,27 @@ def pooled_matrix(data: DataSet, measure: str, support: int, own: tuple[Run, str
         values = cooccurrence.measure(pairs, loaders.labels(data).num_videos, measure)
         kept = clustering.filter_by_support(values, pairs, support)
     else:
-        row, column = clustering.supported_pairs(pairs, support)
-        kept = csr_array((model_matrices(own[0]).entries(own[1], row, column), (row, column)), pairs.shape)
+        kept = model_matrices(own[0]).supported(own[1], pairs, support)
     return clustering.pool_matrix(kept, label_order(data).labels)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model…", hash_funcs=HASH_FUNCS)
 def trained_matrix(run: Run) -> NDArray[np.float32] | None:
     """Return M'_c [C, C] of a run whose label processing trained one, else None."""
-    trained = getattr(loaders.model(run).label_processing, "trained_matrix", None)
-    return None if trained is None else trained.numpy()
+    from yt8m_core.analysis import learned_correlation
+
+    return learned_correlation.trained_matrix(loaders.model(run))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the matrices of the run…", hash_funcs=HASH_FUNCS)
 def model_matrices(run: Run) -> "CorrelationMatrices":
     """Return M_c and M'_c of a run with label processing ``correlation``."""
     from yt8m_core.analysis.learned_correlation import correlation_matrices
-    from yt8m_core.models.label_processing.correlation import Correlation
 
-    processing = loaders.model(run).label_processing
-    if not isinstance(processing, Correlation):
-        raise UserError(f"run '{run.name}' has no correlation matrix")
     training = None
     with contextlib.suppress(UserError):  # without them, the change by training is not offered
         training = loaders.labels(loaders.training_data(run)).matrix
-    return correlation_matrices(processing, training)
+    return correlation_matrices(loaders.model(run).label_processing, training)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing pairs with the scores…", hash_funcs=HASH_FUNCS)

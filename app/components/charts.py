@@ -1,6 +1,7 @@
 """Charts: their text colors, the provenance of their numbers, and their export as an image, a table and code."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,8 @@ import streamlit as st
 
 from components.selectors import download_csv
 from context import PageContext
-from yt8m_core.figures.style import add_provenance, axis_names, pluralize, set_font
+from yt8m_core.figures.style import add_provenance, pluralize, set_font, shorten_names
+from yt8m_core.runs.run import Run
 
 # Streamlit draws the text of Plotly charts in a gray with a contrast of 3.7:1 on white, which no option changes.
 TEXT_STYLE = "<style>.js-plotly-plot .main-svg text { fill: currentColor !important; }</style>"
@@ -27,10 +29,46 @@ def style_chart_text() -> None:
 
 def provenance_text(page: PageContext, *, with_run: bool = True) -> str:
     """Return the run, unless the numbers depend on the data only, and the data set, its size and its scale."""
-    run, data = axis_names([page.run_key, page.data_key], MAX_KEY_LENGTH)
-    return " · ".join(
-        [*([f"run {run}"] if with_run else []), f"data {data}", pluralize(len(page.videos), "video"), page.scale]
+    return join_provenance(page.run_key if with_run else "", page.data_key, len(page.videos), page.scale)
+
+
+def join_provenance(run_key: str, data_key: str, num_videos: int, scale: str) -> str:
+    """Join a run, unless its key is empty, a data set, its size and its scale to the provenance of a chart."""
+    run, data = shorten_names([run_key, data_key], MAX_KEY_LENGTH)
+    return " · ".join([*([f"run {run}"] if run else []), f"data {data}", pluralize(num_videos, "video"), scale])
+
+
+def figure_code(
+    page: PageContext, figure: str, *arguments: str, setup: str = "", with_run: bool = True, **options: Any
+) -> str:
+    """Return Python code that draws a figure in a notebook; its last line is the figure.
+
+    Args:
+        page: The page, whose run and data set the code opens as ``view``, an ``Inspection``.
+        figure: Name of a function of ``yt8m_core.figures``.
+        arguments: Its arguments as code, which may use ``view`` and the variables of ``setup``.
+        setup: Lines before the call.
+        with_run: Whether the numbers depend on the run.
+        options: Values of more arguments; None is left out. The scale is added.
+    """
+    run = page.run if with_run else _data_owner(page)
+    run_path = None if run is None else str(run.path.absolute())
+    values = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    return "\n".join(
+        [
+            "from yt8m_core import Inspection, figures",
+            f"view = Inspection({run_path!r}, {str(Path(page.data.path).absolute())!r})",
+            *([setup] if setup else []),
+            f"figures.{figure}({', '.join([*arguments, *values, 'scale=view.scale'])})",
+        ]
     )
+
+
+def _data_owner(page: PageContext) -> Run | None:
+    """Return the run that names the streams or the vocabulary of the data set; None where the data set needs none."""
+    if not (page.data.streams or page.data.vocabulary):
+        return None
+    return page.data.owner or (page.run if page.has_run else None)
 
 
 def show_chart(
@@ -93,7 +131,7 @@ def _show_export(key: str, file: str, data: pd.DataFrame | None, code: str) -> N
         download_csv(data, f"{file}-figure", "Data as CSV")
     if code:
         st.caption("Copy as Python")
-        st.code(code, language="python")
+        st.code(code, language="python", wrap_lines=True)
 
 
 def _format_key(key: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components import charts
 from components.columns import LABEL_COLUMNS
 from components.selectors import download_csv, label_names
 from yt8m_core.data.vocabulary import Vocabulary
@@ -26,14 +27,26 @@ def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], 
     download_csv(table, name)
 
 
-def show_chart(figure: Any, vocabulary: Vocabulary, *, name: str, alt: str) -> None:
-    """Show a chart of labels."""
-    st.plotly_chart(
+def show_chart(
+    figure: Any,
+    vocabulary: Vocabulary,
+    *,
+    name: str,
+    alt: str,
+    provenance: str = "",
+    data: pd.DataFrame | None = None,
+    code: str = "",
+) -> None:
+    """Show a chart of labels; arguments as in ``charts.show_chart``."""
+    charts.show_chart(
         figure,
         key=f"chart {name}",
-        on_select=point_selection(f"chart {name}", vocabulary),
-        selection_mode="points",
         alt=alt,
+        provenance=provenance,
+        data=data,
+        file_name=name,
+        code=code,
+        on_select=point_selection(f"chart {name}", vocabulary),
     )
 
 

@@ -35,6 +35,7 @@ ALLOWED = {
         "errors progress workspace metrics storage data models experiment paper_tables runs inference training "
         "analysis demo"
     ),
+    "inspection": "errors labels data demo explain models runs inference analysis",
     "cli": (
         "errors progress workspace labels data models experiment runs inference export training analysis sharing demo "
         "ablation"

@@ -1,8 +1,10 @@
 """Recompute GAP for other label processing weights α, β, γ from cached scores, without running the model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -40,6 +42,10 @@ class MixingTerms:
     def gap(self, alpha: float, beta: float, gamma: float) -> float:
         """Return GAP@20 for the given weights."""
         return sparse_gap(self.scores(alpha, beta, gamma), self.truth)
+
+    def gap_by_beta(self, betas: Sequence[float]) -> pd.DataFrame:
+        """Return beta and the GAP@20 at α = 1 and γ = 0."""
+        return pd.DataFrame({"beta": betas, "gap": [self.gap(1.0, beta, 0.0) for beta in betas]})
 
 
 def mixing_terms(

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from torch import Tensor
+from torch import Tensor, nn
 
+from yt8m_core.errors import UserError
+from yt8m_core.labels.clustering import supported_pairs
+from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.label_processing.correlation import Correlation
 from yt8m_core.models.label_processing.correlation_matrix import correlation_matrix
 from yt8m_core.models.slot import Slot
@@ -52,6 +55,11 @@ class CorrelationMatrices:
         )
         return first - others[0] if others else first
 
+    def supported(self, kind: str, cooccurrence: csr_array, minimum_support: int) -> csr_array:
+        """Return the entries of the pairs with at least the minimum support, sparse [C, C]."""
+        row, column = supported_pairs(cooccurrence, minimum_support)
+        return csr_array((self.entries(kind, row, column), (row, column)), cooccurrence.shape)
+
     def rank_pairs(self, kind: str, pairs: pd.DataFrame) -> pd.DataFrame:
         """Sort pairs by the larger absolute entry of both directions, and add the entries b_to_a and a_to_b.
 
@@ -65,14 +73,19 @@ class CorrelationMatrices:
         return table.iloc[np.argsort(-strength, kind="stable")].reset_index(drop=True)
 
 
-def correlation_matrices(processing: Correlation, labels: csr_array | None) -> CorrelationMatrices:
+def correlation_matrices(processing: nn.Module, labels: csr_array | None) -> CorrelationMatrices:
     """Return the matrices of a run's label processing.
 
     Args:
         processing: The run's label processing.
         labels: Label matrix of its training videos [N, C], from which M_c is counted if the run does not store it;
             None if it is missing.
+
+    Raises:
+        UserError: The label processing is not ``correlation``.
     """
+    if not isinstance(processing, Correlation):
+        raise UserError(f"label processing '{type(processing).__name__}'", expected="correlation, which has a matrix")
 
     def by_rows(matrix: Tensor | None) -> Matrix | None:
         if matrix is None:
@@ -84,6 +97,12 @@ def correlation_matrices(processing: Correlation, labels: csr_array | None) -> C
     if counted is None and labels is not None:
         counted = correlation_matrix(labels, processing.matrix_norm)
     return CorrelationMatrices(by_rows(counted), by_rows(processing.trained_matrix))
+
+
+def trained_matrix(model: VideoClassifier) -> Matrix | None:
+    """Return M'_c [C, C] of a model whose label processing trained one, else None."""
+    matrix = getattr(model.label_processing, "trained_matrix", None)
+    return None if matrix is None else matrix.numpy()
 
 
 def uses_correlation_matrix(processing: Slot) -> bool:

@@ -14,9 +14,19 @@ from yt8m_core.errors import UserError
 from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
 from yt8m_core.models.pooling.adaptive_noise import AdaptiveNoise
 from yt8m_core.models.registry import build
+from yt8m_core.models.slot import Slot
 
 CHUNK = 1 << 22
 PAPER_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+def noise_options(pooling: Slot) -> Mapping[str, Any]:
+    """Return the options of adaptive noise: those of a run's pooling, or the paper's for another pooling.
+
+    >>> dict(noise_options(Slot("adaptive_noise", {"scale": 2.0}))), dict(noise_options(Slot("mean")))
+    ({'scale': 2.0}, {})
+    """
+    return pooling.options if pooling.name == "adaptive_noise" else PAPER_OPTIONS
 
 
 class NoiseStrength(NamedTuple):
@@ -65,8 +75,8 @@ def noise_strength(
     C = training.shape[1]
     if labels.nnz == 0:
         raise UserError("no video has labels", advice="Choose a data set with labels.")
-    noise_options = {name: value for name, value in options.items() if name != "pooling"}
-    pooling = cast(AdaptiveNoise, build("pooling", "adaptive_noise", noise_options, in_features=1, num_classes=C))
+    own_options = {name: value for name, value in options.items() if name != "pooling"}
+    pooling = cast(AdaptiveNoise, build("pooling", "adaptive_noise", own_options, in_features=1, num_classes=C))
     pooling.fit_label_prior(training)
     pooling.scale *= factor
     sample = labels[sample_videos(np.diff(labels.indptr) > 0, max(1, MAX_SCORES // C))]

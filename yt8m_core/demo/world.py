@@ -188,3 +188,21 @@ def read_truth(folder: Path) -> pd.DataFrame:
     The columns contain lists. Frames are counted from 0, and main_frames are intervals [start, end).
     """
     return pd.DataFrame(pq.read_table(folder / "truth.parquet").to_pylist()).set_index("id")
+
+
+def main_scene(truth: pd.DataFrame, video_id: str, num_frames: int) -> list[tuple[int, int]] | None:
+    """Return the main scene of a video in its first ``num_frames`` frames, as intervals [start, end).
+
+    Args:
+        truth: Result of ``read_truth``.
+        video_id: Id of the video. A video that the ground truth lacks gets None.
+        num_frames: Number of frames of the video that are read.
+
+    >>> truth = pd.DataFrame({"main_frames": [[[2, 4], [7, 9]]]}, index=["a"])
+    >>> main_scene(truth, "a", 8), main_scene(truth, "b", 8)
+    ([(2, 4), (7, 8)], None)
+    """
+    intervals = truth["main_frames"].get(video_id)
+    if intervals is None:
+        return None
+    return [(first, min(end, num_frames)) for first, end in intervals if first < num_frames]

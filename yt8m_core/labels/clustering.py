@@ -35,6 +35,11 @@ class LabelOrder:
     labels: Integers
     clusters: pd.DataFrame
 
+    @property
+    def per_cell(self) -> int:
+        """Number of labels per side that one cell of ``pool_matrix`` pools."""
+        return block_size(len(self.labels))
+
     def cluster(self, label: int) -> Integers:
         """Return the labels of the cluster whose most frequent label is ``label``, in order; empty if there is none."""
         rows = self.clusters[self.clusters["label"] == label]

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from cache import loaders, scores
+from components.charts import figure_code, provenance_text, show_chart
 from components.columns import GAP_HELP
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, fragment, require_scores
@@ -65,23 +66,36 @@ def _show_calibration(selection: Selection) -> None:
         with right:
             labels = window_labels(selection)
         first, second = (labels[index] for index in np.triu_indices(len(labels), 1))
+        setup = f"from itertools import combinations\nfirst, second = zip(*combinations({labels.tolist()}, 2))"
     else:
         table = selection.of_label(loaders.strongest_pairs(selection.page.data, "phi", selection.support))
         first, second = (table[f"label_{side}"].to_numpy(np.int64)[:MAX_PAIRS] for side in "ab")
+        label = "" if selection.label is None else f", {selection.label}"
+        setup = (
+            f'pairs = view.strongest_pairs("phi", {selection.support}{label})[:{MAX_PAIRS}]\n'
+            'first, second = pairs["label_a"], pairs["label_b"]'
+        )
     if len(first) == 0:
         st.info("No pair to compare. Lower the minimum support, or select other labels.", icon=":material/info:")
         return
     table = scores.pair_calibration(selection.page, first.tobytes(), second.tobytes())
+    title = f"Observed and expected pairs, {html.escape(selection.page.run.name)}"
+    named = selection.with_names(table)
     with left:
-        event: Any = st.plotly_chart(
-            figures.expected_vs_observed(
-                selection.with_names(table),
-                title=f"Observed and expected pairs, {html.escape(selection.page.run.name)}",
-                scale=selection.page.scale,
-            ),
+        event: Any = show_chart(
+            figures.expected_vs_observed(named, title=title, scale=selection.page.scale),
             key="truth",
+            provenance=provenance_text(selection.page),
+            data=named,
+            file_name="pair calibration",
+            code=figure_code(
+                selection.page,
+                "expected_vs_observed",
+                "view.pair_calibration(first, second)",
+                setup=setup,
+                title=title,
+            ),
             on_select="rerun",
-            selection_mode="points",
             alt=f"{len(table)} pairs of labels: observed against expected number of videos with both",
         )
     with right:
@@ -175,11 +189,23 @@ def _show_weights(page: PageContext) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         curve = pd.DataFrame({"beta": BETAS, "gap": [scores.mixture_gap(page, 1.0, beta, 0.0) for beta in BETAS]})
-        st.plotly_chart(
+        alpha, beta, gamma = chosen
+        show_chart(
             figures.gap_by_weight(
-                curve, selected=(chosen[1], gap), baseline=scores.mixture_gap(page, *UNCHANGED), scale=page.scale
+                curve, selected=(beta, gap), baseline=scores.mixture_gap(page, *UNCHANGED), scale=page.scale
             ),
+            key="gap by beta",
             alt="GAP of the run's scores against β, with the selected weights",
+            provenance=provenance_text(page),
+            data=curve,
+            code=figure_code(
+                page,
+                "gap_by_weight",
+                f"terms.gap_by_beta({BETAS})",
+                f"selected=({beta!r}, terms.gap({alpha!r}, {beta!r}, {gamma!r}))",
+                "baseline=terms.gap(1.0, 0.0, 0.0)",
+                setup="terms = view.mixing_terms",
+            ),
         )
     with right:
         show_table_3(page)

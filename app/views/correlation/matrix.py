@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import scores
+from components.charts import figure_code, provenance_text, show_chart
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, fragment, label_names
 from views.correlation.pair_tables import Selection, show_pair
@@ -138,13 +139,34 @@ def show_window(selection: Selection) -> None:
     values = selection.window(labels)
     names = [selection.name(label) for label in labels.tolist()]
     measure = selection.measure_name
+    row, column = np.indices(values.shape)
+    table = pd.DataFrame(
+        {
+            "row_label": labels[row.ravel()],
+            "row": np.array(names, object)[row.ravel()],
+            "column_label": labels[column.ravel()],
+            "column": np.array(names, object)[column.ravel()],
+            measure: values.ravel(),
+        }
+    )
     with left, st.grid(1, min_column_width=560, wrap=False):  # scroll on a narrow screen: the names need their width
-        event: Any = st.plotly_chart(
+        event: Any = show_chart(
             figures.correlation(values, names, measure, scale=selection.page.scale),
             key="matrix",
-            on_select="rerun",
-            selection_mode="points",
             alt=f"Matrix of {len(labels)} labels with the {measure} of each pair",
+            provenance=provenance_text(selection.page, with_run=selection.model_matrix is not None),
+            data=table,
+            file_name=f"matrix {measure}",
+            code=figure_code(
+                selection.page,
+                "correlation",
+                f"view.pair_matrix(labels, {selection.measure_key!r}, {selection.support})",
+                "view.names(labels)",
+                repr(measure),
+                setup=f"labels = {labels.tolist()}",
+                with_run=selection.model_matrix is not None,
+            ),
+            on_select="rerun",
         )
     with right:
         points = event["selection"]["points"]
@@ -160,20 +182,7 @@ def show_window(selection: Selection) -> None:
             f"Correlated labels are neighbors. Pairs in fewer than {selection.support:,} videos are empty. On a narrow "
             "screen, scroll the matrix sideways."
         )
-        row, column = np.indices(values.shape)
-        download_csv(
-            pd.DataFrame(
-                {
-                    "row_label": labels[row.ravel()],
-                    "row": np.array(names, object)[row.ravel()],
-                    "column_label": labels[column.ravel()],
-                    "column": np.array(names, object)[column.ravel()],
-                    measure: values.ravel(),
-                }
-            ),
-            f"window {measure}",
-            "Download window as CSV",
-        )
+        download_csv(table, f"window {measure}", "Download window as CSV")
 
 
 def open_cluster(clusters: pd.DataFrame, names: list[str]) -> None:
@@ -205,19 +214,32 @@ def show_overview(selection: Selection) -> None:
     named = clusters.assign(name=[selection.name(label) for label in clusters["label"].tolist()])
     left, right = st.columns([3, 1], gap="large")
     with left, st.grid(1, min_column_width=660, wrap=False):
-        st.plotly_chart(
+        show_chart(
             figures.correlation_overview(
                 cells,
                 selection.measure_name,
                 named,
                 num_labels=len(order.labels),
-                per_cell=clustering.block_size(len(order.labels)),
+                per_cell=order.per_cell,
                 scale=selection.page.scale,
             ),
             key="overview",
-            on_select=lambda: open_cluster(clusters, names),
-            selection_mode="points",
             alt=f"All {len(order.labels)} labels in cluster order with the {selection.measure_name} of each pair",
+            provenance=provenance_text(selection.page, with_run=own is not None),
+            data=named,
+            file_name=f"all labels {selection.measure_name}",
+            code=figure_code(
+                selection.page,
+                "correlation_overview",
+                f"view.pooled_matrix({selection.measure_key!r}, {selection.support})",
+                repr(selection.measure_name),
+                "view.clusters",
+                "num_labels=len(order.labels)",
+                "per_cell=order.per_cell",
+                setup="order = view.label_order",
+                with_run=own is not None,
+            ),
+            on_select=lambda: open_cluster(clusters, names),
         )
     with right:
         show_clusters(named)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from cache import loaders
-from cache.loaders import Labels
 from components.selectors import download_csv, fragment
 from components.text import plain
 from context import PageContext
+from yt8m_core.analysis.data_labels import Labels, name_pairs
 from yt8m_core.figures.style import pluralize
 from yt8m_core.labels import clustering, cooccurrence
 from yt8m_core.labels.cooccurrence import most_asymmetric_pairs
@@ -52,6 +52,11 @@ class Selection:
         """The name of the values in the matrix."""
         return f"M_c, {self.model_matrix.kind}" if self.model_matrix else self.measure
 
+    @property
+    def measure_key(self) -> str:
+        """The measure in code: the kind of the run's matrix, or a measure of ``cooccurrence``."""
+        return self.model_matrix.kind if self.model_matrix else self.measure
+
     def name(self, label: int) -> str:
         """Return the name of a label."""
         return self.labels.vocabulary.name(label)
@@ -85,10 +90,7 @@ class Selection:
 
     def with_names(self, table: pd.DataFrame) -> pd.DataFrame:
         """Add the names of the labels to a table of pairs."""
-        names = pd.DataFrame(
-            {side: [self.name(label) for label in table[f"label_{side}"].tolist()] for side in "ab"}, table.index
-        )
-        return pd.concat([names, table], axis=1)
+        return name_pairs(table, self.labels.vocabulary)
 
 
 def show_pair(selection: Selection, first: int, second: int) -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components.charts import show_chart
 from components.link import linked
 from components.selectors import download_csv
 from components.text import plain
@@ -29,10 +30,17 @@ def show_results(stored: list[tuple[str, str]]) -> None:
         raise UserError(f"the result '{name}' was deleted", advice="Choose another result.")
     st.markdown(ablation.summarize(result.rows, result.claims))
     st.caption(f"Created by {plain(result.command)}.")
-    st.plotly_chart(
-        figures.differences(result.rows, title=TABLES[result.table].title, scale=result.rows["scale"].iloc[0]),
+    title, scale = TABLES[result.table].title, result.rows["scale"].iloc[0]
+    show_chart(
+        figures.differences(result.rows, title=title, scale=scale),
         key="differences",
         alt="Difference of each row from its baseline, with its 95% CI",
+        provenance=f"{result.command} · {scale}",
+        data=result.rows,
+        file_name=f"differences {name}",
+        code="from yt8m_core import ablation, figures\n"
+        f"result = ablation.read_result({names[name][0]!r}, {names[name][1]!r})\n"
+        f"figures.differences(result.rows, title={title!r}, scale={scale!r})",
     )
     st.dataframe(
         ablation.format_table(result.rows),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
+from components.charts import join_provenance, show_chart
 from components.columns import GAP_COLUMNS
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, require_run, show_provenance
@@ -159,13 +160,30 @@ def show_runs(page: PageContext) -> None:
             icon=":material/info:",
         )
     else:
-        st.plotly_chart(
-            figures.gap_intervals(drawn[:MAX_DRAWN], scale=drawn["scale"].iloc[0]),
+        best = drawn[:MAX_DRAWN]
+        data, videos, scale = best[["data", "videos", "scale"]].iloc[0]
+        show_chart(
+            figures.gap_intervals(best, scale=scale),
             key="intervals",
             alt="GAP of each run with its 95% CI",
+            provenance=join_provenance("", data, videos, scale),
+            data=best.drop(columns="rows"),
+            file_name="gap of runs",
+            code=intervals_code(page, best["run"].tolist(), scale),
         )
         if len(drawn) > MAX_DRAWN:
             st.caption(f"The figure shows the best {MAX_DRAWN} of {len(drawn)} runs.")
+
+
+def intervals_code(page: PageContext, keys: list[str], scale: str) -> str:
+    """Return Python code that draws the GAP of runs."""
+    runs = "".join(f"    {key!r}: Run.open({str(page.workspace.runs[key].path.absolute())!r}),\n" for key in keys)
+    return (
+        "from yt8m_core import Run, figures\n"
+        "from yt8m_core.runs.table import run_table\n"
+        f"runs = {{\n{runs}}}\n"
+        f"figures.gap_intervals(run_table(runs), scale={scale!r})"
+    )
 
 
 def named_runs(page: PageContext) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache import loaders, scores
 from cache.loaders import DataSet
+from components.charts import figure_code, provenance_text
 from components.label_tables import show_chart, show_table
 from components.link import linked
 from components.text import plain
@@ -45,6 +46,11 @@ def show_adaptive_noise(page: PageContext, label: int | None, below: DeltaGenera
             page.labels.vocabulary,
             name="noise",
             alt="Noise norm against rank of each label, both on log axes",
+            provenance=provenance_text(page, with_run=page.has_run),
+            data=table,
+            code=figure_code(
+                page, "noise_strength", f"view.noise_table({factor!r})", selected=label, with_run=page.has_run
+            ),
         )
     with right:
         _show_summary(noise, counted_name)

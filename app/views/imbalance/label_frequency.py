@@ -3,6 +3,7 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from components.charts import figure_code, provenance_text
 from components.label_tables import show_chart, show_table
 from components.link import linked
 from context import PageContext
@@ -18,12 +19,20 @@ def show_label_frequency(page: PageContext, label: int | None, below: DeltaGener
         st.segmented_control, "Y axis", ["count", "cumulative share"], key="draw", default="count", required=True
     )
     if y_axis == "count":
-        figure, alt = figures.rank_frequency, "Number of videos against rank of each label, both on log axes"
+        name, alt = "rank_frequency", "Number of videos against rank of each label, both on log axes"
     else:
-        figure, alt = figures.cumulative_share, "Cumulative share of label assignments against label rank"
+        name, alt = "cumulative_share", "Cumulative share of label assignments against label rank"
     left, right = st.columns([5, 3], gap="large")
     with left:
-        show_chart(figure(table, scale=page.scale, selected=label), vocabulary, name="frequency", alt=alt)
+        show_chart(
+            getattr(figures, name)(table, scale=page.scale, selected=label),
+            vocabulary,
+            name="frequency",
+            alt=alt,
+            provenance=provenance_text(page, with_run=False),
+            data=table,
+            code=figure_code(page, name, "view.label_counts", selected=label, with_run=False),
+        )
     with right:
         _show_summary(statistics.imbalance(table["count"]))
     with below:

@@ -5,6 +5,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import scores
+from components.charts import figure_code, provenance_text
 from components.columns import AP_HELP
 from components.label_tables import show_chart, show_table
 from components.link import linked
@@ -31,22 +32,36 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
     in_band = table[(table["band"] == band) | (band == per_label.ALL)]
     supported = in_band[in_band["positives"] >= minimum]
     listed = supported[supported["vertical"].isin(topics)] if topics else supported
+    drawn = listed if len(topics) > 1 else supported
+    highlight = topics[0] if len(topics) == 1 else None
     left, right = st.columns([8, 5], gap="medium")
     if listed.empty:
         left.info(f"No {band} label has {minimum:,} scored videos or more.", icon=":material/info:")
     with left:
         show_chart(
             figures.precision_by_label(
-                listed if len(topics) > 1 else supported,
+                drawn,
                 scores.precision_by_frequency(page),
                 minimum=per_label.FEW_POSITIVES,
                 scale=page.scale,
                 selected=label,
-                highlight=topics[0] if len(topics) == 1 else None,
+                highlight=highlight,
             ),
             page.labels.vocabulary,
             name="precision",
             alt="Average precision of each label against its number of videos, with the median by frequency",
+            provenance=provenance_text(page),
+            data=drawn,
+            code=figure_code(
+                page,
+                "precision_by_label",
+                "table",
+                "view.precision_by_frequency",
+                setup=_filter_code(band, minimum, topics),
+                minimum=per_label.FEW_POSITIVES,
+                selected=label,
+                highlight=highlight,
+            ),
         )
     with right:
         _show_bands(page, table)
@@ -60,6 +75,16 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
             name="labels-precision",
             alt="Selected labels with their average precision, the lowest first",
         )
+
+
+def _filter_code(band: str, minimum: int, topics: list[str]) -> str:
+    """Return Python code that selects the labels of the chart."""
+    lines = ["table = view.label_table", f'table = table[table["positives"] >= {minimum}]']
+    if band != per_label.ALL:
+        lines.append(f'table = table[table["band"] == {band!r}]')
+    if len(topics) > 1:
+        lines.append(f'table = table[table["vertical"].isin({topics!r})]')
+    return "\n".join(lines)
 
 
 def _show_bands(page: PageContext, table: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ import shlex
 import streamlit as st
 
 from cache import runs
+from components.charts import join_provenance, show_chart
 from components.columns import GAP_COLUMNS, GAP_HELP
 from components.link import linked
 from components.selectors import download_csv, show_demo_link, show_provenance
@@ -103,7 +104,7 @@ def show_architecture(run: Run) -> None:
     )
 
 
-def show_learning_curves(run: Run) -> None:
+def show_learning_curves(page: PageContext, key: str, run: Run) -> None:
     """Show training loss, validation GAP and update-to-weight ratios, up to now where the run is in training."""
     try:
         log = runs.training_log(run)
@@ -111,26 +112,47 @@ def show_learning_curves(run: Run) -> None:
         st.info(plain(str(error)), icon=":material/info:")
         return
     scale = SCALE_NAMES.get(run.facts.scale, run.facts.scale)
-    st.plotly_chart(
+    validation = run.experiment.data.validation_name
+    provenance = join_provenance(
+        key, page.workspace.data_keys.get(validation, validation), run.facts.validation_videos, scale
+    )
+    show_chart(
         figures.learning_curve(log, scale=scale),
         key=f"curve {run.path}",
         alt=f"Training loss and validation GAP of run {run.name} against training examples",
+        provenance=provenance,
+        data=log,
+        file_name=f"learning curves {run.name}",
+        code=log_code(run, "learning_curve", scale),
     )
     st.caption(
         "Top: training loss. Bottom: validation GAP after each epoch. Where GAP falls while the loss still falls, the "
         "run overfits."
     )
     if log.filter(regex="^update_").notna().any(axis=None):  # logs of older versions have no ratios
-        st.plotly_chart(
+        show_chart(
             figures.update_ratio(log, scale=scale),
             key=f"update ratio {run.path}",
             alt=f"Update-to-weight ratio of each slot of run {run.name} against training examples",
+            provenance=provenance,
+            data=log,
+            file_name=f"update ratios {run.name}",
+            code=log_code(run, "update_ratio", scale),
         )
         st.caption(
             "The change of a parameter in one step relative to its size. Far above 1, a step replaces the parameter: "
             "its entries are too small for this learning rate."
         )
     download_csv(log, f"training-{run.name}", "Download curves as CSV")
+
+
+def log_code(run: Run, figure: str, scale: str) -> str:
+    """Return Python code that draws the training log of a run."""
+    return (
+        "from yt8m_core import Run, figures\n"
+        f"run = Run.open({str(run.path.absolute())!r})\n"
+        f"figures.{figure}(run.log, scale={scale!r})"
+    )
 
 
 def show_paper_rows(page: PageContext) -> None:
@@ -218,7 +240,7 @@ def show_unfinished(page: PageContext) -> None:
         f"Run **{plain(key)}** is in training, or was stopped: {plain(str(run.experiment))}. To resume it, repeat its "
         "command; it can be selected once it is finished."
     )
-    show_learning_curves(run)
+    show_learning_curves(page, key, run)
 
 
 page = current_page()
@@ -230,7 +252,7 @@ if run is not None:
     left, right = st.columns([5, 3], gap="large")
     with left:
         st.subheader("Learning curves", anchor=False)
-        show_learning_curves(run)
+        show_learning_curves(page, page.run_key, run)
     with right:
         show_architecture(run)
     try:

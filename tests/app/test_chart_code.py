@@ -1,0 +1,163 @@
+"""The code of each chart ("Copy as Python") draws the chart of the page."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.charts import IMAGE_FONT, join_provenance
+from tests.app.conftest import CopyRun
+from tests.conftest import ROOT
+from tests.support.pages import ATTENTION_RUN, MEAN_RUN, charts, error_text, open_page
+from yt8m_core import Experiment, Slot, train
+from yt8m_core.experiment import Data, Training
+from yt8m_core.figures.style import add_provenance, set_font
+
+MATRIX_RUN = "matrix"
+DATA = "data smoke/validation · 32 videos · demo world"
+# Files with charts that have no export menu yet, and why.
+WITHOUT_MENU = {
+    "attention": "the page changes",
+    "predictions": "the page changes",
+    "imbalance/run_comparison.py": "the view moves to another page",
+}
+WINDOW_OF_5 = {"window": "around a label", "label": "Pet · 16", "window_size": "5"}
+
+# Page, its controls, and the provenance of its charts.
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    ("overview", {"run": MEAN_RUN}, f"run {MEAN_RUN} · {DATA}"),
+    ("imbalance", {"label": "Pet · 16"}, DATA),
+    ("imbalance", {"draw": "cumulative share"}, DATA),
+    ("imbalance", {"look": "precision"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("imbalance", {"look": "precision", "run": MEAN_RUN, "band": "head", "positives": "3", "label": "Pet · 16"},
+     f"run {MEAN_RUN} · {DATA}"),
+    ("imbalance", {"look": "precision", "topics": ["Pets & Animals"]}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("imbalance", {"look": "precision", "topics": ["Games", "Pets & Animals"]}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("imbalance", {"look": "adaptive noise", "strength": "2.5"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("imbalance", {"look": "adaptive noise", "run": MATRIX_RUN}, f"run {MATRIX_RUN} · {DATA}"),
+    ("correlation", {}, DATA),
+    ("correlation", {**WINDOW_OF_5, "measure": "phi", "support": "2"}, DATA),
+    ("correlation", {**WINDOW_OF_5, "measure": "model's M_c", "run": MATRIX_RUN}, f"run {MATRIX_RUN} · {DATA}"),
+    ("correlation", {"part": "All labels", "measure": "lift"}, DATA),
+    ("correlation", {"part": "All labels", "measure": "model's M_c", "own_matrix": "change", "run": MATRIX_RUN},
+     f"run {MATRIX_RUN} · {DATA}"),
+    ("correlation", {"part": "Calibration"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("correlation", {"part": "Calibration", "label": "Pet · 16", "support": "2"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("correlation", {"part": "Calibration", "pairs_of": "window", **WINDOW_OF_5}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("correlation", {"part": "Label processing", "beta": "0.2", "gamma": "0.1"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("correlation", {"part": "Label processing", "alpha": "0.5", "gamma": "0.3", "run": MATRIX_RUN},
+     f"run {MATRIX_RUN} · {DATA}"),
+    ("experiments", {}, DATA),
+    ("experiments", {"show": "notebook results"}, "yt8m ablate pooling --scale demo · demo world"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def matrix_run(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run with adaptive noise and a trained correlation matrix."""
+    experiment = Experiment(
+        Data(str(demo_home / "smoke" / "train"), str(demo_home / "smoke" / "validation")),
+        pooling=Slot("adaptive_noise", {"scale": 3.0}),
+        classification=Slot("logistic"),
+        label_processing=Slot("correlation", {"gamma": 0.1, "space": "prob"}),
+        training=Training(epochs=1),
+    )
+    return train(experiment, tmp_path_factory.mktemp("more") / MATRIX_RUN).path
+
+
+@pytest.fixture(autouse=True)
+def _list_matrix_run(matrix_run: Path, demo_app: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_RUNS", str(matrix_run))
+
+
+def chart_codes(at: AppTest) -> Iterator[tuple[str, str]]:
+    """Open the export menu of each chart in turn; yield the chart as JSON, and its code."""
+    for number, chart in enumerate(at.get("plotly_chart")):
+        key = chart.proto.id.split("-", 2)[2]  # $$ID-digest-key
+        at.session_state[f"{key} export"] = True
+        at.run()
+        assert error_text(at) == ""
+        codes = [element.value for element in at.code if element.value.startswith("from yt8m_core import")]
+        assert len(codes) == 1, f"{len(codes)} codes of chart '{key}'"
+        yield charts(at)[number], codes[0]
+        at.session_state[f"{key} export"] = False
+
+
+def execute(code: str) -> go.Figure:
+    """Execute code as a cell of a notebook, and return the value of its last line."""
+    *body, last = ast.parse(code).body
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(body, []), "cell", "exec"), names)  # noqa: S102 - code of our own app
+    assert isinstance(last, ast.Expr)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)  # noqa: S307
+
+
+def as_shown(figure: go.Figure, provenance: str) -> Any:
+    """Return a figure as the page shows it."""
+    add_provenance(figure, provenance)
+    set_font(figure, IMAGE_FONT)
+    return json.loads(figure.to_json())
+
+
+@pytest.mark.parametrize(("page", "query", "provenance"), CASES)
+def test_code_draws_the_chart_of_the_page(page: str, query: dict[str, Any], provenance: str) -> None:
+    at = open_page(page, **query)
+    assert error_text(at) == ""
+    pairs = list(chart_codes(at))
+    assert pairs
+    for chart, code in pairs:
+        assert as_shown(execute(code), provenance) == json.loads(chart), code
+
+
+def test_code_of_another_chart_is_not_taken_for_it() -> None:
+    ((chart, code),) = chart_codes(open_page("imbalance", look="precision", positives="3"))
+    for part, other in (("minimum=10", "minimum=1"), (">= 3", ">= 2"), (ATTENTION_RUN, MEAN_RUN)):
+        assert part in code
+        figure = execute(code.replace(part, other))
+        assert as_shown(figure, f"run {ATTENTION_RUN} · {DATA}") != json.loads(chart), part
+
+
+def test_code_of_an_unfinished_run(copy_run: CopyRun) -> None:
+    run = copy_run("in training", MEAN_RUN)
+    (run / "metrics.json").unlink()
+    curves = [(chart, code) for chart, code in chart_codes(open_page(run=ATTENTION_RUN)) if str(run) in code]
+    assert len(curves) == 2
+    for chart, code in curves:
+        assert as_shown(execute(code), f"run in training · {DATA}") == json.loads(chart)
+
+
+@pytest.mark.usefixtures("_no_runs")
+@pytest.mark.parametrize(
+    ("page", "query"), [("imbalance", {}), ("imbalance", {"look": "adaptive noise"}), ("correlation", {})]
+)
+def test_code_of_the_data_alone_needs_no_run(page: str, query: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_RUNS", "")
+    ((chart, code),) = chart_codes(open_page(page, **query))
+    assert "Inspection(None, " in code
+    assert as_shown(execute(code), DATA) == json.loads(chart)
+
+
+def test_names_in_the_provenance_are_escaped_once(copy_run: CopyRun) -> None:
+    copy_run("a & b <c>", MEAN_RUN)
+    ((chart, code),) = chart_codes(open_page("imbalance", look="precision", run="a & b <c>"))
+    subtitle = json.loads(chart)["layout"]["title"]["subtitle"]["text"]
+    assert subtitle.startswith("run a &amp; b &lt;c&gt; · data smoke/validation · 32 videos")
+    assert as_shown(execute(code), f"run a & b <c> · {DATA}") == json.loads(chart)
+
+
+def test_provenance_shortens_long_names() -> None:
+    assert join_provenance("r" * 50, "d", 1, "sample") == f"run {'r' * 39}… · data d · 1 video · sample"
+    assert join_provenance("", "d", 1, "sample") == "data d · 1 video · sample"
+
+
+def test_every_chart_has_an_export_menu() -> None:
+    views = ROOT / "app" / "views"
+    direct = {
+        file.relative_to(views).as_posix() for file in views.rglob("*.py") if "st.plotly_chart(" in file.read_text()
+    }
+    assert {file for file in direct if file not in WITHOUT_MENU and file.split("/")[0] not in WITHOUT_MENU} == set()

@@ -1,0 +1,1 @@
+"""What the app draws, for notebooks: the tables and arrays behind its charts."""
