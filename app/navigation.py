@@ -45,6 +45,15 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "help": "Attention weights over the seconds of a video.",
         },
     ],
+    "Data": [
+        {
+            "page": "views/data_checks/page.py",
+            "url_path": "data-checks",
+            "title": "Data checks",
+            "icon": ":material/fact_check:",
+            "help": "What the data set holds, its faults, and videos that the run was trained on.",
+        },
+    ],
     "Runs": [
         {
             "page": "views/experiments/page.py",

@@ -72,3 +72,25 @@ def test_data_are_opened_with_the_streams_of_the_run(
     assert "found" in error_text(open_page("imbalance", data=key))  # the demo run has other streams
     monkeypatch.setenv("YT8M_STREAMS", " ".join(f"{name}:{width}" for name, width in STREAMS))
     assert error_text(open_page("imbalance", data=key)) == ""
+
+
+def test_page_describes_the_data_and_offers_names(leaking_run: Run) -> None:
+    at = open_page("data_checks", run="leaking")
+    assert error_text(at) == ""
+    facts = at.dataframe[0].value.set_index("Property")["Value"]
+    assert facts["Videos"] == "120"
+    assert facts["Videos without known labels"] == "0"
+    assert facts["Labels without a name"] == facts["Labels in the vocabulary"] == "6"
+    assert "**120 of them are also training videos**" in page_text(at)
+    assert "6 labels of run leaking without a name" in page_text(at)
+    assert at.code[0].value == f"yt8m relocate {leaking_run.path} --vocabulary VOCABULARY.csv"
+
+
+def test_page_works_without_a_run_or_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "own" / "a.tfrecord", small("a", None), small("b", None))
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "own"))
+    monkeypatch.setenv("YT8M_STREAMS", "x:7 y:200")
+    at = open_page("data_checks")
+    assert error_text(at) == ""
+    assert at.dataframe[0].value.set_index("Property")["Value"]["Videos without known labels"] == "2"

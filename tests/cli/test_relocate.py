@@ -79,7 +79,9 @@ def test_one_path_is_relocated_and_the_others_stay(run: Run, trained: Path, tmp_
     assert (data.train, data.validation) == (own.train, f"{trained}/moved/validation/*.tfrecord")
     write_vocabulary(tmp_path / "labels.csv", Vocabulary(tuple("abcdef"), ("",) * CLASSES))
     relocate(run, vocabulary=str(tmp_path / "labels.csv"))
-    assert Run.open(run.path).experiment.data.vocabulary == str(tmp_path / "labels.csv")
+    relocated = Run.open(run.path)
+    assert relocated.experiment.data.vocabulary == str(tmp_path / "labels.csv")
+    assert relocated.vocabulary.names == tuple("abcdef")  # the run had no names
 
 
 def test_settings_of_a_config_of_an_older_version_are_kept(run: Run, trained: Path) -> None:

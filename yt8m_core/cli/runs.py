@@ -209,7 +209,7 @@ def relocate(run: RunArgument, train: str = "", validation: str = "", vocabulary
         run: Run folder.
         train: The training data of the run: a shard, a folder of shards, or a glob.
         validation: The validation data of the run: a shard, a folder of shards, or a glob.
-        vocabulary: Vocabulary file of these data.
+        vocabulary: Vocabulary file of these data. Labels of the run without a name get the names in this file.
     """
     from yt8m_core.runs.run import Run
     from yt8m_core.training.relocation import relocate as relocate_run

@@ -7,7 +7,7 @@ import numpy as np
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.labeled import labeled_videos
-from yt8m_core.data.vocabulary import find_vocabulary, read_vocabulary
+from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data
 from yt8m_core.progress import Progress, silent
@@ -20,13 +20,15 @@ from yt8m_core.training.splits import split_fold
 def relocate(
     run: Run, *, train: str = "", validation: str = "", vocabulary: str = "", progress: Progress = silent
 ) -> Run:
-    """Replace the paths of a run's data in its config. Nothing else in the run folder changes.
+    """Replace the paths of a run's data in its config, and name its labels that have no name in its vocabulary.
+
+    Nothing else in the run folder changes.
 
     Args:
         run: A run, finished or not.
         train: Training data; empty to keep the path.
         validation: Validation data; empty to keep the path.
-        vocabulary: Vocabulary file; empty to keep the path.
+        vocabulary: Vocabulary file; empty to keep the path and the names.
         progress: Progress callback.
 
     Returns:
@@ -58,7 +60,16 @@ def relocate(
             if name in given:
                 _check_videos(moved, name, progress)
         rewrite_paths(run.path, moved.experiment)
-    return moved
+        if vocabulary:
+            write_vocabulary(run.path / "vocabulary.csv", _add_names(run.vocabulary, read_vocabulary(Path(vocabulary))))
+    return Run.open(run.path)
+
+
+def _add_names(own: Vocabulary, named: Vocabulary) -> Vocabulary:
+    """Return a vocabulary with the names and topics of another one where it has none."""
+    names = tuple(name or other for name, other in zip(own.names, named.names, strict=True))
+    verticals = tuple(topic or other for topic, other in zip(own.verticals, named.verticals, strict=True))
+    return replace(own, names=names, verticals=verticals)
 
 
 def _check_vocabulary(run: Run) -> None:

@@ -11,7 +11,7 @@ from components.link import linked
 from components.selectors import download_csv, show_demo_link, show_provenance
 from components.text import plain, show_error
 from context import PageContext, current_page
-from views.overview.data_checks import describe_shared_videos, show_data_checks
+from views.data_checks.findings import describe_shared_videos, show_findings
 from views.overview.slot_descriptions import describe_slots
 from views.overview.suggestions import Suggestion, pair_suggestion, run_suggestions
 from yt8m_core import figures
@@ -277,7 +277,9 @@ if suggestions:
     with suggestions_place:
         show_suggestions(suggestions)
 if has_data:
-    show_data_checks(page)
+    st.subheader("Data checks", anchor=False)
+    show_findings(page)
+    st.page_link("views/data_checks/page.py", label="All data checks", icon=":material/fact_check:")
 if run is not None:
     show_paper_rows(page)
 show_unfinished(page)

@@ -14,9 +14,8 @@ MEANING = (
 )
 
 
-def show_data_checks(page: PageContext) -> None:
+def show_findings(page: PageContext) -> None:
     """Show what the checks of the open data set have found."""
-    st.subheader("Data checks", anchor=False)
     checks = loaders.data_checks(page.data)
     if page.has_run and page.run.facts.schema.accepts(page.videos.schema):
         checks += loaders.scale_check(page.run, page.data)
