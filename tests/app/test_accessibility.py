@@ -19,11 +19,14 @@ VIEWS = {
     "Overview": [""],
     "Imbalance": ["", "look=precision&label=Music+·+2", f"look=two+runs&run_b={MEAN_RUN}", "look=adaptive+noise"],
     "Correlation": ["", "part=All+labels", "part=Pairs", "part=Calibration", "part=Label+processing"],
-    "Attention": ["many=true"],
+    "Attention": ["", "sharpness=5", "see=Does+it+matter", "see=One+second", "see=All+videos"],
     "Predictions": [""],
     "Experiments": ["", "show=notebook+results"],
     "Welcome": [""],
 }
+TRANSITIONS_END = """() => Promise.allSettled(
+    document.getAnimations().filter(animation => animation instanceof CSSTransition).map(({finished}) => finished)
+).then(() => null)"""
 # The theme is switched on the open page, as in the settings: charts must follow without a rerun.
 SCREENS = ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark"))
 
@@ -60,6 +63,8 @@ def _show(page: Page, width: int, scheme: Any) -> None:
     expect(page.locator(".stApp")).to_have_css("background-color", color)
     for chart in page.locator(".js-plotly-plot .main-svg:first-child").all():
         expect(chart).to_have_css("background-color", color)
+    # Some colors fade into the new theme.
+    page.evaluate(TRANSITIONS_END)
 
 
 def _scan(page: Page) -> list[str]:
