@@ -1,66 +1,57 @@
-"""The pages of the app, by the section of the navigation that lists them."""
+"""The pages of the app, in the order of the navigation."""
 
 from typing import Any
 
-PAGES: dict[str, list[dict[str, Any]]] = {
-    "": [
-        {
-            "page": "views/overview/page.py",
-            "url_path": "start",  # unused: the address of the default page is "/"
-            "title": "Overview",
-            "icon": ":material/home:",
-            "help": "The open run and data, the run's metrics, and what to look at next.",
-            "default": True,
-        },
-    ],
-    "Labels": [
-        {
-            "page": "views/imbalance/page.py",
-            "url_path": "imbalance",
-            "title": "Imbalance",
-            "icon": ":material/bar_chart:",
-            "help": "Label frequencies: head and tail, and average precision per label.",
-        },
-        {
-            "page": "views/correlation/page.py",
-            "url_path": "correlation",
-            "title": "Correlation",
-            "icon": ":material/grid_on:",
-            "help": "Label correlation: matrix, strongest pairs, and label processing.",
-        },
-    ],
-    "Videos": [
-        {
-            "page": "views/predictions/page.py",
-            "url_path": "predictions",
-            "title": "Predictions",
-            "icon": ":material/label:",
-            "help": "Predicted labels of a video of the data set or of your own file.",
-        },
-        {
-            "page": "views/attention/page.py",
-            "url_path": "attention",
-            "title": "Attention",
-            "icon": ":material/show_chart:",
-            "help": "Attention weights over the seconds of a video.",
-        },
-    ],
-    "Data": [
-        {
-            "page": "views/data_checks/page.py",
-            "url_path": "data-checks",
-            "title": "Data checks",
-            "icon": ":material/fact_check:",
-            "help": "What the data set holds, its faults, and videos that the run was trained on.",
-        },
-    ],
-    "Runs": [
-        {
-            "page": "views/experiments/page.py",
-            "url_path": "experiments",
-            "title": "Experiments",
-            "icon": ":material/science:",
-            "help": "Comparison of all runs with each other and the paper, and ensembles.",
-        },
-    ],
-}
+# Without sections: Streamlit marks them up in a way that screen readers do not read as a list.
+PAGES: list[dict[str, Any]] = [
+    {
+        "page": "views/overview/page.py",
+        "url_path": "start",  # unused: the address of the default page is "/"
+        "title": "Overview",
+        "icon": ":material/home:",
+        "help": "The open run and data, the run's metrics, and what to look at next.",
+        "default": True,
+    },
+    {
+        "page": "views/imbalance/page.py",
+        "url_path": "imbalance",
+        "title": "Imbalance",
+        "icon": ":material/bar_chart:",
+        "help": "Label frequencies: head and tail, and average precision per label.",
+    },
+    {
+        "page": "views/correlation/page.py",
+        "url_path": "correlation",
+        "title": "Correlation",
+        "icon": ":material/grid_on:",
+        "help": "Label correlation: matrix, strongest pairs, and label processing.",
+    },
+    {
+        "page": "views/predictions/page.py",
+        "url_path": "predictions",
+        "title": "Predictions",
+        "icon": ":material/label:",
+        "help": "Predicted labels of a video of the data set or of your own file.",
+    },
+    {
+        "page": "views/attention/page.py",
+        "url_path": "attention",
+        "title": "Attention",
+        "icon": ":material/show_chart:",
+        "help": "Attention weights over the seconds of a video.",
+    },
+    {
+        "page": "views/data_checks/page.py",
+        "url_path": "data-checks",
+        "title": "Data checks",
+        "icon": ":material/fact_check:",
+        "help": "What the data set holds, its faults, and videos that the run was trained on.",
+    },
+    {
+        "page": "views/experiments/page.py",
+        "url_path": "experiments",
+        "title": "Experiments",
+        "icon": ":material/science:",
+        "help": "Comparison of all runs with each other and the paper, and ensembles.",
+    },
+]

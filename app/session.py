@@ -45,11 +45,9 @@ def main() -> None:
         help="What this app shows, and the demo world to start with.",
         visibility="hidden" if is_demo_ready() else "visible",
     )
-    sections = {name: [st.Page(**options) for options in pages] for name, pages in PAGES.items()}
     # The default page has the address "/"; links to its name open it as well.
-    named = {**PAGES[""][0], "url_path": "overview", "default": False, "visibility": "hidden"}
-    sections[""] += [welcome, st.Page(**named)]
-    page = st.navigation(sections)
+    named = {**PAGES[0], "url_path": "overview", "default": False, "visibility": "hidden"}
+    page = st.navigation([*(st.Page(**options) for options in PAGES), welcome, st.Page(**named)])
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
     with st.sidebar:

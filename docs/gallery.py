@@ -35,7 +35,7 @@ def main() -> None:
         for name in (urlparse(link).path.strip("/") for link in addresses):
             page.goto(f"{address}/{name}")
             wait_for_page(page)
-            picture = FOLDER / f"{name or ROOT_NAME}.png"
+            picture = FOLDER / f"{name.replace('-', '_') or ROOT_NAME}.png"
             page.screenshot(path=picture)
             print(picture)
         browser.close()
@@ -46,7 +46,7 @@ def wait_for_page(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=TIMEOUT)
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=TIMEOUT)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot .main-svg, [data-testid=stDataFrame]").first).to_be_visible()
     page.wait_for_timeout(500)  # figures fade in
 
 
