@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -80,6 +80,7 @@ def show_chart(
     data: pd.DataFrame | None = None,
     file_name: str = "",
     code: str = "",
+    height: int | Literal["content"] = "content",
     on_select: Any = "ignore",
     selection_mode: Any = "points",
 ) -> Any:
@@ -93,6 +94,7 @@ def show_chart(
         data: The numbers of the chart, to save as CSV.
         file_name: Name of saved files, without its ending; the key by default.
         code: Python code that draws the chart, to copy.
+        height: As in ``st.plotly_chart``.
         on_select: As in ``st.plotly_chart``.
         selection_mode: As in ``st.plotly_chart``.
 
@@ -106,6 +108,7 @@ def show_chart(
     event = st.plotly_chart(
         figure,
         key=key,
+        height=height,
         on_select=on_select,
         selection_mode=selection_mode,
         config={

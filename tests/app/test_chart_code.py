@@ -22,7 +22,6 @@ MATRIX_RUN = "matrix"
 DATA = "data smoke/validation · 32 videos · demo world"
 # Files with charts that have no export menu yet, and why.
 WITHOUT_MENU = {
-    "attention": "the page changes",
     "predictions": "the page changes",
     "imbalance/run_comparison.py": "the view moves to another page",
 }
@@ -52,6 +51,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("correlation", {"part": "Label processing", "beta": "0.2", "gamma": "0.1"}, f"run {ATTENTION_RUN} · {DATA}"),
     ("correlation", {"part": "Label processing", "alpha": "0.5", "gamma": "0.3", "run": MATRIX_RUN},
      f"run {MATRIX_RUN} · {DATA}"),
+    ("attention", {"k": "3"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("attention", {"sharpness": "5"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("attention", {"see": "Does it matter", "share": "30", "width": "2 s"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("attention", {"see": "Does it matter", "run": MEAN_RUN}, f"run {MEAN_RUN} · {DATA}"),
+    ("attention", {"see": "One second", "second": "3"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("attention", {"see": "All videos", "k": "3"}, f"run {ATTENTION_RUN} · {DATA}"),
     ("experiments", {}, DATA),
     ("experiments", {"show": "notebook results"}, "yt8m ablate pooling --scale demo · demo world"),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cache import attention
+from components.charts import figure_code, provenance_text, show_chart
 from components.columns import probability_column
 from components.selectors import download_csv
 from context import PageContext
@@ -30,10 +31,13 @@ def show_dataset_summary(page: PageContext, k: int) -> None:
         f"{sample}, {k} clusters per video; brackets are 95% CIs of means over videos. The paper assumes that "
         "attention finds the largest cluster of similar seconds, and that this is the main scene."
     )
-    st.plotly_chart(
+    show_chart(
         figures.attention_excess(table, scale=page.scale),
         key="many_chart",
         height=400,
+        provenance=provenance_text(page),
+        data=table,
+        code=figure_code(page, "attention_excess", f"view.attention_study({k})"),
         alt="Histogram of the attention minus time share of the largest cluster, over videos",
     )
     _show_video_table(table)

@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
+from components.charts import provenance_text, show_chart
 from components.link import linked
 from components.selectors import download_csv, fragment
 from views.attention.parts import show_parts, signed
@@ -63,18 +64,28 @@ def show_window_occlusion(video: VideoContext) -> None:
     table = _drop_table(video, occlusion)
     random_drops = occlusion.random_drops(video.target_labels)
     verdict.markdown(window_verdict(table, random_drops, width, video.target_name))
-    st.plotly_chart(
+    title, random_range = video.title("Drop per window of"), (float(random_drops.min()), float(random_drops.max()))
+    show_chart(
         figures.window_occlusion(
             table["start"],
             table["end"],
             table["drop"],
-            title=video.title("Drop per window of"),
+            title=title,
             scale=video.page.scale,
             main_scene=video.main_scene,
-            random_range=(random_drops.min(), random_drops.max()),
+            random_range=random_range,
         ),
         key="left_out_chart",
         height=340,
+        provenance=provenance_text(video.page),
+        data=table,
+        code=video.code(
+            "window_occlusion",
+            *(f"video.window_drops({width})[{column!r}]" for column in ("start", "end", "drop")),
+            "main_scene=video.main_scene",
+            title=title,
+            random_range=random_range,
+        ),
         alt="Drop in probability without each window of the video",
     )
     if "weight" in table:
@@ -176,7 +187,7 @@ def show_random_comparison(video: VideoContext) -> None:
         "without_random": (removal.without_random.mean(axis=0), f"without {count} random"),
         "random_alone": (removal.random_alone.mean(axis=0), f"{count} random only"),
     }
-    show_parts(video, parts, "top")
+    show_parts(video, parts, "top", code=f"video.top_parts({count})")
 
 
 def removal_verdict(drop: float, random_drops: NDArray[np.float64], count: int, target: str) -> str:

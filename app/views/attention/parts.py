@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 from numpy.typing import NDArray
 
+from components.charts import provenance_text, show_chart
 from components.columns import probability_column, true_column
 from components.selectors import download_csv
 from views.attention.video_context import VideoContext
@@ -14,7 +15,7 @@ PARTS_ALT = "Probabilities of a few labels from the whole video and from parts o
 
 
 def show_parts(
-    video: VideoContext, parts: dict[str, tuple[NDArray[Any], str]], key: str, *, wide: bool = False
+    video: VideoContext, parts: dict[str, tuple[NDArray[Any], str]], key: str, *, code: str, wide: bool = False
 ) -> None:
     """Show the probabilities of the labels of interest.
 
@@ -22,6 +23,7 @@ def show_parts(
         video: The selected video.
         parts: Prediction [C] and name of the whole video and of each part, by column.
         key: Distinguishes the figures of the page.
+        code: Python code of the predictions.
         wide: Show the table beside the figure.
     """
     predictions = {column: p for column, (p, _) in parts.items()}
@@ -29,11 +31,13 @@ def show_parts(
     table = video.label_table(predictions)
     left, right = st.columns(2, gap="large") if wide else (st.container(), st.container())
     with left:
-        st.plotly_chart(
-            figures.partial_predictions(
-                table, names, title=video.title("Predictions from parts of"), scale=video.page.scale
-            ),
+        title = video.title("Predictions from parts of")
+        show_chart(
+            figures.partial_predictions(table, names, title=title, scale=video.page.scale),
             key=f"{key}_chart",
+            provenance=provenance_text(video.page),
+            data=table,
+            code=video.code("partial_predictions", f"video.part_table({code})", repr(names), title=title),
             alt=PARTS_ALT,
         )
     with right:

@@ -1,10 +1,12 @@
 """Attention page: effect of the sharpness α of indirect clustering, without retraining."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
+from components.charts import provenance_text, show_chart
 from components.columns import probability_column, true_column
 from components.link import linked
 from components.selectors import download_csv, fragment
@@ -50,15 +52,19 @@ def _show_comparison(video: VideoContext, weights: NDArray[np.float32], trained:
     other = attention.sharpened_prediction(video.page, video.video, alpha)
     left, right = st.columns(2, gap="large")
     with left:
-        st.plotly_chart(
-            figures.attention_comparison(
-                weights,
-                other.weights,
-                title=video.title("Attention on"),
-                scale=video.page.scale,
-                name=f"α = {alpha:g}",
-            ),
+        title, name = video.title("Attention on"), f"α = {alpha:g}"
+        show_chart(
+            figures.attention_comparison(weights, other.weights, title=title, scale=video.page.scale, name=name),
             key="sharpness_chart",
+            provenance=provenance_text(video.page),
+            data=pd.DataFrame({"second": np.arange(video.T), "trained": weights, "other": other.weights}),
+            code=video.code(
+                "attention_comparison",
+                "video.prediction.attention",
+                f"video.sharpened({alpha!r}).weights",
+                title=title,
+                name=name,
+            ),
             alt="Attention weight of each second, with the trained and with the selected α",
         )
     with right:

@@ -31,6 +31,7 @@ def show_single_second(video: VideoContext) -> None:
             "alone": (alone, f"second {second} only"),
         },
         "second",
+        code=f"video.second_parts({second})",
         wide=True,
     )
     show_labels(video)

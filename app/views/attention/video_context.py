@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import loaders
+from components.charts import figure_code
 from components.text import plain
 from context import PageContext
 
@@ -30,6 +31,10 @@ class VideoContext:
         # Occlusion is measured on the true labels if known, otherwise on the top predictions.
         self.target_labels = self.true_labels or self.labels_of_interest
         self.target_name = "the true labels" if self.true_labels else "the top labels"
+
+    def code(self, figure: str, *arguments: str, **options: Any) -> str:
+        """Return Python code that draws a figure of the video, which its arguments may call ``video``."""
+        return figure_code(self.page, figure, *arguments, setup=f"video = view.video({self.id!r})", **options)
 
     def title(self, start: str) -> str:
         """Return a figure title that ends with the video's id."""

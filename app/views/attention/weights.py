@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import attention
+from components.charts import provenance_text, show_chart
 from components.selectors import download_csv, state_setter
 from components.text import plain
 from views.attention.sharpness import show_sharpness
@@ -55,7 +56,7 @@ def show_weights(video: VideoContext, weights: Weights, k: int) -> None:
     _show_key_figures(weights, largest, scene)
     left, right = st.columns([5, 1], gap="medium")
     with left:
-        _show_weight_figure(video, weights, clusters)
+        _show_weight_figure(video, weights, clusters, k)
         _show_selected_second(video)
         with st.container(horizontal=True, vertical_alignment="center"):
             download_csv(table, f"attention-{video.page.run.name}-{video.id}")
@@ -91,20 +92,24 @@ def _show_true_labels(video: VideoContext) -> None:
     st.page_link("views/predictions/page.py", label="Predictions", icon=":material/label:")
 
 
-def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray[np.int64]) -> None:
+def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray[np.int64], k: int) -> None:
     def select_second() -> None:
         if points := st.session_state["seconds_chart"]["selection"]["points"]:
             st.session_state["second"] = round(points[0]["x"])
 
-    st.plotly_chart(
-        figures.frame_overview(
-            weights,
-            clusters,
-            title=video.title("Attention on"),
-            scale=video.page.scale,
-            main_scene=video.main_scene,
-        ),
+    title = video.title("Attention on")
+    show_chart(
+        figures.frame_overview(weights, clusters, title=title, scale=video.page.scale, main_scene=video.main_scene),
         key="seconds_chart",
+        provenance=provenance_text(video.page),
+        data=pd.DataFrame({"second": np.arange(video.T), "weight": weights, "cluster": clusters + 1}),
+        code=video.code(
+            "frame_overview",
+            "video.prediction.attention",
+            f"video.clusters({k})",
+            "main_scene=video.main_scene",
+            title=title,
+        ),
         on_select=select_second,
         selection_mode="points",
         alt="Attention weight and cluster of each second of the video",
@@ -127,13 +132,12 @@ def _show_selected_second(video: VideoContext) -> None:
 
 
 def _show_similarity(video: VideoContext) -> None:
-    st.plotly_chart(
-        figures.frame_similarity(
-            attention.similarity(video.page, video.video),
-            title=video.title("Similarity of the seconds of"),
-            scale=video.page.scale,
-        ),
+    title = video.title("Similarity of the seconds of")
+    show_chart(
+        figures.frame_similarity(attention.similarity(video.page, video.video), title=title, scale=video.page.scale),
         key="similarity_chart",
+        provenance=provenance_text(video.page),
+        code=video.code("frame_similarity", "video.similarity", title=title),
         alt="Cosine similarity of all pairs of seconds of the video",
     )
 
