@@ -72,7 +72,7 @@ class VideoInspection:
         return attention_metrics.k_means(self._prepared, clusters)
 
     def sharpened(self, alpha: float) -> Prediction:
-        """Predict the video with another sharpness α of the attention."""
+        """Predict the video with a different α of the attention."""
         return predict_video(attention_study.with_sharpness(self.model, alpha), self.frames)
 
     # --- occlusion
