@@ -7,6 +7,7 @@ import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
 from components.link import show_link_notes
+from components.page_links import switch_to_opened_page
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
 from context import PageContext
@@ -46,6 +47,7 @@ def main() -> None:
     sections = {name: [st.Page(**options) for options in pages] for name, pages in PAGES.items()}
     sections[""].append(welcome)
     page = st.navigation(sections)
+    switch_to_opened_page()
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
     with st.sidebar:

@@ -53,5 +53,12 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "icon": ":material/science:",
             "help": "Comparison of all runs with each other and the paper, and ensembles.",
         },
+        {
+            "page": "views/calibration/page.py",
+            "url_path": "calibration",
+            "title": "Calibration",
+            "icon": ":material/target:",
+            "help": "How often predicted labels are true, and thresholds per label.",
+        },
     ],
 }

@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from components.columns import GAP_HELP
 from components.link import linked
+from components.page_links import label_option
 from components.sidebar import open_run
 from components.text import plain, show_error
 from context import PageContext
@@ -22,6 +23,9 @@ from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.csv_file import table_text
+
+if TYPE_CHECKING:
+    from yt8m_core.inference.score_cache import CachedScores
 
 P = ParamSpec("P")
 MAX_LISTED_IDS = 20_000  # sent to the browser; in a larger data set, the id is typed
@@ -125,6 +129,11 @@ def _split_note(page: PageContext, run: Run | None) -> str:
     return ""
 
 
+def sample_note(run_scores: "CachedScores") -> str:
+    """Say that the scores are those of a sample."""
+    return f"Scores of a random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos."
+
+
 def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
     """Select a video by its id, or step through ``order`` or the data set, or draw one at random."""
 
@@ -159,13 +168,13 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
 
 def label_names(vocabulary: Vocabulary) -> dict[str, int]:
     """Return the option of each label; its number tells apart labels of one name."""
-    return {f"{vocabulary.name(label)} · {label}": label for label in range(vocabulary.num_classes)}
+    return {label_option(label, vocabulary): label for label in range(vocabulary.num_classes)}
 
 
-def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
+def label_picker(text: str, vocabulary: Vocabulary, width: int = 340) -> int | None:
     """Select a label by its name, or none."""
     names = label_names(vocabulary)
-    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=340)
+    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=width)
     return None if name is None else names[name]
 
 
