@@ -28,6 +28,13 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "icon": ":material/grid_on:",
             "help": "Label correlation: matrix, strongest pairs, and label processing.",
         },
+        {
+            "page": "views/label/page.py",
+            "url_path": "label",
+            "title": "Label",
+            "icon": ":material/sell:",
+            "help": "One label: precision, confusions, correlated labels, and its hardest videos.",
+        },
     ],
     "Videos": [
         {
