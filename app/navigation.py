@@ -61,6 +61,13 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "help": "Comparison of all runs with each other and the paper, and ensembles.",
         },
         {
+            "page": "views/compare/page.py",
+            "url_path": "compare",
+            "title": "Compare",
+            "icon": ":material/compare_arrows:",
+            "help": "Two runs on the same videos: difference in GAP, by label and by video.",
+        },
+        {
             "page": "views/calibration/page.py",
             "url_path": "calibration",
             "title": "Calibration",

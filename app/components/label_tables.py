@@ -7,8 +7,48 @@ import pandas as pd
 import streamlit as st
 
 from components.columns import LABEL_COLUMNS
+from components.link import linked
 from components.selectors import download_csv, label_names
 from yt8m_core.data.vocabulary import Vocabulary
+
+MINIMUM_SUPPORT = 5  # default; average precision on fewer videos is mostly chance
+
+
+def filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:
+    """Select topics and a minimum support. Returns the labels of the topics, and the minimum support."""
+    minimum = linked(
+        st.number_input,
+        "Minimum support (videos)",
+        1,
+        None,
+        MINIMUM_SUPPORT,
+        key="at_least",
+        width=180,
+        help=f"Minimum number of scored videos with the label. {note}",
+    )
+    topics = linked(
+        st.multiselect,
+        "Topics",
+        list_topics(table),
+        key="topics",
+        placeholder="All",
+        width=180,
+        help="Shows only labels of these topics.",
+    )
+    return (table[table["vertical"].isin(topics)] if topics else table), int(minimum)
+
+
+def list_topics(table: pd.DataFrame) -> list[str]:
+    """Return the topics of labels, sorted."""
+    return sorted(set(table["vertical"]))
+
+
+def show_no_labels(minimum: int) -> None:
+    """Say that the filters of ``filter_labels`` leave no label."""
+    st.info(
+        f"No selected label has {minimum:,} scored videos or more. Lower the minimum support or choose other topics.",
+        icon=":material/info:",
+    )
 
 
 def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], *, name: str, alt: str) -> None:
@@ -26,10 +66,11 @@ def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], 
     download_csv(table, name)
 
 
-def show_chart(figure: Any, vocabulary: Vocabulary, *, name: str, alt: str) -> None:
-    """Show a chart of labels."""
+def show_chart(figure: Any, vocabulary: Vocabulary, *, name: str, alt: str, height: int | None = None) -> None:
+    """Show a chart of labels, of some height in pixels."""
     st.plotly_chart(
         figure,
+        height=height or "content",
         key=f"chart {name}",
         on_select=point_selection(f"chart {name}", vocabulary),
         selection_mode="points",

@@ -9,7 +9,10 @@ import pytest
 from tests.app.conftest import CopyRun
 from tests.support.pages import ATTENTION_RUN, MEAN_RUN, PAGES, charts, error_text, open_page, page_text
 
-VIEWS = {"imbalance": ("look", "frequency"), "correlation": ("part", "Window"), "predictions": ("from", "data set")}
+VIEWS = {
+    "imbalance": ("look", "frequency"), "correlation": ("part", "Window"), "predictions": ("from", "data set"),
+    "compare": ("by", "labels"), "calibration": ("judge", "reliability"),
+}  # fmt: skip
 
 
 @pytest.mark.fault

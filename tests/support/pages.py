@@ -15,7 +15,7 @@ MAIN = ROOT / "app" / "main.py"
 # Folders of the pages in app/views.
 PAGES = (
     "overview", "imbalance", "correlation", "label", "attention", "predictions", "experiments",
-    "calibration",
+    "compare", "calibration",
 )  # fmt: skip
 DATA_PAGES = tuple(page for page in PAGES if page not in ("overview", "experiments"))  # empty without the data set
 ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
