@@ -35,6 +35,13 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "icon": ":material/sell:",
             "help": "One label: precision, confusions, correlated labels, and its hardest videos.",
         },
+        {
+            "page": "views/label_issues/page.py",
+            "url_path": "label-issues",
+            "title": "Label issues",
+            "icon": ":material/fact_check:",
+            "help": "Labels that videos probably lack, to accept or reject.",
+        },
     ],
     "Videos": [
         {

@@ -14,7 +14,7 @@ from yt8m_core.data.dataset import open_videos
 MAIN = ROOT / "app" / "main.py"
 # Folders of the pages in app/views.
 PAGES = (
-    "overview", "imbalance", "correlation", "label", "attention", "predictions", "experiments",
+    "overview", "imbalance", "correlation", "label", "label_issues", "attention", "predictions", "experiments",
     "compare", "calibration",
 )  # fmt: skip
 DATA_PAGES = tuple(page for page in PAGES if page not in ("overview", "experiments"))  # empty without the data set
