@@ -68,7 +68,7 @@ def test_wheel_has_the_app_its_data_files_and_the_license(wheel: Path) -> None:
 
 @pytest.mark.browser
 def test_demo_and_app_work_in_an_empty_environment(environment: Path, browser: Browser, tmp_path: Path) -> None:
-    from main import PAGES  # of app/
+    from navigation import PAGES  # of app/
 
     variables = {"YT8M_HOME": str(tmp_path), "YT8M_SCALE": "smoke", "YT8M_RUNS": "", "YT8M_DATA": "", "PYTHONPATH": ""}
     yt8m = environment / "bin" / "yt8m"
@@ -78,7 +78,7 @@ def test_demo_and_app_work_in_an_empty_environment(environment: Path, browser: B
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", urlparse(address).port or 0))
         page = browser.new_page()
-        for about in PAGES:
+        for about in (about for pages in PAGES.values() for about in pages):
             page.goto(f"{address}/{about['url_path']}")
             expect(page.get_by_role("heading", level=1)).to_have_text(about["title"], timeout=PATIENCE_MS)
             idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
