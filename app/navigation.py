@@ -27,6 +27,27 @@ PAGES: list[dict[str, Any]] = [
         "help": "Label correlation: matrix, strongest pairs, and label processing.",
     },
     {
+        "page": "views/label/page.py",
+        "url_path": "label",
+        "title": "Label",
+        "icon": ":material/sell:",
+        "help": "One label: precision, confusions, correlated labels, and its hardest videos.",
+    },
+    {
+        "page": "views/calibration/page.py",
+        "url_path": "calibration",
+        "title": "Calibration",
+        "icon": ":material/target:",
+        "help": "How often predicted labels are true, and thresholds per label.",
+    },
+    {
+        "page": "views/label_issues/page.py",
+        "url_path": "label-issues",
+        "title": "Label issues",
+        "icon": ":material/rule:",
+        "help": "Labels that videos probably lack, to accept or reject.",
+    },
+    {
         "page": "views/predictions/page.py",
         "url_path": "predictions",
         "title": "Predictions",
@@ -46,6 +67,13 @@ PAGES: list[dict[str, Any]] = [
         "title": "Data checks",
         "icon": ":material/fact_check:",
         "help": "What the data set holds, its faults, and videos that the run was trained on.",
+    },
+    {
+        "page": "views/compare/page.py",
+        "url_path": "compare",
+        "title": "Compare",
+        "icon": ":material/compare_arrows:",
+        "help": "Two runs on the same videos: difference in GAP, by label and by video.",
     },
     {
         "page": "views/experiments/page.py",

@@ -9,6 +9,7 @@ from cache.runs import find_workspace, is_demo_ready
 from components.charts import style_chart_text
 from components.keyboard import show_keyboard_help
 from components.link import show_link_notes
+from components.page_links import switch_to_opened_page
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
 from context import PageContext
@@ -48,6 +49,7 @@ def main() -> None:
     # The default page has the address "/"; links to its name open it as well.
     named = {**PAGES[0], "url_path": "overview", "default": False, "visibility": "hidden"}
     page = st.navigation([*(st.Page(**options) for options in PAGES), welcome, st.Page(**named)])
+    switch_to_opened_page()
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
     with st.sidebar:

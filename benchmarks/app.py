@@ -29,12 +29,11 @@ from tests.support.server import FLAGS, served
 CONTROL_LIMIT, PAGE_LIMIT, MEMORY_LIMIT = 1.0, 3.0, 2 << 30  # seconds, seconds, bytes
 # What a session visits: pages by their titles, and options or tabs of them.
 VISITS: dict[str, tuple[str, ...]] = {
-    "Overview": (),
+    **dict.fromkeys(("Overview", "Attention", "Predictions", "Experiments", "Label", "Label issues"), ()),
     "Imbalance": ("precision",),
     "Correlation": ("All labels", "Label processing"),
-    "Attention": (),
-    "Predictions": (),
-    "Experiments": (),
+    "Compare": ("videos",),
+    "Calibration": ("thresholds",),
 }
 REPEATS = 5
 LABELS = ("car", "dog", "music", "game", "food", "guitar")
@@ -49,6 +48,12 @@ PAGES = {
     "attention": ("attention", "Attention"),
     "predictions": ("predictions", "Predictions"),
     "experiments": ("experiments", "Experiments"),
+    "label": ("label", "Label"),
+    "label issues": ("label-issues", "Label issues"),
+    "compare": ("compare", "Compare"),
+    "compare, videos": ("compare?by=videos", "Compare"),
+    "calibration": ("calibration", "Calibration"),
+    "calibration, thresholds": ("calibration?judge=thresholds", "Calibration"),
 }
 FINISHED = "[data-testid=stApp][data-test-script-state=notRunning]"
 # Milliseconds from the move of a control to the end of the rerun, and two drawn frames.
@@ -155,6 +160,10 @@ def moves(page: Page) -> dict[str, list[Move]]:
             label,
         ],
         "correlation, label processing": [Move("β", slide("β")), Move("γ", slide("γ")), Move("α", slide("α"))],
+        "label": [label],
+        "label issues": [Move("next candidate", lambda: page.keyboard.press("n"))],
+        "compare": [Move("difference by frequency", choose("difference by frequency")), label],
+        "calibration": [Move("head", choose("head"))],
         "predictions": [
             Move("next video", lambda: page.keyboard.press("n")),
             Move("next video", lambda: page.keyboard.press("n")),
@@ -207,7 +216,7 @@ async def visit_pages(
                 )
                 started = time.perf_counter()
                 try:
-                    await (option.first if part else links.get_by_role("link", name=title)).click()
+                    await (option.first if part else links.get_by_role("link", name=title, exact=True)).click()
                     await page.wait_for_timeout(50)  # until the browser has sent the click
                     await wait_for_page(page, title)
                     timings.add(", ".join(filter(None, (title.lower(), part))), time.perf_counter() - started)

@@ -8,8 +8,48 @@ import streamlit as st
 
 from components import charts
 from components.columns import LABEL_COLUMNS
+from components.link import linked
 from components.selectors import download_csv, label_names
 from yt8m_core.data.vocabulary import Vocabulary
+
+MINIMUM_SUPPORT = 5  # default; average precision on fewer videos is mostly chance
+
+
+def filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:
+    """Select topics and a minimum support. Returns the labels of the topics, and the minimum support."""
+    minimum = linked(
+        st.number_input,
+        "Minimum support (videos)",
+        1,
+        None,
+        MINIMUM_SUPPORT,
+        key="at_least",
+        width=180,
+        help=f"Minimum number of scored videos with the label. {note}",
+    )
+    topics = linked(
+        st.multiselect,
+        "Topics",
+        list_topics(table),
+        key="topics",
+        placeholder="All",
+        width=180,
+        help="Shows only labels of these topics.",
+    )
+    return (table[table["vertical"].isin(topics)] if topics else table), int(minimum)
+
+
+def list_topics(table: pd.DataFrame) -> list[str]:
+    """Return the topics of labels, sorted."""
+    return sorted(set(table["vertical"]))
+
+
+def show_no_labels(minimum: int) -> None:
+    """Say that the filters of ``filter_labels`` leave no label."""
+    st.info(
+        f"No selected label has {minimum:,} scored videos or more. Lower the minimum support or choose other topics.",
+        icon=":material/info:",
+    )
 
 
 def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], *, name: str, alt: str) -> None:
@@ -33,13 +73,15 @@ def show_chart(
     *,
     name: str,
     alt: str,
-    provenance: str = "",
+    provenance: str,
     data: pd.DataFrame | None = None,
     code: str = "",
+    height: int | None = None,
 ) -> None:
     """Show a chart of labels; arguments as in ``charts.show_chart``."""
     charts.show_chart(
         figure,
+        height=height or "content",
         key=f"chart {name}",
         alt=alt,
         provenance=provenance,

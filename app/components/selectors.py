@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from components.columns import GAP_HELP
 from components.link import linked
+from components.page_links import label_option
 from components.sidebar import open_run
 from components.text import plain, show_error
 from context import PageContext
@@ -181,13 +182,13 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
 
 def label_names(vocabulary: Vocabulary) -> dict[str, int]:
     """Return the option of each label; its number tells apart labels of one name."""
-    return {f"{vocabulary.name(label)} · {label}": label for label in range(vocabulary.num_classes)}
+    return {label_option(label, vocabulary): label for label in range(vocabulary.num_classes)}
 
 
-def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
+def label_picker(text: str, vocabulary: Vocabulary, width: int = 280) -> int | None:
     """Select a label by its name, or none."""
     names = label_names(vocabulary)
-    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=280)
+    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=width)
     return None if name is None else names[name]
 
 
@@ -199,20 +200,12 @@ def show_differences(page: PageContext, keys: Sequence[str]) -> None:
         st.caption(f"**{plain(page.run_key)}** → **{plain(key)}**: {'; '.join(texts) or 'the same experiment'}.")
 
 
-def second_run_picker(page: PageContext, text: str) -> PageContext | None:
-    """Select a second run with the same labels, or none, and return its context; all pages share the selection."""
-    keys = [
-        key
-        for key, run in page.workspace.runs.items()
-        if run.path != page.run.path and run.facts.num_classes == page.run.facts.num_classes
-    ]
-    if not keys:
-        return None
-    key = linked(st.selectbox, text, keys, index=None, key="run_b", placeholder="No second run", width=340)
-    if key is None:
-        return None
-    show_differences(page, [key])
-    return page.with_run(key)
+def second_run_picker(page: PageContext, text: str, keys: Sequence[str]) -> PageContext | None:
+    """Select a second run of ``keys``, and return its context, or None where the selected one is not here."""
+    if st.session_state.get("run_b") == page.run_key:  # the second run was selected as the first one
+        st.session_state["run_b"] = keys[0]
+    key = linked(st.selectbox, text, keys, None, first=keys[0], key="run_b", placeholder="Choose a run", width=230)
+    return None if key is None else page.with_run(key)
 
 
 def download_csv(table: pd.DataFrame, name: str, text: str = "Download as CSV") -> None:

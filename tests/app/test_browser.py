@@ -17,7 +17,8 @@ pytestmark = pytest.mark.browser
 
 PAGES = {
     "Overview": "", "Imbalance": "imbalance", "Correlation": "correlation", "Attention": "attention",
-    "Predictions": "predictions", "Experiments": "experiments",
+    "Predictions": "predictions", "Experiments": "experiments", "Label": "label", "Label issues": "label-issues",
+    "Compare": "compare", "Calibration": "calibration",
 }  # fmt: skip
 
 
@@ -110,9 +111,63 @@ def test_click_on_a_label_opens_its_card_and_its_videos(browser: Browser, app: s
         expect(page.get_by_test_id("stMain")).to_contain_text("rank 1 of 120, head band")
         expect(page).to_have_url(re.compile("label="))
         wait_for_page(page, "Imbalance")
+        page.get_by_role("link", name="Open the page of this label").click()
+        wait_for_page(page, "Label")
         page.get_by_role("link", name=re.compile("rank \\d+ in the video")).first.click()
         wait_for_page(page, "Predictions")
         expect(page.get_by_test_id("stMain")).to_contain_text("; true label.")
+
+
+@pytest.mark.parametrize(
+    ("address", "title", "table", "opened", "named"),
+    [
+        ("compare?by=labels&at_least=1", "Compare", 0, "Label", "label"),
+        ("compare?by=videos", "Compare", 0, "Predictions", "video"),
+        ("calibration?judge=thresholds", "Calibration", 0, "Label", "label"),
+    ],
+)
+def test_click_on_a_row_opens_its_label_or_video(
+    browser: Browser, app: str, address: str, title: str, table: int, opened: str, named: str
+) -> None:
+    with open_browser_page(browser, height=1800) as page:
+        page.goto(f"{app}/{address}")
+        wait_for_page(page, title)
+        drawn = page.get_by_test_id("stDataFrame").nth(table)
+        expect(drawn).to_be_visible()
+        box = drawn.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + 30, box["y"] + 52)  # the first cell
+        wait_for_page(page, opened)
+        expect(page).to_have_url(re.compile(f"{named}="))
+        expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_click_on_a_point_lists_the_pairs_of_its_bin(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/calibration")
+        wait_for_page(page, "Calibration")
+        point = page.locator(".js-plotly-plot .scatterlayer .trace").first.locator(".points path").first
+        box = point.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(r"[\d,]+ pairs in this bin"))
+        expect(page).to_have_url(re.compile("bin="))
+
+
+def test_keys_decide_about_a_candidate_and_go_on(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/label-issues")
+        wait_for_page(page, "Label issues")
+        candidate = page.get_by_role("combobox", name="Candidate")
+        first = candidate.input_value()
+        for key, decided in (("a", 1), ("x", 2), ("u", 3), ("z", 2)):
+            page.keyboard.press(key)
+            expect(page.get_by_test_id("stProgress")).to_contain_text(f"{decided} of 1,000 decided")
+            wait_for_page(page, "Label issues")
+        third = candidate.input_value()
+        page.keyboard.press("n")
+        expect(candidate).not_to_have_value(third)
+        assert third != first
 
 
 def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -> None:

@@ -23,7 +23,10 @@ DATA = "data smoke/validation · 32 videos · demo world"
 # Files with charts that have no export menu yet, and why.
 WITHOUT_MENU = {
     "predictions": "the page changes",
-    "imbalance/run_comparison.py": "the view moves to another page",
+    "label": "new",
+    "compare": "new",
+    "calibration": "new",
+    "label_issues": "new",
 }
 WINDOW_OF_5 = {"window": "around a label", "label": "Pet · 16", "window_size": "5"}
 

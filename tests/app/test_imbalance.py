@@ -1,12 +1,10 @@
-"""Tests of the imbalance page: its four views and the label card."""
+"""Tests of the imbalance page: its three views and the label card."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -30,7 +28,6 @@ from tests.support.shards import vector, write
 
 PAGE = "imbalance"
 LABEL = "Music · 2"
-RUNS = {"look": "two runs", "run_b": MEAN_RUN}
 
 
 def set_number(key: str, number: float) -> Callable[[AppTest], Any]:
@@ -52,9 +49,6 @@ CASES: dict[str, tuple[str, Callable[[AppTest], Any], dict[str, str]]] = {
     "positives": ("positives", set_number("positives", 2), {"look": "precision"}),
     "band": ("band", set_value("band", "tail"), {"look": "precision"}),
     "topics": ("topics", select_first("topics"), {"look": "precision"}),
-    "run_b": ("run_b", select_last("run_b"), {"look": "two runs"}),
-    "at_least, of two": ("at_least", set_number("at_least", 2), RUNS),
-    "topics, of two": ("topics", select_first("topics"), {**RUNS, "at_least": "1"}),
     "strength": ("strength", set_number("strength", 10), {"look": "adaptive noise"}),
 }
 CONTROLS: Controls = {key: move for key, move, _ in CASES.values()}
@@ -112,38 +106,8 @@ def test_topics_filter_labels() -> None:
     assert set(at.dataframe[-1].value["vertical"]) == {"Games"}
 
 
-def test_runs_are_compared_by_label_and_by_band() -> None:
-    at = open_page("imbalance", at_least="2", **RUNS)
-    table = at.dataframe[-1].value
-    first, second = (
-        open_page("imbalance", look="precision", run=run).dataframe[-1].value.set_index("label")["ap"]
-        for run in (ATTENTION_RUN, MEAN_RUN)
-    )
-    pd.testing.assert_series_equal(
-        table.set_index("label")["gain"], (second - first)[table["label"]].rename("gain"), check_dtype=False
-    )
-    assert table["gain"].is_monotonic_decreasing
-    assert (table["positives"] >= 2).all()
-    for band, gain in table.groupby("band")["gain"]:
-        counts = f"better on {(gain > 0).sum()} of {len(gain)} labels and worse on {(gain < 0).sum()}"
-        assert f"**{band}**: {MEAN_RUN} is {counts}" in page_text(at)
-        assert f"mean difference in AP {gain.mean():+.4f}" in page_text(at)
-    assert len(charts(at)) == 2
-
-
-def test_missing_second_run_is_explained(demo_home: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    assert "Choose a second run" in page_text(open_page("imbalance", look="two runs"))
-    shutil.copytree(demo_home / "smoke", tmp_path / "smoke")
-    shutil.copytree(demo_home / "runs" / MEAN_RUN, tmp_path / "runs" / MEAN_RUN)
-    monkeypatch.setenv("YT8M_HOME", str(tmp_path))
-    at = open_page("imbalance", look="two runs", label=LABEL)
-    assert "There is no second run" in page_text(at)
-    assert "**Music** is in" in page_text(at)
-
-
-@pytest.mark.parametrize("query", [{"look": "precision"}, RUNS])
-def test_minimum_support_above_all_labels_is_explained(query: dict[str, str]) -> None:
-    at = open_page("imbalance", at_least="1000", **query)
+def test_minimum_support_above_all_labels_is_explained() -> None:
+    at = open_page("imbalance", at_least="1000", look="precision")
     assert "label has 1,000 scored videos or more" in page_text(at)
     assert error_text(at) == ""
 
@@ -206,44 +170,12 @@ def test_noise_counts_the_data_set_without_matching_training_videos(
     assert "training videos cannot be read" in page_text(at)
 
 
-def test_card_shows_count_precision_and_correlated_labels() -> None:
-    for query in ({}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}):
-        at = open_page("imbalance", label=LABEL, **query)
-        assert error_text(at) == ""
-        assert "**Music** is in" in page_text(at)
-    at = open_page("imbalance", label=LABEL, look="precision")
-    row = at.dataframe[-1].value.set_index("label").loc[2]
-    assert at.metric[0].value == f"{row['ap']:.3f}"
-    correlated = next(table for table in tables(at) if "phi" in table)
-    assert correlated["phi"].is_monotonic_decreasing
-    assert (correlated["count"] >= 2).all()
-    assert 2 not in correlated["label"].tolist()
-
-
-def test_card_links_to_misclassified_videos(demo_home: Path) -> None:
-    at = open_page("imbalance", label=LABEL)
-    links = [link.proto for link in at.get("page_link")]
-    videos = [link for link in links if link.page == "predictions"]
-    assert len(videos) == 10
-    ranks = [int(link.label.split("rank ")[1].split(" ")[0]) for link in videos if "rank" in link.label]
-    assert len(ranks) == 5
-    assert ranks == sorted(ranks, reverse=True)
-    query = videos[0].query_string
-    assert "label=Music" in query
-    predictions = open_page("predictions", video=query.split("video=")[1].split("&")[0], label=LABEL).run()
-    assert f"**Music**: rank {ranks[0]} of 120" in page_text(predictions)
-    assert "; true label." in page_text(predictions)
-    (correlation,) = (link for link in links if link.page == "correlation")
-    assert correlation.query_string.count("labels=") == len(at.dataframe[0].value) + 1
-
-
 @pytest.mark.usefixtures("_no_runs")
-def test_card_without_a_run_shows_counts_and_correlated_labels() -> None:
+def test_card_without_a_run_shows_counts() -> None:
     at = open_page("imbalance", label=LABEL)
     assert error_text(at) == ""
     assert "**Music** is in" in page_text(at)
     assert "shown once there is a trained run" in page_text(at)
-    assert len(at.dataframe) == 2
     assert "needs a trained run" in page_text(open_page("imbalance", look="precision", label=LABEL))
 
 
@@ -254,7 +186,6 @@ def test_card_explains_data_that_do_not_fit_the_run(tmp_path: Path, monkeypatch:
     at = open_page("imbalance", data=data, label="label 1 (unnamed) · 1")
     assert error_text(at) == ""
     assert "found video-level features" in page_text(at)
-    assert "No other label shares two or more videos" in page_text(at)
     assert "found video-level features" in error_text(open_page("imbalance", data=data, look="precision"))
 
 
@@ -264,7 +195,6 @@ def test_card_of_a_label_without_videos_has_no_precision() -> None:
     at = open_page("imbalance", label=f"{unseen['name']} · {unseen['label']}", look="precision")
     assert error_text(at) == ""
     assert "average precision is undefined" in page_text(at)
-    assert "No scored video has this label." in page_text(at)
 
 
 def test_sampled_scores_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,6 +233,6 @@ def test_every_control_changes_what_is_shown(case: str) -> None:
     assert changes_page(PAGE, move, **query)
 
 
-@pytest.mark.parametrize("query", [{}, {"look": "precision"}, RUNS, {"look": "adaptive noise"}])
+@pytest.mark.parametrize("query", [{}, {"look": "precision"}, {"look": "adaptive noise"}])
 def test_all_controls_are_tested(query: dict[str, str]) -> None:
     assert control_keys(open_page(PAGE, **query)) <= set(CONTROLS)

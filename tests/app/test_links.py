@@ -10,11 +10,9 @@ from tests.app.conftest import CopyRun
 from tests.support.pages import ATTENTION_RUN, MEAN_RUN, PAGES, charts, error_text, open_page, page_text
 
 VIEWS = {
-    "imbalance": ("look", "frequency"),
-    "correlation": ("part", "Window"),
-    "attention": ("see", "Where"),
-    "predictions": ("from", "data set"),
-}
+    "imbalance": ("look", "frequency"), "correlation": ("part", "Window"), "predictions": ("from", "data set"),
+    "attention": ("see", "Where"), "compare": ("by", "labels"), "calibration": ("judge", "reliability"),
+}  # fmt: skip
 
 
 @pytest.mark.fault

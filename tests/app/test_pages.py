@@ -37,7 +37,7 @@ from yt8m_core.errors import UserError
 def test_page_shows_charts_and_the_provenance_of_its_numbers(page: str) -> None:
     at = open_page(page)
     assert error_text(at) == ""
-    assert at.title[0].value == page.capitalize()
+    assert at.title[0].value == page.replace("_", " ").capitalize()
     assert charts(at)
     assert all("demo world" in chart for chart in charts(at))
     assert "demo world" in page_text(at)

@@ -31,7 +31,7 @@ def test_provenance_and_table_have_the_settings_that_differ(page: str, rates: di
 
 
 def test_second_run_is_described_by_its_difference(rates: dict[str, float]) -> None:
-    at = open_page("imbalance", look="two runs", run="slow", run_b="fast")
+    at = open_page("compare", run="slow", run_b="fast")
     assert error_text(at) == ""
     assert "**slow** → **fast**: learning_rate: 0.001 → 0.25." in page_text(at)
     at = open_page("predictions", run="slow", runs=["fast", ATTENTION_RUN])

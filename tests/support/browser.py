@@ -52,7 +52,7 @@ def wait_for_page(page: Page, title: str) -> None:
 
 def follow_link(page: Page, title: str) -> None:
     """Open another page by its link in the sidebar."""
-    link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=title)
+    link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True)
     if not link.is_visible():
         page.get_by_test_id("stExpandSidebarButton").click()
     link.click()

@@ -12,8 +12,12 @@ from tests.conftest import ROOT
 from yt8m_core.data.dataset import open_videos
 
 MAIN = ROOT / "app" / "main.py"
-PAGES = ("overview", "imbalance", "correlation", "attention", "predictions", "experiments")
-DATA_PAGES = PAGES[1:5]  # pages that are empty without the selected data set
+# Folders of the pages in app/views.
+PAGES = (
+    "overview", "imbalance", "correlation", "label", "label_issues", "attention", "predictions", "experiments",
+    "compare", "calibration",
+)  # fmt: skip
+DATA_PAGES = tuple(page for page in PAGES if page not in ("overview", "experiments"))  # empty without the data set
 ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
 
 

@@ -20,8 +20,9 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
 
     Args:
         table: Bins of one output: stage ("before" or "after" temperature scaling), band (or the name of one label),
-            pairs, confidence, frequency, low, high, as ``Calibration.table("bins")``. Bins without a true pair cannot
-            be drawn on a log axis.
+            pairs, confidence, frequency, low, high, as ``Calibration.table("bins")``. Without a stage, only the bands
+            are named. Bins without a true pair cannot be drawn on a log axis. ``customdata`` ends with the row of a
+            clicked bin.
         scale: Scale that produced the numbers.
 
     >>> table = pd.DataFrame({"stage": ["after"], "band": ["head"], "pairs": [9], "confidence": [0.25],
@@ -30,6 +31,8 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
     >>> [(trace.name, trace.x.tolist(), trace.y.tolist()) for trace in figure.data[:1]]
     [('head, after', [0.25], [0.5])]
     """
+    has_stages = "stage" in table
+    table = table.reset_index(drop=True) if has_stages else table.reset_index(drop=True).assign(stage="after")
     drawn = table[(table["frequency"] > 0) & (table["confidence"] > 0)]
     lowest = float(min(drawn["confidence"].min(), drawn["frequency"].min())) if len(drawn) else 0.1
     floor = 10.0 ** np.floor(np.log10(lowest))
@@ -40,7 +43,7 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
             rows = drawn[(drawn["stage"] == stage) & (drawn["band"] == band)].sort_values("confidence")
             if rows.empty:
                 continue
-            name = f"{escape_text(band)}, {stage}"
+            name = f"{escape_text(band)}, {stage}" if has_stages else escape_text(band)
             figure.add_scatter(
                 x=rows["confidence"],
                 y=rows["frequency"],
@@ -55,7 +58,8 @@ def reliability_diagram(table: pd.DataFrame, *, scale: str) -> go.Figure:
                     "arrayminus": (rows["frequency"] - rows["low"].clip(lower=floor)).to_numpy(),
                     "color": color,
                 },
-                customdata=rows[["pairs", "low", "high"]],
+                # As objects: of a numeric table, a click would report no list.
+                customdata=rows[["pairs", "low", "high"]].assign(row=rows.index).astype(object),
                 hovertemplate=f"<b>{name}</b><br>pairs: %{{customdata[0]:,}}<br>"
                 "mean probability %{x:.3g}<br>true %{y:.3g}, 95% CI [%{customdata[1]:.3g}, %{customdata[2]:.3g}]"
                 "<extra></extra>",

@@ -9,29 +9,30 @@ from context import current_page
 from views.imbalance.adaptive_noise import show_adaptive_noise
 from views.imbalance.label_frequency import show_label_frequency
 from views.imbalance.label_precision import show_label_precision
-from views.imbalance.run_comparison import show_run_comparison
 
 VIEWS = {  # the options are part of links
     "frequency": ("Number of videos with each label.", show_label_frequency),
     "precision": ("Average precision of the run for each label, against label frequency.", show_label_precision),
-    "two runs": (
-        "Difference in average precision between two runs, by label and by frequency band.",
-        show_run_comparison,
-    ),
     "adaptive noise": ("Strength of the paper's adaptive noise for each label.", show_adaptive_noise),
 }
 
-OF_A_RUN = ("precision", "two runs")
+OLD_COMPARISON = "two runs"  # a view in links of older versions
 
 page = current_page()
+if st.query_params.get("look") == OLD_COMPARISON and "look" not in st.session_state:
+    # The comparison is a page of its own now, with the other controls of the link.
+    shown = ("look", "run", "data")
+    kept = {name: st.query_params.get_all(name) for name in st.query_params if name not in shown}
+    st.switch_page("views/compare/page.py", query_params=kept)
 provenance = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     option = linked(st.segmented_control, "View", list(VIEWS), key="look", first="frequency", required=True, wrap=True)
     label = label_picker("Label", page.labels.vocabulary)
 description, show_view = VIEWS[option]
 with provenance:
-    show_provenance(page, run=page.run if page.has_run and option in OF_A_RUN else None, videos=page.videos)
-st.caption(f"{description} Select a label by name, point or row to open its card.")
+    of_run = option == "precision" and page.has_run
+    show_provenance(page, run=page.run if of_run else None, videos=page.videos)
+st.caption(f"{description} Select a label by name, point or row.")
 # The card opens below the chart, so a click on a point does not move the chart.
 chart, card, below = st.container(), st.container(), st.container()
 if label is not None:

@@ -1,0 +1,89 @@
+"""Compare page: the difference in GAP with its interval, and the difference in average precision by band."""
+
+import html
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from cache import comparisons
+from components.columns import AP_HELP, GAP_HELP
+from components.label_tables import show_no_labels
+from components.text import plain
+from context import PageContext
+from yt8m_core import figures
+from yt8m_core.analysis import per_label
+from yt8m_core.labels.statistics import BANDS
+from yt8m_core.metrics.bootstrap import Estimate
+
+BAND_HEIGHT = 270  # pixels
+
+
+def show_answer(page: PageContext, other: PageContext, bands: pd.DataFrame, minimum: int) -> None:
+    """Show which run is better: by GAP, and by band.
+
+    Args:
+        page: The page, with the first run.
+        other: The same page with the second run.
+        bands: Result of ``per_label.gain_by_band``.
+        minimum: Minimum support of its labels.
+    """
+    _show_gap(page, other)
+    if bands.empty:
+        show_no_labels(minimum)
+        return
+    names = html.escape(page.run.name), html.escape(other.run.name)
+    st.plotly_chart(
+        figures.gain_by_band(bands, runs=names, scale=page.scale),
+        height=BAND_HEIGHT,
+        key="gain by band",
+        alt="Mean difference in average precision of the head, mid and tail labels, with 95% CI",
+    )
+    gains = {band["band"]: _gain_text(band, other.run.name) for band in bands.to_dict("records")}
+    empty = f"no selected label has {minimum:,} scored videos or more."
+    with st.expander("Differences by band", icon=":material/list:"):
+        st.markdown("\n".join(f"- **{band}**: {gains.get(band, empty)}" for band in (*BANDS, per_label.ALL)))
+        st.caption(
+            "The 95% CI covers the variation between labels of a band, not between videos or training runs.",
+            help=AP_HELP,
+        )
+
+
+def _show_gap(page: PageContext, other: PageContext) -> None:
+    result = comparisons.gap_difference(page, other)
+    num_videos = len(page.scores.videos)
+    has_interval = num_videos > 1
+    interval = f"95% CI {_interval(result.difference, '+.4f')}" if has_interval else "no interval: one video"
+    st.metric(
+        "Difference in GAP@20",
+        f"{result.difference.value:+.4f}",
+        interval,
+        delta_color="off",
+        delta_arrow="off",
+        help=f"GAP of the second run minus GAP of the first. {GAP_HELP} The interval is a bootstrap over videos, "
+        "paired: both runs are measured on the same draws. It does not cover the variation between training runs.",
+    )
+    first, second = (f"{run.value:.3f} {_interval(run, '.3f')}" for run in (result.first, result.second))
+    if has_interval and result.difference.low <= 0 <= result.difference.high:
+        verdict = "No significant difference between **{}** and **{}**"
+    else:
+        word = "better" if result.difference.value > 0 else "worse" if result.difference.value < 0 else "equal"
+        verdict = {"equal": "**{1}** and **{0}** are equal"}.get(word, "**{1}** is " + word + " than **{0}**")
+    st.markdown(
+        f"{verdict.format(plain(page.run.name), plain(other.run.name))}: GAP {first} → {second} on the same "
+        f"{num_videos:,} videos."
+    )
+    if page.data.path == other.run.experiment.data.train != page.run.experiment.data.train:
+        st.caption(":material/warning: The second run was trained on these videos, and the first was not.")
+
+
+def _interval(estimate: Estimate, number: str) -> str:
+    return f"\\[{estimate.low:{number}}, {estimate.high:{number}}\\]"
+
+
+def _gain_text(band: dict[Any, Any], other: str) -> str:
+    interval = f" [{band['low']:+.4f}, {band['high']:+.4f}] (95% CI)" if band["labels"] > 1 else ""
+    return (
+        f"{plain(other)} is better on {band['gained']:,} of {band['labels']:,} labels and worse on {band['lost']:,}; "
+        f"mean difference in AP {band['gain']:+.4f}{interval}."
+    )

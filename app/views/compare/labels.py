@@ -1,0 +1,79 @@
+"""Compare page: average precision of each label by both runs."""
+
+import html
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cache import comparisons
+from components.charts import join_provenance
+from components.columns import LABEL_COLUMNS
+from components.label_tables import show_chart
+from components.link import linked
+from components.page_links import LABEL_PAGE, label_link, label_option, show_links
+from components.selectors import download_csv, label_picker
+from components.text import plain
+from context import PageContext
+from yt8m_core import figures
+from yt8m_core.analysis.run_differences import MIN_POSITIVES, split_by_sign
+
+BOTH, FREQUENCY = "AP of both runs", "difference by frequency"
+HEIGHT = 400  # pixels
+COLUMNS = {name: LABEL_COLUMNS[name] for name in ("name", "positives", "ap", "ap_b", "gain")}
+
+
+def show_labels(page: PageContext, other: PageContext, table: pd.DataFrame, place: DeltaGenerator) -> None:
+    """Show the labels of ``comparisons.label_gains`` as a chart in ``place``, and as one table per better run."""
+    if table.empty:
+        return
+    vocabulary = page.labels.vocabulary
+    with place:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            axes = linked(
+                st.segmented_control, "Chart", [BOTH, FREQUENCY], key="pair_axes", default=BOTH, required=True
+            )
+            label = label_picker("Label", vocabulary, width=220)
+        if axes == BOTH:
+            names = page.run.name, other.run.name
+            figure = figures.precision_by_run(table, runs=names, scale=page.scale, selected=label)
+            alt = "Average precision of each label by the second run against that by the first"
+        else:
+            names = html.escape(page.run.name), html.escape(other.run.name)
+            figure = figures.gain_by_label(table, runs=names, scale=page.scale, selected=label)
+            alt = "Difference in average precision of each label against its number of videos"
+        runs = f"{page.run_key} and {other.run_key}"
+        provenance = join_provenance(runs, page.data_key, len(page.videos), page.scale)
+        show_chart(figure, vocabulary, name="gain", alt=alt, height=HEIGHT, provenance=provenance, data=table)
+        if label is None:
+            st.caption("Click a point to select its label.")
+        elif (table["label"] == label).any():
+            show_label_difference(page, other, label)
+    for column, side, rows in zip(st.columns(2, gap="large"), (page, other), split_by_sign(table), strict=True):
+        with column:
+            st.markdown(f"**{plain(side.run.name)}** is better: {len(rows):,} labels, largest difference first")
+            show_links(
+                rows,
+                LABEL_PAGE,
+                lambda row: {"label": label_option(row.label, vocabulary)},
+                columns=COLUMNS,
+                key=f"labels better with {'a' if side is page else 'b'}",
+                alt=f"Labels on which run {side.run.name} has the higher average precision",
+            )
+    st.caption("Click a row to open the page of its label.")
+    download_csv(table.sort_values("gain", ascending=False), "labels-two-runs")
+
+
+def show_label_difference(page: PageContext, other: PageContext, label: int) -> None:
+    """Show the average precision of a label by both runs, with the interval of the difference."""
+    vocabulary = page.labels.vocabulary
+    first, second, difference = comparisons.label_difference(page, other, label)
+    positives = int(page.scores.truth[:, [label]].sum())
+    interval = f"[{difference.low:+.3f}, {difference.high:+.3f}] (95% CI, paired by video)"
+    if positives < MIN_POSITIVES:
+        interval = f"(no interval below {MIN_POSITIVES} videos)"
+    st.markdown(
+        f"**{plain(vocabulary.name(label))}**, {positives:,} videos: AP {first.value:.3f} → {second.value:.3f}, "
+        f"difference {difference.value:+.3f} {interval}."
+    )
+    label_link(label, vocabulary)

@@ -1,0 +1,65 @@
+"""Compare page: average precision of each video's ranking by both runs."""
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cache import comparisons
+from components.page_links import PREDICTIONS, open_page, show_links
+from components.selectors import download_csv
+from components.text import plain
+from context import PageContext
+from yt8m_core import figures
+from yt8m_core.analysis.run_differences import split_by_sign
+
+HEIGHT = 500  # pixels
+AP_OF_VIDEO = "1 if all true labels of the video rank above all others."
+COLUMNS = {
+    "id": st.column_config.TextColumn("Video", pinned=True),
+    "labels": st.column_config.NumberColumn("True labels", format="localized"),
+    "ap": st.column_config.NumberColumn("AP", help=AP_OF_VIDEO, format="%.3f"),
+    "ap_b": st.column_config.NumberColumn("AP of second run", help=AP_OF_VIDEO, format="%.3f"),
+    "gain": st.column_config.NumberColumn(
+        "Difference", help="AP of the second run minus AP of the first.", format="%+.3f"
+    ),
+    "found_only": st.column_config.NumberColumn(
+        "Only first", help="True labels in the top 20 of the first run, but not of the second."
+    ),
+    "found_only_b": st.column_config.NumberColumn(
+        "Only second", help="True labels in the top 20 of the second run, but not of the first."
+    ),
+}
+
+
+def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, place: DeltaGenerator) -> None:
+    """Show the videos as a chart in ``place``, and as one table per better run; ``labels`` are of no concern."""
+    table = comparisons.video_differences(page, other)
+
+    def open_point() -> None:
+        points = st.session_state["videos of both runs"]["selection"]["points"]
+        if points and points[0].get("customdata") is not None:  # id, row of the table, ...
+            video = table["id"][int(points[0]["customdata"][1])]
+            open_page(PREDICTIONS, {"video": video, "runs": [other.run_key]})
+
+    with place:
+        st.plotly_chart(
+            figures.video_precision_by_run(table, runs=(page.run.name, other.run.name), scale=page.scale),
+            height=HEIGHT,
+            key="videos of both runs",
+            on_select=open_point,
+            selection_mode="points",
+            alt="Average precision of each video's ranking by the second run against that by the first",
+        )
+        st.caption("Click a point or a row to open its video in Predictions, with both runs.")
+    for column, side, rows in zip(st.columns(2, gap="large"), (page, other), split_by_sign(table), strict=True):
+        with column:
+            st.markdown(f"**{plain(side.run.name)}** is better: {len(rows):,} videos, largest difference first")
+            show_links(
+                rows,
+                PREDICTIONS,
+                lambda row: {"video": row.id, "runs": [other.run_key]},
+                columns=COLUMNS,
+                key=f"videos better with {'a' if side is page else 'b'}",
+                alt=f"Videos that run {side.run.name} ranks with the higher average precision",
+            )
+    download_csv(table.drop(columns="row"), "videos-two-runs")

@@ -1,0 +1,129 @@
+"""Label page: the most correlated labels, and those that the run confuses with the label."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cache import label_quality, loaders
+from components.page_links import label_option, page_query
+from context import PageContext
+from yt8m_core.analysis import per_label
+
+NEAREST = 8  # labels
+MIN_SHARED = 2  # videos that two labels must share to be listed: one alone is chance
+CONFUSION_COLUMNS = {
+    "name": st.column_config.TextColumn("Label", width=105),
+    "videos": st.column_config.NumberColumn("Videos", format="localized", width=55),
+    "share": st.column_config.NumberColumn("Share", help="Share of these videos.", format="percent", width=55),
+    "interval": st.column_config.TextColumn("95% CI", help="Of the share (Clopper-Pearson).", width=80),
+    "expected": st.column_config.NumberColumn(
+        "Expected", help="Share that the label has in all videos.", format="percent", width=70
+    ),
+}
+
+
+def show_correlated(page: PageContext, label: int) -> None:
+    """List the most correlated labels; a click on one opens it."""
+    vocabulary = page.labels.vocabulary
+    table = per_label.most_correlated_labels(
+        loaders.cooccurrence(page.data), page.labels.num_videos, label, minimum_support=MIN_SHARED, limit=NEAREST
+    )
+    st.markdown("**Most correlated labels**")
+    if table.empty:
+        st.caption("No other label shares two or more videos with it.")
+        return
+    _show_labels(
+        page,
+        table,
+        key=f"nearest {label}",  # another label's table starts without a selection
+        columns={
+            "name": st.column_config.TextColumn("Label", width=115),
+            "share": st.column_config.NumberColumn(
+                "Share", help="Share of the label's videos that have this one too.", format="percent", width=55
+            ),
+            "count": st.column_config.NumberColumn("Videos", help="Videos with both.", format="localized", width=55),
+            "phi": st.column_config.NumberColumn(
+                "φ",
+                help="Correlation of the two labels over all videos: 1 if they always occur together, 0 if they are "
+                "independent.",
+                format="%.2f",
+                width=50,
+            ),
+        },
+        alt=f"The {len(table)} labels most correlated with {vocabulary.name(label)}",
+    )
+    options = [label_option(other, vocabulary) for other in (label, *table["label"].tolist())]
+    st.page_link(
+        "views/correlation/page.py",
+        label="Open in Correlation",
+        icon=":material/grid_on:",
+        query_params=page_query(label=options[0], labels=options),
+    )
+
+
+def show_confusions(
+    page: PageContext, label: int, threshold: float, above: DeltaGenerator, mistaken: DeltaGenerator
+) -> None:
+    """List the labels that rank above the label where it is missed, and those of its false positives."""
+    name = page.labels.vocabulary.name(label)
+    missed, false = label_quality.confusions(page, label, threshold)
+    for place, confusions, title, subject, help_text in (
+        (
+            above,
+            missed,
+            "Ranked above where it is missed",
+            "videos miss the label",
+            "Wrong labels of higher rank, in the videos that have the label with a probability below the threshold.",
+        ),
+        (
+            mistaken,
+            false,
+            "True where it is a false positive",
+            "false positives",
+            "True labels of the videos that do not have the label, but a probability at or above the threshold.",
+        ),
+    ):
+        with place:
+            st.markdown(
+                f"**{title}**",
+                help=f"{help_text} Only labels in at least {MIN_SHARED} of them, more frequent than expected; most "
+                "surprising first.",
+            )
+            table = confusions.table[confusions.table["videos"] >= MIN_SHARED][:NEAREST]
+            st.caption(f"{len(confusions.rows):,} {subject} at threshold {threshold:.3f}.")
+            if table.empty:
+                st.caption("No label is in two or more of them more often than expected.")
+                continue
+            interval = [f"{low:.0%} to {high:.0%}" for low, high in zip(table["low"], table["high"], strict=True)]
+            _show_labels(
+                page,
+                table.assign(interval=interval),
+                key=f"{title} {label}",
+                columns=CONFUSION_COLUMNS,
+                alt=f"{title}: {len(table)} labels confused with {name}",
+            )
+
+
+def _show_labels(page: PageContext, table: pd.DataFrame, *, key: str, columns: dict[str, Any], alt: str) -> None:
+    vocabulary = page.labels.vocabulary
+    labels = table["label"].tolist()
+    # A data set without names has no labels above its largest one, but the run may.
+    names = vocabulary if all(label < vocabulary.num_classes for label in labels) else page.run.vocabulary
+
+    def open_label() -> None:
+        if cells := st.session_state[key]["selection"]["cells"]:
+            st.session_state["label"] = label_option(labels[cells[0][0]], names)
+
+    st.dataframe(
+        table.assign(name=[names.name(other) for other in labels]),
+        hide_index=True,
+        column_order=list(columns),
+        column_config=columns,
+        key=key,
+        on_select=open_label,
+        selection_mode="single-cell",
+        height="content",
+        alt=alt,
+    )

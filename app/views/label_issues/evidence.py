@@ -1,0 +1,78 @@
+"""Label issues page: the evidence for one candidate."""
+
+import html
+
+import pandas as pd
+import streamlit as st
+
+from cache import loaders
+from components.page_links import label_link, video_link
+from components.text import plain
+from context import PageContext
+from yt8m_core import figures
+from yt8m_core.errors import UserError
+
+HEIGHT = 430  # pixels
+DRAWN = 10  # labels
+
+
+def show_evidence(page: PageContext, row: pd.Series) -> None:
+    """Show a candidate: video, label, score, and what it is based on."""
+    numbers, chart = st.columns([2, 3], gap="large")
+    with numbers:
+        st.markdown(f"Is **{plain(row['name'])}** missing in video **{plain(row['id'])}**?")
+        with st.container(horizontal=True):
+            st.metric(
+                "Score",
+                f"{row['score']:.3f}",
+                help="Combines both pieces of evidence: the probability that the data set lists the label. It is "
+                "fitted on the labels that the data set lists, so rank candidates by it and do not read it as the "
+                "share of missing labels.",
+                width="content",
+            )
+            st.metric("Probability", f"{row['probability']:.3f}", help="Of the model for this video.", width="content")
+        st.markdown(_describe_labels(row))
+        st.markdown(f"Listed labels: {plain(row['listed_labels'])}.")
+        label = int(row["label"])
+        video_link(row["id"], "Open in Predictions", label=f"{row['name']} · {label}")
+        if label < page.labels.vocabulary.num_classes:  # a data set without names has no labels above its largest one
+            label_link(label, page.labels.vocabulary)
+    with chart:
+        try:
+            _show_ranking(page, row)
+        except UserError as error:
+            st.caption(f"The top labels of the video are not available here. {plain(str(error))}")
+
+
+def _describe_labels(row: pd.Series) -> str:
+    if pd.isna(row["evidence_probability"]):
+        return f"No other video has **{plain(row['evidence_name'])}**, so its labels say nothing about this one."
+    return (
+        f"**{row['evidence_probability']:.0%}** of the other videos with **{plain(row['evidence_name'])}** have it "
+        f"({row['evidence_videos']:,} videos)."
+    )
+
+
+def _show_ranking(page: PageContext, row: pd.Series) -> None:
+    """Show the top labels of the video by the selected run."""
+    if not page.has_run:
+        st.caption("The top labels of the video are shown once there is a trained run.")
+        return
+    videos = page.run_videos
+    position = videos.find(row["id"])
+    if position is None:
+        st.caption("This video is not in the data set any more.")
+        return
+    ranking = loaders.prediction(page, position).ranking(page.run.vocabulary, videos.labels(position).tolist())
+    candidate = ranking[ranking["label"] == row["label"]].iloc[0]
+    top = ranking[:DRAWN].rename(columns={"probability": "score"})
+    names = top["name"].mask(top["label"] == row["label"], top["name"] + " (candidate)")
+    st.plotly_chart(
+        figures.predictions(
+            top.assign(name=names), title=f"Top labels of video {html.escape(row['id'])}", scale=page.scale
+        ),
+        height=HEIGHT,
+        key="top labels",
+        alt=f"Probabilities of the top {len(top)} labels; true labels have a check mark",
+    )
+    st.caption(f"{plain(row['name'])}: rank {candidate['rank']:,} of {len(ranking):,} by run {plain(page.run.name)}.")
