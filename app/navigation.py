@@ -31,6 +31,13 @@ PAGES: dict[str, list[dict[str, Any]]] = {
     ],
     "Videos": [
         {
+            "page": "views/videos/page.py",
+            "url_path": "videos",
+            "title": "Videos",
+            "icon": ":material/video_library:",
+            "help": "All videos in one table: filter by label, errors, quality or length.",
+        },
+        {
             "page": "views/predictions/page.py",
             "url_path": "predictions",
             "title": "Predictions",

@@ -32,6 +32,7 @@ VISITS: dict[str, tuple[str, ...]] = {
     "Overview": (),
     "Imbalance": ("precision",),
     "Correlation": ("All labels", "Label processing"),
+    "Videos": (),
     "Attention": (),
     "Predictions": (),
     "Experiments": (),
@@ -46,6 +47,8 @@ PAGES = {
     "correlation": ("correlation", "Correlation"),
     "correlation, all labels": ("correlation?part=All+labels", "Correlation"),
     "correlation, label processing": ("correlation?part=Label+processing", "Correlation"),
+    "videos": ("videos", "Videos"),
+    "videos, filtered": ("videos?only=false+negative&order=hardest+first", "Videos"),
     "attention": ("attention", "Attention"),
     "predictions": ("predictions", "Predictions"),
     "experiments": ("experiments", "Experiments"),
@@ -155,12 +158,17 @@ def moves(page: Page) -> dict[str, list[Move]]:
             label,
         ],
         "correlation, label processing": [Move("β", slide("β")), Move("γ", slide("γ")), Move("α", slide("α"))],
+        "videos": [
+            Move("threshold", slide("Threshold")),
+            Move("errors", choose("false negative")),
+            Move("band", choose("tail")),
+            label,
+        ],
         "predictions": [
             Move("next video", lambda: page.keyboard.press("n")),
             Move("next video", lambda: page.keyboard.press("n")),
             Move("threshold", slide("Threshold")),
             Move("threshold", slide("Threshold")),
-            Move("order: hardest first", choose("hardest first")),
         ],
     }
 

@@ -46,7 +46,7 @@ def wait_for_page(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=TIMEOUT)
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=TIMEOUT)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot .main-svg, [data-testid=stDataFrame]").first).to_be_visible()
     page.wait_for_timeout(500)  # figures fade in
 
 

@@ -26,15 +26,22 @@ def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], 
     download_csv(table, name)
 
 
-def show_chart(figure: Any, vocabulary: Vocabulary, *, name: str, alt: str) -> None:
-    """Show a chart of labels."""
+def show_chart(figure: Any, vocabulary: Vocabulary, *, name: str, alt: str, selects_many: bool = False) -> None:
+    """Show a chart of labels. With ``selects_many``, several can be selected at once: ``chart_labels`` returns them."""
     st.plotly_chart(
         figure,
         key=f"chart {name}",
         on_select=point_selection(f"chart {name}", vocabulary),
-        selection_mode="points",
+        selection_mode=("points", "box", "lasso") if selects_many else "points",
         alt=alt,
     )
+
+
+def chart_labels(name: str) -> list[int]:
+    """Return the labels that are selected in a chart."""
+    chart = st.session_state.get(f"chart {name}")
+    points = chart["selection"]["points"] if chart else []
+    return list(dict.fromkeys(int(point["customdata"][2]) for point in points if point.get("customdata") is not None))
 
 
 def point_selection(key: str, vocabulary: Vocabulary) -> Callable[[], None]:
@@ -45,7 +52,7 @@ def point_selection(key: str, vocabulary: Vocabulary) -> Callable[[], None]:
 
     def select_label() -> None:
         points = st.session_state[key]["selection"]["points"]
-        if points and points[0].get("customdata") is not None:
+        if len(points) == 1 and points[0].get("customdata") is not None:
             st.session_state["label"] = list(label_names(vocabulary))[points[0]["customdata"][2]]
 
     return select_label

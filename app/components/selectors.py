@@ -162,10 +162,10 @@ def label_names(vocabulary: Vocabulary) -> dict[str, int]:
     return {f"{vocabulary.name(label)} · {label}": label for label in range(vocabulary.num_classes)}
 
 
-def label_picker(text: str, vocabulary: Vocabulary) -> int | None:
+def label_picker(text: str, vocabulary: Vocabulary, *, width: int = 340) -> int | None:
     """Select a label by its name, or none."""
     names = label_names(vocabulary)
-    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=340)
+    name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=width)
     return None if name is None else names[name]
 
 
@@ -177,13 +177,18 @@ def show_differences(page: PageContext, keys: Sequence[str]) -> None:
         st.caption(f"**{plain(page.run_key)}** → **{plain(key)}**: {'; '.join(texts) or 'the same experiment'}.")
 
 
-def second_run_picker(page: PageContext, text: str) -> PageContext | None:
-    """Select a second run with the same labels, or none, and return its context; all pages share the selection."""
-    keys = [
+def second_run_keys(page: PageContext) -> list[str]:
+    """Return the other runs with as many labels as the run of the page."""
+    return [
         key
         for key, run in page.workspace.runs.items()
         if run.path != page.run.path and run.facts.num_classes == page.run.facts.num_classes
     ]
+
+
+def second_run_picker(page: PageContext, text: str) -> PageContext | None:
+    """Select a second run with the same labels, or none, and return its context; all pages share the selection."""
+    keys = second_run_keys(page)
     if not keys:
         return None
     key = linked(st.selectbox, text, keys, index=None, key="run_b", placeholder="No second run", width=340)

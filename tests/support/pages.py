@@ -12,8 +12,10 @@ from tests.conftest import ROOT
 from yt8m_core.data.dataset import open_videos
 
 MAIN = ROOT / "app" / "main.py"
-PAGES = ("overview", "imbalance", "correlation", "attention", "predictions", "experiments")
-DATA_PAGES = PAGES[1:5]  # pages that are empty without the selected data set
+PAGES = ("overview", "imbalance", "correlation", "videos", "attention", "predictions", "experiments")
+DATA_PAGES = PAGES[1:6]  # pages that are empty without the selected data set
+# Filters of the videos page, which pages of one video have too; tests/app/test_videos.py tests them.
+FILTER_KEYS = {"find", "label", "has", "score", "threshold", "order", "only", "band", "ap", "seconds", "run_b"}
 ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
 
 
@@ -43,6 +45,11 @@ def error_text(at: AppTest) -> str:
 def charts(at: AppTest) -> list[str]:
     """Return the charts of a page as plotly JSON."""
     return [chart.proto.spec for chart in at.get("plotly_chart")]
+
+
+def results(at: AppTest) -> list[Any]:
+    """Return the charts and tables of the main area."""
+    return [*charts(at), *(element.value for element in at.main.dataframe)]
 
 
 def tables(at: AppTest) -> list[Any]:

@@ -6,9 +6,10 @@ import streamlit as st
 
 from cache import loaders
 from components.link import linked
-from components.selectors import require_run, require_run_videos, show_provenance, video_picker
+from components.selectors import require_run, require_run_videos, show_provenance
 from components.sidebar import open_run
 from components.text import plain
+from components.video_selection import pick_selected_video
 from context import PageContext, current_page
 from views.attention.dataset_summary import show_dataset_summary
 from views.attention.occlusion import show_random_comparison, show_single_second, show_window_occlusion
@@ -45,7 +46,8 @@ if not loaders.has_attention(run):
 if videos.schema.level != "frame":
     st.stop()
 
-video = VideoContext(page, video_picker(videos))
+position, _ = pick_selected_video(page, videos, picks_label=True)
+video = VideoContext(page, position)
 if video.T < 2:
     st.info("This video has fewer than two seconds. Choose another video.", icon=":material/info:")
     st.stop()

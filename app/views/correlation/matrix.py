@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cache import scores
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, fragment, label_names
+from components.video_selection import offer_label_videos
 from views.correlation.pair_tables import Selection, show_pair
 from yt8m_core import figures
 from yt8m_core.labels import clustering, cooccurrence
@@ -146,7 +147,9 @@ def show_window(selection: Selection) -> None:
         st.caption("Click a cell of the matrix.")
         points = event["selection"]["points"]
         if points and max(points[0]["x"], points[0]["y"]) < len(labels):
-            show_pair(selection, int(labels[round(points[0]["y"])]), int(labels[round(points[0]["x"])]))
+            pair = [int(labels[round(points[0][axis])]) for axis in "yx"]
+            show_pair(selection, *pair)
+            _offer_videos(selection, pair)
         st.caption(f"Correlated labels are neighbors. Pairs in fewer than {selection.support:,} videos are empty.")
         row, column = np.indices(values.shape)
         download_csv(
@@ -162,6 +165,11 @@ def show_window(selection: Selection) -> None:
             f"window {measure}",
             "Download window as CSV",
         )
+
+
+def _offer_videos(selection: Selection, pair: list[int]) -> None:
+    """Offer the videos that have both labels of a pair."""
+    offer_label_videos(selection.page, list(dict.fromkeys(pair)), require_all=True)
 
 
 def open_cluster(clusters: pd.DataFrame, names: list[str]) -> None:

@@ -10,10 +10,11 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import scores
 from components.columns import AP_HELP
 from components.label_card import sample_note
-from components.label_tables import show_chart, show_table
+from components.label_tables import chart_labels, show_chart, show_table
 from components.link import linked
 from components.selectors import require_run, require_run_videos, second_run_picker, show_provenance
 from components.text import plain
+from components.video_selection import offer_label_videos
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
@@ -40,7 +41,9 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
         vocabulary,
         name="precision",
         alt="Average precision of each label against its number of videos, with the median by frequency",
+        selects_many=True,
     )
+    _offer_videos(page, "precision")
     st.caption(
         "The line is the median AP of labels of similar frequency (1 video, 2 to 3, 4 to 7, and so on), over all "
         "topics. A label far below it is hard for a reason other than its frequency.",
@@ -62,6 +65,11 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
             name="labels-precision",
             alt="Selected labels with their average precision",
         )
+
+
+def _offer_videos(page: PageContext, chart: str) -> None:
+    """Offer the videos of the labels that are selected in a chart."""
+    offer_label_videos(page, chart_labels(chart), require_all=False)
 
 
 def show_run_comparison(page: PageContext, label: int | None, below: DeltaGenerator) -> None:
