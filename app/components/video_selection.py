@@ -22,6 +22,7 @@ from components.video_filters import ANY, SCORE_RANGE, VideoFilters, video_filte
 from context import PageContext
 from yt8m_core.analysis.per_video import SORT_ORDERS, possible_orders, sort_videos
 from yt8m_core.data.dataset import Videos
+from yt8m_core.figures.style import pluralize
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def offer_label_videos(page: PageContext, labels: list[int], *, require_all: boo
         source = f"with {'all' if require_all else 'one'} of {len(names):,} labels"
     else:
         source = f"with {(' and ' if require_all else ' or ').join(names)}"
-    if st.button(f"Open {len(positions):,} videos {source}", icon=":material/video_library:", disabled=not len(rows)):
+    text = f"Open {pluralize(len(positions), 'video')} {source}"
+    if st.button(text, icon=":material/video_library:", disabled=not len(rows)):
         open_videos(page, positions, source)
 
 
@@ -95,7 +97,7 @@ def show_chart_selection(page: PageContext) -> NDArray[np.int64] | None:
     selection: ChartSelection | None = st.session_state.get("chart selection")
     if selection is None:
         return None
-    text = f"**{len(selection.positions):,} videos** {selection.source}"
+    text = f"**{pluralize(len(selection.positions), 'video')}** {selection.source}"
     if selection.data != page.data.cache_key:
         del st.session_state["chart selection"]
         st.info(f"{text} were selected in another data set: the selection is cleared.", icon=":material/info:")

@@ -226,7 +226,7 @@ def test_labels_open_their_videos(demo_home: Path) -> None:
         at.session_state["page"] = open_page().session_state["page"]
         at.run()
         assert error_text(at) == ""
-        assert at.button[0].label.startswith(f"Open {count:,} videos with ")
+        assert at.button[0].label.startswith(f"Open {count:,} video")
         assert (" and " if require_all else " or ") in at.button[0].label
 
 

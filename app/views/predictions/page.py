@@ -9,7 +9,8 @@ from views.predictions.explanation import show_label_explanation
 from views.predictions.feature_check import show_feature_check
 from views.predictions.label_table import show_outcomes, show_summary
 from views.predictions.run_comparison import show_run_comparison
-from views.predictions.video_source import select_video, upload_video
+from views.predictions.uploads import upload_video
+from views.predictions.video_source import select_video
 
 DATA_SET = "data set"
 
