@@ -38,6 +38,13 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "help": "All videos in one table: filter by label, errors, quality or length.",
         },
         {
+            "page": "views/map/page.py",
+            "url_path": "map",
+            "title": "Map",
+            "icon": ":material/scatter_plot:",
+            "help": "All videos in two dimensions, by their features or their scores.",
+        },
+        {
             "page": "views/predictions/page.py",
             "url_path": "predictions",
             "title": "Predictions",

@@ -1,19 +1,27 @@
-"""Cached tables of the videos of a data set. Do not modify cached values."""
+"""Cached tables, vectors and maps of the videos of a data set. Do not modify cached values."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from cache import scores
+from cache import loaders, scores
 from cache.loaders import HASH_FUNCS
+from yt8m_core.errors import UserError
 from yt8m_core.labels.statistics import BANDS
 
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
 if TYPE_CHECKING:
     from context import PageContext
+    from yt8m_core.analysis.projection import Projection
+    from yt8m_core.analysis.vectors import VectorReader
+    from yt8m_core.inference.pooled_cache import PooledVideos
+
+POOLED, SCORES = "pooled frames", "scores"
+VECTORS = (POOLED, SCORES)
+"""Vectors of a video: its pooled frames, or the probabilities of all labels."""
 
 
 def label_bands(page: "PageContext") -> NDArray[np.str_]:
@@ -78,3 +86,64 @@ def disagreement(page: "PageContext", other: "PageContext") -> pd.DataFrame:
     vocabulary = page.run.vocabulary
     names = np.array([vocabulary.name(label) for label in range(vocabulary.num_classes)], object)
     return table.assign(disputed_name=_name(names, table["disputed_label"]))
+
+
+# --- vectors
+
+
+def has_pooled_vectors(page: "PageContext") -> bool:
+    """Return whether the pooling of the run has no trained weights, so that its vectors are comparable."""
+    return bool(getattr(page.model.pooling, "is_cacheable", False))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Pooling the frames, once per data set…", hash_funcs=HASH_FUNCS)
+def pooled_videos(page: "PageContext") -> "PooledVideos":
+    """Return the pooled frames of all videos.
+
+    Raises:
+        UserError: The pooling has trained weights, or the disk is full.
+    """
+    from yt8m_core.inference.pooled_cache import load_pooled
+
+    pooled = load_pooled(page.model, page.run_videos)
+    if pooled is None:
+        raise UserError("no pooled frames of this run", advice="Use the scores, or free space in YT8M_HOME.")
+    return pooled
+
+
+def vectors(page: "PageContext", kind: str) -> "tuple[VectorReader, NDArray[np.int64]]":
+    """Return a reader of vectors, of ``VECTORS``, and the positions of the videos that have one.
+
+    Where there are labels, only scored videos have one, so that both kinds show the same videos.
+    """
+    from yt8m_core.analysis.vectors import pooled_vectors, score_vectors
+
+    is_labeled = page.run_videos.is_labeled.any()
+    positions = page.scores.videos if is_labeled else np.arange(len(page.run_videos))
+    if kind == SCORES:
+        return score_vectors(page.scores), positions
+    return pooled_vectors(pooled_videos(page)), positions
+
+
+@st.cache_resource(max_entries=8, show_spinner="Computing the map…", hash_funcs=HASH_FUNCS)
+def projection(page: "PageContext", method: str, kind: str) -> "Projection":
+    """Project the videos into two dimensions: PCA or UMAP of vectors of ``VECTORS``.
+
+    Raises:
+        UserError: UMAP is not installed, or there are too few videos for it.
+    """
+    from yt8m_core.analysis.projection import pca, umap
+
+    return {"PCA": pca, "UMAP": umap}[method](*vectors(page, kind))
+
+
+def upload_vector(page: "PageContext", kind: str, frames: NDArray[Any], p: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the vector of an uploaded video, given its frames [T, D] and probabilities [C]."""
+    import torch
+
+    if kind == SCORES:
+        return p
+    with torch.inference_mode():
+        batch = torch.from_numpy(np.ascontiguousarray(frames))[None]
+        summary = loaders.model(page.run).summarize(batch, torch.tensor([len(frames)]))
+    return summary.vector[0].float().numpy()

@@ -16,7 +16,7 @@ from yt8m_core.data.dataset import open_videos
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    "Overview": "", "Imbalance": "imbalance", "Correlation": "correlation", "Videos": "videos",
+    "Overview": "", "Imbalance": "imbalance", "Correlation": "correlation", "Videos": "videos", "Map": "map",
     "Attention": "attention", "Predictions": "predictions", "Experiments": "experiments",
 }  # fmt: skip
 
@@ -177,6 +177,43 @@ def test_filters_stand_in_the_link_and_a_click_on_a_row_opens_the_video(browser:
         page.goto(link)
         wait_for_page(page, "Predictions")
         expect(page.get_by_text(f"Video 1 of {count.split()[0]} selected by the filters.")).to_be_visible()
+
+
+def test_box_in_the_map_opens_its_videos(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/map")
+        wait_for_page(page, "Map")
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
+        assert box
+        corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.04)]
+        for number, (x, y) in enumerate(corners):
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+            if number == 0:
+                page.mouse.down()
+        page.mouse.up()
+        count = page.get_by_text(re.compile(r"^\d+ videos selected$")).first
+        expect(count).not_to_have_text("0 videos selected")
+        number = int(count.inner_text().split()[0])
+        page.get_by_role("button", name="Open selection").click()
+        wait_for_page(page, "Videos")
+        expect(page.get_by_text(f"{number} of 32 videos")).to_be_visible()
+        page.get_by_role("button", name="Clear", exact=True).click()
+        expect(page.get_by_text("32 of 32 videos")).to_be_visible()
+
+
+def test_pair_of_the_matrix_opens_its_videos(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/correlation")
+        wait_for_page(page, "Correlation")
+        box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] * 0.5 / 30, box["y"] + box["height"] * 1.5 / 30)
+        button = page.get_by_role("button", name=re.compile(r"Open \d+ videos? with"))
+        number = re.findall(r"Open (\d+)", button.inner_text())[0]
+        button.click()
+        wait_for_page(page, "Videos")
+        expect(page.get_by_text(f"{number} of 32 videos")).to_be_visible()
 
 
 def test_upload_is_refused_or_predicted(browser: Browser, app: str, demo_home: Path) -> None:

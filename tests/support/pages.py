@@ -12,8 +12,8 @@ from tests.conftest import ROOT
 from yt8m_core.data.dataset import open_videos
 
 MAIN = ROOT / "app" / "main.py"
-PAGES = ("overview", "imbalance", "correlation", "videos", "attention", "predictions", "experiments")
-DATA_PAGES = PAGES[1:6]  # pages that are empty without the selected data set
+PAGES = ("overview", "imbalance", "correlation", "videos", "map", "attention", "predictions", "experiments")
+DATA_PAGES = PAGES[1:7]  # pages that are empty without the selected data set
 # Filters of the videos page, which pages of one video have too; tests/app/test_videos.py tests them.
 FILTER_KEYS = {"find", "label", "has", "score", "threshold", "order", "only", "band", "ap", "seconds", "run_b"}
 ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"

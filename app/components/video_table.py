@@ -1,4 +1,4 @@
-"""Videos page: table of the selected videos. A click on a row opens the video on the predictions page."""
+"""Tables of videos. A click on a row opens the video on the predictions page."""
 
 from typing import Any, NoReturn
 
@@ -6,13 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from components.link import open_page
-from components.selectors import download_csv
-from components.video_selection import VideoSelection
 from context import PageContext
 from yt8m_core.analysis.outcomes import OUTCOMES
 from yt8m_core.analysis.video_table import LABEL_OUTCOMES
 
-MAX_ROWS = 500  # sent to the browser
+MAX_SHORT = 12  # rows of a table that is shown in full
 SIGNS = {
     "true positive": "✓ true positive",
     "missed": "✗ missed",
@@ -61,46 +59,40 @@ COLUMNS: dict[str, Any] = {
 }
 
 
+def show_video_table(page: PageContext, table: pd.DataFrame, *, key: str, height: int, alt: str) -> None:
+    """Show a table of videos, and open the one that is clicked.
+
+    Args:
+        page: The page.
+        table: As ``video_selection.VideoSelection.table``.
+        key: Key of the table.
+        height: Height in pixels of a long table.
+        alt: Description of the table.
+    """
+    columns = visible_columns(page, table)
+    shown = table[columns]
+    if "outcome" in columns:
+        shown = shown.assign(outcome=shown["outcome"].map(SIGNS))
+    event: Any = st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=COLUMNS,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-cell",
+        height=height if len(shown) > MAX_SHORT else "content",
+        placeholder="–",
+        alt=alt,
+    )
+    cells = event["selection"]["cells"]
+    if cells and cells[0][0] < len(table):
+        open_video(str(table["id"].iloc[cells[0][0]]))
+
+
 def visible_columns(page: PageContext, table: pd.DataFrame) -> list[str]:
     """Return the columns that a table has, without lengths at video level."""
     hidden = "num_frames" if page.run_videos.schema.level == "video" else ""
     return [column for column in COLUMNS if column in table and column != hidden]
-
-
-def show_videos(page: PageContext, selection: VideoSelection) -> None:
-    """Show how many videos are selected, and the first of them; open the one that is clicked."""
-    table = selection.table
-    if "outcome" in table:
-        table = table.assign(outcome=table["outcome"].map(SIGNS))
-    columns = visible_columns(page, table)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{len(table):,} of {selection.num_videos:,} videos**", width="content")
-        if st.button(
-            "Use this selection",
-            icon=":material/play_circle:",
-            disabled=table.empty,
-            help="Opens the first video on the predictions page. There and on the attention page, Previous and Next "
-            "visit the selected videos.",
-        ):
-            open_video(str(table["id"].iloc[0]))
-        download_csv(table[[*columns, "video"]], f"videos-{page.data_key}")
-        note = f"The first {MAX_ROWS:,} are shown; the file has all. " if len(table) > MAX_ROWS else ""
-        st.caption(f"{note}Click a row to open the video.", width="content")
-    shown = table.head(MAX_ROWS)
-    event: Any = st.dataframe(
-        shown[columns],
-        hide_index=True,
-        column_config=COLUMNS,
-        key="video table",
-        on_select="rerun",
-        selection_mode="single-cell",
-        height=480 if len(shown) > 12 else "content",
-        placeholder="–",
-        alt=f"{len(shown)} of {len(table)} selected videos with their quality and errors",
-    )
-    cells = event["selection"]["cells"]
-    if cells and cells[0][0] < len(shown):
-        open_video(str(shown["id"].iloc[cells[0][0]]))
 
 
 def open_video(video_id: str) -> NoReturn:
