@@ -137,8 +137,8 @@ def projection(page: "PageContext", method: str, kind: str) -> "Projection":
     return {"PCA": pca, "UMAP": umap}[method](*vectors(page, kind))
 
 
-def upload_vector(page: "PageContext", kind: str, frames: NDArray[Any], p: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the vector of an uploaded video, given its frames [T, D] and probabilities [C]."""
+def video_vector(page: "PageContext", kind: str, frames: NDArray[Any], p: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the vector of any video, also of a file, given its frames [T, D] and probabilities [C]."""
     import torch
 
     if kind == SCORES:

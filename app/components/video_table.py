@@ -65,7 +65,7 @@ def show_video_table(page: PageContext, table: pd.DataFrame, *, key: str, height
     Args:
         page: The page.
         table: As ``video_selection.VideoSelection.table``.
-        key: Key of the table.
+        key: Start of the table's key.
         height: Height in pixels of a long table.
         alt: Description of the table.
     """
@@ -77,7 +77,8 @@ def show_video_table(page: PageContext, table: pd.DataFrame, *, key: str, height
         shown,
         hide_index=True,
         column_config=COLUMNS,
-        key=key,
+        # A table of its own for other rows: Streamlit ignores the first click on a table whose rows have changed.
+        key=f"{key} {hash(tuple(table['id']))}",
         on_select="rerun",
         selection_mode="single-cell",
         height=height if len(shown) > MAX_SHORT else "content",

@@ -129,8 +129,11 @@ def _select_upload(run: Run, uploads: list[Upload]) -> Upload | None:
     names = {f"{number}. {upload.video.id}": upload for number, upload in enumerate(uploads, 1) if upload.video}
     table = _upload_table(run, uploads)
 
+    # A table of its own for other files: the first click on a table whose rows changed is ignored.
+    key = f"uploads {hash(tuple(upload.digest for upload in uploads))}"
+
     def open_row() -> None:
-        if cells := st.session_state["uploads"]["selection"]["cells"]:
+        if cells := st.session_state[key]["selection"]["cells"]:
             name = f"{cells[0][0] + 1}. {table['video'].iloc[cells[0][0]]}"
             if name in names:
                 st.session_state["video_of_file"] = name
@@ -154,7 +157,7 @@ def _select_upload(run: Run, uploads: list[Upload]) -> Upload | None:
             ),
             "error": st.column_config.TextColumn("Error", width="large"),
         },
-        key="uploads",
+        key=key,
         on_select=open_row,
         selection_mode="single-cell",
         height=min(36 * (len(table) + 1), 320),

@@ -15,6 +15,8 @@ from context import PageContext
 if TYPE_CHECKING:
     from yt8m_core.inference.prediction import Prediction
 
+DATA_SET = "data set"  # the source of videos that are not uploaded
+
 
 @dataclass(frozen=True)
 class SelectedVideo:
