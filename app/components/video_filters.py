@@ -234,7 +234,7 @@ def _select_disagreement(page: PageContext) -> tuple[PageContext | None, float]:
         return None, 0.0
     difference: float = linked(
         st.slider,
-        "Disagreement from",
+        "Disagreement",
         0.0,
         1.0,
         0.0,
@@ -242,6 +242,6 @@ def _select_disagreement(page: PageContext) -> tuple[PageContext | None, float]:
         key="disagrees",
         on_change=_go_to_first,
         width=120,
-        help="Largest difference between the probabilities of both runs, over all labels.",
+        help="Minimum. Largest difference between the probabilities of both runs, over all labels.",
     )
     return page.with_run(key), difference

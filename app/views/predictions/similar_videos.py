@@ -19,12 +19,12 @@ COLUMNS: dict[str, Any] = {
     "similarity": st.column_config.NumberColumn(
         "Similarity", format="%.3f", help="Cosine of the two vectors: 1 if they have the same direction.", width=75
     ),
-    "shared": st.column_config.TextColumn("Shared labels", help="True labels of both videos.", width=220),
-    "only_video": st.column_config.TextColumn("Only this video", help="True labels of the selected video only."),
-    "only_neighbor": st.column_config.TextColumn("Only that video", help="True labels of the similar video only."),
     "rank": st.column_config.NumberColumn(
         "Label rank", help="Rank of the explained label in the similar video.", format="localized", width=80
     ),
+    "shared": st.column_config.TextColumn("Shared labels", help="True labels of both videos.", width=220),
+    "only_video": st.column_config.TextColumn("Only this video", help="True labels of the selected video only."),
+    "only_neighbor": st.column_config.TextColumn("Only that video", help="True labels of the similar video only."),
 }
 
 
