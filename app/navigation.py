@@ -48,6 +48,20 @@ PAGES: list[dict[str, Any]] = [
         "help": "Labels that videos probably lack, to accept or reject.",
     },
     {
+        "page": "views/videos/page.py",
+        "url_path": "videos",
+        "title": "Videos",
+        "icon": ":material/video_library:",
+        "help": "All videos in one table: filter by label, errors, quality or length.",
+    },
+    {
+        "page": "views/map/page.py",
+        "url_path": "map",
+        "title": "Map",
+        "icon": ":material/scatter_plot:",
+        "help": "All videos in two dimensions, by their features or their scores.",
+    },
+    {
         "page": "views/predictions/page.py",
         "url_path": "predictions",
         "title": "Predictions",

@@ -34,6 +34,8 @@ VISITS: dict[str, tuple[str, ...]] = {
     "Correlation": ("All labels", "Label processing"),
     "Compare": ("videos",),
     "Calibration": ("thresholds",),
+    "Videos": (),
+    "Map": (),
 }
 REPEATS = 5
 LABELS = ("car", "dog", "music", "game", "food", "guitar")
@@ -45,6 +47,9 @@ PAGES = {
     "correlation": ("correlation", "Correlation"),
     "correlation, all labels": ("correlation?part=All+labels", "Correlation"),
     "correlation, label processing": ("correlation?part=Label+processing", "Correlation"),
+    "videos": ("videos", "Videos"),
+    "videos, filtered": ("videos?only=false+negative&order=hardest+first", "Videos"),
+    "map": ("map", "Map"),
     "attention": ("attention", "Attention"),
     "predictions": ("predictions", "Predictions"),
     "experiments": ("experiments", "Experiments"),
@@ -164,12 +169,17 @@ def moves(page: Page) -> dict[str, list[Move]]:
         "label issues": [Move("next candidate", lambda: page.keyboard.press("n"))],
         "compare": [Move("difference by frequency", choose("difference by frequency")), label],
         "calibration": [Move("head", choose("head"))],
+        "videos": [
+            Move("threshold", slide("Threshold")),
+            Move("errors", choose("false negative")),
+            Move("band", choose("tail")),
+            label,
+        ],
         "predictions": [
             Move("next video", lambda: page.keyboard.press("n")),
             Move("next video", lambda: page.keyboard.press("n")),
             Move("threshold", slide("Threshold")),
             Move("threshold", slide("Threshold")),
-            Move("order: hardest first", choose("hardest first")),
         ],
     }
 

@@ -241,7 +241,7 @@ def content_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the file…", hash_funcs=HASH_FUNCS)
+@st.cache_resource(max_entries=16, show_spinner="Reading the file…", hash_funcs=HASH_FUNCS)
 def uploaded_videos(run: Run, name: str, digest: str, _content: bytes) -> "list[UploadedVideo]":
     """Read the videos of an uploaded file for a run.
 

@@ -10,7 +10,7 @@ KEYS = (
     ("[   ]", "Previous or next page"),
     ("/", "Search a label, on pages where one is selected"),
     ("P   N", "Previous or next video"),
-    ("A   R   U", "Accept, reject or leave a label issue as unsure"),
+    ("A   X   U   Z", "Accept, reject or leave a label issue as unsure; undo"),
 )
 HTML = """
 <button class="open" type="button">Keyboard shortcuts <kbd>?</kbd></button>

@@ -77,8 +77,12 @@ def show_chart(
     data: pd.DataFrame | None = None,
     code: str = "",
     height: int | None = None,
+    selects_many: bool = False,
 ) -> None:
-    """Show a chart of labels; arguments as in ``charts.show_chart``."""
+    """Show a chart of labels; arguments as in ``charts.show_chart``.
+
+    With ``selects_many``, several labels can be selected at once: ``chart_labels`` returns them.
+    """
     charts.show_chart(
         figure,
         height=height or "content",
@@ -89,7 +93,15 @@ def show_chart(
         file_name=name,
         code=code,
         on_select=point_selection(f"chart {name}", vocabulary),
+        selection_mode=("points", "box", "lasso") if selects_many else "points",
     )
+
+
+def chart_labels(name: str) -> list[int]:
+    """Return the labels that are selected in a chart."""
+    chart = st.session_state.get(f"chart {name}")
+    points = chart["selection"]["points"] if chart else []
+    return list(dict.fromkeys(int(point["customdata"][2]) for point in points if point.get("customdata") is not None))
 
 
 def point_selection(key: str, vocabulary: Vocabulary) -> Callable[[], None]:
@@ -100,7 +112,7 @@ def point_selection(key: str, vocabulary: Vocabulary) -> Callable[[], None]:
 
     def select_label() -> None:
         points = st.session_state[key]["selection"]["points"]
-        if points and points[0].get("customdata") is not None:
+        if len(points) == 1 and points[0].get("customdata") is not None:
             st.session_state["label"] = list(label_names(vocabulary))[points[0]["customdata"][2]]
 
     return select_label

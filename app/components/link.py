@@ -8,7 +8,7 @@ is not here is named, never silently replaced.
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote_plus
 
 import streamlit as st
@@ -84,6 +84,14 @@ def show_link_notes() -> None:
             _show(note)
         else:
             del notes[key]
+
+
+def switch_page(path: str) -> NoReturn:
+    """Open another page; its controls then write what is selected into the address.
+
+    ``st.switch_page`` alone refuses to leave a page whose controls are bound to the address.
+    """
+    st.switch_page(path, query_params={})
 
 
 def accept_old_values(key: str, renamed: Mapping[str, str]) -> None:

@@ -185,7 +185,7 @@ def label_names(vocabulary: Vocabulary) -> dict[str, int]:
     return {label_option(label, vocabulary): label for label in range(vocabulary.num_classes)}
 
 
-def label_picker(text: str, vocabulary: Vocabulary, width: int = 280) -> int | None:
+def label_picker(text: str, vocabulary: Vocabulary, *, width: int = 280) -> int | None:
     """Select a label by its name, or none."""
     names = label_names(vocabulary)
     name = linked(st.selectbox, text, list(names), index=None, key="label", placeholder="Type a name", width=width)
@@ -206,6 +206,15 @@ def second_run_picker(page: PageContext, text: str, keys: Sequence[str]) -> Page
         st.session_state["run_b"] = keys[0]
     key = linked(st.selectbox, text, keys, None, first=keys[0], key="run_b", placeholder="Choose a run", width=230)
     return None if key is None else page.with_run(key)
+
+
+def second_run_keys(page: PageContext) -> list[str]:
+    """Return the other runs with as many labels as the run of the page."""
+    return [
+        key
+        for key, run in page.workspace.runs.items()
+        if run.path != page.run.path and run.facts.num_classes == page.run.facts.num_classes
+    ]
 
 
 def download_csv(table: pd.DataFrame, name: str, text: str = "Download as CSV") -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from tests.support.pages import (
     ATTENTION_RUN,
+    FILTER_KEYS,
     MEAN_RUN,
     Controls,
     changes_page,
@@ -333,4 +334,5 @@ def test_every_control_changes_what_is_shown(view: str, control: str) -> None:
 
 def test_all_controls_are_tested() -> None:
     for view, own in CONTROLS.items():
-        assert control_keys(open_page(PAGE, see=view)) <= set(own) | set(CONTROLS["Where"]) - {"k"}
+        keys = control_keys(open_page(PAGE, see=view))
+        assert keys <= set(own) | set(CONTROLS["Where"]) - {"k"} | FILTER_KEYS

@@ -16,9 +16,10 @@ from yt8m_core.data.dataset import open_videos
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    "Overview": "", "Imbalance": "imbalance", "Correlation": "correlation", "Attention": "attention",
-    "Predictions": "predictions", "Experiments": "experiments", "Label": "label", "Label issues": "label-issues",
-    "Compare": "compare", "Calibration": "calibration",
+    "Overview": "", "Imbalance": "imbalance", "Correlation": "correlation", "Label": "label",
+    "Calibration": "calibration", "Label issues": "label-issues", "Videos": "videos", "Map": "map",
+    "Predictions": "predictions", "Attention": "attention", "Data checks": "data-checks", "Compare": "compare",
+    "Experiments": "experiments",
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def test_every_page_fits_the_screen(
             else:
                 page.goto(f"{app}/{path}")
                 wait_for_page(page, title)
-            expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+            expect(page.locator(".js-plotly-plot .main-svg, [data-testid=stDataFrame]").first).to_be_visible()
             expect(page.get_by_test_id("stAlert").filter(has_text=re.compile("error", re.I))).to_have_count(0)
             assert "demo world" in page.get_by_test_id("stMain").inner_text()
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{title} is too wide"
@@ -244,6 +245,65 @@ def test_label_and_video_are_kept_on_all_pages_and_in_links(browser: Browser, ap
         wait_for_page(page, "Predictions")
         expect(page.get_by_role("combobox", name="Video")).to_have_value(video)
         expect(page.get_by_test_id("stMain")).to_contain_text("Music: rank")
+
+
+def test_filters_stand_in_the_link_and_a_click_on_a_row_opens_the_video(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/videos")
+        wait_for_page(page, "Videos")
+        page.get_by_role("slider", name="Average precision").first.press("ArrowRight")
+        expect(page).to_have_url(re.compile("ap=0.01&ap=1"))
+        page.get_by_role("button", name="tail").click()
+        expect(page).to_have_url(re.compile("band=tail"))
+        wait_for_page(page, "Videos")
+        count = page.get_by_text(re.compile(r"\d+ of 32 videos")).inner_text()
+        box = page.get_by_test_id("stDataFrame").first.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + 200, box["y"] + 52)
+        wait_for_page(page, "Predictions")
+        expect(page.get_by_text(f"Video 1 of {count.split()[0]} selected by the filters.")).to_be_visible()
+        expect(page).to_have_url(re.compile("band=tail"))
+        link = page.url
+        page.goto(link)
+        wait_for_page(page, "Predictions")
+        expect(page.get_by_text(f"Video 1 of {count.split()[0]} selected by the filters.")).to_be_visible()
+
+
+def test_box_in_the_map_opens_its_videos(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/map")
+        wait_for_page(page, "Map")
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
+        assert box
+        corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.04)]
+        for number, (x, y) in enumerate(corners):
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+            if number == 0:
+                page.mouse.down()
+        page.mouse.up()
+        count = page.get_by_text(re.compile(r"^\d+ videos selected$")).first
+        expect(count).not_to_have_text("0 videos selected")
+        number = int(count.inner_text().split()[0])
+        page.get_by_role("button", name="Open selection").click()
+        wait_for_page(page, "Videos")
+        expect(page.get_by_text(f"{number} of 32 videos")).to_be_visible()
+        page.get_by_role("button", name="Clear", exact=True).click()
+        expect(page.get_by_text("32 of 32 videos")).to_be_visible()
+
+
+def test_pair_of_the_matrix_opens_its_videos(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/correlation")
+        wait_for_page(page, "Correlation")
+        box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] * 0.5 / 30, box["y"] + box["height"] * 1.5 / 30)
+        button = page.get_by_role("button", name=re.compile(r"Open \d+ videos? with"))
+        number = re.findall(r"Open (\d+)", button.inner_text())[0]
+        button.click()
+        wait_for_page(page, "Videos")
+        expect(page.get_by_text(f"{number} of 32 videos")).to_be_visible()
 
 
 def test_upload_is_refused_or_predicted(browser: Browser, app: str, demo_home: Path) -> None:

@@ -25,6 +25,7 @@ from tests.support.pages import (
     first_video,
     open_page,
     page_text,
+    results,
     video_id_at,
 )
 from tests.support.shards import Content, vector, write
@@ -38,7 +39,7 @@ def test_page_shows_charts_and_the_provenance_of_its_numbers(page: str) -> None:
     at = open_page(page)
     assert error_text(at) == ""
     assert at.title[0].value == page.replace("_", " ").capitalize()
-    assert charts(at)
+    assert results(at)
     assert all("demo world" in chart for chart in charts(at))
     assert "demo world" in page_text(at)
     assert "smoke/validation" in page_text(at)
@@ -240,7 +241,7 @@ def test_missing_or_broken_data_are_reported_on_every_page(
             at = open_page(page, data=key)
             assert at.selectbox(key="data").value == key
             assert str(folder) in error_text(at)
-            assert bool(charts(at)) == (page not in DATA_PAGES)
+            assert bool(results(at)) == (page not in DATA_PAGES)
 
 
 def test_replaced_shard_is_read_at_the_next_rerun(

@@ -14,10 +14,12 @@ from yt8m_core.data.dataset import open_videos
 MAIN = ROOT / "app" / "main.py"
 # Folders of the pages in app/views.
 PAGES = (
-    "overview", "imbalance", "correlation", "label", "label_issues", "attention", "predictions", "experiments",
-    "compare", "calibration",
+    "overview", "imbalance", "correlation", "label", "calibration", "label_issues", "videos", "map", "predictions",
+    "attention", "compare", "experiments",
 )  # fmt: skip
 DATA_PAGES = tuple(page for page in PAGES if page not in ("overview", "experiments"))  # empty without the data set
+# Filters of the videos page, which pages of one video have too; tests/app/test_videos.py tests them.
+FILTER_KEYS = {"find", "label", "has", "score", "threshold", "order", "only", "band", "ap", "seconds", "run_b"}
 ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
 
 
@@ -48,6 +50,11 @@ def error_text(at: AppTest) -> str:
 def charts(at: AppTest) -> list[str]:
     """Return the charts of a page as plotly JSON."""
     return [chart.proto.spec for chart in at.get("plotly_chart")]
+
+
+def results(at: AppTest) -> list[Any]:
+    """Return the charts and tables of the main area."""
+    return [*charts(at), *(element.value for element in at.main.dataframe)]
 
 
 def tables(at: AppTest) -> list[Any]:

@@ -1,5 +1,7 @@
 """Ranking quality of each video, and the order in which videos are listed."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,17 @@ from yt8m_core.errors import check_choice
 from yt8m_core.inference.score_cache import CachedScores
 
 CHUNK = 1 << 22  # maximum number of scores held in memory at once
-SORT_ORDERS = ("data set", "hardest first", "easiest first")
+_SORT_COLUMNS: dict[str, dict[str, bool]] = {  # order → columns, and whether small values come first
+    "data set": {},
+    "hardest first": {"ap": True, "worst_rank": False},
+    "easiest first": {"ap": False, "worst_rank": True},
+    "most errors": {"errors": False},
+    "highest score": {"score": False},
+    "lowest score": {"score": True},
+    "longest": {"num_frames": False},
+    "largest disagreement": {"disagreement": False},
+}
+SORT_ORDERS = tuple(_SORT_COLUMNS)
 
 
 def video_average_precision(ranking: pd.DataFrame) -> float:
@@ -23,20 +35,29 @@ def video_average_precision(ranking: pd.DataFrame) -> float:
 
 
 def sort_videos(videos: pd.DataFrame, order: str) -> pd.DataFrame:
-    """Sort the rows of ``video_outcomes`` by an order of ``SORT_ORDERS``.
+    """Sort a table of videos by an order of ``SORT_ORDERS``.
 
-    Videos are ranked by average precision; ties by the rank of their last true label, where a larger rank is harder.
+    Hard videos have a low average precision (ap); of equal ones, the last true label has a large rank (worst_rank). The
+    other orders need errors, score (of one label), num_frames or disagreement. Ties are sorted by video; missing values
+    come last.
 
     Raises:
         UserError: Unknown order.
     """
     check_choice("order", order, SORT_ORDERS)
-    if order == "data set":
+    columns = {**_SORT_COLUMNS[order], "video": True}
+    if len(columns) == 1:
         return videos
-    hardest_first = order == "hardest first"
-    return videos.sort_values(
-        ["ap", "worst_rank", "video"], ascending=[hardest_first, not hardest_first, True], kind="stable"
-    )
+    return videos.sort_values(list(columns), ascending=list(columns.values()), kind="stable")
+
+
+def possible_orders(columns: Collection[str]) -> list[str]:
+    """Return the orders of ``SORT_ORDERS`` that a table with these columns can be sorted by.
+
+    >>> possible_orders(["video", "id", "num_frames"])
+    ['data set', 'longest']
+    """
+    return [order for order, needed in _SORT_COLUMNS.items() if set(needed) <= set(columns)]
 
 
 def video_difficulty(scored: CachedScores) -> pd.DataFrame:

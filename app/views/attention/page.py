@@ -6,9 +6,10 @@ import streamlit as st
 
 from cache import loaders
 from components.link import linked
-from components.selectors import require_run, require_run_videos, show_provenance, video_picker
+from components.selectors import require_run, require_run_videos, show_provenance
 from components.sidebar import open_run
 from components.text import plain
+from components.video_selection import pick_selected_video
 from context import PageContext, current_page
 from views.attention.dataset_summary import show_dataset_summary
 from views.attention.occlusion import show_effect
@@ -89,7 +90,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     video = 0
     if view != ALL_VIDEOS:
         with st.container(width="content"):
-            video = video_picker(videos)
+            video, _ = pick_selected_video(page, videos, picks_label=True)
     k = select_clusters() if has_attention and view in (WHERE, ALL_VIDEOS) else 0
 if not has_attention and view not in (EFFECT, SECOND):
     offer_runs_with_attention(page)

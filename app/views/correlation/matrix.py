@@ -11,6 +11,7 @@ from cache import scores
 from components.charts import figure_code, provenance_text, show_chart
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, fragment, label_names
+from components.video_selection import offer_label_videos
 from views.correlation.pair_tables import Selection, show_pair
 from views.correlation.partners import show_partners
 from yt8m_core import figures
@@ -172,7 +173,9 @@ def show_window(selection: Selection) -> None:
         points = event["selection"]["points"]
         if points and max(points[0]["x"], points[0]["y"]) < len(labels):
             st.subheader("Selected pair", anchor=False)
-            show_pair(selection, int(labels[round(points[0]["y"])]), int(labels[round(points[0]["x"])]))
+            pair = [int(labels[round(points[0][axis])]) for axis in "yx"]
+            show_pair(selection, *pair)
+            _offer_videos(selection, pair)
         elif selection.label is None:
             st.subheader("Selected pair", anchor=False)
             st.caption("Click a cell of the matrix.")
@@ -183,6 +186,11 @@ def show_window(selection: Selection) -> None:
             "screen, scroll the matrix sideways."
         )
         download_csv(table, f"window {measure}", "Download window as CSV")
+
+
+def _offer_videos(selection: Selection, pair: list[int]) -> None:
+    """Offer the videos that have both labels of a pair."""
+    offer_label_videos(selection.page, list(dict.fromkeys(pair)), require_all=True)
 
 
 def open_cluster(clusters: pd.DataFrame, names: list[str]) -> None:

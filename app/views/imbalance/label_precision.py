@@ -7,9 +7,10 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import scores
 from components.charts import figure_code, provenance_text
 from components.columns import AP_HELP
-from components.label_tables import show_chart, show_table
+from components.label_tables import chart_labels, show_chart, show_table
 from components.link import linked
 from components.selectors import require_scores
+from components.video_selection import offer_label_videos
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
@@ -62,7 +63,9 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
                 selected=label,
                 highlight=highlight,
             ),
+            selects_many=True,
         )
+        offer_label_videos(page, chart_labels("precision"), require_all=False)
     with right:
         _show_bands(page, table)
     with below:

@@ -73,7 +73,7 @@ def _select_label(run: Run, video: SelectedVideo, top: int) -> tuple[int, bool]:
         st.page_link("views/correlation/page.py", label="Correlation", icon=":material/grid_on:", query_params=query)
         if loaders.has_attention(run) and not video.is_upload:
             st.page_link("views/attention/page.py", label="Attention", icon=":material/show_chart:")
-    if before != st.session_state.get("label") and video.filters:
+    if before != st.session_state.get("label") and video.filters.uses_label:
         st.rerun()  # the video list was built for another label, before a link set this one
     return label, selected is None
 

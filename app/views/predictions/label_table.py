@@ -12,8 +12,9 @@ from cache import scores
 from components.link import linked
 from components.selectors import fragment, label_names, state_setter
 from components.text import plain
+from components.video_filters import THRESHOLD
 from context import PageContext
-from views.predictions.video_source import OUTCOME_COLUMNS, THRESHOLD, SelectedVideo
+from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
 from yt8m_core.analysis.outcomes import OUTCOMES, TOP_K, label_outcomes
 from yt8m_core.analysis.per_video import video_average_precision
@@ -92,8 +93,7 @@ def show_outcomes(
         _show_bars(video, ranking, threshold, names)
     with right:
         _show_table(label_outcomes(ranking, threshold), names)
-    filters_by_outcome = bool(set(video.filters) & set(OUTCOME_COLUMNS))
-    if st.session_state.get("label") != page_label or (filters_by_outcome and threshold != page_threshold):
+    if st.session_state.get("label") != page_label or (video.filters.uses_threshold and threshold != page_threshold):
         st.rerun()
     if not video.is_upload and page.run_videos.is_labeled.any():
         with metrics:

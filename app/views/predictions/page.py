@@ -4,14 +4,15 @@ import streamlit as st
 
 from components.link import linked
 from components.selectors import download_csv, require_run
+from components.video_link import video_link
 from context import current_page
 from views.predictions.explanation import show_label_explanation
 from views.predictions.feature_check import show_feature_check
 from views.predictions.label_table import show_outcomes, show_summary
 from views.predictions.run_comparison import show_run_comparison
-from views.predictions.video_source import select_video, upload_video
-
-DATA_SET = "data set"
+from views.predictions.similar_videos import show_similar_videos
+from views.predictions.uploads import upload_video
+from views.predictions.video_source import DATA_SET, select_video
 
 page = current_page()
 run = require_run(page)
@@ -23,11 +24,13 @@ ranking = video.prediction.ranking(run.vocabulary, video.true_labels)
 if source != DATA_SET:
     show_feature_check(run, video)
 show_summary(video, ranking)
+video_link(page, video.id)
 outcomes = st.container()
 # The explanation is fast and drawn first: the outcomes end with metrics that score all videos on first use.
 label = show_label_explanation(run, video, ranking)
 with outcomes:
     show_outcomes(page, video, ranking, label, st.session_state.get("label"), st.session_state.get("threshold"))
+show_similar_videos(page, video, label)
 st.subheader("Other runs", anchor=False)
 show_run_comparison(page, video, ranking)
 st.subheader("All labels", anchor=False)
