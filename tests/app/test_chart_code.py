@@ -27,6 +27,7 @@ WITHOUT_MENU = {
     "compare": "new",
     "calibration": "new",
     "label_issues": "new",
+    "map": "new",
 }
 WINDOW_OF_5 = {"window": "around a label", "label": "Pet · 16", "window_size": "5"}
 

@@ -180,7 +180,7 @@ def test_no_query_parameter_opens_unlisted_files(
     secret = shutil.copytree(demo_home / "runs" / MEAN_RUN, tmp_path / "secret")
     shutil.copytree(demo_home / "smoke" / "validation", secret / "validation")
     up = os.path.relpath(secret, demo_home / "runs")
-    hostile = (str(secret), up, f"{up}/validation", str(secret / "validation"), f"{secret}\0", "x" * 10_000, "-1")
+    hostile = (str(secret), up, f"{up}/validation", str(secret / "validation"), f"{secret}\0", "x" * 5_000, "-1")
     assert {"run", "run_b", "runs", "members", "data", "video", "label", "paper", "unfinished"} <= bound_keys()
     opened_files.clear()
     for text in hostile:
@@ -283,13 +283,13 @@ def test_deleted_run_disappears_at_the_next_rerun(
 def test_run_or_data_that_disappear_after_they_were_listed_are_reported(
     demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    from cache import runs
+    import session
 
     world = shutil.copytree(demo_home / "smoke", tmp_path / "world")
     run = shutil.copytree(demo_home / "runs" / ATTENTION_RUN, tmp_path / "mine")
     monkeypatch.setenv("YT8M_RUNS", str(tmp_path))
     monkeypatch.setenv("YT8M_DATA", str(world / "train"))
-    real_find = runs.find_workspace
+    real_find = session.find_workspace
     for folder in (run, world / "train"):
 
         def find_workspace(folder: Path = folder) -> Any:
@@ -299,7 +299,7 @@ def test_run_or_data_that_disappear_after_they_were_listed_are_reported(
 
         with monkeypatch.context() as patch:
             at = open_page("overview", run="mine", data="world/train")
-            patch.setattr(runs, "find_workspace", find_workspace)
+            patch.setattr(session, "find_workspace", find_workspace)
             st.cache_resource.clear()
             at.query_params["members"] = ["mine", MEAN_RUN]
             at.switch_page(f"views/{page}/page.py").run()
