@@ -48,7 +48,7 @@ def main() -> None:
     )
     # The default page has the address "/"; links to its name open it as well.
     named = {**PAGES[0], "url_path": "overview", "default": False, "visibility": "hidden"}
-    page = st.navigation([*(st.Page(**options) for options in PAGES), welcome, st.Page(**named)])
+    page = st.navigation([*(st.Page(**options) for options in PAGES), welcome, st.Page(**named)], expanded=True)
     switch_to_opened_page()
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)

@@ -61,7 +61,7 @@ def test_every_method_of_the_registry_is_described() -> None:
 def test_suggestions_link_to_what_they_name() -> None:
     at = open_page()
     queries = links(at)
-    assert set(queries) == {"predictions", "imbalance", "attention", "experiments"}
+    assert set(queries) == {"predictions", "imbalance", "attention", "experiments", "data-checks"}
     video = queries["attention"]["video"][0]
     pattern = rf"Only (\d+) of the (\d+) true labels of video \*\*{video}\*\* are in the top 20"
     ((found, labels),) = re.findall(pattern, page_text(at))

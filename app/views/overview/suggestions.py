@@ -47,7 +47,8 @@ def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
         yield Suggestion(
             f"Recall@20 is {worst['recall']:.0%} for **{worst['band']}** labels and {best['recall']:.0%} for "
             f"**{best['band']}** labels (head: frequent, tail: rare).",
-            "imbalance", "Label imbalance", ":material/bar_chart:", query,
+            "imbalance", "Label imbalance", ":material/bar_chart:",
+            {**query, "look": "precision", "band": str(worst["band"])},
         )  # fmt: skip
     if run.facts.schema.level == "frame" and run.experiment.pooling.name == "indirect_clustering" and findings.hardest:
         yield Suggestion(
