@@ -107,7 +107,7 @@ def _show_slots(run: Run, video: SelectedVideo, attribution: "Attribution") -> N
         st.metric(
             f"3. {processing.replace('_', ' ')}",
             f"{attribution.processed:.4f}",
-            None if processing == "identity" else f"{change:+.4f}",
+            None if processing == "identity" else f"{change:+z.4f}",
             help="Probability after label processing; identity does not change it.",
             width="content",
         )
@@ -130,7 +130,7 @@ def _processing_text(processing: str, attribution: "Attribution") -> str:
         own, added = attribution.own_contribution, float(attribution.label_contributions["added"].sum())
         text = (
             f"Label processing multiplies the label's own score by α, which gives {own:.4f}, and the other labels add "
-            f"{added:+.4f} to the {SPACES[attribution.space]}."
+            f"{added:+z.4f} to the {SPACES[attribution.space]}."
         )
         if attribution.space == "prob" and not 0 <= own + added <= 1:
             text += f" The sum, {own + added:.4f}, is clipped to {attribution.processed:.0f}."
