@@ -27,15 +27,17 @@ def style_chart_text() -> None:
     st.html(TEXT_STYLE)
 
 
-def provenance_text(page: PageContext, *, with_run: bool = True) -> str:
+def provenance_text(page: PageContext, *, with_run: bool = True, second_run: str = "") -> str:
     """Return the run, unless the numbers depend on the data only, and the data set, its size and its scale."""
-    return join_provenance(page.run_key if with_run else "", page.data_key, len(page.videos), page.scale)
+    run_key = page.run_key if with_run else ""
+    return join_provenance(run_key, page.data_key, len(page.videos), page.scale, second_run=second_run)
 
 
-def join_provenance(run_key: str, data_key: str, num_videos: int, scale: str) -> str:
-    """Join a run, unless its key is empty, a data set, its size and its scale to the provenance of a chart."""
-    run, data = shorten_names([run_key, data_key], MAX_KEY_LENGTH)
-    return " · ".join([*([f"run {run}"] if run else []), f"data {data}", pluralize(num_videos, "video"), scale])
+def join_provenance(run_key: str, data_key: str, num_videos: int, scale: str, *, second_run: str = "") -> str:
+    """Join one or two runs, unless their keys are empty, a data set, its size and its scale to a provenance."""
+    run, second, data = shorten_names([run_key, second_run, data_key], MAX_KEY_LENGTH)
+    runs = f"runs {run} and {second}" if second else f"run {run}" if run else ""
+    return " · ".join([*([runs] if runs else []), f"data {data}", pluralize(num_videos, "video"), scale])
 
 
 def figure_code(

@@ -39,6 +39,14 @@ def filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:
     return (table[table["vertical"].isin(topics)] if topics else table), int(minimum)
 
 
+def filter_code() -> str:
+    """Return Python code that selects the labels of ``filter_labels`` and of the minimum support in ``table``."""
+    lines = [f'table = table[table["positives"] >= {int(st.session_state["at_least"])}]']
+    if topics := st.session_state["topics"]:
+        lines.append(f'table = table[table["vertical"].isin({topics!r})]')
+    return "\n".join(lines)
+
+
 def list_topics(table: pd.DataFrame) -> list[str]:
     """Return the topics of labels, sorted."""
     return sorted(set(table["vertical"]))

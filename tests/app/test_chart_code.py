@@ -13,22 +13,13 @@ from streamlit.testing.v1 import AppTest
 from components.charts import IMAGE_FONT, join_provenance
 from tests.app.conftest import CopyRun
 from tests.conftest import ROOT
-from tests.support.pages import ATTENTION_RUN, MEAN_RUN, charts, error_text, open_page
+from tests.support.pages import ATTENTION_RUN, MEAN_RUN, charts, error_text, first_video, npy, open_page
 from yt8m_core import Experiment, Slot, train
 from yt8m_core.experiment import Data, Training
 from yt8m_core.figures.style import add_provenance, set_font
 
 MATRIX_RUN = "matrix"
 DATA = "data smoke/validation · 32 videos · demo world"
-# Files with charts that have no export menu yet, and why.
-WITHOUT_MENU = {
-    "predictions": "the page changes",
-    "label": "new",
-    "compare": "new",
-    "calibration": "new",
-    "label_issues": "new",
-    "map": "new",
-}
 WINDOW_OF_5 = {"window": "around a label", "label": "Pet · 16", "window_size": "5"}
 
 # Page, its controls, and the provenance of its charts.
@@ -61,6 +52,28 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("attention", {"see": "Does it matter", "run": MEAN_RUN}, f"run {MEAN_RUN} · {DATA}"),
     ("attention", {"see": "One second", "second": "3"}, f"run {ATTENTION_RUN} · {DATA}"),
     ("attention", {"see": "All videos", "k": "3"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("predictions", {"label": "Pet · 16", "threshold": "0.3"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("predictions", {"over": "this label"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("predictions", {"run": MATRIX_RUN}, f"run {MATRIX_RUN} · {DATA}"),
+    ("label", {}, DATA),
+    ("label", {"label": "Pet · 16"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("calibration", {}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("calibration", {"scope": "head"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("calibration", {"scope": "label", "label": "Pet · 16"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("calibration", {"judge": "thresholds"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("calibration", {"judge": "thresholds", "scope": "label", "label": "Pet · 16", "rule": "target precision"},
+     f"run {ATTENTION_RUN} · {DATA}"),
+    ("label_issues", {}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("map", {"run": MEAN_RUN}, f"run {MEAN_RUN} · {DATA}"),
+    ("map", {"run": MEAN_RUN, "vectors": "scores"}, f"run {MEAN_RUN} · {DATA}"),
+    ("map", {"color": "outcome", "label": "Pet · 16", "threshold": "0.3"}, f"run {ATTENTION_RUN} · {DATA}"),
+    ("compare", {"run_b": MATRIX_RUN}, f"runs {ATTENTION_RUN} and {MATRIX_RUN} · {DATA}"),
+    ("compare", {"run_b": MEAN_RUN, "at_least": "3", "label": "Pet · 16"},
+     f"runs {ATTENTION_RUN} and {MEAN_RUN} · {DATA}"),
+    ("compare", {"run_b": MEAN_RUN, "pair_axes": "difference by frequency", "topics": ["Games", "Pets & Animals"],
+                 "at_least": "1"}, f"runs {ATTENTION_RUN} and {MEAN_RUN} · {DATA}"),
+    ("compare", {"run_b": MEAN_RUN, "by": "videos"}, f"runs {ATTENTION_RUN} and {MEAN_RUN} · {DATA}"),
+    ("compare", {"run_b": MEAN_RUN, "by": "one label"}, f"runs {ATTENTION_RUN} and {MEAN_RUN} · {DATA}"),
     ("experiments", {}, DATA),
     ("experiments", {"show": "notebook results"}, "yt8m ablate pooling --scale demo · demo world"),
 ]  # fmt: skip
@@ -131,6 +144,24 @@ def test_code_of_another_chart_is_not_taken_for_it() -> None:
         assert as_shown(figure, f"run {ATTENTION_RUN} · {DATA}") != json.loads(chart), part
 
 
+def test_code_of_several_runs() -> None:
+    *_, (chart, code) = chart_codes(open_page("predictions", runs=[MEAN_RUN, MATRIX_RUN]))
+    assert as_shown(execute(code), DATA) == json.loads(chart)
+    assert as_shown(execute(code.replace("'matrix': ", "'mean': ")), DATA) != json.loads(chart)
+
+
+def test_an_uploaded_video_has_no_code(demo_home: Path) -> None:
+    at = open_page("predictions", **{"from": "my file"})
+    _, frames, _ = first_video(demo_home)
+    at.file_uploader(key="upload").upload("own.npy", npy(frames)).run()
+    at.session_state["bars export"] = True
+    at.run()
+    assert error_text(at) == ""
+    assert not at.code
+    subtitle = json.loads(charts(at)[0])["layout"]["title"]["subtitle"]["text"]
+    assert subtitle.startswith(f"run {ATTENTION_RUN} · your file, run of the demo world")
+
+
 def test_code_of_an_unfinished_run(copy_run: CopyRun) -> None:
     run = copy_run("in training", MEAN_RUN)
     (run / "metrics.json").unlink()
@@ -162,6 +193,8 @@ def test_names_in_the_provenance_are_escaped_once(copy_run: CopyRun) -> None:
 def test_provenance_shortens_long_names() -> None:
     assert join_provenance("r" * 50, "d", 1, "sample") == f"run {'r' * 39}… · data d · 1 video · sample"
     assert join_provenance("", "d", 1, "sample") == "data d · 1 video · sample"
+    text = join_provenance("r" * 50, "d", 2, "sample", second_run="s" * 50)
+    assert text == f"runs {'r' * 39}… and {'s' * 39}… · data d · 2 videos · sample"
 
 
 def test_every_chart_has_an_export_menu() -> None:
@@ -169,4 +202,4 @@ def test_every_chart_has_an_export_menu() -> None:
     direct = {
         file.relative_to(views).as_posix() for file in views.rglob("*.py") if "st.plotly_chart(" in file.read_text()
     }
-    assert {file for file in direct if file not in WITHOUT_MENU and file.split("/")[0] not in WITHOUT_MENU} == set()
+    assert direct == set()

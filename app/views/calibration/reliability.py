@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import label_quality
+from components.charts import figure_code, provenance_text, show_chart
 from components.columns import probability_column
 from components.link import linked
 from components.page_links import PREDICTIONS, label_option, show_links
@@ -16,6 +17,8 @@ from components.selectors import download_csv
 from components.text import plain
 from context import PageContext
 from yt8m_core import figures
+from yt8m_core.figures.style import pluralize
+from yt8m_core.labels.statistics import BANDS
 
 HEIGHT = 460  # pixels
 ECE_HELP = (
@@ -39,6 +42,14 @@ class Scope:
     labels: NDArray[np.int64]
     label: int | None = None
 
+    @property
+    def code(self) -> str:
+        """Python code of the labels."""
+        if self.label is not None:
+            return f"[{self.label}]"
+        band = f'[view.label_counts["band"] == {self.name!r}]' if self.name in BANDS else ""
+        return f'sorted(view.label_counts{band}["label"])'
+
 
 def show_reliability(page: PageContext, scope: Scope, controls: DeltaGenerator) -> None:
     """Show the reliability diagram of some labels, with the calibration error, and the videos in the selected bin."""
@@ -59,10 +70,20 @@ def show_reliability(page: PageContext, scope: Scope, controls: DeltaGenerator) 
         )
     numbers, chart = st.columns([2, 5], gap="large")
     with chart:
-        st.plotly_chart(
+        show_chart(
             figures.reliability_diagram(bins.assign(band=scope.name), scale=page.scale),
             height=HEIGHT,
             key="reliability",
+            provenance=provenance_text(page),
+            data=bins,
+            code=figure_code(
+                page,
+                "reliability_diagram",
+                f"bins.assign(band={scope.name!r})",
+                setup="import numpy as np\n"
+                "from yt8m_core.analysis.label_calibration import label_reliability\n"
+                f"bins = label_reliability(view.scores, np.array({scope.code})).bins",
+            ),
             on_select=select_bin,
             selection_mode="points",
             alt="Share of true pairs against the mean probability of each bin, with 95% CIs, both on log axes",
@@ -94,7 +115,7 @@ def _show_error(scope: Scope, ece: float, low: float, high: float, if_calibrated
         delta_arrow="off",
         help=ECE_HELP,
     )
-    st.caption(f"{if_calibrated:.2g} if the run were calibrated, by chance. {len(scope.labels):,} labels.")
+    st.caption(f"{if_calibrated:.2g} if the run were calibrated, by chance. {pluralize(len(scope.labels), 'label')}.")
 
 
 def _show_totals(bins: pd.DataFrame) -> None:
@@ -102,7 +123,7 @@ def _show_totals(bins: pd.DataFrame) -> None:
     expected, true = (float((bins["pairs"] * bins[column]).sum()) for column in ("confidence", "frequency"))
     st.markdown(
         f"The run expects **{expected:,.0f}** true pairs of a video and a label, and there are **{true:,.0f}**, of "
-        f"{bins['pairs'].sum():,} pairs."
+        f"{pluralize(int(bins['pairs'].sum()), 'pair')}."
     )
 
 
@@ -112,7 +133,7 @@ def _show_bin(page: PageContext, scope: Scope, row: pd.Series) -> None:
     table = label_quality.pairs_in_bin(page, scope.labels.tobytes(), float(row["lower"]), float(row["upper"]))
     table = table.assign(name=[vocabulary.name(label) for label in table["label"].tolist()])
     st.markdown(
-        f"**{row['pairs']:,.0f} pairs** in this bin: mean probability {row['confidence']:.4f}, true "
+        f"**{pluralize(int(row['pairs']), 'pair')}** in this bin: mean probability {row['confidence']:.4f}, true "
         f"**{row['frequency']:.4f}** [{row['low']:.4f}, {row['high']:.4f}] (95% CI). The {len(table):,} with the "
         "largest errors are listed; click a row to open its video."
     )
@@ -124,7 +145,7 @@ def _show_bin(page: PageContext, scope: Scope, row: pd.Series) -> None:
     sides = (("The video has the label", table[table["true"]]), ("It does not have it", table[~table["true"]]))
     for column, (title, rows) in zip(st.columns(2, gap="large"), sides, strict=True):
         with column:
-            st.markdown(f"**{title}**: {len(rows):,} pairs")
+            st.markdown(f"**{title}**: {pluralize(len(rows), 'pair')}")
             show_links(
                 rows,
                 PREDICTIONS,

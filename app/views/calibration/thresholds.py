@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import label_quality, scores
+from components.charts import figure_code, provenance_text, show_chart
 from components.columns import LABEL_COLUMNS
 from components.link import linked
 from components.page_links import LABEL_PAGE, label_option, show_links
@@ -18,6 +19,7 @@ from views.calibration.reliability import Scope
 from yt8m_core import figures
 from yt8m_core.analysis.thresholds import ThresholdMetrics
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 from yt8m_core.metrics.f1 import MIN_POSITIVES
 from yt8m_core.runs.calibration_file import CALIBRATION
 
@@ -59,7 +61,7 @@ def show_thresholds(page: PageContext, scope: Scope, controls: DeltaGenerator) -
         _show_curve(page, scope, chosen)
     shown = chosen[chosen["positives"] > 0].sort_values("positives", ascending=False, kind="stable")
     if hidden := len(chosen) - len(shown):
-        st.caption(f"{hidden:,} labels are in no measured video and are not listed.")
+        st.caption(f"Not listed: {pluralize(hidden, 'label')} without a measured video.")
     show_links(
         shown,
         LABEL_PAGE,
@@ -104,11 +106,11 @@ def _show_summary(page: PageContext, table: pd.DataFrame, target: float | None) 
     if target is None:
         calibration = page.run.calibration
         measured = second if calibration.data == page.data.path else len(choosing)
-        st.caption(f"{plain(calibration.description)}; measured here on {measured:,} videos.")
+        st.caption(f"{plain(calibration.description)}; measured here on {pluralize(measured, 'video')}.")
         return
     st.caption(
-        f"Chosen on {first:,} videos, measured on the other {second:,}. Labels with fewer than {MIN_POSITIVES} videos "
-        "to choose on share one threshold."
+        f"Chosen on {pluralize(first, 'video')}, measured on the other {second:,}. Labels with fewer than "
+        f"{MIN_POSITIVES} videos to choose on share one threshold."
     )
 
 
@@ -117,12 +119,17 @@ def _show_curve(page: PageContext, scope: Scope, table: pd.DataFrame) -> None:
     title = "All labels" if scope.label is None else html.escape(scope.name)
     # Of several labels, most share one threshold.
     threshold = float(table["threshold"].mode().iloc[0])
-    st.plotly_chart(
-        figures.threshold_curve(
-            scores.threshold_counts(page).curve(scope.label), threshold, title=title, scale=page.scale
-        ),
+    curve = scores.threshold_counts(page).curve(scope.label)
+    of_label = "" if scope.label is None else str(scope.label)
+    show_chart(
+        figures.threshold_curve(curve, threshold, title=title, scale=page.scale),
         height=HEIGHT,
         key="threshold curve",
+        provenance=provenance_text(page),
+        data=curve,
+        code=figure_code(
+            page, "threshold_curve", f"view.threshold_counts.curve({of_label})", repr(threshold), title=title
+        ),
         alt="Precision, recall and F1 against the threshold; the vertical line is the most frequent threshold",
     )
 

@@ -7,12 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from cache import comparisons
+from components.charts import show_chart
 from components.columns import AP_HELP, GAP_HELP
 from components.label_tables import show_no_labels
 from components.text import plain
 from context import PageContext
+from views.compare.pair_export import label_code, pair_provenance
 from yt8m_core import figures
 from yt8m_core.analysis import per_label
+from yt8m_core.figures.style import pluralize
 from yt8m_core.labels.statistics import BANDS
 from yt8m_core.metrics.bootstrap import Estimate
 
@@ -33,10 +36,13 @@ def show_answer(page: PageContext, other: PageContext, bands: pd.DataFrame, mini
         show_no_labels(minimum)
         return
     names = html.escape(page.run.name), html.escape(other.run.name)
-    st.plotly_chart(
+    show_chart(
         figures.gain_by_band(bands, runs=names, scale=page.scale),
         height=BAND_HEIGHT,
         key="gain by band",
+        provenance=pair_provenance(page, other),
+        data=bands,
+        code=label_code(page, other, "gain_by_band", "per_label.gain_by_band(table)", runs=names),
         alt="Mean difference in average precision of the head, mid and tail labels, with 95% CI",
     )
     gains = {band["band"]: _gain_text(band, other.run.name) for band in bands.to_dict("records")}
@@ -53,10 +59,10 @@ def _show_gap(page: PageContext, other: PageContext) -> None:
     result = comparisons.gap_difference(page, other)
     num_videos = len(page.scores.videos)
     has_interval = num_videos > 1
-    interval = f"95% CI {_interval(result.difference, '+.4f')}" if has_interval else "no interval: one video"
+    interval = f"95% CI {_interval(result.difference, '+z.4f')}" if has_interval else "no interval: one video"
     st.metric(
         "Difference in GAP@20",
-        f"{result.difference.value:+.4f}",
+        f"{result.difference.value:+z.4f}",
         interval,
         delta_color="off",
         delta_arrow="off",
@@ -71,7 +77,7 @@ def _show_gap(page: PageContext, other: PageContext) -> None:
         verdict = {"equal": "**{1}** and **{0}** are equal"}.get(word, "**{1}** is " + word + " than **{0}**")
     st.markdown(
         f"{verdict.format(plain(page.run.name), plain(other.run.name))}: GAP {first} → {second} on the same "
-        f"{num_videos:,} videos."
+        f"{pluralize(num_videos, 'video')}."
     )
     if page.data.path == other.run.experiment.data.train != page.run.experiment.data.train:
         st.caption(":material/warning: The second run was trained on these videos, and the first was not.")
@@ -82,8 +88,8 @@ def _interval(estimate: Estimate, number: str) -> str:
 
 
 def _gain_text(band: dict[Any, Any], other: str) -> str:
-    interval = f" [{band['low']:+.4f}, {band['high']:+.4f}] (95% CI)" if band["labels"] > 1 else ""
+    interval = f" [{band['low']:+z.4f}, {band['high']:+z.4f}] (95% CI)" if band["labels"] > 1 else ""
     return (
-        f"{plain(other)} is better on {band['gained']:,} of {band['labels']:,} labels and worse on {band['lost']:,}; "
-        f"mean difference in AP {band['gain']:+.4f}{interval}."
+        f"{plain(other)} is better on {band['gained']:,} of {pluralize(band['labels'], 'label')} and worse on "
+        f"{band['lost']:,}; mean difference in AP {band['gain']:+z.4f}{interval}."
     )

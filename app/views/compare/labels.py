@@ -7,7 +7,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import comparisons
-from components.charts import join_provenance
 from components.columns import LABEL_COLUMNS
 from components.label_tables import show_chart
 from components.link import linked
@@ -15,8 +14,10 @@ from components.page_links import LABEL_PAGE, label_link, label_option, show_lin
 from components.selectors import download_csv, label_picker
 from components.text import plain
 from context import PageContext
+from views.compare.pair_export import label_code, pair_provenance
 from yt8m_core import figures
 from yt8m_core.analysis.run_differences import MIN_POSITIVES, split_by_sign
+from yt8m_core.figures.style import pluralize
 
 BOTH, FREQUENCY = "AP of both runs", "difference by frequency"
 HEIGHT = 400  # pixels
@@ -37,21 +38,32 @@ def show_labels(page: PageContext, other: PageContext, table: pd.DataFrame, plac
         if axes == BOTH:
             names = page.run.name, other.run.name
             figure = figures.precision_by_run(table, runs=names, scale=page.scale, selected=label)
+            name = "precision_by_run"
             alt = "Average precision of each label by the second run against that by the first"
         else:
             names = html.escape(page.run.name), html.escape(other.run.name)
             figure = figures.gain_by_label(table, runs=names, scale=page.scale, selected=label)
+            name = "gain_by_label"
             alt = "Difference in average precision of each label against its number of videos"
-        runs = f"{page.run_key} and {other.run_key}"
-        provenance = join_provenance(runs, page.data_key, len(page.videos), page.scale)
-        show_chart(figure, vocabulary, name="gain", alt=alt, height=HEIGHT, provenance=provenance, data=table)
+        show_chart(
+            figure,
+            vocabulary,
+            name="gain",
+            alt=alt,
+            height=HEIGHT,
+            provenance=pair_provenance(page, other),
+            data=table,
+            code=label_code(page, other, name, "table", runs=names, selected=label),
+        )
         if label is None:
             st.caption("Click a point to select its label.")
         elif (table["label"] == label).any():
             show_label_difference(page, other, label)
     for column, side, rows in zip(st.columns(2, gap="large"), (page, other), split_by_sign(table), strict=True):
         with column:
-            st.markdown(f"**{plain(side.run.name)}** is better: {len(rows):,} labels, largest difference first")
+            st.markdown(
+                f"**{plain(side.run.name)}** is better: {pluralize(len(rows), 'label')}, largest difference first"
+            )
             show_links(
                 rows,
                 LABEL_PAGE,
@@ -69,11 +81,11 @@ def show_label_difference(page: PageContext, other: PageContext, label: int) -> 
     vocabulary = page.labels.vocabulary
     first, second, difference = comparisons.label_difference(page, other, label)
     positives = int(page.scores.truth[:, [label]].sum())
-    interval = f"[{difference.low:+.3f}, {difference.high:+.3f}] (95% CI, paired by video)"
+    interval = f"[{difference.low:+z.3f}, {difference.high:+z.3f}] (95% CI, paired by video)"
     if positives < MIN_POSITIVES:
         interval = f"(no interval below {MIN_POSITIVES} videos)"
     st.markdown(
-        f"**{plain(vocabulary.name(label))}**, {positives:,} videos: AP {first.value:.3f} → {second.value:.3f}, "
-        f"difference {difference.value:+.3f} {interval}."
+        f"**{plain(vocabulary.name(label))}**, {pluralize(positives, 'video')}: AP {first.value:.3f} → "
+        f"{second.value:.3f}, difference {difference.value:+z.3f} {interval}."
     )
     label_link(label, vocabulary)

@@ -12,6 +12,7 @@ from components.text import plain
 from context import PageContext
 from views.compare.labels import show_label_difference
 from yt8m_core.analysis.outcomes import TOP_K
+from yt8m_core.figures.style import pluralize
 
 TOP, AT_THRESHOLD = f"top {TOP_K}", "threshold"
 HEIGHT = 330  # pixels
@@ -70,7 +71,7 @@ def _show_sides(page: PageContext, other: PageContext, label: int, threshold: fl
     sides = correct_by_one(page.scores, other.scores, label, threshold)
     for column, side, rows in zip(st.columns(2), (page, other), sides, strict=True):
         with column:
-            st.markdown(f"Only **{plain(side.run.name)}** is right: {len(rows):,} videos")
+            st.markdown(f"Only **{plain(side.run.name)}** is right: {pluralize(len(rows), 'video')}")
             show_links(
                 rows.assign(id=[videos.id(video) for video in rows["video"].tolist()]),
                 PREDICTIONS,

@@ -5,14 +5,23 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import comparisons
+from components.charts import show_chart
 from components.page_links import PREDICTIONS, open_page, show_links
 from components.selectors import download_csv
 from components.text import plain
 from context import PageContext
+from views.compare.pair_export import pair_code, pair_provenance
 from yt8m_core import figures
 from yt8m_core.analysis.run_differences import split_by_sign
+from yt8m_core.figures.style import pluralize
 
 HEIGHT = 500  # pixels
+DIFFERENCES = """\
+from yt8m_core.analysis.per_label import true_ranks
+from yt8m_core.analysis.run_differences import video_differences
+ranks, other_ranks = true_ranks(view.scores), true_ranks(other.scores)
+table = video_differences(view.scores, other.scores, ranks, other_ranks)
+table["id"] = [view.run_videos.id(video) for video in table["video"]]"""
 AP_OF_VIDEO = "1 if all true labels of the video rank above all others."
 COLUMNS = {
     "id": st.column_config.TextColumn("Video", pinned=True),
@@ -42,10 +51,14 @@ def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, pla
             open_page(PREDICTIONS, {"video": video, "runs": [other.run_key]})
 
     with place:
-        st.plotly_chart(
-            figures.video_precision_by_run(table, runs=(page.run.name, other.run.name), scale=page.scale),
+        runs = page.run.name, other.run.name
+        show_chart(
+            figures.video_precision_by_run(table, runs=runs, scale=page.scale),
             height=HEIGHT,
             key="videos of both runs",
+            provenance=pair_provenance(page, other),
+            data=table,
+            code=pair_code(page, other, "video_precision_by_run", "table", setup=DIFFERENCES, runs=runs),
             on_select=open_point,
             selection_mode="points",
             alt="Average precision of each video's ranking by the second run against that by the first",
@@ -53,7 +66,9 @@ def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, pla
         st.caption("Click a point or a row to open its video in Predictions, with both runs.")
     for column, side, rows in zip(st.columns(2, gap="large"), (page, other), split_by_sign(table), strict=True):
         with column:
-            st.markdown(f"**{plain(side.run.name)}** is better: {len(rows):,} videos, largest difference first")
+            st.markdown(
+                f"**{plain(side.run.name)}** is better: {pluralize(len(rows), 'video')}, largest difference first"
+            )
             show_links(
                 rows,
                 PREDICTIONS,

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from cache import comparisons, label_quality, scores
+from components.charts import figure_code, provenance_text, show_chart
 from components.columns import AP_HELP
 from components.label_card import compare_with_similar, label_row
 from components.page_links import label_option, page_query
@@ -15,6 +16,7 @@ from context import PageContext
 from yt8m_core import figures
 from yt8m_core.analysis.run_differences import MIN_POSITIVES
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 
 DEFAULT = 0.5  # threshold where none can be chosen
 HEIGHT = 330  # pixels
@@ -37,15 +39,17 @@ def show_measures(page: PageContext, label: int) -> float:
             _show_threshold(chosen)
         _show_calibration(page, label)
     with chart:
-        st.plotly_chart(
-            figures.threshold_curve(
-                scores.threshold_counts(page).curve(label),
-                threshold,
-                title=html.escape(page.labels.vocabulary.name(label)),
-                scale=page.scale,
-            ),
+        curve = scores.threshold_counts(page).curve(label)
+        title = html.escape(page.labels.vocabulary.name(label))
+        show_chart(
+            figures.threshold_curve(curve, threshold, title=title, scale=page.scale),
             height=HEIGHT,
             key="curve of label",
+            provenance=provenance_text(page),
+            data=curve,
+            code=figure_code(
+                page, "threshold_curve", f"view.threshold_counts.curve({label})", repr(threshold), title=title
+            ),
             alt="Precision, recall and F1 of the label against the threshold; the vertical line is the best threshold",
         )
     return threshold
@@ -77,7 +81,8 @@ def _show_precision(page: PageContext, label: int) -> None:
         help=AP_HELP,
     )
     st.caption(
-        f"Measured on {measured['positives']:,.0f} videos with the label. {compare_with_similar(page, measured)}"
+        f"Measured on {pluralize(int(measured['positives']), 'video')} with the label. "
+        f"{compare_with_similar(page, measured)}"
     )
 
 
@@ -88,8 +93,8 @@ def _show_threshold(row: pd.Series) -> None:
     )
     st.markdown(
         f"Threshold with the best F1: **{row['threshold']:.3f}**; F1 {f1}, {ratios}.",
-        help=f"Chosen on one half of the videos, measured on the {row['positives']:,.0f} videos with the label in the "
-        "other half. Labels with fewer than 20 videos to choose on share one threshold.",
+        help=f"Chosen on one half of the videos, measured on the {pluralize(int(row['positives']), 'video')} with the "
+        "label in the other half. Labels with fewer than 20 videos to choose on share one threshold.",
     )
 
 

@@ -6,11 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from cache import loaders
+from components.charts import figure_code, provenance_text, show_chart
 from components.page_links import label_link, video_link
 from components.text import plain
 from context import PageContext
 from yt8m_core import figures
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 
 HEIGHT = 430  # pixels
 DRAWN = 10  # labels
@@ -49,7 +51,7 @@ def _describe_labels(row: pd.Series) -> str:
         return f"No other video has **{plain(row['evidence_name'])}**, so its labels say nothing about this one."
     return (
         f"**{row['evidence_probability']:.0%}** of the other videos with **{plain(row['evidence_name'])}** have it "
-        f"({row['evidence_videos']:,} videos)."
+        f"({pluralize(row['evidence_videos'], 'video')})."
     )
 
 
@@ -66,13 +68,23 @@ def _show_ranking(page: PageContext, row: pd.Series) -> None:
     ranking = loaders.prediction(page, position).ranking(page.run.vocabulary, videos.labels(position).tolist())
     candidate = ranking[ranking["label"] == row["label"]].iloc[0]
     top = ranking[:DRAWN].rename(columns={"probability": "score"})
-    names = top["name"].mask(top["label"] == row["label"], top["name"] + " (candidate)")
-    st.plotly_chart(
-        figures.predictions(
-            top.assign(name=names), title=f"Top labels of video {html.escape(row['id'])}", scale=page.scale
-        ),
+    top["name"] = top["name"].mask(top["label"] == row["label"], top["name"] + " (candidate)")
+    title = f"Top labels of video {html.escape(row['id'])}"
+    show_chart(
+        figures.predictions(top, title=title, scale=page.scale),
         height=HEIGHT,
         key="top labels",
+        provenance=provenance_text(page),
+        data=top,
+        code=figure_code(
+            page,
+            "predictions",
+            "top",
+            setup=f"video = view.video({row['id']!r})\n"
+            f'top = video.ranking[:{DRAWN}].rename(columns={{"probability": "score"}})\n'
+            f'top["name"] = top["name"].mask(top["label"] == {row["label"]}, top["name"] + " (candidate)")',
+            title=title,
+        ),
         alt=f"Probabilities of the top {len(top)} labels; true labels have a check mark",
     )
     st.caption(f"{plain(row['name'])}: rank {candidate['rank']:,} of {len(ranking):,} by run {plain(page.run.name)}.")

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from cache import videos as video_cache
+from components.charts import figure_code, provenance_text, show_chart
 from components.link import linked
 from components.selectors import label_picker, require_run, require_run_videos, sample_note, show_provenance
 from components.text import plain
@@ -17,6 +18,7 @@ from context import PageContext, current_page
 from views.map.selection import selected_positions, show_selection
 from yt8m_core import figures
 from yt8m_core.errors import UserError
+from yt8m_core.figures.style import pluralize
 
 OUTCOME, PRECISION = "outcome", "AP"
 METHODS = {
@@ -40,10 +42,33 @@ def select_color(page: PageContext, *, is_labeled: bool) -> tuple[str, int | Non
     return (color if label is not None else PRECISION), label, threshold
 
 
+def projection_code(method: str, kind: str, *, is_labeled: bool) -> str:
+    """Return Python code of the points of the map, ``points``, of its projection and of the rows of their scores."""
+    vectors = "vectors.score_vectors(view.scores)"
+    if kind == video_cache.POOLED:
+        vectors = "vectors.pooled_vectors(load_pooled(view.model, view.run_videos))"
+    positions = "view.scores.videos" if is_labeled else "np.arange(len(view.run_videos))"
+    precision = 'per_video.video_difficulty(view.scores)["ap"].to_numpy()[rows]' if is_labeled else "np.nan"
+    return "\n".join(
+        [
+            "import numpy as np",
+            "import pandas as pd",
+            "from yt8m_core.analysis import per_video, projection, vectors",
+            *(["from yt8m_core.inference.pooled_cache import load_pooled"] if kind == video_cache.POOLED else []),
+            f"positions = {positions}",
+            f"result = projection.{method.lower()}({vectors}, positions)",
+            "rows = np.searchsorted(positions, result.videos)",
+            'points = pd.DataFrame({"video": result.videos, "x": result.points[:, 0], "y": result.points[:, 1]})',
+            'points["id"] = [view.run_videos.id(video) for video in result.videos]',
+            f'points["ap"] = {precision}',
+        ]
+    )
+
+
 def draw_map(
     page: PageContext, method: str, kind: str, color: str, label: int | None, threshold: float
-) -> tuple[go.Figure, pd.DataFrame]:
-    """Return the map, and the table of its videos, as ``cache.videos.video_table``."""
+) -> tuple[go.Figure, pd.DataFrame, pd.DataFrame, str]:
+    """Return the map, the table of its videos, as ``cache.videos.video_table``, its points, and its code."""
     from yt8m_core.analysis.video_table import outcome_of_label
 
     result = video_cache.projection(page, method, kind)
@@ -54,18 +79,24 @@ def draw_map(
     points = table[["video", "id", "ap"]].assign(x=result.points[:, 0], y=result.points[:, 1])
     options: dict[str, Any] = {
         "method": method,
-        "explained": result.explained,
         "sampled_from": result.num_videos if result.is_sample else None,
-        "scale": page.scale,
     }
+    setup = projection_code(method, kind, is_labeled=is_labeled)
     if color == PRECISION or label is None:
-        figure = figures.video_map_by_precision(points, **options)
+        name = "video_map_by_precision"
+        figure = figures.video_map_by_precision(points, explained=result.explained, scale=page.scale, **options)
     else:
         outcome = outcome_of_label(page.scores, label, threshold)[rows]
         table = table.assign(outcome=outcome, score=page.scores.probabilities[:, label][rows])
-        name = page.run.vocabulary.name(label)
-        figure = figures.video_map_by_outcome(points.assign(outcome=outcome), label=name, **options)
-    return figure.update_layout(height=HEIGHT, dragmode="lasso"), table
+        points = points.assign(outcome=outcome)
+        name, options["label"] = "video_map_by_outcome", page.run.vocabulary.name(label)
+        figure = figures.video_map_by_outcome(points, explained=result.explained, scale=page.scale, **options)
+        setup += (
+            "\nfrom yt8m_core.analysis.video_table import outcome_of_label\n"
+            f'points["outcome"] = outcome_of_label(view.scores, {label}, {threshold})[rows]'
+        )
+    code = figure_code(page, name, "points", "explained=result.explained", setup=setup, **options)
+    return figure.update_layout(dragmode="lasso"), table, points, f'{code}.update_layout(dragmode="lasso")'
 
 
 page = current_page()
@@ -88,7 +119,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if kind is None:
     st.stop()
 try:
-    figure, table = draw_map(page, method, kind, color, label, threshold)
+    figure, table, points, code = draw_map(page, method, kind, color, label, threshold)
 except UserError as error:  # UMAP is not installed, or there are too few videos for it
     if method == "PCA":
         raise
@@ -96,12 +127,16 @@ except UserError as error:  # UMAP is not installed, or there are too few videos
     st.stop()
 chart, selection = st.columns([5, 2], gap="medium")
 with chart:
-    event = st.plotly_chart(
+    event = show_chart(
         figure,
         key="map",
+        height=HEIGHT,
+        provenance=provenance_text(page),
+        data=points,
+        code=code,
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
-        alt=f"Map of {len(table)} videos by {method} of their {kind}, colored by {color}",
+        alt=f"Map of {pluralize(len(table), 'video')} by {method} of their {kind}, colored by {color}",
     )
 with selection:
     show_selection(page, table, selected_positions(event), kind)

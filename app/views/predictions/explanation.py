@@ -2,16 +2,19 @@
 
 import html
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from numpy.typing import NDArray
 
 from cache import loaders, scores
+from components.charts import show_chart
 from components.selectors import download_csv, label_names, label_picker
 from components.text import plain
+from context import PageContext
 from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
 from yt8m_core.runs.run import Run
@@ -30,16 +33,19 @@ LOG_ODDS = "Log-odds are log p/(1−p): 0 at p = 0.5, +2.2 at 0.9, −2.2 at 0.1
 
 
 class Explanation(NamedTuple):
-    """A figure of the section, with its caption."""
+    """A figure of the section, with its numbers, its code and its caption."""
 
     title: str
     figure: go.Figure
+    data: pd.DataFrame
+    code: str
     caption: str
     help: str | None = None
 
 
-def show_label_explanation(run: Run, video: SelectedVideo, ranking: pd.DataFrame) -> int:
+def show_label_explanation(page: PageContext, video: SelectedVideo, ranking: pd.DataFrame) -> int:
     """Select a label (default: the top one), and explain its score. Returns the label."""
+    run = page.run
     st.subheader("Label explanation", anchor=False)
     label, is_default = _select_label(run, video, int(ranking["label"].iloc[0]))
     row = ranking[ranking["label"] == label].iloc[0]
@@ -53,10 +59,17 @@ def show_label_explanation(run: Run, video: SelectedVideo, ranking: pd.DataFrame
     )
     attribution = scores.attribution(run, video.digest, label, video.frames)
     _show_slots(run, video, attribution)
-    explanations = list(_explanations(run, video, attribution, html.escape(str(row["name"]))))
+    explanations = list(_explanations(page, video, attribution, html.escape(str(row["name"]))))
     for part, column in zip(explanations, st.columns(max(1, len(explanations)), gap="large"), strict=False):
         with column:
-            st.plotly_chart(part.figure, key=part.title, alt=part.title)
+            show_chart(
+                part.figure,
+                key=part.title,
+                alt=part.title,
+                provenance=video.provenance(page),
+                data=part.data,
+                code=part.code,
+            )
             st.caption(part.caption, help=part.help)
     _show_downloads(run, video, attribution)
     return label
@@ -94,7 +107,7 @@ def _show_slots(run: Run, video: SelectedVideo, attribution: "Attribution") -> N
         st.metric(
             f"3. {processing.replace('_', ' ')}",
             f"{attribution.processed:.4f}",
-            None if processing == "identity" else f"{change:+.4f}",
+            None if processing == "identity" else f"{change:+z.4f}",
             help="Probability after label processing; identity does not change it.",
             width="content",
         )
@@ -117,7 +130,7 @@ def _processing_text(processing: str, attribution: "Attribution") -> str:
         own, added = attribution.own_contribution, float(attribution.label_contributions["added"].sum())
         text = (
             f"Label processing multiplies the label's own score by α, which gives {own:.4f}, and the other labels add "
-            f"{added:+.4f} to the {SPACES[attribution.space]}."
+            f"{added:+z.4f} to the {SPACES[attribution.space]}."
         )
         if attribution.space == "prob" and not 0 <= own + added <= 1:
             text += f" The sum, {own + added:.4f}, is clipped to {attribution.processed:.0f}."
@@ -125,36 +138,53 @@ def _processing_text(processing: str, attribution: "Attribution") -> str:
     return f"Label processing changes the probability from {attribution.classified:.4f} to {attribution.processed:.4f}."
 
 
-def _explanations(run: Run, video: SelectedVideo, attribution: "Attribution", name: str) -> Iterator[Explanation]:
+def _explanations(
+    page: PageContext, video: SelectedVideo, attribution: "Attribution", name: str
+) -> Iterator[Explanation]:
     """Yield what can be shown for the label, whose name is given as HTML."""
+    label = attribution.label
     if attribution.second_contributions is not None:
+        title = f"Contribution of each second to {name}"
         yield Explanation(
             "Contribution of each second",
             figures.second_contributions(
-                attribution.second_contributions,
-                title=f"Contribution of each second to {name}",
-                scale=video.scale,
-                main_scene=video.main_scene,
+                attribution.second_contributions, title=title, scale=video.scale, main_scene=video.main_scene
+            ),
+            _second_table(attribution.second_contributions),
+            video.code(
+                page,
+                "second_contributions",
+                f"video.attribution({label}).second_contributions",
+                "main_scene=video.main_scene",
+                title=title,
             ),
             "Drop in the label's log-odds per share of a second that fades out (gradient). It shows what the score "
             "reacts to, not what is visible in that second.",
             LOG_ODDS,
         )
     if attribution.experts is not None:
+        title = f"Experts of {name}"
         yield Explanation(
             "Experts of the label",
-            figures.experts(attribution.experts, title=f"Experts of {name}", scale=video.scale),
+            figures.experts(attribution.experts, title=title, scale=video.scale),
+            attribution.experts,
+            video.code(page, "experts", f"video.attribution({label}).experts", title=title),
             "The probability is the sum of gate · expert probability over the label's experts. The dummy expert always "
             "has probability 0.",
         )
     if attribution.label_contributions is not None and len(attribution.label_contributions):
+        title, unit = f"Contribution of other labels to {name}", SPACES[attribution.space]
+        table = _add_names(page.run, attribution.label_contributions)[:MAX_PARTNERS]
         yield Explanation(
             "Contribution of other labels",
-            figures.label_contributions(
-                _add_names(run, attribution.label_contributions)[:MAX_PARTNERS],
-                title=f"Contribution of other labels to {name}",
-                scale=video.scale,
-                unit=SPACES[attribution.space],
+            figures.label_contributions(table, title=title, scale=video.scale, unit=unit),
+            table,
+            video.code(
+                page,
+                "label_contributions",
+                f"video.label_contributions({label})[:{MAX_PARTNERS}]",
+                title=title,
+                unit=unit,
             ),
             "Label processing adds a share of the scores of other labels: β by their co-occurrence in the training "
             "labels, γ by a trained matrix.",
@@ -165,12 +195,15 @@ def _show_downloads(run: Run, video: SelectedVideo, attribution: "Attribution") 
     suffix = f"{video.id}-{attribution.label}"
     with st.container(horizontal=True):
         if attribution.second_contributions is not None:
-            seconds = np.arange(len(attribution.second_contributions))
-            table = pd.DataFrame({"second": seconds, "contribution": attribution.second_contributions})
+            table = _second_table(attribution.second_contributions)
             download_csv(table, f"seconds-{suffix}", "Download seconds as CSV")
         if attribution.label_contributions is not None:
             table = _add_names(run, attribution.label_contributions)
             download_csv(table, f"labels-{suffix}", "Download label contributions as CSV")
+
+
+def _second_table(contributions: NDArray[Any]) -> pd.DataFrame:
+    return pd.DataFrame({"second": np.arange(len(contributions)), "contribution": contributions})
 
 
 def _add_names(run: Run, partners: pd.DataFrame) -> pd.DataFrame:

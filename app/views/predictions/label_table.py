@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import scores
+from components.charts import figure_code, provenance_text, show_chart
 from components.link import linked
 from components.selectors import fragment, label_names, state_setter
 from components.text import plain
@@ -18,6 +19,7 @@ from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
 from yt8m_core.analysis.outcomes import OUTCOMES, TOP_K, label_outcomes
 from yt8m_core.analysis.per_video import video_average_precision
+from yt8m_core.figures.style import pluralize
 
 if TYPE_CHECKING:
     from yt8m_core.analysis.thresholds import ThresholdMetrics
@@ -90,7 +92,7 @@ def show_outcomes(
         width=300,
     )
     with left:
-        _show_bars(video, ranking, threshold, names)
+        _show_bars(page, video, ranking, threshold, names)
     with right:
         _show_table(label_outcomes(ranking, threshold), names)
     if st.session_state.get("label") != page_label or (video.filters.uses_threshold and threshold != page_threshold):
@@ -100,20 +102,28 @@ def show_outcomes(
             _show_data_set_metrics(page, label, threshold, controls)
 
 
-def _show_bars(video: SelectedVideo, ranking: pd.DataFrame, threshold: float, names: list[str]) -> None:
+def _show_bars(
+    page: PageContext, video: SelectedVideo, ranking: pd.DataFrame, threshold: float, names: list[str]
+) -> None:
     def select_label() -> None:
         if points := st.session_state["bars"]["selection"]["points"]:
             st.session_state["label"] = names[points[0]["customdata"][1]]
 
-    top = ranking[:TOP_K]
-    st.plotly_chart(
-        figures.predictions(
-            top.rename(columns={"probability": "score"}),
-            title=f"Top labels of video {html.escape(video.id)}",
-            scale=video.scale,
+    top = ranking[:TOP_K].rename(columns={"probability": "score"})
+    title = video.title("Top labels of")
+    show_chart(
+        figures.predictions(top, title=title, scale=video.scale, threshold=threshold),
+        key="bars",
+        provenance=video.provenance(page),
+        data=top,
+        file_name="top labels",
+        code=video.code(
+            page,
+            "predictions",
+            f'video.ranking[:{TOP_K}].rename(columns={{"probability": "score"}})',
+            title=title,
             threshold=threshold,
         ),
-        key="bars",
         on_select=select_label,
         selection_mode="points",
         alt=f"Probabilities of the top {len(top)} labels; the dashed line is the threshold",
@@ -173,10 +183,10 @@ def _show_data_set_metrics(page: PageContext, label: int, threshold: float, cont
     counts = scores.threshold_counts(page)
     name = page.run.vocabulary.name(label)
     if option == ALL_LABELS:
-        current, curve = counts.at(threshold), counts.curve()
+        current, curve, of_label = counts.at(threshold), counts.curve(), ""
         scope, title = "All labels (micro average)", "All labels"
     else:
-        current, curve = counts.at(threshold, label), counts.curve(label)
+        current, curve, of_label = counts.at(threshold, label), counts.curve(label), str(label)
         scope, title = plain(name), html.escape(name)
     _show_metrics(page, current, scope)
     if curve["f1"].notna().any():
@@ -190,8 +200,14 @@ def _show_data_set_metrics(page: PageContext, label: int, threshold: float, cont
             "so expect a slightly lower F1 on other data.",
         )
     with st.expander("Threshold curves", icon=":material/show_chart:"):
-        st.plotly_chart(
+        show_chart(
             figures.threshold_curve(curve, threshold, title=title, scale=page.scale),
+            key="threshold curves",
+            provenance=provenance_text(page),
+            data=curve,
+            code=figure_code(
+                page, "threshold_curve", f"view.threshold_counts.curve({of_label})", repr(threshold), title=title
+            ),
             alt="Precision, recall and F1 against the threshold; the vertical line is the selected threshold",
         )
 
@@ -205,9 +221,9 @@ def _show_metrics(page: PageContext, metrics: "ThresholdMetrics", scope: str) ->
         ):
             st.metric(title, "–" if np.isnan(value) else f"{value:.3f}", help=meaning, width="content")
     run_scores = page.scores
-    videos = f"{len(run_scores.videos):,} videos"
+    videos = pluralize(len(run_scores.videos), "video")
     if run_scores.is_sample:
-        videos = f"a random sample of {len(run_scores.videos):,} of {run_scores.num_videos:,} videos"
+        videos = f"a random sample of {len(run_scores.videos):,} of {pluralize(run_scores.num_videos, 'video')}"
     st.caption(
         f"{scope}, {videos}: {metrics.predicted:,} predicted, {metrics.hits:,} of them true; "
         f"{metrics.positives:,} true in total."

@@ -27,7 +27,7 @@ show_summary(video, ranking)
 video_link(page, video.id)
 outcomes = st.container()
 # The explanation is fast and drawn first: the outcomes end with metrics that score all videos on first use.
-label = show_label_explanation(run, video, ranking)
+label = show_label_explanation(page, video, ranking)
 with outcomes:
     show_outcomes(page, video, ranking, label, st.session_state.get("label"), st.session_state.get("threshold"))
 show_similar_videos(page, video, label)

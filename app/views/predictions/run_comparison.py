@@ -1,7 +1,7 @@
 """Predictions page: other runs on the same video, and their mean."""
 
 import contextlib
-import html
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cache import loaders
+from components.charts import show_chart
 from components.link import linked
 from components.selectors import download_csv, show_differences
 from components.text import plain
@@ -52,7 +53,7 @@ def show_run_comparison(page: PageContext, video: SelectedVideo, ranking: pd.Dat
     for key in set(keys) - set(members):
         st.caption(f":material/warning: Run {plain(key)} cannot score this video.")
     if len(members) > 1:
-        _show_members(video, members, compare_runs(members, ranking))
+        _show_members(page, video, members, compare_runs(members, ranking))
 
 
 def _comparable_runs(page: PageContext) -> dict[str, Run]:
@@ -68,7 +69,9 @@ def _comparable_runs(page: PageContext) -> dict[str, Run]:
     }
 
 
-def _show_members(video: SelectedVideo, members: dict[str, NDArray[np.float32]], table: pd.DataFrame) -> None:
+def _show_members(
+    page: PageContext, video: SelectedVideo, members: dict[str, NDArray[np.float32]], table: pd.DataFrame
+) -> None:
     row = table.iloc[int(table["spread"].to_numpy().argmax())]
     scores = sorted((float(row[f"p {name}"]), name) for name in members)
     (lowest, lowest_run), (highest, highest_run) = scores[0], scores[-1]
@@ -78,14 +81,20 @@ def _show_members(video: SelectedVideo, members: dict[str, NDArray[np.float32]],
     )
     left, right = st.columns(2, gap="large")
     with left:
-        st.plotly_chart(
-            figures.run_comparison(
-                table[:FIGURE_LABELS],
-                list(members),
-                title=f"Predictions of {len(members)} runs for video {html.escape(video.id)}",
-                scale=video.scale,
-            ),
+        title = video.title(f"Predictions of {len(members)} runs for")
+        show_chart(
+            figures.run_comparison(table[:FIGURE_LABELS], list(members), title=title, scale=video.scale),
             key="side by side",
+            provenance=video.provenance(page, with_run=False),
+            data=table[:FIGURE_LABELS],
+            code=video.code(
+                page,
+                "run_comparison",
+                f"compare_runs(members, video.ranking)[:{FIGURE_LABELS}]",
+                "list(members)",
+                setup=_member_code(page, members),
+                title=title,
+            ),
             alt=f"Probabilities of {len(members)} runs for the top {FIGURE_LABELS} labels of their mean",
         )
     with right:
@@ -110,3 +119,16 @@ def _show_members(video: SelectedVideo, members: dict[str, NDArray[np.float32]],
             alt=f"Top {TOP_K} labels by the mean of the runs, with each run's probability",
         )
         download_csv(table, f"runs-{video.id}", f"Download all {len(table):,} labels as CSV")
+
+
+def _member_code(page: PageContext, members: Iterable[str]) -> str:
+    """Return Python code that predicts the video with each run."""
+    paths = {key: str(page.workspace.runs[key].path.absolute()) for key in members}
+    return "\n".join(
+        [
+            "from yt8m_core.analysis.outcomes import compare_runs",
+            f"runs = {paths!r}",
+            "videos = {name: Inspection(path, view.data).video(video.id) for name, path in runs.items()}",
+            "members = {name: other.prediction.probabilities for name, other in videos.items()}",
+        ]
+    )

@@ -1,5 +1,6 @@
 """Predictions page: the selected video, and its selection from the data set."""
 
+import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -7,10 +8,12 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import loaders
+from components.charts import MAX_KEY_LENGTH, figure_code, provenance_text
 from components.selectors import require_run_videos, show_provenance
 from components.video_filters import ALL_VIDEOS, VideoFilters
 from components.video_selection import pick_selected_video
 from context import PageContext
+from yt8m_core.figures.style import shorten_names
 
 if TYPE_CHECKING:
     from yt8m_core.inference.prediction import Prediction
@@ -48,6 +51,27 @@ class SelectedVideo:
     def is_upload(self) -> bool:
         """Whether the video is from an uploaded file."""
         return self.position is None
+
+    def title(self, start: str) -> str:
+        """Return a figure title that ends with the video's id."""
+        return f"{start} video {html.escape(self.id)}"
+
+    def provenance(self, page: PageContext, *, with_run: bool = True) -> str:
+        """Return the run, unless the chart names its runs, and the data set, or that the video is from a file."""
+        if not self.is_upload:
+            return provenance_text(page, with_run=with_run)
+        (run,) = shorten_names([page.run_key], MAX_KEY_LENGTH)
+        return f"run {run} · {self.scale}" if with_run else self.scale
+
+    def code(self, page: PageContext, figure: str, *arguments: str, setup: str = "", **options: Any) -> str:
+        """Return Python code that draws a figure of the video, which its arguments may call ``video``.
+
+        Empty for an uploaded video, which no data set has. Arguments as in ``figure_code``.
+        """
+        if self.is_upload:
+            return ""
+        lines = "\n".join([f"video = view.video({self.id!r})", *([setup] if setup else [])])
+        return figure_code(page, figure, *arguments, setup=lines, **options)
 
 
 def select_video(page: PageContext, provenance: DeltaGenerator) -> SelectedVideo:
