@@ -1,6 +1,7 @@
 """Take a screenshot of each page of the app in the current workspace (`make gallery`); needs Chromium.
 
-The screenshots go to docs/gallery. The pages are those of the navigation.
+The screenshots go to docs/gallery: of each page of the navigation, on a wide screen in the light theme, and on a phone
+in the dark theme.
 """
 
 import shutil
@@ -13,7 +14,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.support.server import FLAGS, served
 
 FOLDER = Path(__file__).with_name("gallery")
-SIZE = {"width": 1440, "height": 900}
+# Suffix of the file, width, height, and theme.
+SCREENS = (("", 1440, 900, "light"), ("_phone", 390, 844, "dark"))
 TIMEOUT = 120_000  # ms; the first visit of a page may score a data set
 ROOT_NAME = "overview"  # name of the page at the root
 
@@ -26,18 +28,20 @@ def main() -> None:
     expect.set_options(timeout=TIMEOUT)
     with served({}) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
-        page = browser.new_context(viewport=SIZE, color_scheme="light").new_page()  # type: ignore[arg-type]
+        page = browser.new_page()
         page.goto(address)
         wait_for_page(page)
         links = page.get_by_test_id("stSidebarNav").get_by_role("link").all()
-        addresses = [str(link.get_attribute("href")) for link in links]
+        names = [urlparse(str(link.get_attribute("href"))).path.strip("/") for link in links]
         FOLDER.mkdir(exist_ok=True)
-        for name in (urlparse(link).path.strip("/") for link in addresses):
-            page.goto(f"{address}/{name}")
-            wait_for_page(page)
-            picture = FOLDER / f"{name.replace('-', '_') or ROOT_NAME}.png"
-            page.screenshot(path=picture)
-            print(picture)
+        for suffix, width, height, theme in SCREENS:
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)  # type: ignore[arg-type]
+            for name in names:
+                page.goto(f"{address}/{name}")
+                wait_for_page(page)
+                picture = FOLDER / f"{name.replace('-', '_') or ROOT_NAME}{suffix}.png"
+                page.screenshot(path=picture)
+                print(picture)
         browser.close()
 
 

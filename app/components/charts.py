@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -82,7 +82,7 @@ def show_chart(
     data: pd.DataFrame | None = None,
     file_name: str = "",
     code: str = "",
-    height: int | Literal["content"] = "content",
+    height: int | None = None,
     on_select: Any = "ignore",
     selection_mode: Any = "points",
 ) -> Any:
@@ -96,13 +96,15 @@ def show_chart(
         data: The numbers of the chart, to save as CSV.
         file_name: Name of saved files, without its ending; the key by default.
         code: Python code that draws the chart, to copy.
-        height: As in ``st.plotly_chart``.
+        height: Height in pixels without the lines that the provenance adds; that of the figure by default.
         on_select: As in ``st.plotly_chart``.
         selection_mode: As in ``st.plotly_chart``.
 
     Returns:
         The selected points, if ``on_select`` asks for them.
     """
+    if height is not None:
+        figure.update_layout(height=height)
     add_provenance(figure, provenance)
     set_font(figure, IMAGE_FONT, TEXT_COLORS.get(st.context.theme.type or ""))
     file = re.sub(r"[^\w-]+", "_", file_name or key)
@@ -110,7 +112,6 @@ def show_chart(
     event = st.plotly_chart(
         figure,
         key=key,
-        height=height,
         on_select=on_select,
         selection_mode=selection_mode,
         config={

@@ -93,7 +93,7 @@ def show_chart(
     """
     charts.show_chart(
         figure,
-        height=height or "content",
+        height=height,
         key=f"chart {name}",
         alt=alt,
         provenance=provenance,

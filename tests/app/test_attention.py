@@ -300,8 +300,10 @@ def test_verdict_follows_the_interval() -> None:
 
 def test_large_data_set_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("yt8m_core.explain.attention_study.MAX_FRAMES", 300)
+    st.cache_resource.clear()
     at = open_page(PAGE, see=ALL_VIDEOS, k="3")
     assert "A random sample of" in page_text(at)
+    st.cache_resource.clear()
 
 
 def test_study_is_computed_once_with_progress(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,6 @@ def test_gallery_shows_every_page_of_the_app() -> None:
     from navigation import PAGES  # of app/
 
     shown = re.findall(r'<img src="gallery/([a-z_]+)\.png"', (ROOT / "docs" / "gallery.md").read_text())
-    assert shown == [Path(page["page"]).parent.name for page in PAGES]
+    assert shown == [f"{Path(page['page']).parent.name}{screen}" for page in PAGES for screen in ("", "_phone")]
     pictures = {picture.stem for picture in (ROOT / "docs" / "gallery").glob("*.png")}
     assert pictures in (set(), set(shown))  # `make gallery` takes all of them

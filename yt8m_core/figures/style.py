@@ -16,6 +16,7 @@ TRANSPARENT = "rgba(0,0,0,0)"
 TEXT = "#262730"
 SEPARATOR = " · "  # between the notes of a subtitle
 DEFAULT_HEIGHT = 450  # pixels, of plotly and of Streamlit
+MAX_PROVENANCE_LENGTH = 58  # characters of a line with provenance, in the wider font of the app
 MAX_LINE_LENGTH = 75  # characters of a subtitle line that fit a phone
 MAX_TITLE_LENGTH = 44  # characters of a title line that fit a phone
 MAX_NAME_LENGTH = 24  # characters of a name on an axis
@@ -46,12 +47,12 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False, automargin=True)
 
 
-def _subtitle_lines(notes: Sequence[str]) -> list[str]:
-    """Join notes to lines that fit a phone."""
+def _subtitle_lines(notes: Sequence[str], limit: int = MAX_LINE_LENGTH) -> list[str]:
+    """Join notes to lines of at most ``limit`` characters, unless a single note is longer."""
     lines = [""]
     for note in filter(None, notes):
         longer = f"{lines[-1]}{SEPARATOR}{note}" if lines[-1] else note
-        if len(longer) > MAX_LINE_LENGTH and lines[-1]:
+        if len(longer) > limit and lines[-1]:
             lines.append(note)
         else:
             lines[-1] = longer
@@ -73,7 +74,8 @@ def add_provenance(figure: go.Figure, provenance: str) -> None:
     """
     before = figure.layout.title.subtitle.text
     notes = escape_text(provenance).split(SEPARATOR)
-    lines = _subtitle_lines([*notes, *(note for note in re.split(f"{SEPARATOR}|<br>", before) if note not in notes)])
+    others = [note for note in re.split(f"{SEPARATOR}|<br>", before) if note not in notes]
+    lines = _subtitle_lines([*notes, *others], MAX_PROVENANCE_LENGTH)
     added = 15 * (len(lines) - before.count("<br>") - 1)
     figure.update_layout(
         title={"subtitle": {"text": "<br>".join(lines)}},
