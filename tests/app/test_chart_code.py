@@ -165,7 +165,7 @@ def test_an_uploaded_video_has_no_code(demo_home: Path) -> None:
     at.run()
     assert error_text(at) == ""
     assert not at.code
-    subtitle = json.loads(charts(at)[0])["layout"]["title"]["subtitle"]["text"]
+    subtitle = json.loads(charts(at)[0])["layout"]["title"]["subtitle"]["text"].replace("<br>", " · ")
     assert subtitle.startswith(f"run {ATTENTION_RUN} · your file, run of the demo world")
 
 
