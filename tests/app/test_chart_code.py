@@ -14,6 +14,7 @@ from components.charts import IMAGE_FONT, join_provenance
 from tests.app.conftest import CopyRun
 from tests.conftest import ROOT
 from tests.support.pages import ATTENTION_RUN, MEAN_RUN, charts, error_text, first_video, npy, open_page
+from tests.support.shards import Content, write
 from yt8m_core import Experiment, Slot, train
 from yt8m_core.experiment import Data, Training
 from yt8m_core.figures.style import add_provenance, set_font
@@ -187,6 +188,18 @@ def test_code_of_the_data_alone_needs_no_run(page: str, query: dict[str, str], m
     ((chart, code),) = chart_codes(open_page(page, **query))
     assert "Inspection(None, " in code
     assert as_shown(execute(code), DATA) == without_height(chart)
+
+
+def test_code_of_the_map_of_videos_without_labels(
+    demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, frames, _ = first_video(demo_home)
+    streams = ({"rgb": frames[i : i + 3, :1024], "audio": frames[i : i + 3, 1024:]} for i in range(4))
+    write(tmp_path / "test" / "a.tfrecord", *(Content(f"abc{i}", None, part) for i, part in enumerate(streams)))
+    monkeypatch.setenv("YT8M_DATA", str(tmp_path / "test"))
+    ((chart, code),) = chart_codes(open_page("map", run=MEAN_RUN, data=f"{tmp_path.name}/test"))
+    provenance = f"run {MEAN_RUN} · data {tmp_path.name}/test · 4 videos · sample of real data"
+    assert as_shown(execute(code), provenance) == json.loads(chart)
 
 
 def test_names_in_the_provenance_are_escaped_once(copy_run: CopyRun) -> None:

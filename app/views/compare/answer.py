@@ -19,7 +19,7 @@ from yt8m_core.figures.style import pluralize
 from yt8m_core.labels.statistics import BANDS
 from yt8m_core.metrics.bootstrap import Estimate
 
-BAND_HEIGHT = 300  # pixels
+BAND_HEIGHT = 340  # pixels
 
 
 def show_answer(page: PageContext, other: PageContext, bands: pd.DataFrame, minimum: int) -> None:

@@ -20,7 +20,7 @@ from yt8m_core.analysis.run_differences import MIN_POSITIVES, split_by_sign
 from yt8m_core.figures.style import pluralize
 
 BOTH, FREQUENCY = "AP of both runs", "difference by frequency"
-HEIGHT = 400  # pixels
+HEIGHT = 430  # pixels
 COLUMNS = {name: LABEL_COLUMNS[name] for name in ("name", "positives", "ap", "ap_b", "gain")}
 
 
