@@ -14,52 +14,21 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as BrowserError
 
+from benchmarks.app_pages import PAGES, VISITS, moves
 from tests.support.server import FLAGS, served
 
-CONTROL_LIMIT, PAGE_LIMIT, MEMORY_LIMIT = 1.0, 3.0, 2 << 30  # seconds, seconds, bytes
-# What a session visits: pages by their titles, and options or tabs of them.
-VISITS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("Overview", "Attention", "Predictions", "Experiments", "Label", "Label issues"), ()),
-    "Imbalance": ("precision",),
-    "Correlation": ("All labels", "Label processing"),
-    "Compare": ("videos",),
-    "Calibration": ("thresholds",),
-    "Videos": (),
-    "Map": (),
-}
+CHART_LIMIT, CONTROL_LIMIT, PAGE_LIMIT = 2.0, 1.0, 3.0  # seconds
+TRANSFER_LIMIT, MEMORY_LIMIT = 3_000_000, 2 << 30  # bytes
 REPEATS = 5
-LABELS = ("car", "dog", "music", "game", "food", "guitar")
-# Name → address, and the title to wait for.
-PAGES = {
-    "overview": ("", "Overview"),
-    "imbalance": ("imbalance", "Imbalance"),
-    "imbalance, precision": ("imbalance?look=precision", "Imbalance"),
-    "correlation": ("correlation", "Correlation"),
-    "correlation, all labels": ("correlation?part=All+labels", "Correlation"),
-    "correlation, label processing": ("correlation?part=Label+processing", "Correlation"),
-    "videos": ("videos", "Videos"),
-    "videos, filtered": ("videos?only=false+negative&order=hardest+first", "Videos"),
-    "map": ("map", "Map"),
-    "attention": ("attention", "Attention"),
-    "predictions": ("predictions", "Predictions"),
-    "experiments": ("experiments", "Experiments"),
-    "label": ("label", "Label"),
-    "label issues": ("label-issues", "Label issues"),
-    "compare": ("compare", "Compare"),
-    "compare, videos": ("compare?by=videos", "Compare"),
-    "calibration": ("calibration", "Calibration"),
-    "calibration, thresholds": ("calibration?judge=thresholds", "Calibration"),
-}
+FIRST_RESULT = ".js-plotly-plot .main-svg, [data-testid=stDataFrame], [data-testid=stAlert]"
 FINISHED = "[data-testid=stApp][data-test-script-state=notRunning]"
 # Milliseconds from the move of a control to the end of the rerun, and two drawn frames.
 RERUN_TIME = """() => new Promise(resolve => {
@@ -114,7 +83,7 @@ async def wait_for_page(page: Page, title: str) -> None:
     """Wait until a page has finished, and shows its first figure or table."""
     await page.get_by_role("heading", level=1, name=title).wait_for()
     await page.locator(FINISHED).wait_for(state="attached")
-    await page.locator(".js-plotly-plot .main-svg, [data-testid=stDataFrame], [data-testid=stAlert]").first.wait_for()
+    await page.locator(FIRST_RESULT).first.wait_for()
 
 
 async def open_page(page: Page, address: str, name: str, timings: Timings) -> None:
@@ -122,66 +91,12 @@ async def open_page(page: Page, address: str, name: str, timings: Timings) -> No
     path, title = PAGES[name]
     started = time.perf_counter()
     await page.goto(address.format(path))
+    await page.locator(FIRST_RESULT).first.wait_for()
+    timings.add(f"{name} (first result)", time.perf_counter() - started)
     await wait_for_page(page, title)
     timings.add(name, time.perf_counter() - started)
     if await page.get_by_test_id("stException").count():
         timings.errors.append(f"{name}: an exception")
-
-
-async def no_preparation() -> None:
-    """Prepare nothing."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """A move of a control, after a preparation that is not timed, such as typing a name."""
-
-    name: str
-    act: Callable[[], Awaitable[Any]]
-    prepare: Callable[[], Awaitable[Any]] = no_preparation
-
-
-def moves(page: Page) -> dict[str, list[Move]]:
-    """Return the moves of each page."""
-
-    def choose(text: str) -> Callable[[], Awaitable[Any]]:
-        radio, button = (page.get_by_role(role, name=text, exact=True) for role in ("radio", "button"))
-        return lambda: radio.or_(button).first.click()
-
-    def slide(name: str) -> Callable[[], Awaitable[Any]]:
-        return lambda: page.get_by_role("slider", name=name).first.press("ArrowRight")
-
-    async def type_a_label() -> None:
-        await page.get_by_role("combobox", name="Label").first.fill(random.choice(LABELS))
-        await page.get_by_role("option").first.wait_for()
-
-    label = Move("label by name", lambda: page.get_by_role("option").first.click(), type_a_label)
-    return {
-        "imbalance": [Move("cumulative share", choose("cumulative share")), label],
-        "correlation": [
-            Move("measure", choose("lift")),
-            Move("measure", choose("phi")),
-            Move("window size", slide("Number of labels")),
-            label,
-        ],
-        "correlation, label processing": [Move("β", slide("β")), Move("γ", slide("γ")), Move("α", slide("α"))],
-        "label": [label],
-        "label issues": [Move("next candidate", lambda: page.keyboard.press("n"))],
-        "compare": [Move("difference by frequency", choose("difference by frequency")), label],
-        "calibration": [Move("head", choose("head"))],
-        "videos": [
-            Move("threshold", slide("Threshold")),
-            Move("errors", choose("false negative")),
-            Move("band", choose("tail")),
-            label,
-        ],
-        "predictions": [
-            Move("next video", lambda: page.keyboard.press("n")),
-            Move("next video", lambda: page.keyboard.press("n")),
-            Move("threshold", slide("Threshold")),
-            Move("threshold", slide("Threshold")),
-        ],
-    }
 
 
 async def measure_session(browser: Browser, address: str) -> Timings:
@@ -205,6 +120,19 @@ async def measure_session(browser: Browser, address: str) -> Timings:
                     timings.errors.append(f"{name}: {move.name}: {str(error)[:200]}")
     await page.context.close()
     return timings
+
+
+async def measure_transfer(browser: Browser, address: str) -> int:
+    """Return the bytes that a browser with an empty cache receives for the first page."""
+    page = await new_page(browser, Timings())
+    network = await page.context.new_cdp_session(page)
+    await network.send("Network.enable")
+    received: list[int] = []
+    network.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
+    network.on("Network.webSocketFrameReceived", lambda event: received.append(len(event["response"]["payloadData"])))
+    await open_page(page, address, "overview", Timings())
+    await page.context.close()
+    return sum(received)
 
 
 async def visit_pages(
@@ -264,6 +192,11 @@ async def measure(address: str, sessions: int, minutes: float, reading: float) -
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
         single = await measure_session(browser, link)
         print(f"One session, warm caches, {REPEATS} times each (s):\n{single.table()}")
+        received = await measure_transfer(browser, link)
+        print(f"first page: {received / 1e6:.2f} MB received (limit: {TRANSFER_LIMIT / 1e6:g})")
+        first = [s for name, seconds in single.seconds.items() if "(first" in name for s in seconds]
+        middle, slowest = np.median(first), max(first)
+        print(f"first result of each page, median {middle:.2f} s, slowest {slowest:.2f} s (limit: {CHART_LIMIT:g})")
         controls = [s for name, seconds in single.seconds.items() if ":" in name for s in seconds]
         print(f"all controls, 95th percentile: {np.nanquantile(controls, 0.95):.2f} s (limit: {CONTROL_LIMIT})")
         print(f"memory of the server: {resident(address) / 2**20:,.0f} MB")
