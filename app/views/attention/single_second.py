@@ -5,6 +5,7 @@ import streamlit as st
 from cache import attention
 from components.link import linked
 from components.selectors import fragment
+from components.youtube_link import youtube_link
 from views.attention.parts import show_parts, signed
 from views.attention.video_context import VideoContext, show_labels, show_weight_of_second
 
@@ -23,6 +24,7 @@ def show_single_second(video: VideoContext) -> None:
         f"second {second} ({signed(change)}); **{only:.3f}** from second {second} only ({signed(only - before)})."
     )
     show_weight_of_second(video, second)
+    youtube_link(video.page, video.id, second)
     show_parts(
         video,
         {

@@ -4,7 +4,7 @@ import streamlit as st
 
 from components.link import linked
 from components.selectors import download_csv, require_run
-from components.video_link import video_link
+from components.youtube_link import youtube_link
 from context import current_page
 from views.predictions.explanation import show_label_explanation
 from views.predictions.feature_check import show_feature_check
@@ -24,7 +24,7 @@ ranking = video.prediction.ranking(run.vocabulary, video.true_labels)
 if source != DATA_SET:
     show_feature_check(run, video)
 show_summary(video, ranking)
-video_link(page, video.id)
+youtube_link(page, video.id)
 outcomes = st.container()
 # The explanation is fast and drawn first: the outcomes end with metrics that score all videos on first use.
 label = show_label_explanation(page, video, ranking)

@@ -5,6 +5,7 @@ import streamlit as st
 from cache import loaders
 from components.text import plain
 from context import PageContext
+from yt8m_core.data.schema import KNOWN_STREAMS
 from yt8m_core.data.youtube import id_kind, lookup_url, watch_url
 
 # The service answers with a script. It runs in a frame of its own origin, which can read nothing of this page, and only
@@ -45,10 +46,18 @@ button { font: inherit; color: inherit; background: transparent; padding: 0.25re
 span { margin-left: 0.75rem }
 a { color: var(--st-link-color) }
 """
+_lookup = st.components.v2.component(
+    "youtube_lookup",
+    html="<button type='button'>Look up the YouTube id</button><span role='status'></span>",
+    css=LOOKUP_STYLE,
+    js=LOOKUP_SCRIPT,
+)
 
 
-def video_link(page: PageContext, video_id: str, second: int = 0) -> None:
-    """Offer the real video on YouTube, from a second; nothing for ids that name none, as in the demo world.
+def youtube_link(page: PageContext, video_id: str, second: int = 0) -> None:
+    """Offer the real video on YouTube, from a second; nothing for ids that name none.
+
+    Those are the ids of the demo world, and of data sets with other features than those of YouTube-8M and AudioSet.
 
     Args:
         page: The page.
@@ -56,7 +65,10 @@ def video_link(page: PageContext, video_id: str, second: int = 0) -> None:
         second: Where the video starts.
     """
     kind = id_kind(video_id)
-    if kind is None or loaders.demo_truth(page.data) is not None or page.run.facts.scale == "demo":
+    schema = page.run.facts.schema
+    if kind is None or schema.streams not in KNOWN_STREAMS[schema.level]:
+        return
+    if loaders.demo_truth(page.data) is not None or page.run.facts.scale == "demo":
         return
     if kind == "youtube":
         st.link_button(
@@ -73,11 +85,5 @@ def video_link(page: PageContext, video_id: str, second: int = 0) -> None:
             f"Your browser asks data.yt8m.org, without encryption, for the YouTube id of {plain(video_id)}; YouTube "
             "then learns what you watch. Many videos are no longer public."
         )
-        lookup = st.components.v2.component(
-            "youtube_lookup",
-            html="<button type='button'>Look up the YouTube id</button><span role='status'></span>",
-            css=LOOKUP_STYLE,
-            js=LOOKUP_SCRIPT,
-        )
-        lookup(data={"url": lookup_url(video_id), "second": int(second)}, key="youtube lookup")
+        _lookup(data={"url": lookup_url(video_id), "second": int(second)}, key="youtube lookup")
         st.caption(f"Or open the [answer of the service]({lookup_url(video_id)}) yourself.")

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.support.pages import MEAN_RUN, open_page, page_text
+from yt8m_core.data.schema import AUDIOSET_STREAMS, Schema, Streams
 
 
 def shown(at: AppTest) -> str:
@@ -13,18 +14,21 @@ def shown(at: AppTest) -> str:
     return page_text(at) + "".join(str(element.proto) for element in at.get("link_button"))
 
 
-def linked_page(monkeypatch: pytest.MonkeyPatch, video_id: str, *, is_open: bool = False) -> AppTest:
+def linked_page(
+    monkeypatch: pytest.MonkeyPatch, video_id: str, *, is_open: bool = False, streams: Streams = AUDIOSET_STREAMS
+) -> AppTest:
     """Draw the link of a video of a data set that is not of the demo world."""
 
     def page(video_id: str) -> None:
         import streamlit as st
 
-        from components.video_link import video_link
+        from components.youtube_link import youtube_link
 
-        video_link(st.session_state["page"], video_id, 42)
+        youtube_link(st.session_state["page"], video_id, 42)
 
     monkeypatch.setattr("cache.loaders.demo_truth", lambda data: None)
-    context = SimpleNamespace(data=None, run=SimpleNamespace(facts=SimpleNamespace(scale="sample")))
+    facts = SimpleNamespace(scale="sample", schema=Schema("frame", streams))
+    context = SimpleNamespace(data=None, run=SimpleNamespace(facts=facts))
     at = AppTest.from_function(page, args=(video_id,), default_timeout=60)
     at.session_state["page"] = context
     if is_open:
@@ -50,3 +54,8 @@ def test_lookup_is_offered_with_a_word_on_what_is_sent(monkeypatch: pytest.Monke
 def test_demo_and_other_ids_have_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "youtube" not in shown(open_page("predictions", run=MEAN_RUN)).lower()
     assert shown(linked_page(monkeypatch, "my video")) == ""
+
+
+def test_videos_with_own_features_have_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = linked_page(monkeypatch, "my_video_01", streams=(("clip", 512),))
+    assert "youtube" not in shown(at).lower()
