@@ -8,8 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.app.test_browser import PAGES
 from tests.support.browser import open_browser_page, wait_for_page
-from tests.support.pages import MEAN_RUN
 from tests.support.server import served, smoke_environment
 
 pytestmark = pytest.mark.browser
@@ -17,10 +17,17 @@ pytestmark = pytest.mark.browser
 CONTRAST = (Path(__file__).parents[1] / "support" / "contrast.js").read_text()
 VIEWS = {
     "Overview": [""],
-    "Imbalance": ["", "look=precision&label=Music+·+2", f"look=two+runs&run_b={MEAN_RUN}", "look=adaptive+noise"],
+    "Imbalance": ["", "look=precision&label=Music+·+2", "look=adaptive+noise"],
     "Correlation": ["", "part=All+labels", "part=Pairs", "part=Calibration", "part=Label+processing"],
     "Attention": ["", "sharpness=5", "see=Does+it+matter", "see=One+second", "see=All+videos"],
     "Predictions": [""],
+    "Label": ["label=Music+·+2", ""],
+    "Calibration": ["", "judge=thresholds"],
+    "Label issues": [""],
+    "Videos": [""],
+    "Map": [""],
+    "Data checks": [""],
+    "Compare": ["", "by=videos", "by=one+label&label=Music+·+2"],
     "Experiments": ["", "show=notebook+results"],
     "Welcome": [""],
 }
@@ -43,7 +50,7 @@ def test_text_has_contrast_and_axe_finds_nothing_serious(browser: Browser, app: 
     found = []
     with open_browser_page(browser) as page:
         for query in VIEWS[title]:
-            page.goto(f"{app}/{'' if title == 'Overview' else title.lower()}?{query}")
+            page.goto(f"{app}/{PAGES.get(title, title.lower())}?{query}")
             wait_for_page(page, title)
             expect(page.locator(".stPlotlyChart:not(:has(.main-svg))")).to_have_count(0)
             # All four screens for the first view of a page; the first and the last, to save time, for the others.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.conftest import CopyRun
-from tests.support.pages import ATTENTION_RUN, MEAN_RUN, PAGES, charts, error_text, open_page, page_text
+from tests.support.pages import ATTENTION_RUN, MEAN_RUN, PAGES, charts, control_keys, error_text, open_page, page_text
 
 VIEWS = {
     "imbalance": ("look", "frequency"), "correlation": ("part", "Window"), "predictions": ("from", "data set"),
@@ -128,3 +128,35 @@ def test_other_data_that_fit_stay_when_the_run_changes(demo_home: Path, monkeypa
     at = open_page("predictions", data="mine/videos")
     at.selectbox(key="run").select(MEAN_RUN).run()
     assert at.selectbox(key="data").value == "mine/videos"
+
+
+# What links leave out. A new default changes what old links open: it needs a control with a new key.
+DEFAULTS = {
+    "alpha": 1.0, "ap": (0.0, 1.0), "at_least": 5, "average": "probability", "band": "all", "beta": 0.0, "color": "AP",
+    "decided": "undecided", "draw": "count", "gamma": 0.0, "has": "any", "measure": "conditional", "order": "data set",
+    "over": "all labels", "pair_axes": "AP of both runs", "pair_threshold": 0.5, "pairs_of": "strongest",
+    "positives": 1, "right_if": "threshold", "rule": "best F1", "scope": "all", "score": (0.0, 1.0), "strength": 1.0,
+    "support": 3, "table": "any", "threshold": 0.5, "window_size": 30,
+}  # fmt: skip
+# These depend on the run or the data set, which every link names.
+DEPENDENT = {"paper", "seconds", "vectors", "method"}
+QUERIES = [
+    *({"page": page} for page in PAGES),
+    {"page": "imbalance", "look": "precision"}, {"page": "imbalance", "look": "adaptive noise"},
+    {"page": "correlation", "part": "Calibration"}, {"page": "correlation", "part": "Label processing"},
+    {"page": "compare", "by": "one label"}, {"page": "calibration", "judge": "thresholds"},
+]  # fmt: skip
+
+
+@pytest.mark.fault
+def test_defaults_that_links_leave_out_stay() -> None:
+    found: dict[str, object] = {}
+    for query in QUERIES:
+        at = open_page(**query)
+        for key in control_keys(at):
+            if key is None or key in at.query_params or key in DEPENDENT:
+                continue
+            if value := at.get_by_key(key).value:
+                found[key] = value
+    expected = {key: value for key, value in DEFAULTS.items() if value}
+    assert found == expected

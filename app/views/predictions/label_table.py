@@ -31,6 +31,7 @@ SIGNS = {
     "false positive": "✗ false positive",
     "": "",
 }
+HEIGHT = 530  # pixels of the chart: with the controls above, it fits a screen
 TABLE_HEIGHT = 400  # pixels; the table scrolls
 ALL_LABELS, THIS_LABEL = "all labels", "this label"
 MICRO_AVERAGE = (
@@ -114,6 +115,7 @@ def _show_bars(
     show_chart(
         figures.predictions(top, title=title, scale=video.scale, threshold=threshold),
         key="bars",
+        height=HEIGHT,
         provenance=video.provenance(page),
         data=top,
         file_name="top labels",

@@ -17,14 +17,23 @@ from views.predictions.video_source import DATA_SET, select_video
 page = current_page()
 run = require_run(page)
 provenance = st.container()
-source = linked(st.segmented_control, "Video source", [DATA_SET, "my file"], key="from", first=DATA_SET, required=True)
-video = select_video(page, provenance) if source == DATA_SET else upload_video(page, provenance)
+controls = st.container(horizontal=True, vertical_alignment="bottom")
+with controls:
+    source = linked(
+        st.segmented_control, "Video source", [DATA_SET, "my file"], key="from", first=DATA_SET, required=True
+    )
+if source == DATA_SET:
+    with controls, st.container(width="content"):
+        video = select_video(page, provenance)
+else:
+    video = upload_video(page, provenance)
 ranking = video.prediction.ranking(run.vocabulary, video.true_labels)
 
 if source != DATA_SET:
     show_feature_check(run, video)
-show_summary(video, ranking)
-youtube_link(page, video.id)
+with st.container(horizontal=True, vertical_alignment="center"):
+    show_summary(video, ranking)
+    youtube_link(page, video.id)
 outcomes = st.container()
 # The explanation is fast and drawn first: the outcomes end with metrics that score all videos on first use.
 label = show_label_explanation(page, video, ranking)
