@@ -24,7 +24,7 @@ CSS = """
 button { font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: 0.5rem;
   padding: 0.25rem 0.75rem; cursor: pointer; }
 button.open { border-color: transparent; padding: 0.25rem 0; font-size: 0.875rem; }
-kbd { font-family: var(--st-code-font, monospace); border: 1px solid currentColor; border-radius: 0.25rem;
+kbd { font: inherit; border: 1px solid currentColor; border-radius: 0.25rem;
   padding: 0 0.3rem; white-space: pre; }
 td { padding: 0.25rem 1rem 0.25rem 0; }
 dialog { border: 1px solid var(--st-border-color, gray); border-radius: 0.5rem; padding: 1.25rem;

@@ -97,7 +97,8 @@ def test_worst_tail_labels_and_five_of_their_videos(task: Task) -> None:
 def test_labels_most_correlated_with_guitar_and_whether_the_run_knows_it(task: Task) -> None:
     task.open("Correlation")
     label = task.page.get_by_role("combobox", name="Label", exact=True)
-    task.click(label, "Correlation")
+    label.click()
+    task.clicks += 1  # the open list hides the rest of the page
     label.fill("guitar")
     task.click(task.page.get_by_role("option", name="Guitar · 9"), "Correlation")
     expect(task.main).to_contain_text("Partners of Guitar")

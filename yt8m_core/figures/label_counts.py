@@ -1,6 +1,5 @@
 """Figures of labels: frequency, cumulative share, and association heatmap (sections 2.4 and 2.5)."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -194,12 +193,8 @@ def _add_clickable_cells(
             x=column,
             y=row,
             mode="markers",
-            marker={
-                "symbol": "square",
-                "size": math.ceil(600 / len(names)),
-                "color": TRANSPARENT,
-                "line": {"width": 0},
-            },
+            # Far smaller than a cell: of markers that overlap under the pointer, plotly takes the last one.
+            marker={"symbol": "square", "size": 2, "color": TRANSPARENT, "line": {"width": 0}},
             customdata=np.stack([row, column], axis=1),
             text=[
                 f"{names[i]} → {names[j]}<br>{measure_name} {value:.4g}"
@@ -210,3 +205,4 @@ def _add_clickable_cells(
             showlegend=False,
         )
     )
+    figure.update_layout(hoverdistance=-1)  # the nearest marker, at any distance, is that of the cell
