@@ -157,6 +157,21 @@ def bound_keys() -> set[str]:
     return keys
 
 
+@pytest.mark.fault
+def test_no_chart_or_table_shares_the_name_of_a_control_in_the_address() -> None:
+    """What a link or another page sets for the control would be taken for a selection in the table."""
+    others = {
+        word.value.value
+        for file in APP
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) != "linked"
+        for word in call.keywords
+        if word.arg == "key" and isinstance(word.value, ast.Constant)
+    }
+    assert others
+    assert others & bound_keys() == set()
+
+
 @pytest.fixture
 def opened_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Collect the names of all files that this process opens."""

@@ -119,7 +119,7 @@ def run_selection(runs: pd.DataFrame, page: PageContext) -> Callable[[], None]:
     """Return a callback that selects the finished run of a clicked row."""
 
     def select_run() -> None:
-        for row in st.session_state["runs"]["selection"]["rows"]:
+        for row in st.session_state["run table"]["selection"]["rows"]:
             if runs["finished"][row]:
                 open_run(page.workspace, runs["run"][row])
 
@@ -136,7 +136,7 @@ def show_runs(page: PageContext) -> None:
     )
     st.dataframe(
         selected,
-        key="runs",
+        key="run table",
         on_select=run_selection(selected, page),
         selection_mode="single-row",
         hide_index=True,
