@@ -8,7 +8,7 @@ KEYS = (
     ("?", "Show these keys"),
     ("1 … 9", "Open the first to the ninth page"),
     ("[   ]", "Previous or next page"),
-    ("/", "Search a label, on pages where one is selected"),
+    ("/", "Search for a label, on pages where one is selected"),
     ("P   N", "Previous or next video"),
     ("A   X   U   Z", "Accept, reject or leave a label issue as unsure; undo"),
 )

@@ -12,52 +12,19 @@ from components.link import linked
 from components.selectors import download_csv, label_names
 from yt8m_core.data.vocabulary import Vocabulary
 
-MINIMUM_SUPPORT = 5  # default; average precision on fewer videos is mostly chance
 
-
-def filter_labels(table: pd.DataFrame, note: str) -> tuple[pd.DataFrame, int]:
-    """Select topics and a minimum support. Returns the labels of the topics, and the minimum support."""
-    minimum = linked(
-        st.number_input,
-        "Minimum support (videos)",
-        1,
-        None,
-        MINIMUM_SUPPORT,
-        key="at_least",
-        width=180,
-        help=f"Minimum number of scored videos with the label. {note}",
-    )
-    topics = linked(
+def select_topics(table: pd.DataFrame, *, width: int, help_text: str) -> list[str]:
+    """Select topics of the labels of a table; none of them means all."""
+    topics: list[str] = linked(
         st.multiselect,
         "Topics",
-        list_topics(table),
+        sorted(set(table["vertical"])),
         key="topics",
         placeholder="All",
-        width=180,
-        help="Shows only labels of these topics.",
+        width=width,
+        help=help_text,
     )
-    return (table[table["vertical"].isin(topics)] if topics else table), int(minimum)
-
-
-def filter_code() -> str:
-    """Return Python code that selects the labels of ``filter_labels`` and of the minimum support in ``table``."""
-    lines = [f'table = table[table["positives"] >= {int(st.session_state["at_least"])}]']
-    if topics := st.session_state["topics"]:
-        lines.append(f'table = table[table["vertical"].isin({topics!r})]')
-    return "\n".join(lines)
-
-
-def list_topics(table: pd.DataFrame) -> list[str]:
-    """Return the topics of labels, sorted."""
-    return sorted(set(table["vertical"]))
-
-
-def show_no_labels(minimum: int) -> None:
-    """Say that the filters of ``filter_labels`` leave no label."""
-    st.info(
-        f"No selected label has {minimum:,} scored videos or more. Lower the minimum support or choose other topics.",
-        icon=":material/info:",
-    )
+    return topics
 
 
 def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], *, name: str, alt: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.support.pages import (
     charts,
     control_keys,
     error_text,
+    find_button,
     open_page,
     page_text,
     select_last,
@@ -99,11 +101,26 @@ def test_videos_of_one_label_are_right_by_one_run_only() -> None:
 def test_swap_exchanges_the_runs() -> None:
     at = open_page(PAGE)
     before = float(at.metric[0].value)
-    next(button for button in at.button if button.label == "Swap").click().run()
+    find_button(at, "Swap").click().run()
     assert error_text(at) == ""
     assert at.selectbox(key="run").value == MEAN_RUN
     assert at.selectbox(key="run_b").value == ATTENTION_RUN
     assert float(at.metric[0].value) == pytest.approx(-before)
+
+
+def test_swap_keeps_the_data_although_the_second_run_has_its_own(
+    demo_home: Path, tmp_path: Path, copy_run: CopyRun
+) -> None:
+    folder = copy_run("elsewhere", MEAN_RUN)
+    data = shutil.copytree(demo_home / "smoke", tmp_path / "own data")
+    config = json.loads((folder / "config.json").read_text())
+    config["experiment"]["data"]["validation"] = str(data / "validation")
+    (folder / "config.json").write_text(json.dumps(config))
+    at = open_page("compare", run=ATTENTION_RUN, run_b="elsewhere")
+    find_button(at, "Swap").click().run()
+    assert error_text(at) == ""
+    assert (at.selectbox(key="run").value, at.selectbox(key="run_b").value) == ("elsewhere", ATTENTION_RUN)
+    assert at.selectbox(key="data").value == "smoke/validation"
 
 
 def test_second_run_that_is_selected_as_the_first_is_replaced() -> None:

@@ -195,9 +195,9 @@ def test_paths_do_not_leave_the_workspace(home: Path, tmp_path: Path) -> None:
     put(tmp_path / "secret")
     folder = home / "runs" / "second"
     config = json.loads((folder / "config.json").read_text())
-    config["experiment"]["data"]["train"] = "/work/../secret"
-    (folder / "config.json").write_text(json.dumps({**config, "workspace": "/work"}))
-    assert paths(Run.open(folder))[0] == "/work/../secret"
+    config["experiment"]["data"]["train"] = "/elsewhere/../secret"
+    (folder / "config.json").write_text(json.dumps({**config, "workspace": "/elsewhere"}))
+    assert paths(Run.open(folder))[0] == "/elsewhere/../secret"
 
 
 @pytest.mark.parametrize("finished", [True, False])

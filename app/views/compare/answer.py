@@ -9,9 +9,9 @@ import streamlit as st
 from cache import comparisons
 from components.charts import show_chart
 from components.columns import AP_HELP, GAP_HELP
-from components.label_tables import show_no_labels
 from components.text import plain
 from context import PageContext
+from views.compare.label_filters import show_no_labels
 from views.compare.pair_export import label_code, pair_provenance
 from yt8m_core import figures
 from yt8m_core.analysis import per_label

@@ -19,7 +19,7 @@ HEIGHT = 330  # pixels
 
 
 def show_one_label(page: PageContext, other: PageContext, labels: pd.DataFrame, place: DeltaGenerator) -> None:
-    """Show the videos that only one run gets right for the selected label; ``labels`` are of no concern."""
+    """Show the videos that only one run gets right for the selected label; without ``labels``."""
     vocabulary = page.labels.vocabulary
     with place:
         with st.container(horizontal=True, vertical_alignment="bottom"):

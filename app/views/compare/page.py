@@ -3,7 +3,6 @@
 import streamlit as st
 
 from cache import comparisons
-from components.label_tables import filter_labels
 from components.link import linked
 from components.selectors import (
     require_run,
@@ -13,10 +12,10 @@ from components.selectors import (
     show_differences,
     show_provenance,
 )
-from components.sidebar import open_run
 from components.text import plain
 from context import PageContext, current_page
 from views.compare.answer import show_answer
+from views.compare.label_filters import filter_labels
 from views.compare.labels import show_labels
 from views.compare.one_label import show_one_label
 from views.compare.videos import show_videos
@@ -54,10 +53,8 @@ def explain_misfits(reasons: dict[str, str]) -> None:
 
 
 def swap_runs(other: str) -> None:
-    """Make the second run the first one; a callback."""
-    first = page.run_key
-    open_run(page.workspace, other)
-    st.session_state["run_b"] = first
+    """Make the second run the first one, on the same data; a callback."""
+    st.session_state["run"], st.session_state["run_b"] = other, page.run_key
 
 
 page = current_page()
@@ -76,9 +73,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.button("Swap", icon=":material/swap_horiz:", on_click=swap_runs, args=(other.run_key,), help="Swaps both runs.")
     view = linked(st.segmented_control, "View", list(VIEWS), key="by", first="labels", required=True)
     require_run_videos(other)
-    table, minimum = filter_labels(
-        comparisons.label_gains(page, other), "Labels with fewer are left out: their difference is mostly chance."
-    )
+    table, minimum = filter_labels(comparisons.label_gains(page, other))
 show_differences(page, [other.run_key])
 if page.scores.is_sample:
     st.caption(sample_note(page.scores))

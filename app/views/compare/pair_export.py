@@ -3,8 +3,8 @@
 from typing import Any
 
 from components.charts import figure_code, provenance_text
-from components.label_tables import filter_code
 from context import PageContext
+from views.compare.label_filters import filter_code
 
 GAINS = (
     "from yt8m_core.analysis import per_label\ntable = per_label.add_gain(view.label_table, other.label_precision)\n"

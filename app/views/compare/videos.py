@@ -41,7 +41,7 @@ COLUMNS = {
 
 
 def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, place: DeltaGenerator) -> None:
-    """Show the videos as a chart in ``place``, and as one table per better run; ``labels`` are of no concern."""
+    """Show the videos as a chart in ``place``, and as one table per better run; without ``labels``."""
     table = comparisons.video_differences(page, other)
 
     def open_point() -> None:

@@ -2,11 +2,12 @@
 
 import html
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from cache import loaders, scores
 from components.charts import figure_code, provenance_text, show_chart
@@ -47,13 +48,20 @@ def show_calibration(selection: Selection) -> None:
         show_error(error)
 
 
-def _show_calibration(selection: Selection) -> None:
-    from yt8m_core.analysis.run_differences import split_by_sign
+class ComparedPairs(NamedTuple):
+    """Pairs of labels that are compared with the run, and the selection whose label they have."""
 
+    selection: Selection
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    code: str  # that selects ``first`` and ``second`` in a notebook
+
+
+def _select_pairs(selection: Selection) -> ComparedPairs:
+    """Select the strongest pairs, or those of a window."""
     accept_old_values("pairs_of", OLD_SOURCES)
-    left, right = st.columns([5, 3], gap="large")
     source = linked(
-        right.segmented_control,
+        st.segmented_control,
         "Pairs",
         [STRONGEST, WINDOW],
         key="pairs_of",
@@ -63,22 +71,29 @@ def _show_calibration(selection: Selection) -> None:
         "pairs of its labels.",
     )
     if source == WINDOW:
-        with right:
-            labels = window_labels(selection)
+        labels = window_labels(selection)
         first, second = (labels[index] for index in np.triu_indices(len(labels), 1))
-        setup = f"from itertools import combinations\nfirst, second = zip(*combinations({labels.tolist()}, 2))"
-    else:
-        table = selection.of_label(loaders.strongest_pairs(selection.page.data, "phi", selection.support))
-        first, second = (table[f"label_{side}"].to_numpy(np.int64)[:MAX_PAIRS] for side in "ab")
-        label = "" if selection.label is None else f", {selection.label}"
-        setup = (
-            f'pairs = view.strongest_pairs("phi", {selection.support}{label})[:{MAX_PAIRS}]\n'
-            'first, second = pairs["label_a"], pairs["label_b"]'
-        )
-    if len(first) == 0:
+        code = f"from itertools import combinations\nfirst, second = zip(*combinations({labels.tolist()}, 2))"
+        # The pairs of a window need not have the selected label.
+        return ComparedPairs(replace(selection, label=None), first, second, code)
+    table = selection.of_label(loaders.strongest_pairs(selection.page.data, "phi", selection.support))
+    first, second = (table[f"label_{side}"].to_numpy(np.int64)[:MAX_PAIRS] for side in "ab")
+    label = "" if selection.label is None else f", {selection.label}"
+    code = (
+        f'pairs = view.strongest_pairs("phi", {selection.support}{label})[:{MAX_PAIRS}]\n'
+        'first, second = pairs["label_a"], pairs["label_b"]'
+    )
+    return ComparedPairs(selection, first, second, code)
+
+
+def _show_calibration(selection: Selection) -> None:
+    left, right = st.columns([5, 3], gap="large")
+    with right:
+        pairs = _select_pairs(selection)
+    if len(pairs.first) == 0:
         st.info("No pair to compare. Lower the minimum support, or select other labels.", icon=":material/info:")
         return
-    table = scores.pair_calibration(selection.page, first.tobytes(), second.tobytes())
+    table = scores.pair_calibration(selection.page, pairs.first.tobytes(), pairs.second.tobytes())
     title = f"Observed and expected pairs, {html.escape(selection.page.run.name)}"
     named = selection.with_names(table)
     with left:
@@ -92,7 +107,7 @@ def _show_calibration(selection: Selection) -> None:
                 selection.page,
                 "expected_vs_observed",
                 "view.pair_calibration(first, second)",
-                setup=setup,
+                setup=pairs.code,
                 title=title,
             ),
             on_select="rerun",
@@ -109,17 +124,21 @@ def _show_calibration(selection: Selection) -> None:
             f"All pairs: **{table['observed'].sum():,}** observed, **{table['expected'].sum():,.0f}** expected."
         )
         st.caption(EXPECTED)
+    _list_deviations(pairs.selection, table)
+
+
+def _list_deviations(selection: Selection, table: pd.DataFrame) -> None:
+    """List the pairs that occur more often than the run expects, and those that occur less often."""
+    from yt8m_core.analysis.run_differences import split_by_sign
+
     overestimated, underestimated = split_by_sign(table, "surprise")
-    # The pairs of a window need not have the selected label.
-    listed = replace(selection, label=None) if source == WINDOW else selection
-    for word, pairs in (("underestimated", underestimated), ("overestimated", overestimated)):
-        st.subheader(f"{word.capitalize()} pairs", anchor=False)
+    for verb, often, pairs in (("underestimate", "more", underestimated), ("overestimate", "fewer", overestimated)):
+        st.subheader(f"{verb.capitalize()}d pairs", anchor=False)
         if pairs.empty:
-            st.caption(f"No pair is {word}.")
+            st.caption(f"No pair is {verb}d.")
             continue
-        often = "more" if word == "underestimated" else "less"
         st.caption(f"{pluralize(len(pairs), 'pair')} in {often} videos than the run expects.")
-        show_pair_table(listed, pairs, f"{word}_pairs", f"Pairs of labels that the run {word[:-1]}s most")
+        show_pair_table(selection, pairs, f"{verb}d_pairs", f"Pairs of labels that the run {verb}s most")
 
 
 def set_weights(alpha: float, beta: float, gamma: float) -> None:
@@ -147,45 +166,9 @@ def _show_weights(page: PageContext) -> None:
     )
     correlation_weights = _own_weights(run)
     reset_weights = correlation_weights or UNCHANGED
-    chosen = []
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for (key, (symbol, maximum)), value in zip(WEIGHTS.items(), UNCHANGED, strict=True):
-            chosen.append(
-                linked(
-                    st.slider,
-                    symbol,
-                    0.0,
-                    maximum,
-                    float(value),
-                    0.01,
-                    key=key,
-                    width=220,
-                )
-            )
-        st.button(
-            "Reset",
-            key="reset_weights",
-            icon=":material/restart_alt:",
-            on_click=set_weights,
-            args=reset_weights,
-            help=f"Set the weights of this run, {_triple(reset_weights)}.",
-        )
-    own_gap = scores.mixture_gap(page, *reset_weights)
+    chosen = _select_weights(reset_weights)
     gap = scores.mixture_gap(page, *chosen)
-    with st.container(horizontal=True):
-        st.metric(
-            f"GAP@20 at {_triple(chosen)}",
-            f"{gap:.4f}",
-            f"{gap - own_gap:+.4f}" if f"{gap:.4f}" != f"{own_gap:.4f}" else None,
-            help=GAP_HELP,
-            width=260,
-        )
-        st.metric(
-            f"Weights of the run: {_triple(reset_weights)}" if correlation_weights else "No label processing",
-            f"{own_gap:.4f}",
-            help="Measured on the same videos.",
-            width=260,
-        )
+    _show_gap(page, chosen, gap, reset_weights, is_trained=correlation_weights is not None)
     left, right = st.columns(2, gap="large")
     with left:
         curve = pd.DataFrame({"beta": BETAS, "gap": [scores.mixture_gap(page, 1.0, beta, 0.0) for beta in BETAS]})
@@ -209,6 +192,49 @@ def _show_weights(page: PageContext) -> None:
         )
     with right:
         show_table_3(page)
+
+
+def _select_weights(reset_weights: tuple[float, float, float]) -> list[float]:
+    """Select α, β and γ; a button sets those of the run."""
+    chosen = []
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for (key, (symbol, maximum)), value in zip(WEIGHTS.items(), UNCHANGED, strict=True):
+            chosen.append(linked(st.slider, symbol, 0.0, maximum, value, 0.01, key=key, width=220))
+        st.button(
+            "Reset",
+            key="reset_weights",
+            icon=":material/restart_alt:",
+            on_click=set_weights,
+            args=reset_weights,
+            help=f"Set the weights of this run, {_triple(reset_weights)}.",
+        )
+    return chosen
+
+
+def _show_gap(
+    page: PageContext,
+    chosen: list[float],
+    gap: float,
+    reset_weights: tuple[float, float, float],
+    *,
+    is_trained: bool,
+) -> None:
+    """Show GAP with the chosen weights next to that with the weights of the run."""
+    own_gap = scores.mixture_gap(page, *reset_weights)
+    with st.container(horizontal=True):
+        st.metric(
+            f"GAP@20 at {_triple(chosen)}",
+            f"{gap:.4f}",
+            f"{gap - own_gap:+.4f}" if f"{gap:.4f}" != f"{own_gap:.4f}" else None,
+            help=GAP_HELP,
+            width=260,
+        )
+        st.metric(
+            f"Weights of the run: {_triple(reset_weights)}" if is_trained else "No label processing",
+            f"{own_gap:.4f}",
+            help="Measured on the same videos.",
+            width=260,
+        )
 
 
 def _own_weights(run: Run) -> tuple[float, float, float] | None:

@@ -198,7 +198,7 @@ def show_pairs(selection: Selection) -> None:
         strongest = pairs
         name = "P(B | A)" if selection.measure == "conditional" else cooccurrence.MEASURES[selection.measure]
         rank = "φ" if is_ranked_by_phi else f"{plain(name)}. A is the rarer label"
-        st.caption(f"Pairs that occur together more often than independent labels, sorted by {rank}.")
+        st.caption(f"Pairs that occur together more often than by chance, sorted by {rank}.")
     show_pair_table(
         selection, strongest, "strongest_pairs", f"Pairs of labels by {selection.measure_name}, strongest first"
     )

@@ -21,7 +21,7 @@ LIMIT = 3.0  # approximate standard deviations of an observed count that are mor
 def show_partners(selection: Selection) -> None:
     """List the partners of the selected label by φ, with the verdict of the run where it fits the data."""
     name = plain(selection.name(selection.label or 0))
-    st.markdown(f"**Partners of {name}**", help="Labels that occur with it more often than independent labels, by φ.")
+    st.markdown(f"**Partners of {name}**", help="Labels that occur with it more often than by chance, sorted by φ.")
     pairs = selection.of_label(loaders.strongest_pairs(selection.page.data, "phi", selection.support))
     pairs = pairs[pairs["phi"] > 0][:MAX_PARTNERS].reset_index(drop=True)
     if pairs.empty:

@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import scores
 from components.charts import figure_code, provenance_text
 from components.columns import AP_HELP
-from components.label_tables import chart_labels, show_chart, show_table
+from components.label_tables import chart_labels, select_topics, show_chart, show_table
 from components.link import linked
 from components.selectors import require_scores
 from components.video_selection import offer_label_videos
@@ -28,8 +28,10 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
         band = linked(
             st.segmented_control, "Band", [per_label.ALL, *BANDS], key="band", default=per_label.ALL, required=True
         )
-        minimum = select_support("Labels with fewer are left out. Most rare labels have less than ten.")
-        topics = select_topics(table)
+        minimum = select_support("Labels with fewer are left out. Most rare labels have fewer than ten.")
+        topics = select_topics(
+            table, width=400, help_text="Lists only labels of these topics; the chart highlights a single one."
+        )
     in_band = table[(table["band"] == band) | (band == per_label.ALL)]
     supported = in_band[in_band["positives"] >= minimum]
     listed = supported[supported["vertical"].isin(topics)] if topics else supported
@@ -70,7 +72,8 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
         _show_bands(page, table)
     with below:
         st.subheader(f"Labels of the {band} band" if band in BANDS else "All labels", anchor=False)
-        st.caption(f"{pluralize(len(listed), 'label')} with at least one scored video, lowest average precision first.")
+        support = pluralize(minimum, "scored video")
+        st.caption(f"{pluralize(len(listed), 'label')} with at least {support}, lowest average precision first.")
         show_table(
             listed.sort_values(["ap", "count"], ascending=[True, False]),
             page.labels.vocabulary,
@@ -163,17 +166,3 @@ def select_support(note: str) -> int:
             help=f"Minimum number of scored videos with the label. {note}",
         )
     )
-
-
-def select_topics(table: pd.DataFrame) -> list[str]:
-    """Select topics; none of them means all."""
-    topics: list[str] = linked(
-        st.multiselect,
-        "Topics",
-        sorted(set(table["vertical"])),
-        key="topics",
-        placeholder="All",
-        width=400,
-        help="Lists only labels of these topics; the chart highlights them.",
-    )
-    return topics
