@@ -42,7 +42,7 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
     style(figure, "Learning curves", scale)
     # On a linear axis, the large loss of the first steps would flatten the rest of the curve.
     ticks = _log_ticks(log["loss"])
-    figure.update_yaxes(title_text="Training loss (nats per video)", type="log", tickvals=ticks, row=1, col=1)
+    figure.update_yaxes(title_text="Loss (nats per video)", type="log", tickvals=ticks, row=1, col=1)
     figure.update_yaxes(title_text="GAP@20 (0 to 1)", row=2, col=1)
     if log["gap"].isna().all():  # in the first epoch
         figure.update_yaxes(range=[0, 1], row=2, col=1)
