@@ -480,6 +480,20 @@ def test_name_of_the_selected_label_is_escaped_once(draw: Callable[..., go.Figur
     assert ring.name == "selected: R&amp;B"
 
 
+@pytest.mark.parametrize(
+    ("draw", "table"),
+    [
+        (figures.gain_by_label, LABELS),
+        (figures.gain_by_band, BANDS),
+        (figures.precision_by_run, LABELS),
+        (figures.video_precision_by_run, VIDEOS),
+    ],
+)
+def test_names_of_runs_are_escaped_once(draw: Callable[..., go.Figure], table: pd.DataFrame) -> None:
+    subtitle = draw(table, runs=("a", "<b>"), scale="s").layout.title.subtitle.text
+    assert "&lt;b&gt; " in subtitle and "<b>" not in subtitle
+
+
 def test_reliability_of_one_label_has_its_name() -> None:
     figure = figures.reliability_diagram(BINS[:1].assign(band="<b>Car"), scale="s")
     assert [trace.name for trace in figure.data] == ["&lt;b&gt;Car, before", "calibrated"]
@@ -672,6 +686,12 @@ def test_predictions_are_ranked_and_mark_true_labels() -> None:
     low, high = figure.layout.yaxis.range
     assert low > high  # most probable on top
     assert "2 true labels in the top 3" in subtitle(figure)
+
+
+def test_learning_curve_of_one_epoch_has_the_whole_axis_of_gap() -> None:
+    log = pd.DataFrame({"examples": [128, 256, 256], "loss": [9.0, 7.0, None], "gap": [None, None, 0.5]})
+    assert figures.learning_curve(log, scale="s").layout.yaxis2.range == (0, 1)
+    assert figures.learning_curve(pd.concat([log, log]), scale="s").layout.yaxis2.range is None
 
 
 def test_learning_curve_draws_loss_and_gap() -> None:

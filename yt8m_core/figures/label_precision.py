@@ -162,7 +162,8 @@ def gain_by_label(table: pd.DataFrame, *, runs: tuple[str, str], scale: str, sel
         )
     add_ring(figure, table, "count", "gain", selected)
     figure.add_hline(y=0, line={"color": GRAY, "dash": "dash"})
-    style(figure, "Difference in AP by label", scale, f"above 0: {runs[1]} is better", f"below 0: {runs[0]} is better")
+    first, second = (escape_text(run) for run in runs)
+    style(figure, "Difference in AP by label", scale, f"above 0: {second} is better", f"below 0: {first} is better")
     figure.update_xaxes(type="log", title_text="Number of videos with the label (log scale)")
     figure.update_yaxes(title_text="Difference in AP")
     return figure
@@ -207,7 +208,7 @@ def gain_by_band(table: pd.DataFrame, *, runs: tuple[str, str], scale: str) -> g
             "%{customdata[3]:,}<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": GRAY, "dash": "dash"})
-    style(figure, "Difference in AP by band", scale, f"above 0: {runs[1]} is better", "95% CI over labels")
+    style(figure, "Difference in AP by band", scale, f"above 0: {escape_text(runs[1])} is better", "95% CI over labels")
     figure.update_xaxes(title_text="Mean difference in AP [95% CI]")
     names = [
         f"{band}<br>({pluralize(labels, 'label')})"

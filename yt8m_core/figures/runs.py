@@ -44,7 +44,7 @@ def learning_curve(log: pd.DataFrame, *, scale: str) -> go.Figure:
     ticks = _log_ticks(log["loss"])
     figure.update_yaxes(title_text="Loss (nats per video)", type="log", tickvals=ticks, row=1, col=1)
     figure.update_yaxes(title_text="GAP@20 (0 to 1)", row=2, col=1)
-    if log["gap"].isna().all():  # in the first epoch
+    if log["gap"].count() < 2:  # plotly would choose a range of 2 around a single point
         figure.update_yaxes(range=[0, 1], row=2, col=1)
     figure.update_xaxes(title_text="Number of training examples", row=2, col=1)
     figure.update_layout(height=500)  # the titles of the two y axes fit

@@ -1,6 +1,5 @@
 """Compare page: the difference in GAP with its interval, and the difference in average precision by band."""
 
-import html
 from typing import Any
 
 import pandas as pd
@@ -35,7 +34,7 @@ def show_answer(page: PageContext, other: PageContext, bands: pd.DataFrame, mini
     if bands.empty:
         show_no_labels(minimum)
         return
-    names = html.escape(page.run.name), html.escape(other.run.name)
+    names = page.run.name, other.run.name
     show_chart(
         figures.gain_by_band(bands, runs=names, scale=page.scale),
         height=BAND_HEIGHT,

@@ -1,7 +1,5 @@
 """Compare page: average precision of each label by both runs."""
 
-import html
-
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -35,13 +33,12 @@ def show_labels(page: PageContext, other: PageContext, table: pd.DataFrame, plac
                 st.segmented_control, "Chart", [BOTH, FREQUENCY], key="pair_axes", default=BOTH, required=True
             )
             label = label_picker("Label", vocabulary, width=220)
+        names = page.run.name, other.run.name
         if axes == BOTH:
-            names = page.run.name, other.run.name
             figure = figures.precision_by_run(table, runs=names, scale=page.scale, selected=label)
             name = "precision_by_run"
             alt = "Average precision of each label by the second run against that by the first"
         else:
-            names = html.escape(page.run.name), html.escape(other.run.name)
             figure = figures.gain_by_label(table, runs=names, scale=page.scale, selected=label)
             name = "gain_by_label"
             alt = "Difference in average precision of each label against its number of videos"
