@@ -1,9 +1,10 @@
 """App latency in a browser: loading pages and moving controls, and the load of concurrent sessions on the server.
 
-    python -m benchmarks.app --home FOLDER [--sessions 20 --minutes 10 --reading 30]
+    python -m benchmarks.app --home FOLDER --run NAME [--sessions 20 --minutes 10 --reading 30]
 
-FOLDER is a workspace (``YT8M_HOME``) with trained runs. The limits apply to a run on the 3,541 videos of the real
-validation shards. Times are in seconds; there is no other tool to compare with. Browser and server share the machine.
+FOLDER is a workspace (``YT8M_HOME``) with two trained runs that can be compared; NAME is one of them. The limits apply
+to a run on the 3,541 videos of the real validation shards. Times are in seconds; there is no other tool to compare
+with. Browser and server share the machine.
 First, one session opens each page several times with warm caches and moves each control. Then, many sessions visit all
 pages, each for ``--reading`` seconds, while the server's memory is measured.
 """
@@ -17,6 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
@@ -24,6 +26,7 @@ from playwright.async_api import Error as BrowserError
 
 from benchmarks.app_pages import PAGES, VISITS, moves
 from tests.support.server import FLAGS, served
+from yt8m_core.progress import console_progress
 
 CHART_LIMIT, CONTROL_LIMIT, PAGE_LIMIT = 2.0, 1.0, 3.0  # seconds
 TRANSFER_LIMIT, MEMORY_LIMIT = 3_000_000, 2 << 30  # bytes
@@ -41,6 +44,18 @@ RERUN_TIME = """() => new Promise(resolve => {
     }).observe(app, {attributes: true})
     setTimeout(() => resolve(NaN), 20000)
 })"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server, and the run whose pages are measured."""
+
+    address: str
+    run: str
+
+    def url(self, path: str) -> str:
+        """Return the address of a page with the run."""
+        return f"{self.address}/{path}{'&' if '?' in path else '?'}run={quote(self.run)}"
 
 
 @dataclass
@@ -65,7 +80,7 @@ class Timings:
 async def new_page(browser: Browser, timings: Timings) -> Page:
     """Open an empty page in a new session, and record its errors."""
     context = await browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(60_000)
     page = await context.new_page()
     page.on("pageerror", lambda error: timings.errors.append(str(error)))
     page.on(
@@ -86,11 +101,11 @@ async def wait_for_page(page: Page, title: str) -> None:
     await page.locator(FIRST_RESULT).first.wait_for()
 
 
-async def open_page(page: Page, address: str, name: str, timings: Timings) -> None:
+async def open_page(page: Page, target: Target, name: str, timings: Timings) -> None:
     """Open a page by its address, in a new session of the server."""
     path, title = PAGES[name]
     started = time.perf_counter()
-    await page.goto(address.format(path))
+    await page.goto(target.url(path))
     await page.locator(FIRST_RESULT).first.wait_for()
     timings.add(f"{name} (first result)", time.perf_counter() - started)
     await wait_for_page(page, title)
@@ -99,15 +114,15 @@ async def open_page(page: Page, address: str, name: str, timings: Timings) -> No
         timings.errors.append(f"{name}: an exception")
 
 
-async def measure_session(browser: Browser, address: str) -> Timings:
+async def measure_session(browser: Browser, target: Target) -> Timings:
     """Open each page and move each control several times."""
-    timings = Timings()
+    timings, progress = Timings(), console_progress()
     page = await new_page(browser, Timings())
     for name in PAGES:  # fill the caches
-        await open_page(page, address, name, Timings())
-    for _ in range(REPEATS):
+        await open_page(page, target, name, Timings())
+    for repeat in range(REPEATS):
         for name in PAGES:
-            await open_page(page, address, name, timings)
+            await open_page(page, target, name, timings)
             for move in moves(page).get(name, ()):
                 try:
                     await move.prepare()
@@ -118,11 +133,12 @@ async def measure_session(browser: Browser, address: str) -> Timings:
                     await page.locator(FINISHED).wait_for(state="attached")
                 except BrowserError as error:
                     timings.errors.append(f"{name}: {move.name}: {str(error)[:200]}")
+        progress("all pages and controls", repeat + 1, REPEATS)
     await page.context.close()
     return timings
 
 
-async def measure_transfer(browser: Browser, address: str) -> int:
+async def measure_transfer(browser: Browser, target: Target) -> int:
     """Return the bytes that a browser with an empty cache receives for the first page."""
     page = await new_page(browser, Timings())
     network = await page.context.new_cdp_session(page)
@@ -130,19 +146,19 @@ async def measure_transfer(browser: Browser, address: str) -> int:
     received: list[int] = []
     network.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
     network.on("Network.webSocketFrameReceived", lambda event: received.append(len(event["response"]["payloadData"])))
-    await open_page(page, address, "overview", Timings())
+    await open_page(page, target, "overview", Timings())
     await page.context.close()
     return sum(received)
 
 
 async def visit_pages(
-    browser: Browser, address: str, seed: int, deadline: float, reading: float, timings: Timings
+    browser: Browser, target: Target, seed: int, deadline: float, reading: float, timings: Timings
 ) -> None:
     """Visit all pages by their links, in random order, until the deadline."""
     rng = random.Random(seed)
     page = await new_page(browser, timings)
     await asyncio.sleep(rng.uniform(0, reading))
-    await open_page(page, address, "overview", Timings())
+    await open_page(page, target, "overview", Timings())
     links = page.get_by_test_id("stSidebarNav")
     while time.monotonic() < deadline:
         for title in rng.sample(list(VISITS), len(VISITS)):
@@ -185,27 +201,26 @@ async def sample_memory(address: str, deadline: float) -> list[int]:
     return samples
 
 
-async def measure(address: str, sessions: int, minutes: float, reading: float) -> bool:
+async def measure(target: Target, sessions: int, minutes: float, reading: float) -> bool:
     """Print all results, and return whether there was no error."""
-    link = f"{address}/{{}}"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
-        single = await measure_session(browser, link)
+        single = await measure_session(browser, target)
         print(f"One session, warm caches, {REPEATS} times each (s):\n{single.table()}")
-        received = await measure_transfer(browser, link)
+        received = await measure_transfer(browser, target)
         print(f"first page: {received / 1e6:.2f} MB received (limit: {TRANSFER_LIMIT / 1e6:g})")
         first = [s for name, seconds in single.seconds.items() if "(first" in name for s in seconds]
         middle, slowest = np.median(first), max(first)
         print(f"first result of each page, median {middle:.2f} s, slowest {slowest:.2f} s (limit: {CHART_LIMIT:g})")
         controls = [s for name, seconds in single.seconds.items() if ":" in name for s in seconds]
         print(f"all controls, 95th percentile: {np.nanquantile(controls, 0.95):.2f} s (limit: {CONTROL_LIMIT})")
-        print(f"memory of the server: {resident(address) / 2**20:,.0f} MB")
+        print(f"memory of the server: {resident(target.address) / 2**20:,.0f} MB")
         many = Timings()
         if minutes:
             deadline = time.monotonic() + 60 * minutes
             memory, *_ = await asyncio.gather(
-                sample_memory(address, deadline),
-                *(visit_pages(browser, link, seed, deadline, reading, many) for seed in range(sessions)),
+                sample_memory(target.address, deadline),
+                *(visit_pages(browser, target, seed, deadline, reading, many) for seed in range(sessions)),
             )
             pages = [s for seconds in many.seconds.values() for s in seconds]
             half = memory[len(memory) // 2 :]
@@ -225,6 +240,7 @@ def main() -> None:
     """Serve the app and measure it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True, help="a workspace with trained runs")
+    parser.add_argument("--run", required=True, help="name of the run whose pages are measured")
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument(
         "--minutes", type=float, default=10, help="duration of the concurrent sessions; 0 for one session only"
@@ -233,7 +249,7 @@ def main() -> None:
     args = parser.parse_args()
     environment = {"YT8M_HOME": str(args.home.absolute()), "YT8M_RUNS": "", "YT8M_DATA": ""}
     with served(environment) as address:
-        is_valid = asyncio.run(measure(address, args.sessions, args.minutes, args.reading))
+        is_valid = asyncio.run(measure(Target(address, args.run), args.sessions, args.minutes, args.reading))
     raise SystemExit(not is_valid)
 
 
