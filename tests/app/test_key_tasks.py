@@ -2,15 +2,18 @@
 
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.browser import open_browser_page, wait_for_page
-from tests.support.server import served
+from tests.support.file_server import serve_files
+from tests.support.server import FLAGS, served
 from yt8m_core import Experiment, Slot, train
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.experiment import Data, Training
@@ -139,3 +142,44 @@ def test_upload_and_its_top_labels(task: Task, real_data: Path) -> None:
     task.clicks += 1  # in the dialog of the browser
     expect(task.page.locator(".js-plotly-plot").first).to_contain_text("Top labels of video mine")
     assert task.clicks <= 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b'i("id","dQw4w9WgXcQ");', "Watch dQw4w9WgXcQ on YouTube"),
+        (b'i("id","<b>no id</b>");', "No YouTube id"),
+        (None, "No YouTube id"),
+        (b'top.document.title = "stolen";', "No YouTube id"),
+    ],
+    ids=["found", "invalid", "not public", "hostile"],
+)
+def test_youtube_id_is_looked_up_on_a_click(browser: Browser, app: str, answer: bytes | None, expected: str) -> None:
+    """The public service is a local server."""
+    with serve_files() as service:
+        address = urlparse(service.address).netloc
+        own_browser = browser.browser_type.launch(
+            executable_path=shutil.which("chromium"),
+            args=[*FLAGS.split(), f"--host-resolver-rules=MAP data.yt8m.org {address}"],
+        )
+        page = own_browser.new_page()
+        page.goto(f"{app}/predictions?run={RUN}")
+        wait_for_page(page, "Predictions")
+        page.get_by_role("button", name="Watch on YouTube").click()
+        lookup = page.get_by_role("button", name="Look up the YouTube id")
+        expect(lookup).to_be_visible()
+        path = urlparse(page.get_by_role("link", name="answer of the service").get_attribute("href") or "").path[1:]
+        assert re.fullmatch(r"2/j/i/(\w\w)/\1\w\w\.js", path)
+        if answer is not None:
+            service.files[path] = answer
+        assert service.requests == []  # nothing is sent before the click
+        lookup.click()
+        expect(page.get_by_role("status").filter(has_text=expected)).to_be_visible()
+        expect(lookup).to_be_enabled()
+        assert service.requests == [(path, None)]
+        assert page.title() != "stolen"
+        if expected.startswith("Watch"):
+            link = page.get_by_role("link", name=expected)
+            expect(link).to_have_attribute("href", "https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=0s")
+            expect(link).to_have_attribute("rel", "noopener noreferrer")
+        own_browser.close()
