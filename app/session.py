@@ -7,8 +7,10 @@ import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
 from components.charts import style_chart_text
+from components.history import replace_history
 from components.keyboard import show_keyboard_help
-from components.link import show_link_notes
+from components.link import place_link_notes, read_address, write_address
+from components.page_end import PageEnd
 from components.page_links import switch_to_opened_page
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
@@ -49,6 +51,7 @@ def main() -> None:
     # The default page has the address "/"; links to its name open it as well.
     named = {**PAGES[0], "url_path": "overview", "default": False, "visibility": "hidden"}
     page = st.navigation([*(st.Page(**options) for options in PAGES), welcome, st.Page(**named)], expanded=True)
+    read_address(page.url_path)
     switch_to_opened_page()
     if not workspace.data_sets and page != welcome:
         st.switch_page(welcome)
@@ -56,9 +59,10 @@ def main() -> None:
         run_key, data_key = select_run_and_data(workspace)
         show_run_errors(workspace.errors)
         show_keyboard_help()
+        replace_history()
     style_chart_text()
     st.title(page.title, anchor=False)
-    show_link_notes()
+    place_link_notes()
     if run_key is None or data_key is None:
         st.info("Choose a run and a data set in the sidebar.", icon=":material/info:")
         return
@@ -72,3 +76,6 @@ def run() -> None:
         main()
     except (UserError, OSError) as error:
         show_error(error)
+    except PageEnd:
+        pass
+    write_address()

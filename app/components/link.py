@@ -1,29 +1,114 @@
 """Controls whose values are part of the address, so that a link opens what its sender saw.
 
-Streamlit leaves a value that equals the default of its control out of the address. A default that is written in the
-code never changes, but the first run or the first video of today may not be the first one tomorrow. A control of such
-options has no default: its first value is selected as if by hand, and so stands in the address. A value of a link that
-is not here is named, never silently replaced.
+The values of a link are given to the controls of its page; then the address follows the controls. It names the run, the
+data set, and whatever differs from a default that is written in the code. The first run or the first video of today may
+not be the first one tomorrow, so a control of such options has no default: its first value is selected as if by hand.
+A value that is not here is named, never silently replaced, and selected again once it is here.
+
+Streamlit can bind controls to the address itself, but it drops the values of a link to another page that has the same
+control.
 """
 
-import contextlib
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
-from urllib.parse import quote_plus
+from urllib.parse import parse_qs, quote_plus
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from components.control_values import Values, control_values, to_texts
 from components.text import plain
 
 MAX_LENGTH = 80  # characters of a value that are repeated
-NOTES = "values of the link"  # what a link names and is not here: control → (named value, value of the control)
+LATE = 3.0  # seconds within which the browser may still send the address from before its last change
+SHARED = {"run", "data", "video", "label", "run_b", "threshold"}  # keep their values also where a link lacks them
+Texts = dict[str, list[str]]
+
+
+@dataclass
+class Missing:
+    """A value that a control should have and that is not here."""
+
+    note: str
+    texts: list[str]
+    instead: Any  # what the control has instead
+
+
+@dataclass
+class Address:
+    """The address of a session.
+
+    Attributes:
+        page: Path of the page of the last run.
+        query: Parameters in the browser.
+        replaced: Parameters before their last changes, with the time of each change.
+        asked: Parameters of the link that no control has taken yet.
+        taken: Keys of the controls that have taken their value from the link, or found none.
+        resets: Whether controls that the link does not name get their defaults: all, "own" ones of a page, or none.
+        drawn: Parameters of the controls of this run.
+        missing: Values that are not here, by key.
+        notes: Where the page names them.
+    """
+
+    page: str | None = None
+    query: Texts = field(default_factory=dict)
+    replaced: list[tuple[Texts, float]] = field(default_factory=list)
+    asked: Texts = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    resets: str = ""
+    drawn: Texts = field(default_factory=dict)
+    missing: dict[str, Missing] = field(default_factory=dict)
+    notes: DeltaGenerator | None = None
+
+
+def read_address(page: str) -> None:
+    """Find out whether a run of the script follows a link, before any control is drawn.
+
+    Args:
+        page: The path of the page that is open.
+    """
+    address, context = _address(), get_script_run_ctx()
+    query = parse_qs(context.query_string if context else "", keep_blank_values=True)
+    is_back = bool(context and context.is_history_navigation)
+    is_new_page, now = page != address.page, time.monotonic()
+    late = [before for before, changed in address.replaced if now - changed < LATE]
+    if address.page is None or is_back:
+        address.asked, address.taken, address.resets = query, set(), "all"
+    elif query and (is_new_page or query not in (address.query, *late)):
+        address.asked, address.taken, address.resets = query, set(), "own"
+    elif is_new_page:
+        address.asked, address.taken, address.resets = address.asked, set(), ""
+    if is_new_page or address.asked is query:
+        address.query, address.replaced = query, []
+    address.page, address.drawn, address.notes = page, {}, None
+
+
+def place_link_notes() -> None:
+    """Keep a place for what is not here; controls that are drawn later may find it."""
+    _address().notes = st.container()
+
+
+def write_address() -> None:
+    """Make the browser show the address of what was drawn, and name what is not here."""
+    address = _address()
+    if address.notes is not None:
+        with address.notes:
+            for missing in address.missing.values():
+                _show(missing.note)
+    wanted = address.drawn | {key: texts for key, texts in address.asked.items() if key not in address.drawn}
+    if wanted != address.query or not address.replaced:  # a new page still has the address of the previous one
+        address.replaced = [*address.replaced[-9:], (address.query, time.monotonic())]
+        address.query = wanted
+        st.query_params.from_dict({key: texts if len(texts) > 1 else texts[0] for key, texts in wanted.items()})
 
 
 def linked(
     control: Callable[..., Any], text: str, *args: Any, key: str, first: str | int | None = None, **options: Any
 ) -> Any:
-    """Draw a control that is bound to the address.
+    """Draw a control that is part of the address.
 
     Args:
         control: Draws it, such as ``st.slider``.
@@ -31,66 +116,105 @@ def linked(
         args: Other positional arguments, such as its options.
         key: Its key, which is also its name in the address.
         first: The value to select and to write into the address where that names none; for a control without default.
-            With ``required=True``, the control also returns it in place of an unknown value.
+            With ``required=True``, the control also has it in place of an unknown value.
         options: Keyword arguments of the control.
     """
-    before = st.session_state.get(key)
-    named = [] if key in st.session_state else st.query_params.get_all(key)
-    wanted: Any = first if before is None else before
-    is_unknown = key in st.session_state.get(NOTES, {})
-    if first is not None and not named and not is_unknown and key not in st.query_params:
-        st.session_state[key] = wanted  # again on another page, which Streamlit gives a control of its own
-        # Streamlit itself writes the value of a control that it has bound before.
-        with contextlib.suppress(StreamlitAPIException):
-            st.query_params[key] = wanted
-    value = control(text, *args, key=key, bind="query-params", persist_state="session", **options)
-    if any(named) and not _shows(value, named):
-        found = plain(", ".join(named)[:MAX_LENGTH])
-        _add_note(key, f"This link names {plain(text.lower())} **{found}**, which is not here.", value)
-    elif isinstance(before, str) and value is None:
-        _add_note(key, f"{plain(text)} **{plain(before)}** is not here.", value)
+    address, values = _address(), control_values(control, args, options)
+    default = values.default if first is None else first
+    _set_value(key, text, values, default, default if options.get("required") else values.default)
+    value = control(text, *args, key=key, persist_state="session", **options)
+    missing = address.missing.get(key)
+    if missing is not None and value != missing.instead:
+        del address.missing[key]
+        missing = None
+    if missing is not None:
+        address.drawn[key] = missing.texts
+    elif first is not None or (value != values.default and not (value is None and values.default in (None, ""))):
+        address.drawn[key] = to_texts(value)
+    else:
+        address.drawn.pop(key, None)
+    if _runs_alone():
+        write_address()
     if value is None and first is not None and options.get("required"):
         return first
     return value
 
 
-def _shows(value: object, named: list[str]) -> bool:
-    """Return whether the value of a control is the one that an address names."""
-    if isinstance(value, bool):
-        return named[-1].lower() == str(value).lower()
-    if isinstance(value, (int, float)):
-        with contextlib.suppress(ValueError):
-            return float(named[-1]) == float(value)
-        return False
-    if isinstance(value, (list, tuple)):
-        return {str(part) for part in value} == set(named) - {""}
-    return (value or "") == named[-1]
+def _set_value(key: str, text: str, values: Values, default: Any, instead: Any) -> None:
+    """Give a control the value that the link asks for, or that it had before, or its default."""
+    address, state = _address(), st.session_state
+    texts = None if key in address.taken else address.asked.pop(key, None)
+    is_reset = key not in address.taken and (address.resets == "all" or (address.resets == "own" and key not in SHARED))
+    address.taken.add(key)
+    if texts is not None:
+        address.missing.pop(key, None)
+        note = f"This link names {plain(text.lower())} **{{}}**, which is not here."
+    elif is_reset:
+        address.missing.pop(key, None)
+        if key in state or default != values.default:
+            state[key] = default
+        return
+    elif key in address.missing:
+        missing = address.missing[key]
+        texts, note = missing.texts, missing.note
+    elif key not in state:
+        if default != values.default:
+            state[key] = default
+        return
+    elif values.contains(state[key]):
+        return
+    else:
+        texts, note = to_texts(state[key]), f"{plain(text)} **{{}}** is not here."
+        if not isinstance(state[key], str):
+            state[key] = values.nearest(texts) if isinstance(state[key], list) else default
+            return
+    try:
+        state[key] = values.parse(texts)
+        address.missing.pop(key, None)
+    except ValueError:
+        if key not in address.missing:
+            found = plain(", ".join(texts)[:MAX_LENGTH])
+            rest = values.nearest(texts) if isinstance(values.default, list) else instead
+            address.missing[key] = Missing(note.format(found), texts, rest)
+            state[key] = rest
+            if _runs_alone():
+                _show(note.format(found))
 
 
-def _add_note(key: str, note: str, value: object) -> None:
-    st.session_state.setdefault(NOTES, {})[key] = note, value
-    _show(note)
+def link_values() -> Texts:
+    """Return the values of the link that no control has taken yet. Changes to them count for the next controls."""
+    return _address().asked
+
+
+def asked_or_selected(key: str) -> str | None:
+    """Return the value that a control will have: that of the link, or the selected one."""
+    texts = _address().asked.get(key)
+    selected: str | None = st.session_state.get(key)
+    return texts[-1] if texts else selected
+
+
+def _address() -> Address:
+    address: Address = st.session_state.setdefault("link", Address())
+    return address
+
+
+def _runs_alone() -> bool:
+    """Return whether only a section of the page is rerun."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)
 
 
 def _show(note: str) -> None:
     st.warning(note, icon=":material/link_off:")
 
 
-def show_link_notes() -> None:
-    """Repeat what the link of this session names and is not here, until the control in question is moved."""
-    notes: dict[str, tuple[str, object]] = st.session_state.get(NOTES, {})
-    for key, (note, value) in list(notes.items()):
-        if st.session_state.get(key, value) == value:
-            _show(note)
-        else:
-            del notes[key]
+def mark_in_address(key: str, text: str) -> None:
+    """Add to the address what no control of the page holds."""
+    _address().drawn[key] = [text]
 
 
 def switch_page(path: str) -> NoReturn:
-    """Open another page; its controls then write what is selected into the address.
-
-    ``st.switch_page`` alone refuses to leave a page whose controls are bound to the address.
-    """
+    """Open another page, whose controls keep what is selected."""
     st.switch_page(path, query_params={})
 
 
@@ -98,9 +222,9 @@ def accept_old_values(key: str, renamed: Mapping[str, str]) -> None:
     """Make links of older versions select the renamed options of a control; call it before the control is drawn.
 
     Args:
-        key: Key of a control that is bound to the address.
+        key: Key of a control that is part of the address.
         renamed: New option of each old value, which is written as in an address: spaces are ``+``.
     """
-    values = st.query_params.get_all(key)
-    if key not in st.session_state and len(values) == 1 and quote_plus(values[0]) in renamed:
-        st.session_state[key] = renamed[quote_plus(values[0])]
+    texts = link_values().get(key, [])
+    if len(texts) == 1 and quote_plus(texts[0]) in renamed:
+        link_values()[key] = [renamed[quote_plus(texts[0])]]

@@ -1,12 +1,10 @@
 """Links to other pages, which keep the run and the data set of the sidebar."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from components.text import plain
 from yt8m_core.data.vocabulary import Vocabulary
@@ -50,10 +48,8 @@ def video_link(video: str, text: str, **query: str | list[str]) -> None:
 def open_page(page: str, values: Query) -> None:
     """Open another page with values of its controls; a callback.
 
-    ``st.switch_page`` works in no callback, and takes no values for controls that are bound to the address.
+    ``st.switch_page`` works in no callback.
     """
-    for key, value in values.items():
-        st.session_state[key] = value
     st.session_state["page to open"] = page, values
 
 
@@ -62,13 +58,7 @@ def switch_to_opened_page() -> None:
     if (opened := st.session_state.pop("page to open", None)) is None:
         return
     page, values = opened
-    query = {}
-    for key, value in values.items():
-        # Streamlit itself writes the value of a control that it has bound before.
-        with contextlib.suppress(StreamlitAPIException):
-            st.query_params[key] = value
-            query[key] = value
-    st.switch_page(page, query_params=query)
+    st.switch_page(page, query_params=page_query(**values))
 
 
 def show_links(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from components.columns import GAP_HELP
 from components.link import linked
+from components.page_end import PageEnd, end_page
 from components.page_links import label_option
 from components.sidebar import open_run
 from components.text import plain, show_error
@@ -43,6 +44,8 @@ def fragment(section: Callable[P, None]) -> Callable[P, None]:
             section(*args, **kwargs)
         except (UserError, OSError) as error:
             show_error(error)
+        except PageEnd:
+            return
 
     return guarded
 
@@ -61,7 +64,7 @@ def require_run(page: PageContext) -> Run:
     if not page.has_run:
         st.info("This page needs a trained run, and there is none yet.", icon=":material/info:")
         show_demo_link()
-        st.stop()
+        end_page()
     return page.run
 
 
@@ -92,7 +95,7 @@ def require_run_videos(page: PageContext) -> Videos:
                 args=(page.workspace, key),
                 icon=":material/model_training:",
             )
-    st.stop()
+    end_page()
 
 
 def require_scores(page: PageContext) -> None:
@@ -176,7 +179,7 @@ def video_picker(videos: Videos, order: NDArray[np.int64] | None = None) -> int:
     video = None if video_id is None else videos.find(video_id)
     if video is None:
         st.info(f"Choose one of the {len(videos):,} videos of this data set.", icon=":material/info:")
-        st.stop()
+        end_page()
     return video
 
 

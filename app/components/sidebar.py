@@ -3,7 +3,7 @@
 import streamlit as st
 
 from cache.runs import Workspace
-from components.link import linked
+from components.link import asked_or_selected, linked
 from components.text import plain
 
 
@@ -29,7 +29,7 @@ def select_run_and_data(workspace: Workspace) -> tuple[str | None, str | None]:
 def _select_data(workspace: Workspace, run_key: str) -> str | None:
     misfits = {key: workspace.misfit(run_key, key) for key in workspace.data_sets}
     own = workspace.own_data(run_key)
-    selected = st.session_state.get("data") or st.query_params.get("data")
+    selected = asked_or_selected("data")
     fitting = [key for key, reason in misfits.items() if key not in own and (not reason or key == selected)]
     options = [*own, *fitting] or list(misfits)
     data_key: str | None = linked(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from components.link import linked
+from components.link import link_values, linked
 from components.selectors import label_names, label_picker, second_run_keys
 from context import PageContext
 from yt8m_core.analysis.outcomes import OUTCOMES
@@ -134,12 +134,13 @@ def _go_to_first() -> None:
 
 def _accept_old_filters() -> None:
     """Translate the filters of a link made by an older version."""
-    values = st.query_params.get_all("only")
-    if "only" in st.session_state or not set(values) & {*OLD_ERRORS, *OLD_LABEL_FILTERS}:
+    values = link_values().get("only", [])
+    if not set(values) & {*OLD_ERRORS, *OLD_LABEL_FILTERS}:
         return
-    st.session_state["only"] = [OLD_ERRORS.get(value, value) for value in values if value not in OLD_LABEL_FILTERS]
+    errors = [OLD_ERRORS.get(value, value) for value in values if value not in OLD_LABEL_FILTERS]
+    link_values()["only"] = errors or [""]
     if set(values) & set(OLD_LABEL_FILTERS):
-        st.session_state["has"] = TRUE
+        link_values()["has"] = [TRUE]
 
 
 def _select_order(page: PageContext, orders: list[str]) -> str:

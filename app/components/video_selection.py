@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cache import scores
 from cache import videos as video_cache
-from components.link import switch_page
+from components.link import link_values, mark_in_address, switch_page
 from components.selectors import sample_note, video_picker
 from components.text import plain
 from components.video_filters import ANY, SCORE_RANGE, VideoFilters, video_filters
@@ -94,13 +94,21 @@ def offer_label_videos(page: PageContext, labels: list[int], *, require_all: boo
 def show_chart_selection(page: PageContext) -> NDArray[np.int64] | None:
     """Show the videos that were selected in a chart, with a button that clears them. Returns their positions."""
     selection: ChartSelection | None = st.session_state.get("chart selection")
+    linked_count = link_values().pop("selected", None)
     if selection is None:
+        if linked_count is not None:
+            st.info(
+                f"This link was made with {plain(linked_count[-1][:20])} videos selected in a chart. Links do not hold "
+                "such a selection: select the videos again.",
+                icon=":material/info:",
+            )
         return None
     text = f"**{pluralize(len(selection.positions), 'video')}** {selection.source}"
     if selection.data != page.data.cache_key:
         del st.session_state["chart selection"]
         st.info(f"{text} were selected in another data set: the selection is cleared.", icon=":material/info:")
         return None
+    mark_in_address("selected", str(len(selection.positions)))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/gesture_select: {text}", width="content", help="This selection is not part of links.")
         st.button("Clear", on_click=_clear_chart_selection, icon=":material/close:", key="clear selection")

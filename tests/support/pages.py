@@ -26,12 +26,13 @@ ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
 def open_page(page: str = "overview", **query: str | list[str]) -> AppTest:
     """Open a page of the app with a query, as a link does."""
     at = AppTest.from_file(str(MAIN), default_timeout=60)
+    if page != "overview":
+        at.run()  # which tells AppTest the pages
+        at.switch_page(f"views/{page}/page.py")
+        at.query_params.clear()
     for name, value in query.items():
         at.query_params[name] = value
-    at.run()
-    if page != "overview":
-        at.switch_page(f"views/{page}/page.py").run()
-    return at
+    return at.run()
 
 
 def page_text(at: AppTest) -> str:

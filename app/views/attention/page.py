@@ -6,6 +6,7 @@ import streamlit as st
 
 from cache import loaders
 from components.link import linked
+from components.page_end import end_page
 from components.selectors import require_run, require_run_videos, show_provenance
 from components.sidebar import open_run
 from components.text import plain
@@ -75,7 +76,7 @@ show_provenance(page, run=run, videos=videos)
 has_attention = loaders.has_attention(run)
 if videos.schema.level != "frame":
     offer_runs_with_attention(page)
-    st.stop()
+    end_page()
 accept_old_links()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     view = linked(

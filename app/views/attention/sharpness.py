@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cache import attention
 from components.charts import provenance_text, show_chart
 from components.columns import probability_column, true_column
-from components.link import linked
+from components.link import asked_or_selected, linked
 from components.selectors import download_csv, fragment
 from views.attention.video_context import VideoContext
 from yt8m_core import figures
@@ -25,7 +25,7 @@ def show_sharpness(video: VideoContext, weights: NDArray[np.float32]) -> None:
 
     It is open where a link names an α.
     """
-    is_linked = KEY in st.session_state or KEY in st.query_params
+    is_linked = asked_or_selected(KEY) is not None
     with st.expander(
         "Attention sharpness α", is_linked, key="sharpness_open", icon=":material/tune:", on_change="rerun"
     ) as expander:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from cache import comparisons
 from components.link import linked
+from components.page_end import end_page
 from components.selectors import (
     require_run,
     require_run_videos,
@@ -65,11 +66,11 @@ reasons = find_second_runs(page)
 fitting = [key for key, reason in reasons.items() if not reason]
 if not fitting:
     explain_misfits(reasons)
-    st.stop()
+    end_page()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     other = second_run_picker(page, "Second run", fitting)
     if other is None:
-        st.stop()
+        end_page()
     st.button("Swap", icon=":material/swap_horiz:", on_click=swap_runs, args=(other.run_key,), help="Swaps both runs.")
     view = linked(st.segmented_control, "View", list(VIEWS), key="by", first="labels", required=True)
     require_run_videos(other)

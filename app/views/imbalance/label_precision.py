@@ -8,7 +8,7 @@ from cache import scores
 from components.charts import figure_code, provenance_text
 from components.columns import AP_HELP
 from components.label_tables import chart_labels, select_topics, show_chart, show_table
-from components.link import linked
+from components.link import link_values, linked
 from components.selectors import require_scores
 from components.video_selection import offer_label_videos
 from context import PageContext
@@ -152,8 +152,8 @@ def _show_bands(page: PageContext, table: pd.DataFrame) -> None:
 def select_support(note: str) -> int:
     """Select the minimum number of scored videos of a label."""
     # The name in links of older versions.
-    if "positives" not in st.session_state and (old := st.query_params.get("at_least")):
-        st.session_state["positives"] = max(1, int(old)) if old.isascii() and old.isdecimal() else 1
+    if old := link_values().pop("at_least", None):
+        link_values().setdefault("positives", [str(max(1, int(old[-1])))] if old[-1].isdecimal() else ["1"])
     return int(
         linked(
             st.number_input,

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from components.label_card import label_card
-from components.link import linked
+from components.link import link_values, linked
+from components.page_links import page_query
 from components.selectors import label_picker, show_provenance
 from context import current_page
 from views.imbalance.adaptive_noise import show_adaptive_noise
@@ -19,11 +20,10 @@ VIEWS = {  # the options are part of links
 OLD_COMPARISON = "two runs"  # a view in links of older versions
 
 page = current_page()
-if st.query_params.get("look") == OLD_COMPARISON and "look" not in st.session_state:
+if link_values().get("look") == [OLD_COMPARISON]:
     # The comparison is a page of its own now, with the other controls of the link.
-    shown = ("look", "run", "data")
-    kept = {name: st.query_params.get_all(name) for name in st.query_params if name not in shown}
-    st.switch_page("views/compare/page.py", query_params=kept)
+    kept = {key: texts for key, texts in link_values().items() if key != "look"}
+    st.switch_page("views/compare/page.py", query_params=page_query(**kept))
 provenance = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     option = linked(st.segmented_control, "View", list(VIEWS), key="look", first="frequency", required=True, wrap=True)

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from cache import label_issues
+from components.page_end import end_page
 from components.selectors import require_run, require_run_videos, show_provenance
 from context import PageContext, current_page
 from views.label_issues.review import show_review
@@ -23,7 +24,7 @@ def find_candidates(page: PageContext) -> pd.DataFrame:
         candidates = label_issues.scored_candidates(page)
     if candidates.empty:
         st.info("There is no candidate: every video lists every label.", icon=":material/info:")
-        st.stop()
+        end_page()
     return candidates
 
 

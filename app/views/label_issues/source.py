@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from cache import label_issues
+from components.page_end import end_page
 from components.text import plain
 from context import PageContext
 
@@ -34,7 +35,7 @@ def describe_run(page: PageContext) -> None:
             icon=":material/warning:",
         )
         _show_command(page)
-        st.stop()
+        end_page()
     unseen = f"was not trained on {'these' if not overlap.videos else f'all but {overlap.videos:,} of these'} videos"
     if not overlap.is_known:
         unseen = "may have been trained on these videos: its training data cannot be opened"

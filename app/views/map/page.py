@@ -10,6 +10,7 @@ import streamlit as st
 from cache import videos as video_cache
 from components.charts import figure_code, provenance_text, show_chart
 from components.link import linked
+from components.page_end import end_page
 from components.selectors import label_picker, require_run, require_run_videos, sample_note, show_provenance
 from components.text import plain
 from components.vector_picker import vector_picker
@@ -117,14 +118,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     kind = vector_picker(page, "vectors")
     color, label, threshold = select_color(page, is_labeled=is_labeled)
 if kind is None:
-    st.stop()
+    end_page()
 try:
     figure, table, points, code = draw_map(page, method, kind, color, label, threshold)
 except UserError as error:  # UMAP is not installed, or there are too few videos for it
     if method == "PCA":
         raise
     st.info(plain(str(error)), icon=":material/info:")
-    st.stop()
+    end_page()
 chart, selection = st.columns([5, 2], gap="medium")
 with chart:
     event = show_chart(

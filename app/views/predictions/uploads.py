@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache import loaders, scores
 from cache.loaders import DataSet
+from components.page_end import end_page
 from components.selectors import download_csv, show_provenance
 from components.text import plain, show_error
 from context import PageContext
@@ -65,7 +66,7 @@ def upload_video(page: PageContext, provenance: DeltaGenerator) -> SelectedVideo
     if upload is None or upload.video is None:
         if upload is not None and upload.error is not None:
             show_error(upload.error)
-        st.stop()
+        end_page()
     video = upload.video
     for note in video.notes:
         st.caption(f":material/info: {plain(note)}")
@@ -103,7 +104,7 @@ def _select_files(run: Run) -> "list[UploadedFile]":
             st.download_button(
                 "Download example file", example, "example.npz", icon=":material/download:", on_click="ignore"
             )
-        st.stop()
+        end_page()
     if len(files) > MAX_FILES:
         st.caption(f":material/info: Only the first {MAX_FILES} of {len(files)} files are read.")
     return files[:MAX_FILES]

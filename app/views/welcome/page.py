@@ -5,6 +5,7 @@ import time
 import streamlit as st
 
 from cache.runs import search_paths
+from components.page_end import end_page
 from components.text import plain, show_error
 from demo_build import demo_build
 from yt8m_core.demo.runs import demo_folder, is_ready
@@ -30,7 +31,7 @@ build = demo_build()
 if is_ready() and not build.is_running:
     st.success("The demo world is built.", icon=":material/check:")
     st.page_link("views/overview/page.py", label="Open the overview", icon=":material/home:")
-    st.stop()
+    end_page()
 st.button(
     "Build the demo world",
     type="primary",

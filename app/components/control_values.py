@@ -1,0 +1,111 @@
+"""Values of controls as texts of an address: one text per value, several for a range or a choice of many."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values that a control can have.
+
+    Attributes:
+        default: Its value where nothing was selected.
+        parse: Returns the value that texts name. Raises ValueError where one of them names none.
+        contains: Whether a value is one of the control.
+    """
+
+    default: Any
+    parse: Callable[[list[str]], Any]
+    contains: Callable[[Any], bool]
+
+    def nearest(self, texts: list[str]) -> Any:
+        """Return the value that as many of the texts name as do; the default if none does."""
+        known = []
+        for text in texts:
+            try:
+                known += self.parse([text])
+            except (ValueError, TypeError):  # not a value, or not one of many
+                continue
+        return known or self.default
+
+
+def control_values(control: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Values:
+    """Return the values of a control of Streamlit, also of a container, with these arguments after its label."""
+    kind = control.__name__
+    if kind in ("slider", "number_input"):
+        return _numbers(*args[:3])
+    if kind == "text_input":
+        return Values(args[0] if args else "", _only, lambda value: value is None or isinstance(value, str))
+    if kind == "multiselect" or options.get("selection_mode") == "multi":
+        return _choices(args[0], list(options.get("default") or ()))
+    if kind == "selectbox":
+        index = args[1] if len(args) > 1 else options.get("index", 0)
+        return _choice(args[0], None if index is None or not args[0] else args[0][index])
+    return _choice(args[0], options.get("default"))
+
+
+def to_texts(value: Any) -> list[str]:
+    """Return a value as the texts of an address.
+
+    >>> to_texts(0.9), to_texts((0.0, 0.9)), to_texts(["a", "b"]), to_texts(None), to_texts([])
+    (['0.9'], ['0', '0.9'], ['a', 'b'], [''], [''])
+    """
+    if isinstance(value, (list, tuple)):
+        return [text for part in value for text in to_texts(part)] or [""]
+    return ["" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)]
+
+
+def _only(texts: list[str]) -> str | None:
+    return texts[-1] or None
+
+
+def _choice(options: Sequence[Any], default: Any) -> Values:
+    named = {str(option): option for option in options}
+
+    def parse(texts: list[str]) -> Any:
+        if not texts[-1]:
+            return None
+        if texts[-1] not in named:
+            raise ValueError(texts[-1])
+        return named[texts[-1]]
+
+    return Values(default, parse, lambda value: value is None or named.get(str(value)) == value)
+
+
+def _choices(options: Sequence[Any], default: list[Any]) -> Values:
+    named = {str(option): option for option in options}
+
+    def parse(texts: list[str]) -> list[Any]:
+        if unknown := [text for text in texts if text and text not in named]:
+            raise ValueError(unknown[0])
+        return list(dict.fromkeys(named[text] for text in texts if text))
+
+    return Values(default, parse, lambda value: all(named.get(str(part)) == part for part in value or ()))
+
+
+def _numbers(low: Any, high: Any, default: Any) -> Values:
+    number = int if isinstance(low, int) else float
+
+    def is_between(value: float) -> bool:
+        return math.isfinite(value) and low <= value and (high is None or value <= high)
+
+    def read(text: str) -> float:
+        value = number(text)
+        if not is_between(value):
+            raise ValueError(text)
+        return value
+
+    def parse(texts: list[str]) -> Any:
+        if not isinstance(default, tuple):
+            return read(texts[-1]) if texts[-1] else None
+        first, last = (read(text) for text in texts)
+        if first > last:
+            raise ValueError(texts)
+        return first, last
+
+    def contains(value: Any) -> bool:
+        return value is None or all(is_between(part) for part in (value if isinstance(value, tuple) else (value,)))
+
+    return Values(default, parse, contains)
