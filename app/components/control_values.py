@@ -39,7 +39,7 @@ def control_values(control: Callable[..., Any], args: tuple[Any, ...], options: 
     if kind == "text_input":
         return Values(args[0] if args else "", _only, lambda value: value is None or isinstance(value, str))
     if kind == "multiselect" or options.get("selection_mode") == "multi":
-        return _choices(args[0], list(options.get("default") or ()))
+        return _choices(args[0], list((args[1] if len(args) > 1 else options.get("default")) or ()))
     if kind == "selectbox":
         index = args[1] if len(args) > 1 else options.get("index", 0)
         return _choice(args[0], None if index is None or not args[0] else args[0][index])
@@ -82,10 +82,14 @@ def _choices(options: Sequence[Any], default: list[Any]) -> Values:
             raise ValueError(unknown[0])
         return list(dict.fromkeys(named[text] for text in texts if text))
 
-    return Values(default, parse, lambda value: all(named.get(str(part)) == part for part in value or ()))
+    def contains(value: Any) -> bool:
+        return isinstance(value, list) and all(named.get(str(part)) == part for part in value)
+
+    return Values(default, parse, contains)
 
 
-def _numbers(low: Any, high: Any, default: Any) -> Values:
+def _numbers(low: Any, high: Any, *value: Any) -> Values:
+    default = value[0] if value else low
     number = int if isinstance(low, int) else float
 
     def is_between(value: float) -> bool:

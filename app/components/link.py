@@ -49,6 +49,7 @@ class Address:
         taken: Keys of the controls that have taken their value from the link, or found none.
         resets: Whether controls that the link does not name get their defaults: all, "own" ones of a page, or none.
         drawn: Parameters of the controls of this run.
+        values: What each control had when it was drawn last.
         missing: Values that are not here, by key.
         notes: Where the page names them.
     """
@@ -60,6 +61,7 @@ class Address:
     taken: set[str] = field(default_factory=set)
     resets: str = ""
     drawn: Texts = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, Missing] = field(default_factory=dict)
     notes: DeltaGenerator | None = None
 
@@ -78,12 +80,18 @@ def read_address(page: str) -> None:
     if address.page is None or is_back:
         address.asked, address.taken, address.resets = query, set(), "all"
     elif query and (is_new_page or query not in (address.query, *late)):
-        address.asked, address.taken, address.resets = query, set(), "own"
+        is_whole = "run" in query and "data" not in query  # not one of the app's own links
+        address.asked, address.taken, address.resets = query, set(), "all" if is_whole else "own"
     elif is_new_page:
         address.asked, address.taken, address.resets = address.asked, set(), ""
     if is_new_page or address.asked is query:
         address.query, address.replaced = query, []
+    if is_new_page:
+        address.missing = {key: missing for key, missing in address.missing.items() if key in SHARED}
     address.page, address.drawn, address.notes = page, {}, None
+    for key, value in address.values.items():
+        # Streamlit forgets a value that was set in the last run, if its control is not on the next page.
+        st.session_state.setdefault(key, value)
 
 
 def place_link_notes() -> None:
@@ -96,8 +104,8 @@ def write_address() -> None:
     address = _address()
     if address.notes is not None:
         with address.notes:
-            for missing in address.missing.values():
-                _show(missing.note)
+            for key in address.missing.keys() & address.drawn.keys():
+                _show(address.missing[key].note)
     wanted = address.drawn | {key: texts for key, texts in address.asked.items() if key not in address.drawn}
     if wanted != address.query or not address.replaced:  # a new page still has the address of the previous one
         address.replaced = [*address.replaced[-9:], (address.query, time.monotonic())]
@@ -133,6 +141,7 @@ def linked(
         address.drawn[key] = to_texts(value)
     else:
         address.drawn.pop(key, None)
+    address.values[key] = value
     if _runs_alone():
         write_address()
     if value is None and first is not None and options.get("required"):
@@ -143,9 +152,10 @@ def linked(
 def _set_value(key: str, text: str, values: Values, default: Any, instead: Any) -> None:
     """Give a control the value that the link asks for, or that it had before, or its default."""
     address, state = _address(), st.session_state
-    texts = None if key in address.taken else address.asked.pop(key, None)
-    is_reset = key not in address.taken and (address.resets == "all" or (address.resets == "own" and key not in SHARED))
+    is_new = key not in address.taken
     address.taken.add(key)
+    texts = address.asked.pop(key, None) if is_new else None
+    is_reset = is_new and (address.resets == "all" or (address.resets == "own" and key not in SHARED))
     if texts is not None:
         address.missing.pop(key, None)
         note = f"This link names {plain(text.lower())} **{{}}**, which is not here."
@@ -157,16 +167,21 @@ def _set_value(key: str, text: str, values: Values, default: Any, instead: Any) 
     elif key in address.missing:
         missing = address.missing[key]
         texts, note = missing.texts, missing.note
-    elif key not in state:
+    elif key not in state or (is_new and state[key] is None):
         if default != values.default:
             state[key] = default
         return
     elif values.contains(state[key]):
+        if is_new:
+            state[key] = state[key]  # else Streamlit may give the control of a new page its default
         return
     else:
         texts, note = to_texts(state[key]), f"{plain(text)} **{{}}** is not here."
+        if isinstance(values.default, list):
+            state[key] = values.nearest(texts)
+            return
         if not isinstance(state[key], str):
-            state[key] = values.nearest(texts) if isinstance(state[key], list) else default
+            state[key] = default
             return
     try:
         state[key] = values.parse(texts)

@@ -38,7 +38,7 @@ def open_browser_page(
     )
     yield page
     context.close()
-    assert errors == []
+    assert errors == [], errors
 
 
 def wait_for_page(page: Page, title: str) -> None:
