@@ -122,3 +122,21 @@ def test_first_videos_of_many_are_predicted(demo_home: Path, monkeypatch: pytest
     assert "Only the first 4 of 5 files are read" in page_text(at)
     at.selectbox(key="video_of_file").select("4. mine 3").run()
     assert "Top labels of video mine 3" in charts(at)[0]
+
+
+@pytest.mark.fault
+def test_open_video_stays_open_when_another_file_is_removed(demo_home: Path) -> None:
+    files = [(f"{video}.npz", demo_file(demo_home, video, "good")) for video in (0, 5, 7)]
+    at = upload_files(files)
+    at.selectbox(key="video_of_file").select("2. good").run()
+    before = charts(at)[0]
+    set_files(at, files[1:])
+    assert at.selectbox(key="video_of_file").value == "1. good"
+    assert charts(at)[0] == before
+    set_files(at, files[2:] + files[:1])  # it is removed, too
+    assert at.selectbox(key="video_of_file").value == "1. good"
+    assert charts(at)[0] != before
+    set_files(at, [*files, files[1]])  # the same file twice
+    at.selectbox(key="video_of_file").select("4. good").run()
+    assert at.selectbox(key="video_of_file").value == "4. good"
+    assert charts(at)[0] == before

@@ -54,6 +54,11 @@ class Upload:
     video: UploadedVideo | None
     error: UserError | None = None
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What identifies the video while other files are added and removed."""
+        return self.digest, self.number
+
 
 def upload_video(page: PageContext, provenance: DeltaGenerator) -> SelectedVideo:
     """Select a video of the uploaded files. Ends the page where there is none."""
@@ -133,12 +138,17 @@ def _select_upload(run: Run, uploads: list[Upload]) -> Upload | None:
     # A table of its own for other files: the first click on a table whose rows changed is ignored.
     key = f"uploads {hash(tuple(upload.digest for upload in uploads))}"
 
+    def keep_open() -> None:
+        st.session_state["opened upload"] = names[st.session_state["video_of_file"]].key
+
     def open_row() -> None:
         if cells := st.session_state[key]["selection"]["cells"]:
-            name = f"{cells[0][0] + 1}. {table['video'].iloc[cells[0][0]]}"
-            if name in names:
-                st.session_state["video_of_file"] = name
+            st.session_state["opened upload"] = uploads[cells[0][0]].key
 
+    opened, selected = st.session_state.get("opened upload"), st.session_state.get("video_of_file")
+    if selected not in names or names[selected].key != opened:  # a file was removed: numbers have changed
+        same = [name for name, upload in names.items() if upload.key == opened]
+        st.session_state["video_of_file"] = same[0] if same else next(iter(names), None)
     failed = len(uploads) - len(names)
     count = pluralize(len(names), "video") + (f", {pluralize(failed, 'file')} cannot be read" if failed else "")
     st.markdown(f"**{count}**")
@@ -172,7 +182,11 @@ def _select_upload(run: Run, uploads: list[Upload]) -> Upload | None:
         )
     if not names:
         return None
-    return names[st.selectbox("Video", list(names), key="video_of_file", width=340, help="Or click a row.")]
+    name = st.selectbox(
+        "Video", list(names), key="video_of_file", on_change=keep_open, width=340, help="Or click a row."
+    )
+    st.session_state["opened upload"] = names[name].key
+    return names[name]
 
 
 def _upload_table(run: Run, uploads: list[Upload]) -> pd.DataFrame:
