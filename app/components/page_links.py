@@ -19,6 +19,11 @@ def page_query(**query: str | list[str]) -> Query:
     return {**kept, **query}
 
 
+def page_link(page: str, text: str, icon: str, **query: str | list[str]) -> None:
+    """Link to another page with run and data set of the sidebar, and values of its controls."""
+    st.page_link(page, label=text, icon=icon, query_params=page_query(**query))
+
+
 def label_option(label: int, vocabulary: Vocabulary) -> str:
     """Return a label as links and ``selectors.label_picker`` name it; its number tells apart labels of one name."""
     return f"{vocabulary.name(label)} · {label}"
@@ -32,17 +37,13 @@ def label_link(label: int, vocabulary: Vocabulary, text: str = "") -> None:
         vocabulary: Its vocabulary.
         text: Text of the link; the name of the label if empty.
     """
-    st.page_link(
-        LABEL_PAGE,
-        label=text or plain(vocabulary.name(label)),
-        icon=":material/sell:",
-        query_params=page_query(label=label_option(label, vocabulary)),
-    )
+    text = text or plain(vocabulary.name(label))
+    page_link(LABEL_PAGE, text, ":material/sell:", label=label_option(label, vocabulary))
 
 
 def video_link(video: str, text: str, **query: str | list[str]) -> None:
     """Link to the predictions of a video, by its id."""
-    st.page_link(PREDICTIONS, label=text, icon=":material/play_circle:", query_params=page_query(video=video, **query))
+    page_link(PREDICTIONS, text, ":material/play_circle:", video=video, **query)
 
 
 def open_page(page: str, values: Query) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cache import loaders
 from components.charts import figure_code
+from components.page_links import PREDICTIONS, page_link
 from components.text import plain
 from context import PageContext
 
@@ -60,7 +61,7 @@ def show_labels(video: VideoContext) -> None:
     title = "True labels" if video.true_labels else "True labels unknown; top labels"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{title}: {', '.join(names)}.", width="content")
-        st.page_link("views/predictions/page.py", label="Predictions", icon=":material/label:")
+        page_link(PREDICTIONS, "Predictions", ":material/label:", video=video.id)
 
 
 def show_weight_of_second(video: VideoContext, second: int) -> None:

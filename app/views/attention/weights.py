@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cache import attention
 from components.charts import provenance_text, show_chart
+from components.page_links import PREDICTIONS, page_link
 from components.selectors import download_csv, state_setter
 from components.text import plain
 from views.attention.sharpness import show_sharpness
@@ -89,7 +90,7 @@ def _show_true_labels(video: VideoContext) -> None:
     st.markdown("**True labels**")
     names = [plain(video.page.run.vocabulary.name(label)) for label in video.true_labels or ()]
     st.markdown("\n".join(f"- {name}" for name in names) or "Unknown.")
-    st.page_link("views/predictions/page.py", label="Predictions", icon=":material/label:")
+    page_link(PREDICTIONS, "Predictions", ":material/label:", video=video.id)
 
 
 def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray[np.int64], k: int) -> None:

@@ -10,7 +10,7 @@ from cache import comparisons, label_quality, scores
 from components.charts import figure_code, provenance_text, show_chart
 from components.columns import AP_HELP
 from components.label_card import compare_with_similar, label_row
-from components.page_links import label_option, page_query
+from components.page_links import label_option, page_link
 from components.text import plain
 from context import PageContext
 from yt8m_core import figures
@@ -109,9 +109,5 @@ def _show_calibration(page: PageContext, label: int) -> None:
         f"{error.if_calibrated:.4f}.",
         help=ECE_HELP,
     )
-    st.page_link(
-        "views/calibration/page.py",
-        label="Open in Calibration",
-        icon=":material/target:",
-        query_params=page_query(label=label_option(label, page.labels.vocabulary), scope="label"),
-    )
+    option = label_option(label, page.labels.vocabulary)
+    page_link("views/calibration/page.py", "Open in Calibration", ":material/target:", label=option, scope="label")

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache import label_quality, loaders
-from components.page_links import label_option, page_query
+from components.page_links import label_option, page_link
 from context import PageContext
 from yt8m_core.analysis import per_label
 
@@ -55,11 +55,8 @@ def show_correlated(page: PageContext, label: int) -> None:
         alt=f"The {len(table)} labels most correlated with {vocabulary.name(label)}",
     )
     options = [label_option(other, vocabulary) for other in (label, *table["label"].tolist())]
-    st.page_link(
-        "views/correlation/page.py",
-        label="Open in Correlation",
-        icon=":material/grid_on:",
-        query_params=page_query(label=options[0], labels=options),
+    page_link(
+        "views/correlation/page.py", "Open in Correlation", ":material/grid_on:", label=options[0], labels=options
     )
 
 

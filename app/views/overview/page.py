@@ -8,6 +8,7 @@ from cache import runs
 from components.charts import join_provenance, show_chart
 from components.columns import GAP_COLUMNS, GAP_HELP
 from components.link import linked
+from components.page_links import page_link
 from components.selectors import download_csv, show_demo_link, show_provenance
 from components.text import plain, show_error
 from context import PageContext, current_page
@@ -163,7 +164,7 @@ def show_paper_rows(page: PageContext) -> None:
     keys = list(dict.fromkeys(key for key, _ in row["rows"]))
     if not keys:
         st.markdown("No row of the paper has this architecture.")
-        st.page_link("views/experiments/page.py", label="All runs and their paper rows", icon=":material/science:")
+        page_link("views/experiments/page.py", "All runs and their paper rows", ":material/science:")
         return
     titles = {TABLES[key].title: key for key in keys}
     title = next(iter(titles))
@@ -279,7 +280,7 @@ if suggestions:
 if has_data:
     st.subheader("Data checks", anchor=False)
     show_findings(page)
-    st.page_link("views/data_checks/page.py", label="All data checks", icon=":material/fact_check:")
+    page_link("views/data_checks/page.py", "All data checks", ":material/fact_check:")
 if run is not None:
     show_paper_rows(page)
 show_unfinished(page)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cache import loaders, scores
 from components.charts import show_chart
-from components.selectors import download_csv, label_names, label_picker
+from components.page_links import label_option, page_link
+from components.selectors import download_csv, label_picker
 from components.text import plain
 from context import PageContext
 from views.predictions.video_source import SelectedVideo
@@ -81,11 +82,11 @@ def _select_label(run: Run, video: SelectedVideo, top: int) -> tuple[int, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         selected = label_picker("Label", run.vocabulary)
         label = top if selected is None else selected
-        query = {"label": list(label_names(run.vocabulary))[label]}
-        st.page_link("views/imbalance/page.py", label="Frequency", icon=":material/bar_chart:", query_params=query)
-        st.page_link("views/correlation/page.py", label="Correlation", icon=":material/grid_on:", query_params=query)
+        option = label_option(label, run.vocabulary)
+        page_link("views/imbalance/page.py", "Frequency", ":material/bar_chart:", label=option)
+        page_link("views/correlation/page.py", "Correlation", ":material/grid_on:", label=option)
         if loaders.has_attention(run) and not video.is_upload:
-            st.page_link("views/attention/page.py", label="Attention", icon=":material/show_chart:")
+            page_link("views/attention/page.py", "Attention", ":material/show_chart:", video=video.id)
     if before != st.session_state.get("label") and video.filters.uses_label:
         st.rerun()  # the video list was built for another label, before a link set this one
     return label, selected is None
