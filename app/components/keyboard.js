@@ -1,4 +1,6 @@
 // Keys of every page, handled in the browser. Streamlit itself handles the keys of buttons.
+const OVERLAYS = "[role=menu], [role=dialog], [data-testid=stPopoverBody], [data-testid=stDataFrameColumnMenu]"
+
 export default function ({ data, parentElement }) {
   const dialog = parentElement.querySelector("dialog")
   const rows = dialog.querySelector("tbody")
@@ -22,10 +24,25 @@ export default function ({ data, parentElement }) {
     const pages = links(), open = pages.findIndex(link => link.pathname === location.pathname)
     pages[(open + step + pages.length) % pages.length]?.click()
   }
-  const onKey = event => {
+  const isTyping = event => {
     const target = event.composedPath()[0]
-    const isTyping = target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return
+    return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName)
+  }
+  const isCovered = () =>
+    dialog.open || [...document.querySelectorAll(OVERLAYS)].some(overlay => overlay.checkVisibility())
+  // Sees each key before Streamlit, whose shortcuts would also press buttons behind an overlay, and whose select boxes
+  // are cleared by Escape.
+  const onFirst = event => {
+    const isCharacter = event.key.length === 1 && event.key !== " "
+    const box = event.key === "Escape" && event.target.closest?.("[data-testid=stSelectbox]")
+    if (isCharacter && !isTyping(event) && isCovered()) event.stopImmediatePropagation()
+    else if (box) {
+      event.stopImmediatePropagation()
+      event.target.blur()
+    }
+  }
+  const onKey = event => {
+    if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return
     const label = document.querySelector("input[role=combobox][aria-label^=Label]")
     if (event.key === "?") dialog.showModal()
     else if (event.key === "/" && label) label.focus()
@@ -35,6 +52,10 @@ export default function ({ data, parentElement }) {
     else return
     event.preventDefault()
   }
+  window.addEventListener("keydown", onFirst, true)
   document.addEventListener("keydown", onKey)
-  return () => document.removeEventListener("keydown", onKey)
+  return () => {
+    window.removeEventListener("keydown", onFirst, true)
+    document.removeEventListener("keydown", onKey)
+  }
 }

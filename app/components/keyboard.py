@@ -9,8 +9,8 @@ KEYS = (
     ("1 … 9", "Open the first to the ninth page"),
     ("[   ]", "Previous or next page"),
     ("/", "Search for a label, on pages where one is selected"),
-    ("P   N", "Previous or next video"),
-    ("A   X   U   Z", "Accept, reject or leave a label issue as unsure; undo"),
+    ("P   N", "Previous or next video or label issue"),
+    ("A   X   U   Z", "Accept, reject, unsure, undo (Label issues)"),
 )
 HTML = """
 <button class="open" type="button">Keyboard shortcuts <kbd>?</kbd></button>

@@ -2,15 +2,18 @@
 
 import io
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import follow_link, open_browser_page, wait_for_page
 from tests.support.server import served, smoke_environment
+from yt8m_core.analysis.label_decisions import read_decisions
 from yt8m_core.data.dataset import open_videos
 
 pytestmark = pytest.mark.browser
@@ -155,6 +158,27 @@ def test_click_on_a_point_lists_the_pairs_of_its_bin(browser: Browser, app: str)
         expect(page).to_have_url(re.compile("bin="))
 
 
+def test_numbers_of_the_bars_fit_a_narrow_screen(browser: Browser, app: str) -> None:
+    with open_browser_page(browser, width=390, height=844) as page:
+        page.goto(f"{app}/label-issues?candidate=83ad+·+Lego+minifigure+·+57")  # a long name, and a ✓ on the first bar
+        wait_for_page(page, "Label issues")
+        expect(page.locator(".js-plotly-plot .bartext")).to_have_count(10)
+        rights = """elements => elements.map(element => element.getBoundingClientRect().right)"""
+        numbers = page.locator(".js-plotly-plot .bartext").evaluate_all(rights)
+        (chart, *_) = page.locator(".js-plotly-plot .main-svg").evaluate_all(rights)
+        assert max(numbers) < chart, (numbers, chart)
+
+
+@pytest.fixture
+def decisions(demo_home: Path) -> Iterator[Callable[[], pd.DataFrame]]:
+    """Return a function that reads the decisions about label issues; none are stored before and after the test."""
+    folder = demo_home / "label-decisions"
+    shutil.rmtree(folder, ignore_errors=True)
+    yield lambda: pd.concat(map(read_decisions, folder.glob("*.csv")), ignore_index=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.usefixtures("decisions")
 def test_keys_decide_about_a_candidate_and_go_on(browser: Browser, app: str) -> None:
     with open_browser_page(browser) as page:
         page.goto(f"{app}/label-issues")
@@ -169,6 +193,99 @@ def test_keys_decide_about_a_candidate_and_go_on(browser: Browser, app: str) -> 
         page.keyboard.press("n")
         expect(candidate).not_to_have_value(third)
         assert third != first
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("presses", "pause"), [(20, 0), (20, 150), (6, 500)])
+def test_fast_keys_decide_only_about_candidates_on_the_screen(
+    browser: Browser, app: str, decisions: Callable[[], pd.DataFrame], presses: int, pause: int
+) -> None:
+    with open_browser_page(browser) as page:
+        page.add_init_script(  # the page shows late what the server has sent, as on a slow connection
+            """const listen = WebSocket.prototype.addEventListener
+            WebSocket.prototype.addEventListener = function (type, listener, ...options) {
+              const late = event => setTimeout(() => listener.call(this, event), 1500)
+              listen.call(this, type, type === "message" ? late : listener, ...options)
+            }"""
+        )
+        page.goto(f"{app}/label-issues")
+        wait_for_page(page, "Label issues")
+        page.evaluate(
+            """() => {
+              window.questions = []
+              const main = document.querySelector("[data-testid=stMain]")
+              const ask = () => window.questions.push(main.innerText.match(/Is .* missing in video .*\\?/)[0])
+              window.addEventListener("keydown", ask, true)
+            }"""
+        )
+        for _ in range(presses):
+            page.keyboard.press("a")
+            page.wait_for_timeout(pause)
+        expect(page.get_by_test_id("stProgress")).not_to_contain_text(re.compile("^0 of"))
+        page.wait_for_timeout(3000)
+        wait_for_page(page, "Label issues")
+        asked = list(dict.fromkeys(page.evaluate("window.questions")))
+    stored = [f"Is {row.name} missing in video {row.video}?" for row in decisions().itertuples(index=False)]
+    assert stored
+    assert stored == asked[: len(stored)]
+
+
+@pytest.mark.fault
+def test_first_of_several_fast_keys_counts(browser: Browser, app: str, decisions: Callable[[], pd.DataFrame]) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/label-issues")
+        wait_for_page(page, "Label issues")
+        for key in "xauzn":
+            page.keyboard.press(key)
+        expect(page.get_by_test_id("stProgress")).to_contain_text("1 of 1,000 decided")
+        wait_for_page(page, "Label issues")
+    assert decisions()["decision"].tolist() == ["reject"]
+
+
+@pytest.mark.fault
+def test_keys_do_not_reach_buttons_behind_a_dialog_or_menu(
+    browser: Browser, app: str, decisions: Callable[[], pd.DataFrame]
+) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/label-issues")
+        wait_for_page(page, "Label issues")
+        keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+        page.keyboard.press("?")
+        expect(keys).to_be_visible()
+        for key in "axuzn2]":
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")  # on the button Close
+        expect(keys).to_be_hidden()
+        page.get_by_test_id("stMainMenuButton").click()
+        expect(page.get_by_test_id("stMainMenuPopover")).to_be_visible()
+        for key in "xn2":
+            page.keyboard.press(key)
+        page.keyboard.press("Escape")
+        expect(page.get_by_test_id("stMainMenuPopover")).to_be_hidden()
+        page.keyboard.press("u")
+        expect(page.get_by_test_id("stProgress")).to_contain_text("1 of 1,000 decided")
+        wait_for_page(page, "Label issues")
+    assert decisions()["decision"].tolist() == ["unsure"]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("typed", ["", "musc"])
+def test_escape_leaves_the_search_and_keeps_the_label(browser: Browser, app: str, typed: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(f"{app}/predictions?label=Music+·+2")
+        wait_for_page(page, "Predictions")
+        label, video = (page.get_by_role("combobox", name=name, exact=True) for name in ("Label", "Video"))
+        first = video.input_value()
+        page.keyboard.press("/")
+        expect(label).to_be_focused()
+        page.keyboard.type(typed)
+        page.keyboard.press("Escape")
+        expect(label).not_to_be_focused()
+        expect(page.get_by_role("listbox")).to_have_count(0)
+        page.keyboard.press("n")
+        expect(video).not_to_have_value(first)
+        wait_for_page(page, "Predictions")
+        expect(label).to_have_value("Music · 2")
 
 
 def test_click_on_a_cluster_opens_it_in_the_window(browser: Browser, app: str) -> None:

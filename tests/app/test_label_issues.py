@@ -18,6 +18,7 @@ from tests.support.pages import (
     charts,
     control_keys,
     error_text,
+    find_button,
     open_page,
     page_text,
     select_last,
@@ -55,10 +56,21 @@ def candidates_of(home: Path) -> pd.DataFrame:
 
 def press(at: AppTest, label: str) -> AppTest:
     """Press a button."""
-    button = next(button for button in at.button if button.label == label)
-    button.click().run()
+    find_button(at, label).click().run()
     assert error_text(at) == ""
     return at
+
+
+def progress(at: AppTest) -> str:
+    """Return how many candidates are decided and listed."""
+    text: str = at.get("progress")[0].proto.text
+    return text
+
+
+def downloads(at: AppTest) -> list[str]:
+    """Return the labels of the download buttons for decisions."""
+    labels = [button.proto.label for button in at.get("download_button")]
+    return [label for label in labels if "decision" in label]
 
 
 def decisions(home: Path) -> list[tuple[str, int, str]]:
@@ -94,15 +106,130 @@ def test_decisions_are_stored_and_the_page_goes_on(home: Path) -> None:
     stored = zip(rows["id"], rows["label"], ("accept", "reject", "unsure"), strict=False)
     assert decisions(home) == list(stored)[:3]
     assert at.selectbox(key="candidate").value == f"{rows['id'][3]} · {rows['name'][3]} · {rows['label'][3]}"
-    assert "3 of 1,000 decided" in at.get("progress")[0].proto.text
+    assert progress(at) == "3 of 1,000 decided. Listed: 997 undecided"
     assert len(tables(at)[0]) == 997
-    at.get_by_key("decided").set_value("reject").run()
-    assert tables(at)[0]["id"].tolist() == [rows["id"][1]]
     again = open_page(PAGE)  # a new session goes on with the next one
     assert again.selectbox(key="candidate").value == at.selectbox(key="candidate").value
+
+
+def test_undo_takes_back_each_decision_and_restores_what_it_replaced(home: Path) -> None:
+    at = open_page(PAGE)
+    first = at.selectbox(key="candidate").value
+    assert find_button(at, "Undo").disabled
+    steps: list[list[tuple[str, int, str]]] = [[]]
+    for button in ("Accept", "Reject"):
+        press(at, button)
+        steps.append(decisions(home))
+    at.selectbox(key="candidate").select(first).run()
+    assert "Stored decision: accept, " in page_text(at)
+    press(at, "Unsure")
+    assert decisions(home)[-1][2] == "unsure"
+    assert sorted(decisions(home)) != sorted(steps[2])
+    for before in reversed(steps):
+        press(at, "Undo")
+        assert sorted(decisions(home)) == sorted(before)
+    assert at.selectbox(key="candidate").value == first
+    assert find_button(at, "Undo").disabled
+    assert progress(at) == "0 of 1,000 decided. Listed: 1,000 undecided"
+
+
+def test_number_of_decisions_that_can_be_undone_is_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("views.label_issues.buttons.MAX_UNDO", 2)
+    at = open_page(PAGE)
+    for _ in range(3):
+        press(at, "Accept")
+    press(press(at, "Undo"), "Undo")
+    assert len(decisions(home)) == 1
+    assert find_button(at, "Undo").disabled
+
+
+def test_filter_opens_its_first_candidate_and_decisions_stay_in_it(home: Path) -> None:
+    at = open_page(PAGE)
+    options = at.selectbox(key="candidate").options
+    for _ in range(3):
+        press(at, "Accept")
+    at.get_by_key("decided").set_value("rejected").run()  # empty
+    assert at.selectbox(key="candidate").value == options[3]
+    assert "No candidate is rejected." in page_text(at)
+    at.get_by_key("decided").set_value("accepted").run()
+    assert at.selectbox(key="candidate").value == options[0]
+    assert press(at, "Next").selectbox(key="candidate").value == options[1]
+    assert press(at, "Reject").selectbox(key="candidate").value == options[2]
+    assert press(at, "Unsure").selectbox(key="candidate").value == options[0]
+    assert progress(at) == "3 of 1,000 decided. Listed: 1 accepted"
+    at.get_by_key("decided").set_value("all").run()
+    assert progress(at) == "3 of 1,000 decided. Listed: all 1,000"
+    assert at.selectbox(key="candidate").value == options[0]  # it is one of them
     press(at, "Undo")
-    assert at.selectbox(key="candidate").value == f"{rows['id'][2]} · {rows['name'][2]} · {rows['label'][2]}"
-    assert len(decisions(home)) == 2
+    assert at.selectbox(key="candidate").value == options[2]
+    assert open_page(PAGE, decided="accepted").selectbox(key="candidate").value == options[0]
+    at = open_page(PAGE, decided="reject")  # a link of an older version
+    assert at.get_by_key("decided").value == "rejected"
+    assert at.selectbox(key="candidate").value == options[1]
+    assert not at.warning
+
+
+@pytest.mark.fault
+def test_several_presses_in_one_rerun_store_the_first_only(home: Path) -> None:
+    """Streamlit calls back the latest press first; AppTest calls back buttons in their order."""
+    at = open_page(PAGE)
+    options = at.selectbox(key="candidate").options
+    for button in ("Accept", "Unsure", "Next"):
+        find_button(at, button).click()
+    at.run()
+    assert at.selectbox(key="candidate").value == options[1]
+    assert not (home / "label-decisions").exists()  # Next was the first
+    for button in ("Unsure", "Accept", "Reject"):
+        find_button(at, button).click()
+    at.run()
+    assert error_text(at) == ""
+    assert [row[2] for row in decisions(home)] == ["unsure"]
+    assert at.selectbox(key="candidate").value == options[2]
+
+
+@pytest.mark.fault
+def test_press_for_another_candidate_is_ignored(home: Path) -> None:
+    """The browser may send a press after the session has gone on to the next candidate."""
+    at = open_page(PAGE)
+    option = at.selectbox(key="candidate").options[5]
+    find_button(at, "Accept").click()
+    at.session_state["candidate"] = option
+    at.run()
+    assert error_text(at) == ""
+    assert at.selectbox(key="candidate").value == option
+    assert not (home / "label-decisions").exists()
+
+
+@pytest.mark.fault
+def test_decision_of_another_session_is_shown_and_not_replaced(home: Path) -> None:
+    first, second = open_page(PAGE), open_page(PAGE)
+    option = first.selectbox(key="candidate").value
+    press(first, "Reject")
+    find_button(second, "Accept").click().run()
+    assert "another session has decided: reject, " in error_text(second)
+    assert "Nothing was stored." in error_text(second)
+    assert second.selectbox(key="candidate").value == option
+    assert "Stored decision: reject, " in page_text(second)
+    assert [row[2] for row in decisions(home)] == ["reject"]
+    press(second, "Accept")  # now it is known
+    assert [row[2] for row in decisions(home)] == ["accept"]
+    find_button(first, "Undo").click().run()
+    assert "another session has decided: accept, " in error_text(first)
+    assert first.selectbox(key="candidate").value == option
+    assert [row[2] for row in decisions(home)] == ["accept"]
+    assert find_button(first.run(), "Undo").disabled
+    press(second, "Undo")
+    assert [row[2] for row in decisions(home)] == ["reject"]
+
+
+def test_download_counts_decisions_that_are_not_in_the_list(home: Path) -> None:
+    at = open_page(PAGE)
+    press(at, "Accept")
+    assert downloads(at) == ["Download 1 decision for this data set as CSV"]
+    (file,) = (home / "label-decisions").glob("*.csv")
+    with file.open("a") as lines:
+        lines.write("another,3,Car,accept,2026-01-31T09:00:00Z\n")
+    assert downloads(at.run()) == ["Download all 2 decisions for this data set as CSV (1 is not in this list)"]
 
 
 def test_previous_and_next_visit_the_shown_candidates(home: Path) -> None:
@@ -141,7 +268,7 @@ def test_broken_file_of_decisions_is_refused_and_never_overwritten(home: Path) -
     press(at, "Accept")
     (file,) = (home / "label-decisions").glob("*.csv")
     file.write_text("mine\n1\n")
-    next(button for button in at.button if button.label == "Accept").click().run()
+    find_button(at, "Accept").click().run()
     assert "row 1: found 'mine'" in error_text(at).replace(str(file), "") or "'mine'" in error_text(at)
     assert file.read_text() == "mine\n1\n"
     assert not charts(at)
@@ -155,7 +282,7 @@ def test_decision_that_cannot_be_stored_is_reported_and_the_candidate_stays(
     at = open_page(PAGE)
     before = at.selectbox(key="candidate").value
     (home / "label-decisions").write_text("a file in place of the folder")
-    next(button for button in at.button if button.label == "Accept").click().run()
+    find_button(at, "Accept").click().run()
     assert str(home / "label-decisions") in error_text(at)
     (home / "label-decisions").unlink()
     at.run()
@@ -237,7 +364,7 @@ CONTROLS: Controls = {
     "run": select_last("run"),
     "data": select_last("data"),
     "candidate": select_last("candidate"),
-    "decided": set_value("decided", "accept"),
+    "decided": set_value("decided", "accepted"),
 }
 
 

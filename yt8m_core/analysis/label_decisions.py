@@ -1,10 +1,11 @@
 """CSV file of decisions about candidates for missing labels: accept, reject or unsure.
 
-Several sessions may write to it; each change reads the file again under a lock and replaces it as a whole. Rows of
-videos and labels that a session does not know are kept. A file that cannot be read is never replaced.
+Several sessions may write to it; each change reads the file again under a lock and replaces it as a whole. A session
+changes a decision only if the file still has the one that it showed. Rows of videos and labels that a session does not
+know are kept. A file that cannot be read is never replaced.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,10 @@ class Decision(NamedTuple):
     time: str  # in ``TIME_FORMAT``
 
 
+class DecisionChangedError(UserError):
+    """The file no longer has the decision that the user saw."""
+
+
 def decide(video: str, label: int, name: str, decision: str) -> Decision:
     """Return a decision made now."""
     return Decision(video, label, name, decision, datetime.now(UTC).strftime(TIME_FORMAT))
@@ -54,21 +59,32 @@ def read_decisions(file: Path) -> pd.DataFrame:
     return latest.sort_index().reset_index(drop=True)
 
 
-def add_decisions(file: Path, decisions: Iterable[Decision]) -> None:
-    """Add decisions to the file; each replaces earlier ones about the same pair.
+def replace_decision(file: Path, shown: Decision | None, new: Decision | None) -> None:
+    """Change the decision about a pair, if the file still has the one that the user saw.
+
+    Args:
+        file: The file.
+        shown: The decision that the user saw; None if there was none.
+        new: The decision to store in its place; None to remove it. One of the two is given, or both for the same pair.
 
     Raises:
-        UserError: a decision is invalid, or the file cannot be read or written; the file stays as it was.
+        DecisionChangedError: Another session has decided about the pair; the file stays as it was.
+        UserError: The decision is invalid, or the file cannot be read or written; the file stays as it was.
     """
-    added = {(decision.video, decision.label): decision for decision in decisions}
-    for decision in added.values():
-        _check(decision, f"the decision about video '{decision.video[:80]}', label {decision.label}")
-    _change(file, lambda rows: [*(row for row in rows if row[:2] not in added), *added.values()])
+    pair = next(decision[:2] for decision in (shown, new) if decision is not None)
+    where = f"video '{pair[0][:MAX_ID]}', label {pair[1]}"
+    if new is not None:
+        _check(new, f"the decision about {where}")
 
+    def change(rows: list[Decision]) -> list[Decision]:
+        own = [row for row in reversed(rows) if row[:2] == pair]
+        stored = max(own, key=lambda row: row.time, default=None)  # the last one of equal times
+        if stored != shown:
+            other = "removed the decision" if stored is None else f"decided: {stored.decision}, {stored.time}"
+            raise DecisionChangedError(f"another session has {other}", where=where, advice="Nothing was stored.")
+        return [*(row for row in rows if row[:2] != pair), *([] if new is None else [new])]
 
-def remove_decision(file: Path, video: str, label: int) -> None:
-    """Remove the decisions about a pair from the file; errors as of ``add_decisions``."""
-    _change(file, lambda rows: [row for row in rows if row[:2] != (video, label)])
+    _change(file, change)
 
 
 def _change(file: Path, change: Callable[[list[Decision]], list[Decision]]) -> None:

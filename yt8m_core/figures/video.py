@@ -115,8 +115,8 @@ def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float
         )
     note = f"{pluralize(int(true.sum()), 'true label')} in the top {len(ranked)}"
     style(figure, title, scale, "true labels unknown" if is_unknown else note)
-    # Leaves room for the numbers to the right of the bars, also on a narrow screen.
-    figure.update_xaxes(title_text="Probability", range=[0, 1.35 * max(0.001, ranked["score"].max())])
+    figure.update_xaxes(title_text="Probability", range=[0, 1.2 * max(0.001, ranked["score"].max())])
+    figure.update_layout(margin_r=45)  # for the numbers to the right of the bars, which are as wide on a narrow screen
     if threshold is not None:
         figure.add_vline(threshold, line={"color": GRAY, "dash": "dash"})
     names = [f"{'✓ ' if is_true else ''}{name}" for name, is_true in zip(short_names, true, strict=True)]

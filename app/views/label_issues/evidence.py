@@ -16,6 +16,10 @@ from yt8m_core.figures.style import pluralize
 
 HEIGHT = 430  # pixels
 DRAWN = 10  # labels
+SCORE_HELP = (
+    "Estimated probability that the data set lists the label, 0 to 1, from the probability of the model and the listed "
+    "labels. Rank candidates by it; it is not the probability that the label is missing."
+)
 
 
 def show_evidence(page: PageContext, row: pd.Series) -> None:
@@ -24,14 +28,7 @@ def show_evidence(page: PageContext, row: pd.Series) -> None:
     with numbers:
         st.markdown(f"Is **{plain(row['name'])}** missing in video **{plain(row['id'])}**?")
         with st.container(horizontal=True):
-            st.metric(
-                "Score",
-                f"{row['score']:.3f}",
-                help="Combines both pieces of evidence: the probability that the data set lists the label. It is "
-                "fitted on the labels that the data set lists, so rank candidates by it and do not read it as the "
-                "share of missing labels.",
-                width="content",
-            )
+            st.metric("Score", f"{row['score']:.3f}", help=SCORE_HELP, width="content")
             st.metric("Probability", f"{row['probability']:.3f}", help="Of the model for this video.", width="content")
         st.markdown(_describe_labels(row))
         st.markdown(f"Listed labels: {plain(row['listed_labels'])}.")

@@ -1,4 +1,4 @@
-"""Label issues page: review of one candidate at a time, with buttons and keys that store a decision and go on."""
+"""Label issues page: review of one candidate at a time, with a filter, a table and a file of the decisions."""
 
 import numpy as np
 import pandas as pd
@@ -7,29 +7,23 @@ from numpy.typing import NDArray
 
 from cache import label_issues
 from components.columns import probability_column
-from components.link import linked
+from components.link import accept_old_values, linked
 from components.selectors import download_csv
-from components.text import plain, show_error
+from components.text import plain
 from context import PageContext
-from views.label_issues.evidence import show_evidence
-from yt8m_core.analysis.label_decisions import add_decisions, decide, remove_decision
-from yt8m_core.errors import UserError
+from views.label_issues.buttons import show_buttons
+from views.label_issues.evidence import SCORE_HELP, show_evidence
+from yt8m_core.analysis.label_decisions import Decision
+from yt8m_core.figures.style import pluralize
 
-UNDECIDED, ANY = "undecided", "all"
-BUTTONS = {  # decision: title, icon, key (Streamlit reserves R), what it means
-    "accept": ("Accept", ":material/check:", "A", "The label is missing."),
-    "reject": ("Reject", ":material/close:", "X", "The video does not have the label."),
-    "unsure": ("Unsure", ":material/help:", "U", "The evidence does not suffice."),
-}
-FILTERS = (UNDECIDED, *BUTTONS, ANY)
+STATES = {"undecided": "", "accepted": "accept", "rejected": "reject", "unsure": "unsure"}  # state: decision
+ANY = "all"
 COLUMNS = {
     "rank": st.column_config.NumberColumn("Rank", format="localized", width=60),
     "decision": st.column_config.TextColumn("Decision", width=90),
     "id": st.column_config.TextColumn("Video", width=90),
     "name": st.column_config.TextColumn("Label"),
-    "score": st.column_config.NumberColumn(
-        "Score", format="%.3f", help="Estimated probability that the data set lists the label."
-    ),
+    "score": st.column_config.NumberColumn("Score", format="%.3f", help=SCORE_HELP),
     "probability": probability_column("Probability"),
     "evidence_name": st.column_config.TextColumn("Evidence", help="Listed label that makes the candidate most likely."),
     "evidence_probability": st.column_config.NumberColumn(
@@ -49,28 +43,63 @@ def show_review(page: PageContext, candidates: pd.DataFrame, decisions: pd.DataF
         decisions: Result of ``label_decisions.read_decisions``.
     """
     table = _join(candidates, decisions)
-    is_decided = (table["decision"] != "").to_numpy()
     options = table["option"].tolist()
-    first = options[int(np.argmin(is_decided))]  # undecided, if any is
+
+    def open_match() -> None:
+        """Open the first candidate that the chosen filter shows, unless it shows the current one."""
+        matches = _matches(table, st.session_state["decided"])
+        if st.session_state["candidate"] not in set(table["option"][matches]) and matches.any():
+            st.session_state["candidate"] = options[int(matches.argmax())]
+
+    accept_old_values("decided", {"accept": "accepted", "reject": "rejected"})
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        shown = linked(
+            st.segmented_control,
+            "Show",
+            (*STATES, ANY),
+            key="decided",
+            default="undecided",
+            required=True,
+            wrap=True,
+            on_change=open_match,
+        )
+        matches = _matches(table, shown)
+        first = options[int(matches.argmax())]
         option = linked(
             st.selectbox, "Candidate", options, None, first=first, key="candidate", placeholder="Type a name", width=380
         )
-        shown = linked(
-            st.segmented_control, "Show", FILTERS, key="decided", default=UNDECIDED, required=True, wrap=True
-        )
-    matches = _matches(table, shown)
-    st.progress(
-        float(is_decided.mean()), f"{is_decided.sum():,} of {len(table):,} decided; {matches.sum():,} shown: {shown}"
-    )
+    is_decided = (table["decision"] != "").to_numpy()
+    listed = f"{matches.sum():,} {shown}" if shown in STATES else f"all {len(table):,}"
+    st.progress(float(is_decided.mean()), f"{is_decided.sum():,} of {len(table):,} decided. Listed: {listed}")
     if option is None:
         st.info("Choose a candidate.", icon=":material/info:")
     else:
-        current = options.index(option)
-        _show_buttons(page, table, matches, current)
-        show_evidence(page, table.iloc[current])
-    _show_table(table[matches])
-    _show_file(page, decisions)
+        _show_candidate(page, table, matches, options.index(option), decisions)
+    _show_table(table[matches], shown)
+    _show_file(page, table, decisions)
+
+
+def _show_candidate(
+    page: PageContext, table: pd.DataFrame, matches: NDArray[np.bool_], current: int, decisions: pd.DataFrame
+) -> None:
+    """Show a candidate, its decision, and the buttons to decide about it."""
+    row, options = table.iloc[current], table["option"].tolist()
+    is_own = (decisions["video"] == row["id"]) & (decisions["label"] == row["label"])
+    stored = next((Decision(*own) for own in decisions[is_own].itertuples(index=False, name=None)), None)
+    buttons = st.container()
+    if stored is not None:
+        time = stored.time.replace("T", " ").replace("Z", " UTC")
+        st.caption(f"Stored decision: {stored.decision}, {time}.")
+    show_evidence(page, row)
+    with buttons:  # drawn last, so that they never stand above the evidence for another candidate
+        show_buttons(
+            label_issues.decision_file(page.data),
+            row,
+            stored,
+            options,
+            previous=options[step(matches, current, -1)],
+            following=options[step(matches, current, 1)],
+        )
 
 
 def _join(candidates: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +114,7 @@ def _matches(table: pd.DataFrame, shown: str) -> NDArray[np.bool_]:
     """Return which candidates the filter shows."""
     if shown == ANY:
         return np.ones(len(table), bool)
-    matches: NDArray[np.bool_] = (table["decision"] == ("" if shown == UNDECIDED else shown)).to_numpy(bool)
+    matches: NDArray[np.bool_] = (table["decision"] == STATES[shown]).to_numpy(bool)
     return matches
 
 
@@ -104,61 +133,12 @@ def step(matches: NDArray[np.bool_], current: int, direction: int) -> int:
     return int(ahead[0] if len(ahead) else others[0 if direction > 0 else -1])
 
 
-def _show_buttons(page: PageContext, table: pd.DataFrame, matches: NDArray[np.bool_], current: int) -> None:
-    """Show the buttons. Each stores its decision and goes to the next candidate without one."""
-    row = table.iloc[current]
-    file = label_issues.decision_file(page.data)
-    undecided = (table["decision"] == "").to_numpy(bool)
+def _show_table(table: pd.DataFrame, shown: str) -> None:
+    """Show the candidates that the filter shows."""
+    if table.empty:
+        st.info(f"No candidate is {shown}.", icon=":material/info:")
+        return
 
-    def go(position: int) -> None:
-        st.session_state["candidate"] = table["option"].iloc[position]
-
-    def store(decision: str) -> None:
-        try:
-            add_decisions(file, [decide(row["id"], int(row["label"]), row["name"], decision)])
-        except UserError as error:
-            show_error(error)
-            return
-        st.session_state["last decision"] = str(file), row["id"], int(row["label"]), row["option"]
-        go(step(undecided, current, 1))
-
-    def undo() -> None:
-        _, video, label, option = st.session_state["last decision"]
-        try:
-            remove_decision(file, video, label)
-        except UserError as error:
-            show_error(error)
-            return
-        del st.session_state["last decision"]
-        st.session_state["candidate"] = option
-
-    last = st.session_state.get("last decision")
-    with st.container(horizontal=True):
-        for decision, (title, icon, shortcut, meaning) in BUTTONS.items():
-            st.button(
-                title,
-                icon=icon,
-                help=meaning,
-                on_click=store,
-                args=(decision,),
-                shortcut=shortcut,
-                type="primary" if row["decision"] == decision else "secondary",
-            )
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            help="Removes the last decision of this session.",
-            on_click=undo,
-            shortcut="Z",
-            disabled=last is None or last[0] != str(file) or last[3] not in set(table["option"]),
-        )
-        with st.container(horizontal=True, width="content"):  # stay together on a narrow screen
-            back, ahead = step(matches, current, -1), step(matches, current, 1)
-            st.button("Previous", icon=":material/chevron_left:", on_click=go, args=(back,), shortcut="P")
-            st.button("Next", icon=":material/chevron_right:", on_click=go, args=(ahead,), shortcut="N")
-
-
-def _show_table(table: pd.DataFrame) -> None:
     def select_candidate() -> None:
         if cells := st.session_state["candidates"]["selection"]["cells"]:
             st.session_state["candidate"] = table["option"].iloc[cells[0][0]]
@@ -176,9 +156,13 @@ def _show_table(table: pd.DataFrame) -> None:
     st.caption("Click a row to open its candidate.")
 
 
-def _show_file(page: PageContext, decisions: pd.DataFrame) -> None:
+def _show_file(page: PageContext, table: pd.DataFrame, decisions: pd.DataFrame) -> None:
     """Show where the decisions are stored, and offer them as a file."""
     file = label_issues.decision_file(page.data)
     st.caption(f"Decisions are stored in {plain(str(file))}; the data are not changed.")
-    if len(decisions):
-        download_csv(decisions, "label-decisions", f"Download {len(decisions):,} decisions as CSV")
+    if not len(decisions):
+        return
+    others = len(decisions) - int((table["decision"] != "").sum())
+    note = f" ({others:,} {'is' if others == 1 else 'are'} not in this list)" if others else ""
+    count = f"{'all ' if len(decisions) > 1 else ''}{pluralize(len(decisions), 'decision')}"
+    download_csv(decisions, "label-decisions", f"Download {count} for this data set as CSV{note}")
