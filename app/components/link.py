@@ -22,6 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from components.control_values import Values, control_values, to_texts
 from components.text import plain
 
+EMBEDDING = ("embed", "embed_options")  # parameters of Streamlit, which writes them itself
 MAX_LENGTH = 80  # characters of a value that are repeated
 LATE = 3.0  # seconds within which the browser may still send the address from before its last change
 SHARED = {"run", "data", "video", "label", "run_b", "threshold"}  # keep their values also where a link lacks them
@@ -73,21 +74,21 @@ def read_address(page: str) -> None:
         page: The path of the page that is open.
     """
     address, context = _address(), get_script_run_ctx()
-    query = parse_qs(context.query_string if context else "", keep_blank_values=True)
     is_back = bool(context and context.is_history_navigation)
+    query = parse_qs(context.query_string if context else "", keep_blank_values=True)
+    query = {key: texts for key, texts in query.items() if key.lower() not in EMBEDDING}
     is_new_page, now = page != address.page, time.monotonic()
     late = [before for before, changed in address.replaced if now - changed < LATE]
-    if address.page is None or is_back:
-        address.asked, address.taken, address.resets = query, set(), "all"
-    elif query and (is_new_page or query not in (address.query, *late)):
-        is_whole = "run" in query and "data" not in query  # not one of the app's own links
-        address.asked, address.taken, address.resets = query, set(), "all" if is_whole else "own"
-    elif is_new_page:
-        address.asked, address.taken, address.resets = address.asked, set(), ""
-    if is_new_page or address.asked is query:
-        address.query, address.replaced = query, []
+    is_link = bool(query) and (is_new_page or query not in (address.query, *late))
     if is_new_page:
         address.missing = {key: missing for key, missing in address.missing.items() if key in SHARED}
+        address.asked = {key: texts for key, texts in address.asked.items() if key in SHARED}
+        address.taken, address.resets = set(), ""
+    if is_link or is_back or address.page is None:
+        is_own = is_link and address.page is not None and not is_back and "data" in query  # a link of the app
+        address.asked, address.taken, address.resets = query, set(), "own" if is_own else "all"
+    if is_new_page or address.asked is query:
+        address.query, address.replaced = query, []
     address.page, address.drawn, address.notes = page, {}, None
     for key, value in address.values.items():
         # Streamlit forgets a value that was set in the last run, if its control is not on the next page.

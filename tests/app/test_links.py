@@ -160,3 +160,9 @@ def test_defaults_that_links_leave_out_stay() -> None:
                 found[key] = value
     expected = {key: value for key, value in DEFAULTS.items() if value}
     assert found == expected
+
+
+def test_embedded_page_opens() -> None:
+    at = open_page("imbalance", embed="true", label="Music · 2")
+    assert error_text(at) == ""
+    assert at.selectbox(key="label").value == "Music · 2"
