@@ -12,6 +12,8 @@ from yt8m_core.errors import UserError
 from yt8m_core.explain.attention_metrics import MeanInterval, Similarity, effective_frames, mean_interval
 from yt8m_core.figures.style import (
     BLUE,
+    COLOR_BAR,
+    COLOR_BAR_HEIGHT,
     GRAY,
     GREEN,
     ORANGE,
@@ -21,6 +23,7 @@ from yt8m_core.figures.style import (
     pluralize,
     shade_main_scene,
     style,
+    subtitle_notes,
 )
 from yt8m_core.figures.video import attention
 
@@ -68,9 +71,8 @@ def frame_overview(
     figure.data[0].customdata = np.arange(T)
     figure.update_layout(shapes=top.layout.shapes, annotations=top.layout.annotations)
     _add_cluster_lanes(figure, members)
-    style(figure, title, top.layout.title.subtitle.text.replace("<br>", " · "))
-    figure.layout.title.subtitle.text = top.layout.title.subtitle.text
-    figure.update_layout(height=430, margin=TIME_MARGIN | {"t": top.layout.margin.t}, clickmode="event+select")
+    style(figure, title, *subtitle_notes(top))
+    figure.update_layout(height=430, margin=TIME_MARGIN, clickmode="event+select")
     figure.update_xaxes(range=[-0.5, T - 0.5])
     figure.update_xaxes(title_text="Time (s)", row=2)
     figure.update_yaxes(title_text="Weight p<sub>t</sub>", rangemode="tozero", row=1)
@@ -119,12 +121,13 @@ def frame_similarity(similarity: Similarity, *, title: str, scale: str) -> go.Fi
         colorscale="Cividis",
         zmin=min(0.0, float(np.quantile(similarity.cosine, 0.01))),
         zmax=_max_off_diagonal(similarity.cosine),
-        colorbar={"title": {"text": "cosine", "side": "top"}, "orientation": "h", "y": 1, "x": 1, "xanchor": "right",
-                  "len": 0.4, "thickness": 10},
+        colorbar={**COLOR_BAR, "title": {"text": "cosine", "side": "top"}, "x": 1, "xanchor": "right",
+                  "len": 0.4},
         hovertemplate="%{x} s and %{y} s<br>cosine similarity %{z:.2f}<extra></extra>",
     )  # fmt: skip
     style(figure, title, scale, "bright squares along the diagonal are scenes")
-    figure.update_layout(height=400, margin=TIME_MARGIN | {"b": 70})
+    margin = TIME_MARGIN | {"t": figure.layout.margin.t + COLOR_BAR_HEIGHT, "b": 70}
+    figure.update_layout(height=400 + COLOR_BAR_HEIGHT, margin=margin)
     figure.update_xaxes(title={"text": "Time (s)", "standoff": 50}, automargin=False)
     figure.update_yaxes(title_text="Time (s)", autorange="reversed")
     return figure
