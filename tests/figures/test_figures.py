@@ -305,6 +305,14 @@ def test_titles_of_y_axes_fit_the_plot(name: str) -> None:
         assert 7 * len(text) <= plot * (high - low), text
 
 
+@pytest.mark.parametrize(
+    ("draw", "table"), [(figures.precision_by_run, LABELS), (figures.video_precision_by_run, VIDEOS)]
+)
+def test_long_names_of_runs_are_short_on_the_axes(draw: Callable[..., go.Figure], table: pd.DataFrame) -> None:
+    layout = draw(table, runs=("a" * 40, "a" * 40 + "b"), scale="s").layout
+    assert (layout.xaxis.title.text, layout.yaxis.title.text) == (f"AP of {'a' * 23}…", f"AP of {'a' * 22}…2")
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_no_note_of_a_subtitle_has_the_separator(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be torn apart where provenance is added."""
