@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
-from components.charts import style_chart_text
+from components.charts import style_page
 from components.keyboard import show_keyboard_help
 from components.link import show_link_notes
 from components.page_links import switch_to_opened_page
@@ -56,7 +56,7 @@ def main() -> None:
         run_key, data_key = select_run_and_data(workspace)
         show_run_errors(workspace.errors)
         show_keyboard_help()
-    style_chart_text()
+    style_page()
     st.title(page.title, anchor=False)
     show_link_notes()
     if run_key is None or data_key is None:
