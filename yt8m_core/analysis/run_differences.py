@@ -19,8 +19,8 @@ from yt8m_core.metrics.average_precision import Floats, Integers, TopLabelsBatch
 from yt8m_core.metrics.bootstrap import RUN_REPLICATES, Estimate, draw_videos, resample_gap
 from yt8m_core.metrics.sparse import top_label_batches
 
-# In simulations, the 95% interval of a difference covered the truth in 93% of cases with 10 positives and 82% with 5; the
-# interval of one AP in 91% and 83%, and in 92% with 20.
+# In simulations, the 95% interval of a difference covered the truth in 93% of cases with 10 positives and 82% with 5;
+# the interval of one AP in 91% and 83%, and in 92% with 20.
 MIN_POSITIVES = 10
 
 
