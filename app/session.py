@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cache.runs import find_workspace, is_demo_ready
-from components.charts import style_chart_text
+from components.charts import style_page
 from components.history import replace_history
 from components.keyboard import show_keyboard_help
 from components.link import place_link_notes, read_address, write_address
@@ -60,7 +60,7 @@ def main() -> None:
         show_run_errors(workspace.errors)
         show_keyboard_help()
         replace_history()
-    style_chart_text()
+    style_page()
     st.title(page.title, anchor=False)
     place_link_notes()
     if run_key is None or data_key is None:

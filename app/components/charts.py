@@ -14,6 +14,7 @@ from yt8m_core.runs.run import Run
 
 # Streamlit draws the text of Plotly charts in a gray with a contrast of 3.7:1 on white, which no option changes.
 TEXT_STYLE = "<style>.js-plotly-plot .main-svg text { fill: currentColor !important; }</style>"
+FOCUS_STYLE = "<style>a:focus-visible { outline: 2px solid currentColor !important; outline-offset: 2px; }</style>"
 TEXT_COLORS = {"light": "#141414", "dark": "#edebe8"}  # of saved images, which the style above does not reach
 # A saved image has no web fonts; texts measured in another font would be cut off.
 IMAGE_FONT = "Arial, Helvetica, sans-serif"
@@ -22,9 +23,9 @@ IMAGE_SCALE = 2  # pixels of a PNG per pixel of the page
 MAX_KEY_LENGTH = 40  # characters of a run or data set in the subtitle
 
 
-def style_chart_text() -> None:
-    """Draw the text of all charts of the page in the text color of its theme."""
-    st.html(TEXT_STYLE)
+def style_page() -> None:
+    """Draw the text of all charts of the page in the text color of its theme, and a frame around a focused link."""
+    st.html(TEXT_STYLE + FOCUS_STYLE)
 
 
 def provenance_text(page: PageContext, *, with_run: bool = True, second_run: str = "") -> str:
@@ -128,10 +129,11 @@ def show_chart(
 
 def _show_export(key: str, file: str, data: pd.DataFrame | None, code: str) -> None:
     """Show the content of the export menu."""
+    st.caption("Save the image with the camera above the chart.")
     # Plotly's camera button has one format at a time.
     st.segmented_control(
         "Image format", IMAGE_FORMATS, default=IMAGE_FORMATS[0], key=_format_key(key), persist_state="session",
-        required=True, help="The camera button above the chart saves the chart as shown, in the colors of the page.",
+        required=True, help="The chart is saved as shown, in the colors of the page.",
     )  # fmt: skip
     if data is not None:
         download_csv(data, f"{file}-figure", "Data as CSV")

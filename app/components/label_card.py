@@ -62,10 +62,14 @@ def label_row(page: PageContext, label: int) -> pd.Series:
 
 
 def compare_with_similar(page: PageContext, measured: pd.Series) -> str:
-    """Compare the average precision of a label with that of labels of similar frequency."""
-    steps = scores.precision_by_frequency(page)
-    step = steps[(steps["min_count"] <= measured["count"]) & (measured["count"] <= steps["max_count"])].iloc[0]
-    return (
-        f"The median of the {step['labels']:,.0f} labels in {step['min_count']:,.0f} to {step['max_count']:,.0f} "
-        f"videos is {step['median']:.3f}."
-    )
+    """Compare the average precision of a label with that of the others in its step of ``precision_by_frequency``."""
+    table = scores.label_table(page)
+    lowest = 1 << (int(measured["count"]).bit_length() - 1)
+    highest = 2 * lowest - 1
+    videos = "1 video" if highest == 1 else f"{lowest:,} to {highest:,} videos"
+    others = table.loc[table["count"].between(lowest, highest) & (table["label"] != measured["label"]), "ap"].dropna()
+    if others.empty:
+        return f"No other label lies in {videos}."
+    if len(others) == 1:
+        return f"That of the only other label in {videos} is {others.iloc[0]:.3f}."
+    return f"The median of the {len(others):,} other labels in {videos} is {others.median():.3f}."

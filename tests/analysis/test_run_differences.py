@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -21,7 +22,7 @@ from yt8m_core.analysis.run_differences import (
 )
 from yt8m_core.errors import UserError
 from yt8m_core.inference.score_cache import CachedScores
-from yt8m_core.metrics.top_k import global_average_precision
+from yt8m_core.metrics.top_k import TopLabels, global_average_precision
 
 C = 30  # more than the top 20
 TIED = np.array([0.0, 0.07, 0.29, 0.5, 0.57, 1.0], np.float32)
@@ -65,15 +66,25 @@ def test_gap_difference_is_that_of_resampled_data_sets() -> None:
     )
     for estimate, values in zip(found, (*gaps.T, gaps[:, 1] - gaps[:, 0]), strict=True):
         assert estimate.value == pytest.approx(values[0])
-        half = 1.96 * values[1:].std(ddof=1)
-        assert (estimate.low, estimate.high) == (
-            pytest.approx(values[0] - half),
-            pytest.approx(min(1, values[0] + half) if estimate is not found.difference else values[0] + half),
-        )
+        # Of 50 draws, the percentiles lie between the second and third from either end: 0.025 · 49 = 1.225.
+        ordered = sorted(values[1:].tolist())
+        low, high = (near + 0.225 * (far - near) for near, far in (ordered[1:3], ordered[-2:-4:-1]))
+        assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
     assert found.difference.low > 0
     # Paired by video: narrower than the interval of two independent samples.
     widths = [estimate.high - estimate.low for estimate in found]
     assert widths[2] < np.hypot(widths[0], widths[1])
+
+
+def test_intervals_of_the_runs_are_those_of_their_evaluation() -> None:
+    """The header of the app shows the latter, and the comparison the former."""
+    runs = simulate(4)
+    for estimate, run in zip(gap_difference(*runs), runs, strict=False):
+        metric = TopLabels(C)
+        rows, labels = (torch.from_numpy(part.astype(np.int64)) for part in run.truth.nonzero())
+        metric.update(torch.from_numpy(np.array(run.probabilities)), (rows, labels))
+        assert tuple(estimate[1:]) == pytest.approx(metric.bootstrap(0), abs=1e-12)
+        assert estimate.value == pytest.approx(metric.compute()["gap"])
 
 
 def test_a_run_has_no_difference_from_itself() -> None:

@@ -31,6 +31,7 @@ VIEWS = {
     "Experiments": ["", "show=notebook+results"],
     "Welcome": [""],
 }
+OUTLINE = "link => { const style = getComputedStyle(link); return [style.outlineStyle, style.outlineWidth]; }"
 TRANSITIONS_END = """() => Promise.allSettled(
     document.getAnimations().filter(animation => animation instanceof CSSTransition).map(({finished}) => finished)
 ).then(() => null)"""
@@ -60,6 +61,21 @@ def test_text_has_contrast_and_axe_finds_nothing_serious(browser: Browser, app: 
                 found += [f"{place} contrast {text}" for text in page.evaluate(CONTRAST, 4.5)]
                 found += [f"{place} axe {finding}" for finding in _scan(page)]
     assert not found, "\n".join(found)
+
+
+def test_focused_links_have_an_outline(browser: Browser, app: str) -> None:
+    with open_browser_page(browser) as page:
+        page.goto(app)
+        wait_for_page(page, "Overview")
+        for scheme in ("light", "dark"):
+            _show(page, 1440, scheme)
+            for place in ("stSidebarNav", "stPageLink"):
+                link = page.get_by_test_id(place).get_by_role("link").first
+                link.focus()
+                page.keyboard.press("Shift+Tab")  # the browser shows the focus of the keyboard only
+                page.keyboard.press("Tab")
+                expect(link).to_be_focused()
+                assert link.evaluate(OUTLINE) == ["solid", "2px"]
 
 
 def _show(page: Page, width: int, scheme: Any) -> None:

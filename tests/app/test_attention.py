@@ -285,8 +285,8 @@ def test_summary_covers_all_videos_and_verdicts_follow_the_intervals(demo_home: 
     assert len(table) == len(open_videos(demo_home / "smoke" / "validation"))
     for column, part in (("cluster_excess", "the largest cluster"), ("main_excess", "the main scene")):
         excess = mean_interval(table[column])
-        interval = f"[{excess.low * 100:+.1f}, {excess.high * 100:+.1f}] (95% CI, {len(table)} videos)"
-        assert f"**{excess.mean * 100:+.1f} points** {interval}" in shown
+        mean, low, high = (f"{value * 100:+.1f}".replace("-", "−") for value in (excess.mean, excess.low, excess.high))
+        assert f"**{mean} points** [{low}, {high}] (95% CI, {len(table)} videos)" in shown
         assert preference_verdict(excess, part) in shown
     assert f"All {len(table)} videos, 5 clusters per video" in shown
 

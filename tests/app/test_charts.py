@@ -24,7 +24,7 @@ sys.path.insert(0, "APP")
 import pandas as pd
 import streamlit as st
 
-from components.charts import show_chart, style_chart_text
+from components.charts import show_chart, style_page
 from yt8m_core import figures
 
 DATA = pd.DataFrame({"run": ["=a", "b"], "gap": [0.5, 0.6], "gap_low": 0.4, "gap_high": 0.7})
@@ -41,7 +41,7 @@ def section():
     st.write(f"{len(event.selection.points)} selected")
 
 
-style_chart_text()
+style_page()
 section()
 """.replace("APP", str(ROOT / "app")).replace("PROVENANCE", PROVENANCE)  # fmt: skip
 
@@ -68,6 +68,7 @@ def test_open_menu_offers_formats_data_and_code() -> None:
     assert not at.exception
     (formats,) = at.get("segmented_control")
     assert formats.value == "PNG"
+    assert "Save the image with the camera above the chart." in [caption.value for caption in at.caption]
     assert [code.value for code in at.code] == ["figures.gap_intervals(table, scale='sample')"]
     assert [button.label for button in at.get("download_button")] == ["Data as CSV"]
     chart = at.get("plotly_chart")[0].proto

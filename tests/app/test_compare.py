@@ -45,9 +45,10 @@ def test_answer_is_the_difference_in_gap_with_its_interval(demo_home: Path) -> N
         for run in (ATTENTION_RUN, MEAN_RUN)
     ]
     metric = at.metric[0]
-    assert float(metric.value) == pytest.approx(gaps[1] - gaps[0], abs=1e-3)
-    low, high = map(float, re.findall(r"[+-][\d.]+", metric.delta))
-    assert low < float(metric.value) < high
+    difference = number(metric.value)
+    assert difference == pytest.approx(gaps[1] - gaps[0], abs=1e-3)
+    low, high = map(number, re.findall(r"[+−][\d.]+", metric.delta))
+    assert low < difference < high
     verdict = "No significant difference" if low <= 0 <= high else "is better" if low > 0 else "is worse"
     assert verdict in page_text(at)
     assert f"GAP {gaps[0]:.3f}" in page_text(at)
@@ -73,7 +74,7 @@ def test_labels_are_listed_by_the_better_run_and_by_band() -> None:
 
 def test_selected_label_has_the_interval_of_its_difference() -> None:
     text = page_text(open_page(PAGE, label=LABEL))
-    assert re.search(r"\*\*Music\*\*, \d+ videos: AP 0\.\d+ → [01]\.\d+, difference [+-]0\.\d+ ", text)
+    assert re.search(r"\*\*Music\*\*, \d+ videos: AP 0\.\d+ → [01]\.\d+, difference [+−]0\.\d+ ", text)
 
 
 def test_videos_are_listed_by_the_better_run() -> None:
@@ -98,14 +99,27 @@ def test_videos_of_one_label_are_right_by_one_run_only() -> None:
     assert "Choose a label" in page_text(open_page(PAGE, by="one label"))
 
 
+def number(text: str) -> float:
+    """Read a number with a true minus sign."""
+    return float(text.replace("−", "-"))
+
+
+def test_intervals_of_the_header_and_of_the_verdict_are_the_same(demo_home: Path) -> None:
+    verdict = next(text for text in page_text(open_page(PAGE)).splitlines() if "on the same" in text)
+    shown = re.findall(r"(0\.\d+) \[(0\.\d+), (0\.\d+)\]", verdict)
+    for run, numbers in zip((ATTENTION_RUN, MEAN_RUN), shown, strict=True):
+        metrics = json.loads((demo_home / "runs" / run / "metrics.json").read_text())["validation"]
+        assert numbers == tuple(f"{metrics[name]:.3f}" for name in ("gap", "gap_low", "gap_high"))
+
+
 def test_swap_exchanges_the_runs() -> None:
     at = open_page(PAGE)
-    before = float(at.metric[0].value)
+    before = number(at.metric[0].value)
     find_button(at, "Swap").click().run()
     assert error_text(at) == ""
     assert at.selectbox(key="run").value == MEAN_RUN
     assert at.selectbox(key="run_b").value == ATTENTION_RUN
-    assert float(at.metric[0].value) == pytest.approx(-before)
+    assert number(at.metric[0].value) == pytest.approx(-before)
 
 
 def test_swap_keeps_the_data_although_the_second_run_has_its_own(

@@ -217,7 +217,7 @@ class TestCalibration:
         at = open_page(PAGE, part="Calibration", run=MEAN_RUN)
         assert "**Expected** is the sum over videos" in page_text(at)
         (chart,) = charts(at)
-        assert "Observed and expected pairs, smoke-mean-mlp" in chart
+        assert "Observed and expected pairs,<br>smoke-mean-mlp" in json.loads(chart)["layout"]["title"]["text"]
         (under,) = tables(at)
         assert under["surprise"].is_monotonic_decreasing
         assert (under["surprise"] > 0).all()

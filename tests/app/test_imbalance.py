@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import CopyRun
+from tests.support.browser import open_browser_page, wait_for_page
 from tests.support.pages import (
     ATTENTION_RUN,
     MEAN_RUN,
@@ -24,6 +26,7 @@ from tests.support.pages import (
     set_value,
     tables,
 )
+from tests.support.server import served, smoke_environment
 from tests.support.shards import vector, write
 
 PAGE = "imbalance"
@@ -82,12 +85,17 @@ def test_precision_view_hides_no_label_and_summarizes_the_bands() -> None:
     assert f"Run **{ATTENTION_RUN}**" in page_text(at)
 
 
-def test_click_on_a_band_selects_its_labels() -> None:
-    at = open_page("imbalance", look="precision")
-    at.session_state["bands"] = {"selection": {"rows": [], "columns": [], "cells": [(2, "band")]}}
-    at.run()
-    at.get_by_key("band").set_value("tail").run()
-    assert set(tables(at)[-1]["band"]) == {"tail"}
+@pytest.mark.browser
+def test_click_on_a_band_selects_its_labels_each_time(browser: Browser, demo_home: Path) -> None:
+    with served(smoke_environment(demo_home)) as address, open_browser_page(browser) as page:
+        page.goto(f"{address}/imbalance?look=precision")
+        wait_for_page(page, "Imbalance")
+        for _ in range(2):  # the second click on a selected cell would only end its selection
+            page.get_by_test_id("stDataFrame").first.click(position={"x": 20, "y": 55})
+            expect(page.get_by_role("heading", name="Labels of the head band")).to_be_visible()
+            page.get_by_role("radio", name="all", exact=True).click()
+            expect(page.get_by_role("heading", name="All labels")).to_be_visible()
+            wait_for_page(page, "Imbalance")
 
 
 def test_link_of_an_older_version_keeps_its_minimum_support() -> None:

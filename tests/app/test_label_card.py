@@ -1,5 +1,7 @@
 """Tests of the label page, and of the card that links to it."""
 
+import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -55,8 +57,36 @@ def test_page_shows_precision_threshold_and_calibration(demo_home: Path) -> None
     assert f"Mean probability **{p.mean():.4f}**, share of videos **{true.mean():.4f}**" in page_text(at)
     query = {"judge": "thresholds", "scope": "label", "label": "Vehicle · 1"}
     threshold = tables(open_page("calibration", **query, **LARGER))[0].iloc[0]
-    assert f"Threshold with the best F1: **{threshold['threshold']:.3f}**; F1 {threshold['f1']:.3f}" in page_text(at)
+    chosen = f"Threshold **{threshold['threshold']:.3f}**, chosen on one half of the videos; on the other half F1"
+    assert f"{chosen} {threshold['f1']:.3f}" in page_text(at)
+    # The chart has another F1, over all videos, and says so.
+    (curve,) = (chart for chart in charts(at) if "best F1" in chart)
+    best = re.findall(r"on all scored videos: best F1 ([\d.]+) at threshold ([\d.]+)", curve)
+    predicted = p[:, None] >= np.arange(101, dtype=np.float32) / 100
+    hits = (predicted & (true[:, None] > 0)).sum(axis=0)
+    f1 = 2 * hits / (predicted.sum(axis=0) + true.sum())
+    assert best == [(f"{f1.max():.3f}", f"{f1.argmax() / 100:.2f}")]
     assert open_page(PAGE, label=LABEL).metric[0].delta == "no interval below 10 videos"
+
+
+def test_similar_labels_are_others_in_the_same_step_of_frequency() -> None:
+    table = tables(open_page("imbalance", look="precision"))[-1]
+    steps = [int(math.log2(count)) for count in table["count"]]
+    tested = set()
+    for name, label, step in zip(table["name"], table["label"], steps, strict=True):
+        others = table["ap"][(np.array(steps) == step) & (table["label"] != label)]
+        kind = min(len(others), 2)
+        if kind in tested:
+            continue
+        tested.add(kind)
+        videos = "1 video" if step == 0 else f"{2**step} to {2 ** (step + 1) - 1} videos"
+        sentence = (
+            f"No other label lies in {videos}.",
+            f"That of the only other label in {videos} is {others.median():.3f}.",
+            f"The median of the {len(others)} other labels in {videos} is {others.median():.3f}.",
+        )[kind]
+        assert sentence in page_text(open_page(PAGE, label=f"{name} · {label}"))
+    assert 2 in tested
 
 
 def test_page_lists_correlated_labels() -> None:
@@ -80,6 +110,20 @@ def test_page_lists_confused_labels(label: str, number: int, title: str) -> None
     videos = int(re.findall(rf"(\d+) (?:videos )?{title}", page_text(at))[0])
     assert confused["videos"].max() <= videos
     assert confused["share"].tolist() == pytest.approx((confused["videos"] / videos).tolist())
+    shares = confused["interval"].str.extract(r"^(\d+)% \[(\d+), (\d+)\]$").astype(float)
+    assert np.allclose(shares, 100 * confused[["share", "low", "high"]], atol=0.51)
+
+
+def test_tables_of_related_labels_fit_their_columns() -> None:
+    """On a screen of 1440 pixels, where the page is 916 pixels wide without the gaps."""
+    at = open_page(PAGE, label="Vehicle · 1", **LARGER)
+    places = (5 / 17, 6 / 17, 6 / 17)
+    columns = [json.loads(table.proto.columns) for table in at.dataframe]
+    for config, place in zip(columns, places, strict=False):
+        assert sum(column["width"] for column in config.values() if "width" in column) <= 916 * place
+    expected = [config["expected"]["help"] for config in columns if "expected" in config]
+    assert all("Share of all videos" in text for text in expected)
+    assert len(set(expected)) == len(expected) >= 1
 
 
 def test_page_links_to_misclassified_videos() -> None:

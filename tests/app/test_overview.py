@@ -40,12 +40,12 @@ def test_metrics_are_those_of_the_run_and_have_a_help_text(demo_home: Path) -> N
     at = open_page()
     score = Run.open(demo_home / "runs" / ATTENTION_RUN).metrics["validation"]
     shown = {metric.label: metric for metric in at.metric}
-    for title, name in (("GAP@20", "gap"), ("Hit@1", "hit_at_1"), ("PERR", "perr"), ("mAP", "map_present")):
+    for title, name in (("GAP@20", "gap"), ("Hit@1", "hit_at_1"), ("PERR", "perr"), ("mAP (top 20)", "map_present")):
         assert shown[title].value == f"{score[name]:.3f}"
     assert shown["GAP@20"].delta == f"95% CI [{score['gap_low']:.3f}, {score['gap_high']:.3f}]"
     assert all(metric.proto.help for metric in at.metric)
     bands = ", ".join(f"{band} **{score[f'ap_{band}']:.3f}**" for band in ("head", "mid", "tail", "all"))
-    assert f"Mean average precision by label frequency: {bands}." in page_text(at)
+    assert f"Mean AP over all scores, by label frequency: {bands}." in page_text(at)
     assert "**indirect_clustering** weights seconds by their similarity" in page_text(at)
     assert "(validation split of this run)" in page_text(at)
     assert "(training split of this run, so the run has seen its labels)" in page_text(open_page(data="smoke/train"))
@@ -61,6 +61,8 @@ def test_every_method_of_the_registry_is_described() -> None:
 def test_suggestions_link_to_what_they_name() -> None:
     at = open_page()
     queries = links(at)
+    headings = [heading.value for heading in at.subheader]
+    assert headings.index("Suggestions") < headings.index("Learning curves")
     assert set(queries) == {"predictions", "imbalance", "attention", "experiments", "data-checks"}
     video = queries["attention"]["video"][0]
     pattern = rf"Only (\d+) of the (\d+) true labels of video \*\*{video}\*\* are in the top 20"

@@ -211,7 +211,7 @@ def test_explanation_follows_the_label_through_the_slots(demo_home: Path) -> Non
     values = {metric.label: metric.value for metric in at.metric}
     assert values["2. moe"] == values["3. identity"] == f"{p[4]:.4f}"
     assert values["1. Pooling"] == f"{len(frames)} → 1"
-    everything = " ".join(charts(at))
+    everything = " ".join(charts(at)).replace(r"\u003cbr\u003e", " ")
     name = label_option(demo_home, 4).split(" · ")[0]
     for title in (f"Contribution of each second to {name}", f"Experts of {name}", "true main scene"):
         assert title in everything

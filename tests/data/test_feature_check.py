@@ -168,7 +168,7 @@ def test_verdict_says_what_to_do(real_video: Frames) -> None:
         return check_features(frames, FRAME, builtin(FRAME)).verdict
 
     assert verdict(real_video) == "These look like the features of YouTube-8M (15,113 videos)."
-    assert "except for max magnitude of 'rgb'" in verdict(feature_values(real_video) * 1.3)
+    assert verdict(feature_values(real_video) * 1.3).startswith("2 of 14 checks are unusual (max magnitude of 'rgb'")
     assert "do not look like" in verdict(real_video[:, PERMUTED])
     assert verdict(np.roll(real_video, 128, axis=1)).endswith(
         "the streams in the wrong order: put 'rgb' before 'audio'."
@@ -265,6 +265,16 @@ def test_stream_missing_in_the_data_set_may_be_missing(tiny: Videos, tiny_profil
     assert not [
         failure for failure in failures(check_features(frames, tiny.schema, without_audio)) if failure[0] == "audio"
     ]
+
+
+def test_verdict_starts_with_the_number_of_unusual_checks(tiny: Videos, tiny_profile: FeatureProfile) -> None:
+    check = check_features(feature_values(tiny.frames(0)) * 1.2, tiny.schema, tiny_profile)
+    assert check.grade == "unusual"
+    number = len(failures(check))
+    verb = "is" if number == 1 else "are"
+    assert check.verdict.startswith(f"{number} of {len(check.findings)} checks {verb} unusual (")
+    assert "may not be of the kind that the run was trained on" in check.verdict
+    assert "look like" not in check.verdict
 
 
 # Any input

@@ -1,10 +1,12 @@
 """Figures show the given numbers, name their axes and scale, and are readable without color."""
 
+import ast
 import base64
 import io
 import math
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -237,6 +239,89 @@ def test_long_titles_and_subtitles_wrap_and_make_room() -> None:
     assert figure.layout.title.text == "Observed and expected pairs,<br>smoke-indirect-clustering-moe"
     assert subtitle(figure) == "demo world<br>" + "b" * 70 + " · c"
     assert figure.layout.margin.t == 55 + 2 * 20 + 2 * 15
+    # A phone shows 354 pixels of the title, and a bold character of 16 pixels takes 9 on average.
+    style.style(figure, "Contribution of each second to Transportation in video TAaa")
+    assert max(len(line) for line in figure.layout.title.text.split("<br>")) * 9 <= 354
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_toolbar_title_subtitle_and_plot_do_not_overlap(name: str) -> None:
+    """Heights in pixels of the toolbar and of lines of text, as measured in the app."""
+    figure = EXAMPLES[name]()
+    style.add_provenance(figure, f"run {'a' * 40} · data {'b' * 40} · 1,000 videos · demo world")
+    title = figure.layout.title
+    assert (title.y, title.yref, title.yanchor) == (1, "container", "top")
+    title_lines = title.text.count("<br>") + 1
+    top = title.pad.t - 4 - 11 * (title_lines - 1)
+    assert top >= 28  # the toolbar
+    text = top + 20 * title_lines + 7 + 14.3 * (subtitle(figure).count("<br>") + 1)
+    tick = 9  # half of the label of the highest tick
+    color_bars = [trace.colorbar for trace in figure.data if trace.type == "heatmap"]
+    color_bars += [trace.marker.colorbar for trace in figure.data if trace.type == "scatter" and trace.marker.showscale]
+    is_above = any(bar.orientation == "h" and bar.y > 0.99 for bar in color_bars)
+    assert text + max(tick, 47 * is_above) + 3 <= figure.layout.margin.t
+    assert is_above == (name in ("correlation_overview", "frame_similarity"))
+    assert all(bar.y is None or bar.y < 1 for bar in color_bars)  # at 1, plotly moves the title onto the toolbar
+
+
+def app_heights() -> dict[str, int]:
+    """Return the least height that the app gives to each figure that it draws with another height."""
+    heights: dict[str, int] = {}
+    for path in (Path(__file__).parents[2] / "app").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        names = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
+            figure, options = call.args[0], {option.arg: option.value for option in call.keywords}
+            if not (isinstance(figure, ast.Call) and ast.unparse(figure.func).startswith("figures.")):
+                continue
+            if (height := options.get("height")) is not None:
+                pixels = names[height.id] if isinstance(height, ast.Name) else ast.literal_eval(height)
+                name = ast.unparse(figure.func).removeprefix("figures.")
+                heights[name] = min(pixels, heights.get(name, pixels))
+    return heights
+
+
+def test_heights_of_the_app_are_found() -> None:
+    heights = app_heights()
+    assert set(heights) <= set(EXAMPLES)
+    assert {"threshold_curve", "window_occlusion", "gain_by_band"} <= set(heights)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_titles_of_y_axes_fit_the_plot(name: str) -> None:
+    figure = EXAMPLES[name]()
+    height = app_heights().get(name, figure.layout.height or 450)
+    bottom = 80 if figure.layout.margin.b is None else figure.layout.margin.b  # plotly's default
+    plot = height - figure.layout.margin.t - bottom
+    for axis in figure.select_yaxes():
+        low, high = axis.domain or (0, 1)
+        text = re.sub("<[^>]+>", "", axis.title.text or "")
+        assert 7 * len(text) <= plot * (high - low), text
+
+
+@pytest.mark.parametrize(
+    ("draw", "table"), [(figures.precision_by_run, LABELS), (figures.video_precision_by_run, VIDEOS)]
+)
+def test_long_names_of_runs_are_short_on_the_axes(draw: Callable[..., go.Figure], table: pd.DataFrame) -> None:
+    layout = draw(table, runs=("a" * 40, "a" * 40 + "b"), scale="s").layout
+    assert (layout.xaxis.title.text, layout.yaxis.title.text) == (f"AP of {'a' * 23}…", f"AP of {'a' * 22}…2")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_note_of_a_subtitle_has_the_separator(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be torn apart where provenance is added."""
+    notes: list[str] = []
+    join = style._subtitle_lines
+    monkeypatch.setattr(style, "_subtitle_lines", lambda added: notes.extend(added) or join(added))
+    EXAMPLES[name]()
+    assert "demo world" in notes
+    assert [note for note in notes if " · " in note] == []
 
 
 PROVENANCE = "run a<b · data demo/validation · 1 video · demo world"
@@ -891,7 +976,7 @@ def test_threshold_curve_marks_the_threshold_and_gives_the_best_f1() -> None:
         "precision": [0.1, 0.6], "recall": [1.0, 0.6], "F1": [0.2, 0.6],
     }  # fmt: skip
     assert [(line.x0, line.x1) for line in figure.layout.shapes] == [(0.3, 0.3)]
-    assert subtitle(figure) == "demo world · best F1 0.600 at threshold 0.50"
+    assert subtitle(figure) == "demo world · on all scored videos: best F1 0.600 at threshold 0.50"
     undefined = CURVE.assign(precision=np.nan, recall=np.nan, f1=np.nan)
     assert subtitle(figures.threshold_curve(undefined, 0.3, title="a", scale="x")) == "x"
 

@@ -23,14 +23,13 @@ from yt8m_core.figures.occlusion import (
     attention_comparison,
     attention_excess,
     frame_overview,
-    frame_similarity,
     partial_predictions,
     window_occlusion,
 )
 from yt8m_core.figures.reliability import reliability_diagram
 from yt8m_core.figures.run_differences import precision_by_run, video_precision_by_run
 from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
-from yt8m_core.figures.video import attention, predictions
+from yt8m_core.figures.video import attention, frame_similarity, predictions
 from yt8m_core.figures.video_map import video_map_by_outcome, video_map_by_precision
 
 __all__ = [

@@ -73,7 +73,7 @@ def experts(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
     >>> table = pd.DataFrame({"expert": [1, 0], "gate": [0.8, 0.2], "probability": [0.5, 0.0],
     ...                       "contribution": [0.4, 0.0]})
     >>> experts(table, title="Car", scale="demo world").layout.title.subtitle.text
-    'demo world · Σ gate · probability = 0.400'
+    'demo world · Σ gate × probability = 0.400'
     """
     names = [f"expert {number}" if number else "dummy expert" for number in table["expert"]]
     figure = go.Figure()
@@ -90,7 +90,7 @@ def experts(table: pd.DataFrame, *, title: str, scale: str) -> go.Figure:
             hovertemplate="%{x}<br>" + name + " %{y:.4f}<br>contribution to the score %{customdata[0]:.4f}"
             "<extra></extra>",
         )
-    style(figure, title, scale, f"Σ gate · probability = {table['contribution'].sum():.3f}")
+    style(figure, title, scale, f"Σ gate × probability = {table['contribution'].sum():.3f}")
     figure.update_xaxes(title_text="Expert", type="category")
     figure.update_yaxes(title_text="Gate, probability (0 to 1)", range=[0, 1])
     figure.update_layout(barmode="group")
@@ -188,7 +188,7 @@ def threshold_curve(curve: pd.DataFrame, threshold: float, *, title: str, scale:
 
     >>> curve = pd.DataFrame({"threshold": [0.0, 1.0], "precision": [0.1, 1.0], "recall": [1.0, 0.2], "f1": [0.2, 0.3]})
     >>> threshold_curve(curve, 0.5, title="All labels", scale="demo world").layout.title.subtitle.text
-    'demo world · best F1 0.300 at threshold 1.00'
+    'demo world · on all scored videos: best F1 0.300 at threshold 1.00'
     """
     figure = go.Figure()
     for column, name, color, dash in (
@@ -208,9 +208,9 @@ def threshold_curve(curve: pd.DataFrame, threshold: float, *, title: str, scale:
     note = ""
     if curve["f1"].notna().any():
         best = curve.iloc[int(np.nanargmax(curve["f1"].to_numpy()))]
-        note = f"best F1 {best['f1']:.3f} at threshold {best['threshold']:.2f}"
+        note = f"on all scored videos: best F1 {best['f1']:.3f} at threshold {best['threshold']:.2f}"
     style(figure, title, scale, note)
     figure.update_xaxes(title_text="Threshold", range=[0, 1])
-    figure.update_yaxes(title_text="Precision, recall, F1 (0 to 1)", range=[0, 1.02])
+    figure.update_yaxes(title_text="Precision, recall, F1", range=[0, 1.02])
     figure.update_layout(height=360)
     return figure

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from yt8m_core.figures.png import encode_png
 from yt8m_core.figures.style import (
     BLUE,
+    COLOR_BAR,
+    COLOR_BAR_HEIGHT,
     GRAY,
     GREEN,
     ORANGE,
@@ -72,7 +74,8 @@ def correlation_overview(
         "" if per_cell == 1 else f"each cell: the strongest value of {per_cell} × {per_cell} labels",
     )
     _add_cluster_ticks(figure, clusters, num_labels)
-    figure.update_layout(height=760, clickmode="event+select")
+    margin = {"t": figure.layout.margin.t + COLOR_BAR_HEIGHT}
+    figure.update_layout(height=760 + COLOR_BAR_HEIGHT, margin=margin, clickmode="event+select")
     return figure
 
 
@@ -156,14 +159,7 @@ def _add_color_bar(figure: go.Figure, measure_name: str, top: float, *, has_nega
             "cmax": top,
             "colorscale": [[number / (len(colors) - 1), color] for number, color in enumerate(colors)],
             "showscale": True,
-            "colorbar": {
-                "title": {"text": title, "side": "top"},
-                "orientation": "h",
-                "thickness": 10,
-                "len": 0.6,
-                "y": 1,
-                "yanchor": "bottom",
-            },
+            "colorbar": {**COLOR_BAR, "title": {"text": title, "side": "top"}, "len": 0.6},
         },
         showlegend=False,
     )

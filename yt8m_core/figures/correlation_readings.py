@@ -39,9 +39,16 @@ def correlation_readings(table: pd.DataFrame, *, scale: str) -> go.Figure:
         figure.add_vline(x=0, line={"color": GRAY, "dash": "dot", "width": 1}, **place)
         figure.add_vline(x=panel["paper_difference"].iloc[0], line={"color": MAGENTA, "dash": "dash"}, **place)
     sample = f"{table['data'].iloc[0]}, {pluralize(table['videos'].iloc[0], 'video')}, one seed"
-    style(figure, "Readings of equation 20", scale, sample, "paired 95% CI over videos")
+    style(
+        figure,
+        "Readings of equation 20",
+        scale,
+        sample,
+        "paired 95% CI over videos",
+        "reading: normalization, space, step of M'",
+    )
     list_rows(figure, "", names)
-    figure.update_yaxes(title_text="Normalization · space · step of M'", col=1)
+    figure.update_yaxes(title_text="Reading", col=1)
     figure.update_xaxes(title_text="Difference in GAP@20", row=rows)
     # Room for the titles of the panels below the subtitle, and for the legend below the axis title.
     margin = {"t": figure.layout.margin.t + 45, "b": 100}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
 from yt8m_core.errors import UserError
-from yt8m_core.explain.attention_metrics import MeanInterval, Similarity, effective_frames, mean_interval
+from yt8m_core.explain.attention_metrics import MeanInterval, effective_frames, mean_interval
 from yt8m_core.figures.style import (
     BLUE,
     GRAY,
@@ -21,13 +21,13 @@ from yt8m_core.figures.style import (
     pluralize,
     shade_main_scene,
     style,
+    subtitle_notes,
 )
-from yt8m_core.figures.video import attention
+from yt8m_core.figures.video import TIME_MARGIN, attention
 
 # Each cluster has its own lane; symbols also distinguish clusters whose lanes are narrow.
 SYMBOLS = ("square", "circle", "diamond", "triangle-up", "x", "cross", "star", "pentagon")
 COLORS = (BLUE, ORANGE, GREEN, GRAY)
-TIME_MARGIN = {"l": 70, "r": 10}  # of figures whose time axes are aligned
 
 
 def frame_overview(
@@ -68,9 +68,8 @@ def frame_overview(
     figure.data[0].customdata = np.arange(T)
     figure.update_layout(shapes=top.layout.shapes, annotations=top.layout.annotations)
     _add_cluster_lanes(figure, members)
-    style(figure, title, top.layout.title.subtitle.text.replace("<br>", " · "))
-    figure.layout.title.subtitle.text = top.layout.title.subtitle.text
-    figure.update_layout(height=430, margin=TIME_MARGIN | {"t": top.layout.margin.t}, clickmode="event+select")
+    style(figure, title, *subtitle_notes(top))
+    figure.update_layout(height=430, margin=TIME_MARGIN, clickmode="event+select")
     figure.update_xaxes(range=[-0.5, T - 0.5])
     figure.update_xaxes(title_text="Time (s)", row=2)
     figure.update_yaxes(title_text="Weight p<sub>t</sub>", rangemode="tozero", row=1)
@@ -96,44 +95,6 @@ def _add_cluster_lanes(figure: go.Figure, members: NDArray[np.int64]) -> None:
         )
     ticks = list(range(1, num_clusters + 1))
     figure.update_yaxes(title_text="Cluster", range=[num_clusters + 0.6, 0.4], tickvals=ticks, row=2)
-
-
-def frame_similarity(similarity: Similarity, *, title: str, scale: str) -> go.Figure:
-    """Plot the cosine similarity of all pairs of frames of a video, with the time axis of ``frame_overview``.
-
-    Args:
-        similarity: Result of ``attention_metrics.similarity``.
-        title: Name of the video.
-        scale: Scale that produced the numbers.
-
-    >>> cosines = Similarity(np.eye(2, dtype=np.float32), np.arange(2.0), 1)
-    >>> [trace.name for trace in frame_similarity(cosines, title="a", scale="demo world").data]
-    ['cosine similarity']
-    """
-    figure = go.Figure()
-    figure.add_heatmap(
-        z=similarity.cosine,
-        x=similarity.seconds,
-        y=similarity.seconds,
-        name="cosine similarity",
-        colorscale="Cividis",
-        zmin=min(0.0, float(np.quantile(similarity.cosine, 0.01))),
-        zmax=_max_off_diagonal(similarity.cosine),
-        colorbar={"title": {"text": "cosine", "side": "top"}, "orientation": "h", "y": 1, "x": 1, "xanchor": "right",
-                  "len": 0.4, "thickness": 10},
-        hovertemplate="%{x} s and %{y} s<br>cosine similarity %{z:.2f}<extra></extra>",
-    )  # fmt: skip
-    style(figure, title, scale, "bright squares along the diagonal are scenes")
-    figure.update_layout(height=400, margin=TIME_MARGIN | {"b": 70})
-    figure.update_xaxes(title={"text": "Time (s)", "standoff": 50}, automargin=False)
-    figure.update_yaxes(title_text="Time (s)", autorange="reversed")
-    return figure
-
-
-def _max_off_diagonal(cosine: NDArray[np.float32]) -> float:
-    """Return the largest cosine below 0.999. The 1s of the diagonal and of repeated frames would hide all others."""
-    others = cosine[cosine < 0.999]
-    return max(float(others.max()) if others.size else 1.0, 1e-3)
 
 
 def attention_comparison(weights: ArrayLike, others: ArrayLike, *, title: str, scale: str, name: str) -> go.Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from yt8m_core.figures.label_counts import BAND_LOOKS, add_ring
-from yt8m_core.figures.style import BLUE, GRAY, ORANGE, escape_columns, escape_text, pluralize, style
+from yt8m_core.figures.style import BLUE, GRAY, ORANGE, axis_names, escape_columns, escape_text, pluralize, style
 
 SIDES = {1: ("circle", BLUE), -1: ("diamond", ORANGE), 0: ("x", GRAY)}
 """Symbol and color of the videos on which the second run is better, the first one, and none."""
@@ -107,6 +107,7 @@ def _finish(figure: go.Figure, title: str, gain: pd.Series, runs: tuple[str, str
     first, second = (escape_text(run) for run in runs)
     above, below = int((gain > 0).sum()), int((gain < 0).sum())
     style(figure, title, scale, f"above the diagonal, {second} better: {above:,}", f"below, {first} better: {below:,}")
+    first, second = axis_names(runs)
     figure.update_xaxes(title_text=f"AP of {first}", range=[-0.03, 1.03])
     figure.update_yaxes(title_text=f"AP of {second}", range=[-0.03, 1.03])
     figure.update_layout(height=560)

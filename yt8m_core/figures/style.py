@@ -18,7 +18,11 @@ SEPARATOR = " · "  # between the notes of a subtitle
 DEFAULT_HEIGHT = 450  # pixels, of plotly and of Streamlit
 MAX_PROVENANCE_LENGTH = 58  # characters of a line with provenance, in the wider font of the app
 MAX_LINE_LENGTH = 75  # characters of a subtitle line that fit a phone
-MAX_TITLE_LENGTH = 44  # characters of a title line that fit a phone
+MAX_TITLE_LENGTH = 36  # characters of a title line that fit a phone, in the wider font of the app
+TOOLBAR_HEIGHT = 34  # pixels above the title
+# Color bar above the plot. At y = 1, plotly would move the title of the figure up, onto the toolbar.
+COLOR_BAR = {"orientation": "h", "thickness": 10, "y": 0.999, "yanchor": "bottom"}
+COLOR_BAR_HEIGHT = 50  # pixels, with its title
 MAX_NAME_LENGTH = 24  # characters of a name on an axis
 
 
@@ -27,7 +31,15 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
     lines = _subtitle_lines(notes)
     title_lines = textwrap.wrap(title, MAX_TITLE_LENGTH, break_long_words=False, break_on_hyphens=False)
     figure.update_layout(
-        title={"text": "<br>".join(title_lines), "subtitle": {"text": "<br>".join(lines)}},
+        title={
+            "text": "<br>".join(title_lines),
+            "subtitle": {"text": "<br>".join(lines)},
+            # By default the title moves up and down with the margin, onto the toolbar or the plot.
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": TOOLBAR_HEIGHT + 11 * (len(title_lines) - 1)},  # plotly centers several lines there
+        },
         # Set in a template, so that a page with its own theme (Streamlit) can override the colors: no text color is
         # readable on white and on black.
         template=go.layout.Template(
@@ -39,7 +51,7 @@ def style(figure: go.Figure, title: str, *notes: str) -> None:
             }
         ),
         hovermode="closest",
-        margin={"t": 55 + 20 * len(title_lines) + 15 * len(lines)},
+        margin={"t": TOOLBAR_HEIGHT + 21 + 20 * len(title_lines) + 15 * len(lines)},
         # Below the plot, to leave the full width to the data.
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
@@ -59,6 +71,11 @@ def _subtitle_lines(notes: Sequence[str], limit: int = MAX_LINE_LENGTH) -> list[
     return lines
 
 
+def subtitle_notes(figure: go.Figure) -> list[str]:
+    """Return the notes of the subtitle of a figure with a style."""
+    return re.split(f"{SEPARATOR}|<br>", figure.layout.title.subtitle.text)
+
+
 def add_provenance(figure: go.Figure, provenance: str) -> None:
     """Start the subtitle with the provenance of the numbers, and make the figure higher where that needs lines.
 
@@ -74,7 +91,7 @@ def add_provenance(figure: go.Figure, provenance: str) -> None:
     """
     before = figure.layout.title.subtitle.text
     notes = escape_text(provenance).split(SEPARATOR)
-    others = [note for note in re.split(f"{SEPARATOR}|<br>", before) if note not in notes]
+    others = [note for note in subtitle_notes(figure) if note not in notes]
     lines = _subtitle_lines([*notes, *others], MAX_PROVENANCE_LENGTH)
     added = 15 * (len(lines) - before.count("<br>") - 1)
     figure.update_layout(

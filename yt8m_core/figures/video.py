@@ -1,16 +1,18 @@
-"""Figures of one video: attention weights (section 2.2.4) and predicted labels."""
+"""Figures of one video: attention weights (section 2.2.4), similarity of its seconds, and predicted labels."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.explain.attention_metrics import attention_mass, effective_frames, mask_from_intervals
+from yt8m_core.explain.attention_metrics import Similarity, attention_mass, effective_frames, mask_from_intervals
 from yt8m_core.figures.style import (
     BLUE,
+    COLOR_BAR,
+    COLOR_BAR_HEIGHT,
     GRAY,
     ORANGE,
     axis_names,
@@ -20,6 +22,8 @@ from yt8m_core.figures.style import (
     shade_main_scene,
     style,
 )
+
+TIME_MARGIN = {"l": 70, "r": 10}  # of figures whose time axes are aligned
 
 
 def attention(
@@ -74,6 +78,44 @@ def attention(
     figure.update_xaxes(title_text="Time (s)")
     figure.update_yaxes(title_text="Attention weight p<sub>t</sub>", rangemode="tozero")
     return figure
+
+
+def frame_similarity(similarity: Similarity, *, title: str, scale: str) -> go.Figure:
+    """Plot the cosine similarity of all pairs of frames of a video, with the time axis of ``frame_overview``.
+
+    Args:
+        similarity: Result of ``attention_metrics.similarity``.
+        title: Name of the video.
+        scale: Scale that produced the numbers.
+
+    >>> cosines = Similarity(np.eye(2, dtype=np.float32), np.arange(2.0), 1)
+    >>> [trace.name for trace in frame_similarity(cosines, title="a", scale="demo world").data]
+    ['cosine similarity']
+    """
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=similarity.cosine,
+        x=similarity.seconds,
+        y=similarity.seconds,
+        name="cosine similarity",
+        colorscale="Cividis",
+        zmin=min(0.0, float(np.quantile(similarity.cosine, 0.01))),
+        zmax=_max_off_diagonal(similarity.cosine),
+        colorbar={**COLOR_BAR, "title": {"text": "cosine", "side": "top"}, "x": 1, "xanchor": "right", "len": 0.4},
+        hovertemplate="%{x} s and %{y} s<br>cosine similarity %{z:.2f}<extra></extra>",
+    )
+    style(figure, title, scale, "bright squares along the diagonal are scenes")
+    margin = TIME_MARGIN | {"t": figure.layout.margin.t + COLOR_BAR_HEIGHT, "b": 70}
+    figure.update_layout(height=400 + COLOR_BAR_HEIGHT, margin=margin)
+    figure.update_xaxes(title={"text": "Time (s)", "standoff": 50}, automargin=False)
+    figure.update_yaxes(title_text="Time (s)", autorange="reversed")
+    return figure
+
+
+def _max_off_diagonal(cosine: NDArray[np.float32]) -> float:
+    """Return the largest cosine below 0.999. The 1s of the diagonal and of repeated frames would hide all others."""
+    others = cosine[cosine < 0.999]
+    return max(float(others.max()) if others.size else 1.0, 1e-3)
 
 
 def predictions(table: pd.DataFrame, *, title: str, scale: str, threshold: float | None = None) -> go.Figure:

@@ -37,7 +37,8 @@ EXACT = 1 << 20
 """Maximum number of entries whose copies are summed in float32, which is exact for integers up to 2^24."""
 
 
-REPLICATES = 400  # draws of a comparison; they estimate a standard error to within 4%
+REPLICATES = 400  # draws of a standard error; they estimate it to within 4%
+RUN_REPLICATES = 200  # draws of the percentile interval of a run, and of the difference between two runs
 
 
 class Estimate(NamedTuple):

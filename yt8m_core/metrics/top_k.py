@@ -27,7 +27,7 @@ from yt8m_core.metrics.average_precision import (
     hit_probabilities,
     top_labels,
 )
-from yt8m_core.metrics.bootstrap import DRAWS, GapResampler
+from yt8m_core.metrics.bootstrap import DRAWS, RUN_REPLICATES, GapResampler
 from yt8m_core.metrics.video_rows import Matrix, VideoRows, as_tensor, check_batch, check_labels, check_scores
 
 CHUNK = 1 << 22
@@ -190,7 +190,7 @@ class TopLabels(VideoRows):
             positives, ap = self.class_positives.cpu().numpy(), self._class_ap(self._state()[0])
         return pd.DataFrame({"label": np.arange(self.num_classes), "positives": positives, "ap": ap})
 
-    def bootstrap(self, seed: int, replicates: int = 200) -> Interval:
+    def bootstrap(self, seed: int, replicates: int = RUN_REPLICATES) -> Interval:
         """Compute the 95% percentile bootstrap interval of GAP, resampling videos with replacement.
 
         A video drawn n times counts n times. All draws share one sort (see ``GapResampler``).

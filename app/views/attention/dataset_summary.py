@@ -9,6 +9,7 @@ from cache import attention
 from components.charts import figure_code, provenance_text, show_chart
 from components.columns import probability_column
 from components.selectors import download_csv
+from components.text import signed
 from context import PageContext
 from views.attention.view_names import VIEW_KEY, WHERE
 from views.attention.weights import ROC_AUC
@@ -71,8 +72,8 @@ def _show_main_scene(table: pd.DataFrame) -> None:
         f"{preference_verdict(excess, 'the main scene')} It covers {table['main_share'].mean():.0%} of the time and "
         f"receives {table['main_weight'].mean():.0%} of the weight: {_in_points(excess)}. ROC AUC of the weight as a "
         f"detector of the main scene: **{auc.mean:.2f}** [{auc.low:.2f}, {auc.high:.2f}]. The main scene makes up "
-        f"{table['cluster_main'].mean():.0%} of the largest cluster, {overlap.mean * 100:+.1f} points "
-        f"[{overlap.low * 100:+.1f}, {overlap.high * 100:+.1f}] relative to chance.",
+        f"{table['cluster_main'].mean():.0%} of the largest cluster, {signed(overlap.mean * 100, 1)} points "
+        f"[{signed(overlap.low * 100, 1)}, {signed(overlap.high * 100, 1)}] relative to chance.",
         help=ROC_AUC,
     )
 
@@ -91,7 +92,8 @@ def preference_verdict(excess: MeanInterval, part: str) -> str:
 def _in_points(excess: MeanInterval) -> str:
     """Format a mean attention minus time share, in percentage points, with its interval."""
     return (
-        f"mean difference **{excess.mean * 100:+.1f} points** [{excess.low * 100:+.1f}, {excess.high * 100:+.1f}] "
+        f"mean difference **{signed(excess.mean * 100, 1)} points** "
+        f"[{signed(excess.low * 100, 1)}, {signed(excess.high * 100, 1)}] "
         f"(95% CI, {pluralize(excess.videos, 'video')})"
     )
 

@@ -12,7 +12,8 @@ from cache import attention
 from components.charts import provenance_text, show_chart
 from components.link import linked
 from components.selectors import download_csv, fragment
-from views.attention.parts import show_parts, signed
+from components.text import signed
+from views.attention.parts import show_parts
 from views.attention.video_context import VideoContext, show_labels
 from yt8m_core import figures
 from yt8m_core.explain import attention_metrics as metrics

@@ -53,8 +53,3 @@ def show_parts(
         )
         all_labels = video.label_table(predictions, range(len(video.prediction.probabilities)))
         download_csv(all_labels, f"{key}-{video.page.run.name}-{video.id}", "Download all labels as CSV")
-
-
-def signed(change: float) -> str:
-    """Format a change in a probability."""
-    return f"{change:+.3f}".replace("-", "−")

@@ -5,8 +5,9 @@ import streamlit as st
 from cache import attention
 from components.link import linked
 from components.selectors import fragment
+from components.text import signed
 from components.youtube_link import youtube_link
-from views.attention.parts import show_parts, signed
+from views.attention.parts import show_parts
 from views.attention.video_context import VideoContext, show_labels, show_weight_of_second
 
 

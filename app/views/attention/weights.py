@@ -11,7 +11,7 @@ from cache import attention
 from components.charts import provenance_text, show_chart
 from components.page_links import PREDICTIONS, page_link
 from components.selectors import download_csv, state_setter
-from components.text import plain
+from components.text import plain, signed
 from views.attention.sharpness import show_sharpness
 from views.attention.video_context import VideoContext, show_weight_of_second
 from views.attention.view_names import EFFECT, SECOND, VIEW_KEY
@@ -81,7 +81,7 @@ def share_text(part: str, mass: metrics.AttentionMass) -> str:
     word = "more than its" if points > 0 else "less than its" if points < 0 else "its"
     return (
         f"{part} receives **{word} share**: {mass.weight:.0%} of the weight for {mass.share:.0%} of the time "
-        f"({points:+d} points)".replace("-", "−").replace("+0", "0")
+        f"({signed(points, 0) if points else 0} points)"
     )
 
 

@@ -130,7 +130,8 @@ def _show_curve(page: PageContext, scope: Scope, table: pd.DataFrame) -> None:
         code=figure_code(
             page, "threshold_curve", f"view.threshold_counts.curve({of_label})", repr(threshold), title=title
         ),
-        alt="Precision, recall and F1 against the threshold; the vertical line is the most frequent threshold",
+        alt="Precision, recall and F1 on all scored videos against the threshold; the vertical line is "
+        + ("the most frequent threshold" if scope.label is None else "the threshold of the label"),
     )
 
 

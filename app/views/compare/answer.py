@@ -8,7 +8,7 @@ import streamlit as st
 from cache import comparisons
 from components.charts import show_chart
 from components.columns import AP_HELP, GAP_HELP
-from components.text import plain
+from components.text import plain, signed
 from context import PageContext
 from views.compare.label_filters import show_no_labels
 from views.compare.pair_export import label_code, pair_provenance
@@ -58,17 +58,17 @@ def _show_gap(page: PageContext, other: PageContext) -> None:
     result = comparisons.gap_difference(page, other)
     num_videos = len(page.scores.videos)
     has_interval = num_videos > 1
-    interval = f"95% CI {_interval(result.difference, '+z.4f')}" if has_interval else "no interval: one video"
+    interval = f"95% CI {_signed_interval(result.difference)}" if has_interval else "no interval: one video"
     st.metric(
         "Difference in GAP@20",
-        f"{result.difference.value:+z.4f}",
+        signed(result.difference.value, 4),
         interval,
         delta_color="off",
         delta_arrow="off",
         help=f"GAP of the second run minus GAP of the first. {GAP_HELP} The interval is a bootstrap over videos, "
         "paired: both runs are measured on the same draws. It does not cover the variation between training runs.",
     )
-    first, second = (f"{run.value:.3f} {_interval(run, '.3f')}" for run in (result.first, result.second))
+    first, second = (f"{run.value:.3f} \\[{run.low:.3f}, {run.high:.3f}\\]" for run in (result.first, result.second))
     if has_interval and result.difference.low <= 0 <= result.difference.high:
         verdict = "No significant difference between **{}** and **{}**"
     else:
@@ -82,13 +82,13 @@ def _show_gap(page: PageContext, other: PageContext) -> None:
         st.caption(":material/warning: The second run was trained on these videos, and the first was not.")
 
 
-def _interval(estimate: Estimate, number: str) -> str:
-    return f"\\[{estimate.low:{number}}, {estimate.high:{number}}\\]"
+def _signed_interval(estimate: Estimate) -> str:
+    return f"\\[{signed(estimate.low, 4)}, {signed(estimate.high, 4)}\\]"
 
 
 def _gain_text(band: dict[Any, Any], other: str) -> str:
-    interval = f" [{band['low']:+z.4f}, {band['high']:+z.4f}] (95% CI)" if band["labels"] > 1 else ""
+    interval = f" [{signed(band['low'], 4)}, {signed(band['high'], 4)}] (95% CI)" if band["labels"] > 1 else ""
     return (
         f"{plain(other)} is better on {band['gained']:,} of {pluralize(band['labels'], 'label')} and worse on "
-        f"{band['lost']:,}; mean difference in AP {band['gain']:+z.4f}{interval}."
+        f"{band['lost']:,}; mean difference in AP {signed(band['gain'], 4)}{interval}."
     )

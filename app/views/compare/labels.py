@@ -10,7 +10,7 @@ from components.label_tables import show_chart
 from components.link import linked
 from components.page_links import LABEL_PAGE, label_link, label_option, show_links
 from components.selectors import download_csv, label_picker
-from components.text import plain
+from components.text import plain, signed
 from context import PageContext
 from views.compare.pair_export import label_code, pair_provenance
 from yt8m_core import figures
@@ -19,7 +19,8 @@ from yt8m_core.figures.style import pluralize
 
 BOTH, FREQUENCY = "AP of both runs", "difference by frequency"
 HEIGHT = 430  # pixels
-COLUMNS = {name: LABEL_COLUMNS[name] for name in ("name", "positives", "ap", "ap_b", "gain")}
+WIDTHS = {"name": 125, "positives": 97, "ap": 50, "ap_b": 110, "gain": 75}  # pixels
+COLUMNS = {name: {**LABEL_COLUMNS[name], "width": width} for name, width in WIDTHS.items()}
 
 
 def show_labels(page: PageContext, other: PageContext, table: pd.DataFrame, place: DeltaGenerator) -> None:
@@ -78,11 +79,11 @@ def show_label_difference(page: PageContext, other: PageContext, label: int) -> 
     vocabulary = page.labels.vocabulary
     first, second, difference = comparisons.label_difference(page, other, label)
     positives = int(page.scores.truth[:, [label]].sum())
-    interval = f"[{difference.low:+z.3f}, {difference.high:+z.3f}] (95% CI, paired by video)"
+    interval = f"[{signed(difference.low)}, {signed(difference.high)}] (95% CI, paired by video)"
     if positives < MIN_POSITIVES:
         interval = f"(no interval below {MIN_POSITIVES} videos)"
     st.markdown(
         f"**{plain(vocabulary.name(label))}**, {pluralize(positives, 'video')}: AP {first.value:.3f} → "
-        f"{second.value:.3f}, difference {difference.value:+z.3f} {interval}."
+        f"{second.value:.3f}, difference {signed(difference.value)} {interval}."
     )
     label_link(label, vocabulary)

@@ -24,18 +24,20 @@ table = video_differences(view.scores, other.scores, ranks, other_ranks)
 table["id"] = [view.run_videos.id(video) for video in table["video"]]"""
 AP_OF_VIDEO = "1 if all true labels of the video rank above all others."
 COLUMNS = {
-    "id": st.column_config.TextColumn("Video", pinned=True),
-    "labels": st.column_config.NumberColumn("True labels", format="localized"),
-    "ap": st.column_config.NumberColumn("AP", help=AP_OF_VIDEO, format="%.3f"),
-    "ap_b": st.column_config.NumberColumn("AP of second run", help=AP_OF_VIDEO, format="%.3f"),
+    "id": st.column_config.TextColumn("Video", pinned=True, width=60),
+    "labels": st.column_config.NumberColumn("Labels", help="Number of true labels.", format="localized", width=55),
+    "ap": st.column_config.NumberColumn("AP", help=AP_OF_VIDEO, format="%.3f", width=50),
+    "ap_b": st.column_config.NumberColumn(
+        "AP, second", help=f"AP by the second run. {AP_OF_VIDEO}", format="%.3f", width=80
+    ),
     "gain": st.column_config.NumberColumn(
-        "Difference", help="AP of the second run minus AP of the first.", format="%+.3f"
+        "Difference", help="AP of the second run minus AP of the first.", format="%+.3f", width=75
     ),
     "found_only": st.column_config.NumberColumn(
-        "Only first", help="True labels in the top 20 of the first run, but not of the second."
+        "Only first", help="True labels in the top 20 of the first run, but not of the second.", width=68
     ),
     "found_only_b": st.column_config.NumberColumn(
-        "Only second", help="True labels in the top 20 of the second run, but not of the first."
+        "Only second", help="True labels in the top 20 of the second run, but not of the first.", width=85
     ),
 }
 
@@ -64,7 +66,7 @@ def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, pla
             alt="Average precision of each video's ranking by the second run against that by the first",
         )
         st.caption("Click a point or a row to open its video in Predictions, with both runs.")
-    for column, side, rows in zip(st.columns(2, gap="large"), (page, other), split_by_sign(table), strict=True):
+    for column, side, rows in zip(st.columns(2, gap="medium"), (page, other), split_by_sign(table), strict=True):
         with column:
             st.markdown(
                 f"**{plain(side.run.name)}** is better: {pluralize(len(rows), 'video')}, largest difference first"

@@ -14,7 +14,7 @@ from components.charts import figure_code, provenance_text, show_chart
 from components.columns import GAP_HELP
 from components.link import accept_old_values, linked
 from components.selectors import download_csv, fragment, require_scores
-from components.text import plain, show_error
+from components.text import metric_change, plain, show_error
 from context import PageContext
 from views.correlation.matrix import window_labels
 from views.correlation.pair_tables import Selection, show_pair, show_pair_table
@@ -225,9 +225,9 @@ def _show_gap(
         st.metric(
             f"GAP@20 at {_triple(chosen)}",
             f"{gap:.4f}",
-            f"{gap - own_gap:+.4f}" if f"{gap:.4f}" != f"{own_gap:.4f}" else None,
             help=GAP_HELP,
             width=260,
+            **(metric_change(gap - own_gap, 4) if f"{gap:.4f}" != f"{own_gap:.4f}" else {}),
         )
         st.metric(
             f"Weights of the run: {_triple(reset_weights)}" if is_trained else "No label processing",

@@ -273,7 +273,7 @@ def show_clusters(clusters: pd.DataFrame) -> None:
         hide_index=True,
         column_order=["name", "size", "first"],
         column_config={
-            "name": st.column_config.TextColumn("Most frequent label", pinned=True, width=120),
+            "name": st.column_config.TextColumn("Label", help="Its most frequent label.", pinned=True, width=85),
             "size": st.column_config.NumberColumn("Labels", format="localized", width=55),
             "first": st.column_config.NumberColumn(
                 "Position", help="Position of its first label in cluster order.", format="%d", width=65

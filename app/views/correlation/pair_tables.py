@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from cache import loaders
 from components.selectors import download_csv, fragment
-from components.text import plain
+from components.text import plain, signed
 from context import PageContext
 from yt8m_core.analysis.data_labels import Labels, name_pairs
 from yt8m_core.figures.style import pluralize
@@ -113,8 +113,8 @@ def show_pair(selection: Selection, first: int, second: int) -> None:
     if own := selection.model_matrix:
         b_to_a, a_to_b = own.matrices.entries(own.kind, [first, second], [second, first]).tolist()
         st.markdown(
-            f"- Model matrix ({own.kind}): {b_to_a:+z.4f} of the score of {b} is added to {a}, and {a_to_b:+z.4f} of "
-            f"the score of {a} to {b}."
+            f"- Model matrix ({own.kind}): {signed(b_to_a, 4)} of the score of {b} is added to {a}, and "
+            f"{signed(a_to_b, 4)} of the score of {a} to {b}."
         )
 
 

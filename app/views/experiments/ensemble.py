@@ -9,7 +9,7 @@ from cache import scores
 from components.columns import GAP_HELP
 from components.link import linked
 from components.selectors import download_csv
-from components.text import plain, show_error
+from components.text import metric_change, plain, show_error
 from context import PageContext
 from yt8m_core.errors import UserError
 
@@ -73,9 +73,9 @@ def show_gap(answer: "EnsembleResult", *, num_videos: int) -> None:
         st.metric(
             "GAP@20 of the ensemble",
             f"{answer.gap:.4f}",
-            f"{answer.gap - best['gap']:+z.4f}",
             help=GAP_HELP,
             border=True,
+            **metric_change(answer.gap - best["gap"], 4),
         )
         st.metric(f"Best member: {plain(best['member'])}", f"{best['gap']:.4f}", border=True, height="stretch")
     if answer.videos < num_videos:

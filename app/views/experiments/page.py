@@ -53,7 +53,9 @@ COLUMNS = {
         "PERR", format="%.3f", help="For a video with n true labels, the precision of the top n labels; then the mean."
     ),
     "map": st.column_config.NumberColumn(
-        "mAP", format="%.3f", help="Mean over labels of the average precision of their ranking of the videos."
+        "mAP (top 20)",
+        format="%.3f",
+        help="Mean average precision over the labels that occur; only the top 20 labels of each video count.",
     ),
     "parameters": st.column_config.NumberColumn(
         "Parameters", format="localized", help="Number of trainable parameters."

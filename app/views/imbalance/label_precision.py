@@ -37,7 +37,7 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
     listed = supported[supported["vertical"].isin(topics)] if topics else supported
     drawn = listed if len(topics) > 1 else supported
     highlight = topics[0] if len(topics) == 1 else None
-    left, right = st.columns([8, 5], gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     if listed.empty:
         left.info(f"No {band} label has {minimum:,} scored videos or more.", icon=":material/info:")
     with left:
@@ -69,7 +69,7 @@ def show_label_precision(page: PageContext, label: int | None, below: DeltaGener
         )
         offer_label_videos(page, chart_labels("precision"), require_all=False)
     with right:
-        _show_bands(page, table)
+        _show_bands(page, table, band)
     with below:
         st.subheader(f"Labels of the {band} band" if band in BANDS else "All labels", anchor=False)
         support = pluralize(minimum, "scored video")
@@ -93,12 +93,15 @@ def _filter_code(band: str, minimum: int, topics: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _show_bands(page: PageContext, table: pd.DataFrame) -> None:
+def _show_bands(page: PageContext, table: pd.DataFrame, selected: str) -> None:
     """Summarize each band; a click selects it."""
     bands = per_label.summarize_bands(table, len(page.scores.videos))
 
+    # A table of its own for each selected band: a second click on a cell only ends its selection.
+    key = f"bands {selected}"
+
     def select_band() -> None:
-        if cells := st.session_state["bands"]["selection"]["cells"]:
+        if cells := st.session_state[key]["selection"]["cells"]:
             st.session_state["band"] = str(bands["band"].iloc[cells[0][0]])
 
     st.markdown("**Frequency bands**", help="The head holds 50% of all label assignments; head and mid hold 90%.")
@@ -110,26 +113,26 @@ def _show_bands(page: PageContext, table: pd.DataFrame) -> None:
         hide_index=True,
         column_order=["band", "labels", "share", "measured", "median", "note"],
         column_config={
-            "band": st.column_config.TextColumn("Band", width=50),
+            "band": st.column_config.TextColumn("Band", width=46),
             "labels": st.column_config.NumberColumn("Labels", format="localized", width=50),
             "share": st.column_config.NumberColumn(
-                "Share", help="Share of all label assignments.", format="%.0f%%", width=50
+                "Share", help="Share of all label assignments.", format="%.0f%%", width=46
             ),
             "measured": st.column_config.NumberColumn(
                 "Measured",
                 help="Labels with at least one scored video; the average precision of the others is undefined.",
                 format="localized",
-                width=65,
+                width=66,
             ),
             "median": st.column_config.NumberColumn("Median AP", help=AP_HELP, format="%.3f", width=70),
             "note": st.column_config.TextColumn(
                 "Note",
                 help=f"Mostly chance: over {MOSTLY:.0%} of the measured labels have fewer than "
                 f"{per_label.FEW_POSITIVES} scored videos.",
-                width=100,
+                width=97,
             ),
         },
-        key="bands",
+        key=key,
         on_select=select_band,
         selection_mode="single-cell",
         height="content",

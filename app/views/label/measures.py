@@ -17,6 +17,7 @@ from yt8m_core import figures
 from yt8m_core.analysis.run_differences import MIN_POSITIVES
 from yt8m_core.errors import UserError
 from yt8m_core.figures.style import pluralize
+from yt8m_core.metrics.f1 import MIN_POSITIVES as CHOOSING_POSITIVES
 
 DEFAULT = 0.5  # threshold where none can be chosen
 HEIGHT = 330  # pixels
@@ -27,7 +28,7 @@ ECE_HELP = (
 
 
 def show_measures(page: PageContext, label: int) -> float:
-    """Show the measures as numbers and a chart. Returns the threshold with the best F1."""
+    """Show the measures as numbers and a chart. Returns the threshold that is chosen for the label."""
     chosen, error = _choose_threshold(page, label)
     threshold = DEFAULT if chosen is None else float(chosen["threshold"])
     numbers, chart = st.columns([2, 3], gap="large")
@@ -38,6 +39,7 @@ def show_measures(page: PageContext, label: int) -> float:
         else:
             _show_threshold(chosen)
         _show_calibration(page, label)
+    origin = "where none can be chosen" if chosen is None else "chosen on one half of them"
     with chart:
         curve = scores.threshold_counts(page).curve(label)
         title = html.escape(page.labels.vocabulary.name(label))
@@ -50,7 +52,8 @@ def show_measures(page: PageContext, label: int) -> float:
             code=figure_code(
                 page, "threshold_curve", f"view.threshold_counts.curve({label})", repr(threshold), title=title
             ),
-            alt="Precision, recall and F1 of the label against the threshold; the vertical line is the best threshold",
+            alt="Precision, recall and F1 of the label on all scored videos against the threshold; the vertical line "
+            f"is the threshold {threshold:.3f}, {origin}",
         )
     return threshold
 
@@ -92,9 +95,9 @@ def _show_threshold(row: pd.Series) -> None:
         f"{name} {'undefined' if pd.isna(row[name]) else format(row[name], '.3f')}" for name in ("precision", "recall")
     )
     st.markdown(
-        f"Threshold with the best F1: **{row['threshold']:.3f}**; F1 {f1}, {ratios}.",
-        help=f"Chosen on one half of the videos, measured on the {pluralize(int(row['positives']), 'video')} with the "
-        "label in the other half. Labels with fewer than 20 videos to choose on share one threshold.",
+        f"Threshold **{row['threshold']:.3f}**, chosen on one half of the videos; on the other half F1 {f1}, {ratios}.",
+        help=f"It has the best F1 in its half. The other half has {pluralize(int(row['positives']), 'video')} with the "
+        f"label. Labels with fewer than {CHOOSING_POSITIVES} videos to choose on share one threshold.",
     )
 
 

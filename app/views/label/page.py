@@ -47,7 +47,7 @@ def show_label(page: PageContext, label: int) -> None:
     if run_scores.is_sample:
         st.caption(sample_note(run_scores))
     threshold = show_measures(page, label)
-    correlated, above, mistaken = st.columns(3, gap="medium")
+    correlated, above, mistaken = st.columns([5, 6, 6], gap="medium")  # all columns of the tables fit
     with correlated:
         show_correlated(page, label)
     show_confusions(page, label, threshold, above, mistaken)

@@ -8,20 +8,20 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache import label_quality, loaders
 from components.page_links import label_option, page_link
+from components.text import plain
 from context import PageContext
 from yt8m_core.analysis import per_label
 
 NEAREST = 8  # labels
 MIN_SHARED = 2  # videos that two labels must share to be listed: one alone is chance
 CONFUSION_COLUMNS = {
-    "name": st.column_config.TextColumn("Label", width=105),
+    "name": st.column_config.TextColumn("Label", width=100),
     "videos": st.column_config.NumberColumn("Videos", format="localized", width=55),
-    "share": st.column_config.NumberColumn("Share", help="Share of these videos.", format="percent", width=55),
-    "interval": st.column_config.TextColumn("95% CI", help="Of the share (Clopper-Pearson).", width=80),
-    "expected": st.column_config.NumberColumn(
-        "Expected", help="Share that the label has in all videos.", format="percent", width=70
+    "interval": st.column_config.TextColumn(
+        "Share", help="Share of these videos, with its 95% CI (Clopper-Pearson), in percent.", width=95
     ),
 }
+EXPECTED_WIDTH = 70
 
 
 def show_correlated(page: PageContext, label: int) -> None:
@@ -39,7 +39,7 @@ def show_correlated(page: PageContext, label: int) -> None:
         table,
         key=f"nearest {label}",  # another label's table starts without a selection
         columns={
-            "name": st.column_config.TextColumn("Label", width=115),
+            "name": st.column_config.TextColumn("Label", width=105),
             "share": st.column_config.NumberColumn(
                 "Share", help="Share of the label's videos that have this one too.", format="percent", width=55
             ),
@@ -49,7 +49,7 @@ def show_correlated(page: PageContext, label: int) -> None:
                 help="Correlation of the two labels over all videos: 1 if they always occur together, 0 if they are "
                 "independent.",
                 format="%.2f",
-                width=50,
+                width=45,
             ),
         },
         alt=f"The {len(table)} labels most correlated with {vocabulary.name(label)}",
@@ -66,13 +66,15 @@ def show_confusions(
     """List the labels that rank above the label where it is missed, and those of its false positives."""
     name = page.labels.vocabulary.name(label)
     missed, false = label_quality.confusions(page, label, threshold)
-    for place, confusions, title, subject, help_text in (
+    for place, confusions, title, subject, help_text, expected in (
         (
             above,
             missed,
             "Ranked above where it is missed",
             "videos miss the label",
             "Wrong labels of higher rank, in the videos that have the label with a probability below the threshold.",
+            "Share of all videos in which the label is, wrongly, among as many top labels as are above the missed one; "
+            "mean over the videos that miss it.",
         ),
         (
             mistaken,
@@ -80,6 +82,7 @@ def show_confusions(
             "True where it is a false positive",
             "false positives",
             "True labels of the videos that do not have the label, but a probability at or above the threshold.",
+            f"Share of all videos without {plain(name)} that have the label.",
         ),
     ):
         with place:
@@ -93,12 +96,18 @@ def show_confusions(
             if table.empty:
                 st.caption("No label is in two or more of them more often than expected.")
                 continue
-            interval = [f"{low:.0%} to {high:.0%}" for low, high in zip(table["low"], table["high"], strict=True)]
+            interval = [
+                f"{share:.0%} [{100 * low:.0f}, {100 * high:.0f}]"
+                for share, low, high in zip(table["share"], table["low"], table["high"], strict=True)
+            ]
+            expected_column = st.column_config.NumberColumn(
+                "Expected", help=expected, format="percent", width=EXPECTED_WIDTH
+            )
             _show_labels(
                 page,
                 table.assign(interval=interval),
                 key=f"{title} {label}",
-                columns=CONFUSION_COLUMNS,
+                columns={**CONFUSION_COLUMNS, "expected": expected_column},
                 alt=f"{title}: {len(table)} labels confused with {name}",
             )
 

@@ -32,7 +32,7 @@ METRICS = {
         "over the videos.",
     ),
     "map_present": (
-        "mAP",
+        "mAP (top 20)",
         "Mean average precision over the labels that occur, so rare labels count as much as frequent ones. As in "
         "Google's evaluation, only the top 20 labels of each video count.",
     ),
@@ -76,7 +76,7 @@ def show_metrics(page: PageContext) -> None:
             )
     if bands := [f"{band} **{score[f'ap_{band}']:.3f}**" for band in (*BANDS, "all") if f"ap_{band}" in score]:
         st.markdown(
-            f"Mean average precision by label frequency: {', '.join(bands)}.",
+            f"Mean AP over all scores, by label frequency: {', '.join(bands)}.",
             help="Each label ranks all videos, not only those that have it in their top 20. The head holds 50% of the "
             "(video, label) pairs of the training videos; head and mid together hold 90%.",
         )
@@ -250,6 +250,7 @@ has_data = show_data(page, run)
 suggestions: list[Suggestion] = []
 if run is not None:
     show_metrics(page)
+    suggestions_place = st.container()
     left, right = st.columns([5, 3], gap="large")
     with left:
         st.subheader("Learning curves", anchor=False)
@@ -260,7 +261,6 @@ if run is not None:
         suggestions += run_suggestions(page)
     except UserError as error:
         show_error(error)
-    suggestions_place = st.container()
 else:
     suggestions_place = st.container()
     st.subheader("Train a run", anchor=False)

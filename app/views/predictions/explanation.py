@@ -14,7 +14,7 @@ from cache import loaders, scores
 from components.charts import show_chart
 from components.page_links import label_option, page_link
 from components.selectors import download_csv, label_picker
-from components.text import plain
+from components.text import metric_change, plain, signed
 from context import PageContext
 from views.predictions.video_source import SelectedVideo
 from yt8m_core import figures
@@ -108,9 +108,9 @@ def _show_slots(run: Run, video: SelectedVideo, attribution: "Attribution") -> N
         st.metric(
             f"3. {processing.replace('_', ' ')}",
             f"{attribution.processed:.4f}",
-            None if processing == "identity" else f"{change:+z.4f}",
             help="Probability after label processing; identity does not change it.",
             width="content",
+            **({} if processing == "identity" else metric_change(change, 4)),
         )
     st.caption(plain(f"{_pooling_text(run, seconds)} {_processing_text(processing, attribution)}"))
 
@@ -131,7 +131,7 @@ def _processing_text(processing: str, attribution: "Attribution") -> str:
         own, added = attribution.own_contribution, float(attribution.label_contributions["added"].sum())
         text = (
             f"Label processing multiplies the label's own score by α, which gives {own:.4f}, and the other labels add "
-            f"{added:+z.4f} to the {SPACES[attribution.space]}."
+            f"{signed(added, 4)} to the {SPACES[attribution.space]}."
         )
         if attribution.space == "prob" and not 0 <= own + added <= 1:
             text += f" The sum, {own + added:.4f}, is clipped to {attribution.processed:.0f}."

@@ -112,7 +112,9 @@ def check_features(frames: NDArray[Any], schema: Schema, profile: FeatureProfile
     else:
         verdict = {
             "ok": f"These look like {reference}.",
-            "unusual": f"These look like {reference}, except for {names}. Interpret the predictions with care.",
+            "unusual": f"{len(bad)} of {len(findings)} checks {'is' if len(bad) == 1 else 'are'} unusual ({names}), "
+            f"compared with {reference}: these features may not be of the kind that the run was trained on. Interpret "
+            "the predictions with care.",
             "wrong": f"These do not look like {reference} ({names}). The predictions are probably meaningless.",
         }[grade]
     return FeatureCheck(findings, grade, verdict)
