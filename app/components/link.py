@@ -47,8 +47,8 @@ class Address:
         query: Parameters in the browser.
         replaced: Parameters before their last changes, with the time of each change.
         asked: Parameters of the link that no control has taken yet.
-        taken: Keys of the controls that have taken their value from the link, or found none.
-        resets: Whether controls that the link does not name get their defaults: all, "own" ones of a page, or none.
+        taken: Keys of the controls that this page has drawn.
+        cleared: Keys of the controls that a link has set to their defaults, because it does not name them.
         drawn: Parameters of the controls of this run.
         values: What each control had when it was drawn last.
         missing: Values that are not here, by key.
@@ -60,7 +60,7 @@ class Address:
     replaced: list[tuple[Texts, float]] = field(default_factory=list)
     asked: Texts = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
-    resets: str = ""
+    cleared: set[str] = field(default_factory=set)
     drawn: Texts = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, Missing] = field(default_factory=dict)
@@ -83,10 +83,15 @@ def read_address(page: str) -> None:
     if is_new_page:
         address.missing = {key: missing for key, missing in address.missing.items() if key in SHARED}
         address.asked = {key: texts for key, texts in address.asked.items() if key in SHARED}
-        address.taken, address.resets = set(), ""
+        address.taken = set()
     if is_link or is_back or address.page is None:
-        is_own = is_link and address.page is not None and not is_back and "data" in query  # a link of the app
-        address.asked, address.taken, address.resets = query, set(), "own" if is_own else "all"
+        address.asked, address.taken = query, set()
+        keeps_shared = not is_back and "data" in query  # a link of the app
+        for key in address.values.keys() - query.keys() - (SHARED if keeps_shared else set()):
+            address.cleared.add(key)
+            address.missing.pop(key, None)
+            del address.values[key]
+            st.session_state.pop(key, None)
     if is_new_page or address.asked is query:
         address.query, address.replaced = query, []
     address.page, address.drawn, address.notes = page, {}, None
@@ -155,21 +160,16 @@ def _set_value(key: str, text: str, values: Values, default: Any, instead: Any) 
     address, state = _address(), st.session_state
     is_new = key not in address.taken
     address.taken.add(key)
-    texts = address.asked.pop(key, None) if is_new else None
-    is_reset = is_new and (address.resets == "all" or (address.resets == "own" and key not in SHARED))
-    if texts is not None:
+    texts = address.asked.pop(key, None)
+    is_set = key in state and key in address.values and state[key] != address.values[key]  # by a callback
+    if texts is not None and not is_set:
         address.missing.pop(key, None)
         note = f"This link names {plain(text.lower())} **{{}}**, which is not here."
-    elif is_reset:
-        address.missing.pop(key, None)
-        if key in state or default != values.default:
-            state[key] = default
-        return
     elif key in address.missing:
         missing = address.missing[key]
         texts, note = missing.texts, missing.note
     elif key not in state or (is_new and state[key] is None):
-        if default != values.default:
+        if default != values.default or key in address.cleared:
             state[key] = default
         return
     elif values.contains(state[key]):
