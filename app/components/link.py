@@ -93,7 +93,7 @@ def read_address(page: str) -> None:
             del address.values[key]
             st.session_state.pop(key, None)
     if is_new_page or address.asked is query:
-        address.query, address.replaced = query, []
+        address.query, address.replaced = dict(query), []
     address.page, address.drawn, address.notes = page, {}, None
     for key, value in address.values.items():
         # Streamlit forgets a value that was set in the last run, if its control is not on the next page.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from components.link import link_values, linked
+from components.link import asked_or_selected, link_values, linked
 from components.selectors import label_names, label_picker, second_run_keys
 from context import PageContext
 from yt8m_core.analysis.outcomes import OUTCOMES
@@ -120,7 +120,7 @@ def video_filters(page: PageContext, *, is_labeled: bool, picks_label: bool) -> 
         ap,
         _chosen_length(page, seconds),
         text or "",
-        label_names(page.run.vocabulary).get(st.session_state.get("label") or ""),
+        label_names(page.run.vocabulary).get(asked_or_selected("label") or ""),
         st.session_state.get("threshold", THRESHOLD),
         other,
         difference,

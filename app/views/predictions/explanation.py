@@ -78,7 +78,6 @@ def show_label_explanation(page: PageContext, video: SelectedVideo, ranking: pd.
 
 def _select_label(run: Run, video: SelectedVideo, top: int) -> tuple[int, bool]:
     """Return the selected label, and whether it is the default."""
-    before = st.session_state.get("label")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         selected = label_picker("Label", run.vocabulary)
         label = top if selected is None else selected
@@ -87,8 +86,6 @@ def _select_label(run: Run, video: SelectedVideo, top: int) -> tuple[int, bool]:
         page_link("views/correlation/page.py", "Correlation", ":material/grid_on:", label=option)
         if loaders.has_attention(run) and not video.is_upload:
             page_link("views/attention/page.py", "Attention", ":material/show_chart:", video=video.id)
-    if before != st.session_state.get("label") and video.filters.uses_label:
-        st.rerun()  # the video list was built for another label, before a link set this one
     return label, selected is None
 
 
