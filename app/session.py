@@ -12,6 +12,7 @@ from components.keyboard import show_keyboard_help
 from components.link import place_link_notes, read_address, write_address
 from components.page_end import PageEnd
 from components.page_links import switch_to_opened_page
+from components.selection import begin_selections, end_selections
 from components.sidebar import select_run_and_data
 from components.text import plain, show_error
 from context import PageContext
@@ -72,6 +73,7 @@ def main() -> None:
 
 def run() -> None:
     """Run the script of a session."""
+    begin_selections()
     try:
         main()
     except (UserError, OSError) as error:
@@ -79,3 +81,4 @@ def run() -> None:
     except PageEnd:
         pass
     write_address()
+    end_selections()

@@ -1,6 +1,6 @@
 """Charts and tables of labels; a click on a point or a row selects its label."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ import streamlit as st
 from components import charts
 from components.columns import LABEL_COLUMNS
 from components.link import linked
+from components.selection import on_selection
 from components.selectors import download_csv, label_names
 from yt8m_core.data.vocabulary import Vocabulary
 
@@ -29,13 +30,14 @@ def select_topics(table: pd.DataFrame, *, width: int, help_text: str) -> list[st
 
 def show_table(table: pd.DataFrame, vocabulary: Vocabulary, columns: list[str], *, name: str, alt: str) -> None:
     """Show a table of labels, with the whole of it as a file."""
+    labels = table["label"].tolist()
     st.dataframe(
         table,
         hide_index=True,
         column_order=columns,
         column_config=LABEL_COLUMNS,
         key=f"table {name}",
-        on_select=row_selection(f"table {name}", vocabulary, table["label"].tolist()),
+        on_select=on_selection(f"table {name}", "rows", lambda rows: select_label(vocabulary, labels[rows[0]])),
         selection_mode="single-row",
         alt=alt,
     )
@@ -67,7 +69,7 @@ def show_chart(
         data=data,
         file_name=name,
         code=code,
-        on_select=point_selection(f"chart {name}", vocabulary),
+        on_select=on_selection(f"chart {name}", "points", lambda points: select_point(vocabulary, points)),
         selection_mode=("points", "box", "lasso") if selects_many else "points",
     )
 
@@ -79,26 +81,15 @@ def chart_labels(name: str) -> list[int]:
     return list(dict.fromkeys(int(point["customdata"][2]) for point in points if point.get("customdata") is not None))
 
 
-def point_selection(key: str, vocabulary: Vocabulary) -> Callable[[], None]:
-    """Return a callback that selects the label of a clicked point.
+def select_point(vocabulary: Vocabulary, points: Sequence[Mapping[str, Any]]) -> None:
+    """Select the label of the clicked point.
 
     Points of labels have ``customdata`` [name, vertical, label, ...]; other points are ignored.
     """
-
-    def select_label() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        if len(points) == 1 and points[0].get("customdata") is not None:
-            st.session_state["label"] = list(label_names(vocabulary))[points[0]["customdata"][2]]
-
-    return select_label
+    if len(points) == 1 and points[0].get("customdata") is not None:
+        select_label(vocabulary, points[0]["customdata"][2])
 
 
-def row_selection(key: str, vocabulary: Vocabulary, labels: Sequence[int]) -> Callable[[], None]:
-    """Return a callback that selects the label of a clicked row; ``labels`` are those of the rows."""
-
-    def select_label() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows:
-            st.session_state["label"] = list(label_names(vocabulary))[labels[rows[0]]]
-
-    return select_label
+def select_label(vocabulary: Vocabulary, label: int) -> None:
+    """Select a label on all pages."""
+    st.session_state["label"] = list(label_names(vocabulary))[label]

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from components.selection import on_selection
 from components.text import plain
 from yt8m_core.data.vocabulary import Vocabulary
 
@@ -84,9 +85,8 @@ def show_links(
         height: Height in pixels; by default as for other tables.
     """
 
-    def open_row() -> None:
-        if cells := st.session_state[key]["selection"]["cells"]:
-            open_page(page, values(next(table.iloc[[cells[0][0]]].itertuples(index=False))))
+    def open_row(cells: list[tuple[int, str]]) -> None:
+        open_page(page, values(next(table.iloc[[cells[0][0]]].itertuples(index=False))))
 
     st.dataframe(
         table,
@@ -94,7 +94,7 @@ def show_links(
         column_order=list(columns),
         column_config=columns,
         key=key,
-        on_select=open_row,
+        on_select=on_selection(key, "cells", open_row),
         selection_mode="single-cell",
         height=height or "auto",
         alt=alt,

@@ -25,7 +25,7 @@ from tests.support.pages import (
     select_last,
     set_value,
 )
-from views.attention.dataset_summary import open_selected_video, preference_verdict
+from views.attention.dataset_summary import open_video, preference_verdict
 from views.attention.occlusion import removal_verdict, window_verdict
 from views.attention.weights import share_text
 from yt8m_core.data.dataset import open_videos
@@ -259,13 +259,10 @@ def test_second_of_highest_weight_is_selected_first_and_opens_from_the_weights(d
 
 
 def test_row_of_the_summary_table_opens_its_video(monkeypatch: pytest.MonkeyPatch) -> None:
-    session: dict[str, Any] = {"many_table": {"selection": {"rows": [1]}}, "video": "a"}
+    session: dict[str, Any] = {"video": "a"}
     monkeypatch.setattr("streamlit.session_state", session)
-    open_selected_video(pd.DataFrame({"id": ["a", "b"]}))
+    open_video("b")
     assert (session["video"], session["see"]) == ("b", "Where")
-    session["many_table"] = {"selection": {"rows": []}}
-    open_selected_video(pd.DataFrame({"id": ["a", "b"]}))
-    assert session["video"] == "b"
 
 
 def test_second_is_clamped_to_a_shorter_video(demo_home: Path) -> None:

@@ -213,26 +213,17 @@ def test_sampled_scores_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     st.cache_resource.clear()
 
 
-def test_click_on_a_point_or_row_selects_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_click_on_a_point_selects_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     from components import label_tables
     from yt8m_core.data.vocabulary import Vocabulary
 
     vocabulary = Vocabulary(("Car", "Dog", "Car"), ("Autos", "Pets", "Autos"))
     state: dict[str, Any] = {"label": "Car · 0"}
     monkeypatch.setattr(label_tables.st, "session_state", state)
-    click = label_tables.point_selection("chart", vocabulary)
-    for points in ([], [{"x": 1, "y": 2}]):  # empty space, and the line of the median
-        state["chart"] = {"selection": {"points": points}}
-        click()
-        assert state["label"] == "Car · 0"
-    state["chart"] = {"selection": {"points": [{"customdata": ["Car", "Autos", 2, 0.5]}]}}
-    click()
+    label_tables.select_point(vocabulary, [{"x": 1, "y": 2}])  # the line of the median
+    assert state["label"] == "Car · 0"
+    label_tables.select_point(vocabulary, [{"customdata": ["Car", "Autos", 2, 0.5]}])
     assert state["label"] == "Car · 2"
-    select = label_tables.row_selection("table", vocabulary, [2, 1, 0])
-    for rows, expected in (([], "Car · 2"), ([1], "Dog · 1")):
-        state["table"] = {"selection": {"rows": rows}}
-        select()
-        assert state["label"] == expected
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -8,6 +8,7 @@ import streamlit as st
 from cache import attention
 from components.charts import figure_code, provenance_text, show_chart
 from components.columns import probability_column
+from components.selection import on_selection
 from components.selectors import download_csv
 from components.text import signed
 from context import PageContext
@@ -104,7 +105,7 @@ def _show_video_table(table: pd.DataFrame) -> None:
         table.drop(columns="video").dropna(axis=1, how="all"),
         hide_index=True,
         key="many_table",
-        on_select=lambda: open_selected_video(table),
+        on_select=on_selection("many_table", "rows", lambda rows: open_video(str(table["id"].iloc[rows[0]]))),
         selection_mode="single-row",
         column_config={
             "id": "Video",
@@ -123,8 +124,7 @@ def _show_video_table(table: pd.DataFrame) -> None:
     )
 
 
-def open_selected_video(table: pd.DataFrame) -> None:
-    """Open the video of the selected row."""
-    if rows := st.session_state["many_table"]["selection"]["rows"]:
-        st.session_state["video"] = str(table["id"].iloc[rows[0]])
-        st.session_state[VIEW_KEY] = WHERE
+def open_video(video: str) -> None:
+    """Show where a video has its attention."""
+    st.session_state["video"] = video
+    st.session_state[VIEW_KEY] = WHERE

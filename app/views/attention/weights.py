@@ -1,6 +1,7 @@
 """Attention page, view "Where": weights over the seconds of a video, their clusters, and the main scene."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from cache import attention
 from components.charts import provenance_text, show_chart
 from components.page_links import PREDICTIONS, page_link
+from components.selection import on_selection
 from components.selectors import download_csv, state_setter
 from components.text import plain, signed
 from views.attention.sharpness import show_sharpness
@@ -94,9 +96,8 @@ def _show_true_labels(video: VideoContext) -> None:
 
 
 def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray[np.int64], k: int) -> None:
-    def select_second() -> None:
-        if points := st.session_state["seconds_chart"]["selection"]["points"]:
-            st.session_state["second"] = round(points[0]["x"])
+    def select_second(points: list[dict[str, Any]]) -> None:
+        st.session_state["second"] = round(points[0]["x"])
 
     title = video.title("Attention on")
     show_chart(
@@ -111,7 +112,7 @@ def _show_weight_figure(video: VideoContext, weights: Weights, clusters: NDArray
             "main_scene=video.main_scene",
             title=title,
         ),
-        on_select=select_second,
+        on_select=on_selection("seconds_chart", "points", select_second),
         selection_mode="points",
         alt="Attention weight and cluster of each second of the video",
     )

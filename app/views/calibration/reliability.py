@@ -1,6 +1,7 @@
 """Calibration page: reliability diagram, calibration error, and the videos in a bin."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from components.charts import figure_code, provenance_text, show_chart
 from components.columns import probability_column
 from components.link import linked
 from components.page_links import PREDICTIONS, label_option, show_links
+from components.selection import on_selection
 from components.selectors import download_csv
 from components.text import plain
 from context import PageContext
@@ -57,9 +59,8 @@ def show_reliability(page: PageContext, scope: Scope, controls: DeltaGenerator) 
     error, bins = label_quality.reliability(page, labels)
     options = _bin_options(bins)
 
-    def select_bin() -> None:
-        points = st.session_state["reliability"]["selection"]["points"]
-        if points and points[0].get("customdata") is not None:
+    def select_bin(points: list[dict[str, Any]]) -> None:
+        if points[0].get("customdata") is not None:
             st.session_state["bin"] = options[int(points[0]["customdata"][3])]
 
     if st.session_state.get("bin") not in (None, *options):
@@ -84,7 +85,7 @@ def show_reliability(page: PageContext, scope: Scope, controls: DeltaGenerator) 
                 "from yt8m_core.analysis.label_calibration import label_reliability\n"
                 f"bins = label_reliability(view.scores, np.array({scope.code})).bins",
             ),
-            on_select=select_bin,
+            on_select=on_selection("reliability", "points", select_bin),
             selection_mode="points",
             alt="Share of true pairs against the mean probability of each bin, with 95% CIs, both on log axes",
         )

@@ -1,5 +1,7 @@
 """Compare page: average precision of each video's ranking by both runs."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -7,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import comparisons
 from components.charts import show_chart
 from components.page_links import PREDICTIONS, open_page, show_links
+from components.selection import on_selection
 from components.selectors import download_csv
 from components.text import plain
 from context import PageContext
@@ -46,9 +49,8 @@ def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, pla
     """Show the videos as a chart in ``place``, and as one table per better run; without ``labels``."""
     table = comparisons.video_differences(page, other)
 
-    def open_point() -> None:
-        points = st.session_state["videos of both runs"]["selection"]["points"]
-        if points and points[0].get("customdata") is not None:  # id, row of the table, ...
+    def open_point(points: list[dict[str, Any]]) -> None:
+        if points[0].get("customdata") is not None:  # id, row of the table, ...
             video = table["id"][int(points[0]["customdata"][1])]
             open_page(PREDICTIONS, {"video": video, "runs": [other.run_key]})
 
@@ -61,7 +63,7 @@ def show_videos(page: PageContext, other: PageContext, labels: pd.DataFrame, pla
             provenance=pair_provenance(page, other),
             data=table,
             code=pair_code(page, other, "video_precision_by_run", "table", setup=DIFFERENCES, runs=runs),
-            on_select=open_point,
+            on_select=on_selection("videos of both runs", "points", open_point),
             selection_mode="points",
             alt="Average precision of each video's ranking by the second run against that by the first",
         )

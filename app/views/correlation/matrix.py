@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cache import scores
 from components.charts import figure_code, provenance_text, show_chart
 from components.link import accept_old_values, linked
+from components.selection import on_selection
 from components.selectors import download_csv, fragment, label_names
 from components.video_selection import offer_label_videos
 from views.correlation.pair_tables import Selection, show_pair
@@ -193,11 +194,9 @@ def _offer_videos(selection: Selection, pair: list[int]) -> None:
     offer_label_videos(selection.page, list(dict.fromkeys(pair)), require_all=True)
 
 
-def open_cluster(clusters: pd.DataFrame, names: list[str]) -> None:
-    """Open the clicked cluster in the window."""
-    points = st.session_state["overview"]["selection"]["points"]
-    number = points[0]["point_index"] if points else -1
-    if 0 <= number < len(clusters):
+def open_cluster(number: int, clusters: pd.DataFrame, names: list[str]) -> None:
+    """Open the cluster of the clicked point in the window; the points after the clusters belong to none."""
+    if number < len(clusters):
         st.session_state["cluster"] = names[int(clusters["label"].iloc[number])]
         st.session_state["window"] = CLUSTER
         st.session_state[VIEW_KEY] = WINDOW
@@ -247,7 +246,9 @@ def show_overview(selection: Selection) -> None:
                 setup="order = view.label_order",
                 with_run=own is not None,
             ),
-            on_select=lambda: open_cluster(clusters, names),
+            on_select=on_selection(
+                "overview", "points", lambda points: open_cluster(points[0]["point_index"], clusters, names)
+            ),
         )
     with right:
         show_clusters(named)

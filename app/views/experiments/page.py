@@ -1,13 +1,12 @@
 """Experiments: all runs in one table with the paper's rows, their GAP as a figure, and an ensemble of some."""
 
-from collections.abc import Callable
-
 import pandas as pd
 import streamlit as st
 
 from components.charts import join_provenance, show_chart
 from components.columns import GAP_COLUMNS
 from components.link import accept_old_values, linked
+from components.selection import on_selection
 from components.selectors import download_csv, require_run, show_provenance
 from components.sidebar import open_run
 from components.text import show_error
@@ -117,21 +116,15 @@ def filter_runs(runs: pd.DataFrame, run_key: str) -> pd.DataFrame:
     return runs[mask].sort_values("gap", ascending=False, kind="stable", ignore_index=True)
 
 
-def run_selection(runs: pd.DataFrame, page: PageContext) -> Callable[[], None]:
-    """Return a callback that selects the finished run of a clicked row."""
-
-    def select_run() -> None:
-        for row in st.session_state["run table"]["selection"]["rows"]:
-            if runs["finished"][row]:
-                open_run(page.workspace, runs["run"][row])
-
-    return select_run
-
-
 def show_runs(page: PageContext) -> None:
     """Show the runs as a table and as a figure."""
     runs = named_runs(page)
     selected = filter_runs(runs, page.run_key)
+
+    def select_run(rows: list[int]) -> None:
+        if selected["finished"][rows[0]]:
+            open_run(page.workspace, selected["run"][rows[0]])
+
     st.caption(
         f"{len(selected)} of {pluralize(len(runs), 'run')}. Click the box before a row to select its run on all pages, "
         "and a column header to sort."
@@ -139,7 +132,7 @@ def show_runs(page: PageContext) -> None:
     st.dataframe(
         selected,
         key="run table",
-        on_select=run_selection(selected, page),
+        on_select=on_selection("run table", "rows", select_run),
         selection_mode="single-row",
         hide_index=True,
         placeholder="–",

@@ -9,6 +9,7 @@ from components.charts import figure_code, provenance_text
 from components.columns import AP_HELP
 from components.label_tables import chart_labels, select_topics, show_chart, show_table
 from components.link import link_values, linked
+from components.selection import fresh_key, on_fresh_selection
 from components.selectors import require_scores
 from components.video_selection import offer_label_videos
 from context import PageContext
@@ -97,12 +98,10 @@ def _show_bands(page: PageContext, table: pd.DataFrame, selected: str) -> None:
     """Summarize each band; a click selects it."""
     bands = per_label.summarize_bands(table, len(page.scores.videos))
 
-    # A table of its own for each selected band: a second click on a cell only ends its selection.
-    key = f"bands {selected}"
+    table_name = f"bands {selected}"  # of its own: a table that is drawn again may lose the first click
 
-    def select_band() -> None:
-        if cells := st.session_state[key]["selection"]["cells"]:
-            st.session_state["band"] = str(bands["band"].iloc[cells[0][0]])
+    def select_band(cells: list[tuple[int, str]]) -> None:
+        st.session_state["band"] = str(bands["band"].iloc[cells[0][0]])
 
     st.markdown("**Frequency bands**", help="The head holds 50% of all label assignments; head and mid hold 90%.")
     st.dataframe(
@@ -132,8 +131,8 @@ def _show_bands(page: PageContext, table: pd.DataFrame, selected: str) -> None:
                 width=97,
             ),
         },
-        key=key,
-        on_select=select_band,
+        key=fresh_key(table_name),
+        on_select=on_fresh_selection(table_name, "cells", select_band),
         selection_mode="single-cell",
         height="content",
         alt="Head, mid and tail: number of labels, and their median average precision",

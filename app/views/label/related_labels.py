@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache import label_quality, loaders
 from components.page_links import label_option, page_link
+from components.selection import fresh_key, on_fresh_selection
 from components.text import plain
 from context import PageContext
 from yt8m_core.analysis import per_label
@@ -37,7 +38,7 @@ def show_correlated(page: PageContext, label: int) -> None:
     _show_labels(
         page,
         table,
-        key=f"nearest {label}",  # another label's table starts without a selection
+        table_name=f"nearest {label}",  # another label's table starts without a selection
         columns={
             "name": st.column_config.TextColumn("Label", width=105),
             "share": st.column_config.NumberColumn(
@@ -106,29 +107,28 @@ def show_confusions(
             _show_labels(
                 page,
                 table.assign(interval=interval),
-                key=f"{title} {label}",
+                table_name=f"{title} {label}",
                 columns={**CONFUSION_COLUMNS, "expected": expected_column},
                 alt=f"{title}: {len(table)} labels confused with {name}",
             )
 
 
-def _show_labels(page: PageContext, table: pd.DataFrame, *, key: str, columns: dict[str, Any], alt: str) -> None:
+def _show_labels(page: PageContext, table: pd.DataFrame, *, table_name: str, columns: dict[str, Any], alt: str) -> None:
     vocabulary = page.labels.vocabulary
     labels = table["label"].tolist()
     # A data set without names has no labels above its largest one, but the run may.
     names = vocabulary if all(label < vocabulary.num_classes for label in labels) else page.run.vocabulary
 
-    def open_label() -> None:
-        if cells := st.session_state[key]["selection"]["cells"]:
-            st.session_state["label"] = label_option(labels[cells[0][0]], names)
+    def open_label(cells: list[tuple[int, str]]) -> None:
+        st.session_state["label"] = label_option(labels[cells[0][0]], names)
 
     st.dataframe(
         table.assign(name=[names.name(other) for other in labels]),
         hide_index=True,
         column_order=list(columns),
         column_config=columns,
-        key=key,
-        on_select=open_label,
+        key=fresh_key(table_name),
+        on_select=on_fresh_selection(table_name, "cells", open_label),
         selection_mode="single-cell",
         height="content",
         alt=alt,

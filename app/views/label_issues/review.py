@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cache import label_issues
 from components.columns import probability_column
 from components.link import accept_old_values, linked
+from components.selection import on_selection
 from components.selectors import download_csv
 from components.text import plain
 from context import PageContext
@@ -139,9 +140,8 @@ def _show_table(table: pd.DataFrame, shown: str) -> None:
         st.info(f"No candidate is {shown}.", icon=":material/info:")
         return
 
-    def select_candidate() -> None:
-        if cells := st.session_state["candidates"]["selection"]["cells"]:
-            st.session_state["candidate"] = table["option"].iloc[cells[0][0]]
+    def select_candidate(cells: list[tuple[int, str]]) -> None:
+        st.session_state["candidate"] = table["option"].iloc[cells[0][0]]
 
     st.dataframe(
         table,
@@ -149,7 +149,7 @@ def _show_table(table: pd.DataFrame, shown: str) -> None:
         column_order=list(COLUMNS),
         column_config=COLUMNS,
         key="candidates",
-        on_select=select_candidate,
+        on_select=on_selection("candidates", "cells", select_candidate),
         selection_mode="single-cell",
         alt="Candidates for missing labels with their evidence and decisions, most probable first",
     )

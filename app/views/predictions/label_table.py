@@ -1,7 +1,7 @@
 """Predictions page: labels of a video with their outcomes at a threshold, and metrics over the data set."""
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import scores
 from components.charts import figure_code, provenance_text, show_chart
 from components.link import linked
+from components.selection import on_selection
 from components.selectors import fragment, label_names, state_setter
 from components.text import plain
 from components.video_filters import THRESHOLD
@@ -106,9 +107,8 @@ def show_outcomes(
 def _show_bars(
     page: PageContext, video: SelectedVideo, ranking: pd.DataFrame, threshold: float, names: list[str]
 ) -> None:
-    def select_label() -> None:
-        if points := st.session_state["bars"]["selection"]["points"]:
-            st.session_state["label"] = names[points[0]["customdata"][1]]
+    def select_label(points: list[dict[str, Any]]) -> None:
+        st.session_state["label"] = names[points[0]["customdata"][1]]
 
     top = ranking[:TOP_K].rename(columns={"probability": "score"})
     title = video.title("Top labels of")
@@ -126,16 +126,15 @@ def _show_bars(
             title=title,
             threshold=threshold,
         ),
-        on_select=select_label,
+        on_select=on_selection("bars", "points", select_label),
         selection_mode="points",
         alt=f"Probabilities of the top {len(top)} labels; the dashed line is the threshold",
     )
 
 
 def _show_table(table: pd.DataFrame, names: list[str]) -> None:
-    def select_label() -> None:
-        if cells := st.session_state["verdicts"]["selection"]["cells"]:
-            st.session_state["label"] = names[int(table["label"].iloc[cells[0][0]])]
+    def select_label(cells: list[tuple[int, str]]) -> None:
+        st.session_state["label"] = names[int(table["label"].iloc[cells[0][0]])]
 
     is_labeled = bool(table["true"].notna().all())
     definitions = [f"{sign}: {OUTCOMES[outcome]}" for outcome, sign in SIGNS.items() if sign]
@@ -165,7 +164,7 @@ def _show_table(table: pd.DataFrame, names: list[str]) -> None:
         },
         height=TABLE_HEIGHT,
         key="verdicts",
-        on_select=select_label,
+        on_select=on_selection("verdicts", "cells", select_label),
         selection_mode="single-cell",
         alt=f"Outcomes of the labels of this video: the top {TOP_K}, the predicted and the true labels",
     )

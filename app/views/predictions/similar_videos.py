@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cache import videos as video_cache
+from components.selection import fresh_key, on_fresh_selection
 from components.text import plain, show_error
 from components.vector_picker import vector_picker
 from context import PageContext
@@ -64,19 +65,20 @@ def _show_table(page: PageContext, video: SelectedVideo, label: int) -> None:
     columns = [name for name in COLUMNS if name in table and (has_labels or name not in ("shared", "only_video"))]
     config = COLUMNS | ({} if has_labels else {"only_neighbor": st.column_config.TextColumn("True labels")})
 
-    key = f"similar table {video.id} {kind}"  # of its own: the first click on a table whose rows changed is ignored
+    table_name = (
+        f"similar table {video.id} {kind}"  # of its own: the first click on a table whose rows changed is ignored
+    )
 
-    def open_row() -> None:
-        if cells := st.session_state[key]["selection"]["cells"]:
-            st.session_state["from"] = DATA_SET
-            st.session_state["video"] = table["id"].iloc[cells[0][0]]
+    def open_row(cells: list[tuple[int, str]]) -> None:
+        st.session_state["from"] = DATA_SET
+        st.session_state["video"] = table["id"].iloc[cells[0][0]]
 
     st.dataframe(
         table[columns],
         hide_index=True,
         column_config=config,
-        key=key,
-        on_select=open_row,
+        key=fresh_key(table_name),
+        on_select=on_fresh_selection(table_name, "cells", open_row),
         selection_mode="single-cell",
         placeholder="–",
         height=320,

@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from cache import loaders, scores
 from cache.loaders import DataSet
 from components.page_end import end_page
+from components.selection import on_selection
 from components.selectors import download_csv, show_provenance
 from components.text import plain, show_error
 from context import PageContext
@@ -141,9 +142,8 @@ def _select_upload(run: Run, uploads: list[Upload]) -> Upload | None:
     def keep_open() -> None:
         st.session_state["opened upload"] = names[st.session_state["video_of_file"]].key
 
-    def open_row() -> None:
-        if cells := st.session_state[key]["selection"]["cells"]:
-            st.session_state["opened upload"] = uploads[cells[0][0]].key
+    def open_row(cells: list[tuple[int, str]]) -> None:
+        st.session_state["opened upload"] = uploads[cells[0][0]].key
 
     opened, selected = st.session_state.get("opened upload"), st.session_state.get("video_of_file")
     if selected not in names or names[selected].key != opened:  # a file was removed: numbers have changed
@@ -169,7 +169,7 @@ def _select_upload(run: Run, uploads: list[Upload]) -> Upload | None:
             "error": st.column_config.TextColumn("Error", width="large"),
         },
         key=key,
-        on_select=open_row,
+        on_select=on_selection(key, "cells", open_row),
         selection_mode="single-cell",
         height=min(36 * (len(table) + 1), 320),
         placeholder="–",
