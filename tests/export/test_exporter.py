@@ -236,6 +236,24 @@ def test_folder_without_write_permission_is_an_error_before_the_work(run: Run, t
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.fault
+@pytest.mark.parametrize("name", ["a.pt2", "a.onnx"])
+def test_full_disk_is_an_error_and_a_previous_file_stays(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"before")
+    limited = (
+        "import resource, sys; from yt8m_core.cli.main import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY)); "
+        "sys.argv = ['yt8m', *sys.argv[1:]]; main()"
+    )
+    command = [sys.executable, "-c", limited, "export", run.path, "--output", tmp_path / name]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "File too large" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {name: b"before"}
+
+
 def test_weights_above_the_size_of_an_onnx_file_are_refused(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """torch.export files (.pt2): write a traced graph, and run a file with PyTorch alone."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from yt8m_core.export.metadata import METADATA
 
 
 def write(program: ExportedProgram, file: Path, metadata: str) -> None:
-    """Write a traced graph as one .pt2 file."""
-    with file.open("wb") as opened:
-        torch.export.save(program, opened, extra_files={METADATA: metadata})
+    """Write a traced graph as one .pt2 file. Raises OSError where it cannot be written."""
+    content = BytesIO()  # PyTorch ends the whole process when a file cannot be written
+    torch.export.save(program, content, extra_files={METADATA: metadata})
+    file.write_bytes(content.getbuffer())
 
 
 class Session:
