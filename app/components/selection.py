@@ -6,7 +6,6 @@ complete run has drawn, or this run so far, counts. And the browser may keep the
 a click on the selected cell would then only end its selection. Such a table has another key after each click.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,12 +20,12 @@ class DrawnKeys:
     Attributes:
         before: Those that the last complete run of the script has drawn.
         now: Those that this run has drawn so far.
-        clicks: Number of selections in each table that has another key after each click.
+        clicks: Number of selections in tables that have another key after each click.
     """
 
     before: set[str] = field(default_factory=set)
     now: set[str] = field(default_factory=set)
-    clicks: Counter[str] = field(default_factory=Counter)
+    clicks: int = 0
 
 
 def begin_selections() -> None:
@@ -61,7 +60,7 @@ def on_selection(
 
 def fresh_key(name: str) -> str:
     """Return the key of a table that disappears after a click."""
-    return f"{name} {_drawn().clicks[name]}"
+    return f"{name} {_drawn().clicks}"
 
 
 def on_fresh_selection(
@@ -70,7 +69,7 @@ def on_fresh_selection(
     """As ``on_selection``, for a table that has the key ``fresh_key(name)``."""
 
     def act_once(selected: list[Any]) -> None:
-        _drawn().clicks[name] += 1
+        _drawn().clicks += 1
         act(selected)
 
     return on_selection(fresh_key(name), kind, act_once)

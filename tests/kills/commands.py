@@ -70,7 +70,7 @@ def commands(inputs: Path, work: Path, address: str) -> dict[str, Command]:
         "missing-labels": Command(("missing-labels", *missing), (), growing, runs),
         "demo": Command(("demo",), (), growing, worlds, smoke),
         "ablate": Command(("ablate", "fusion", "--output", out), ("demo",), growing, worlds, smoke),
-        "rates": Command(("rates", "--tables", "single"), ("demo",), growing, worlds, smoke),
+        "rates": Command(("rates", "--tables", "fusion"), ("demo",), growing, worlds, smoke),
     }
 
 

@@ -131,19 +131,6 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_command_resumes(
 
 @pytest.mark.slow
 @pytest.mark.fault
-def test_trainings_killed_at_random_times_resume_to_the_same_weights() -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.support.kills", "--kills", "4", "--seed", "7"],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    assert "4 kills, 0 with other results" in process.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.fault
 def test_partial_files_of_a_killed_training_are_deleted_on_resume(
     tmp_path: Path, experiment: Path, reference: Path
 ) -> None:
