@@ -2,7 +2,7 @@
 
 Indexing verifies every checksum and frame header, in several processes, so that a video can later be read by copying
 from the memory map. The table is stored in the workspace, because shards are often on a read-only disk. Only shards
-with a new size or modification time are indexed again.
+with another state (``FileState``) are indexed again.
 
 A bad record is an error, unless ``skip_bad`` is set. The index lists skipped records; an index with skipped records
 is used only by callers that also set ``skip_bad``.
@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from crc32c import crc32c
 
 from yt8m_core.data.schema import Schema, Streams
 from yt8m_core.data.shards import expand_home, find_shards, readable_shard
@@ -32,14 +33,16 @@ from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.parse import detect_schema
 from yt8m_core.data.tfrecord.records import RecordError, iter_records
 from yt8m_core.data.tfrecord.scan import scan_record
-from yt8m_core.data.tfrecord.shard import OpenShard, Shard, wait_for_mtime_tick
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard, settled_shards
 from yt8m_core.data.unique_ids import make_ids_unique
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.file_state import FileState
 from yt8m_core.workspace import workspace
 
-FORMAT = 3
+FORMAT = 4
+CHECKSUM_SIZE = 4  # bytes at the end of the file: CRC32C of all others, little-endian
 # Below this many bytes, starting more processes costs more time than it saves.
 PARALLEL_BYTES = 256 << 20
 # With skip_bad, number of records per shard to try when detecting the schema.
@@ -97,14 +100,15 @@ def open_index(
     Raises:
         UserError: a record is bad (RecordError, without ``skip_bad``), all records are bad, or a video id occurs twice.
     """
-    sources = tuple(map(Shard.at, find_shards(data)))
+    paths = find_shards(data)
+    sources = tuple(map(Shard.at, paths))
     key = f"{expand_home(data).absolute()} {streams}"
     file = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     old = _read_index(file)
     if old is not None and old.sources == sources and (skip_bad or not old.bad_records) and _expanded_exist(old):
         return old
 
-    wait_for_mtime_tick(sources)
+    sources = settled_shards(paths)
     shards = tuple(readable_shard(source, progress) for source in sources)
     schema = _detect_schema(shards, streams, skip_bad)
     shard_rows = {} if old is None or old.schema != schema else _reusable_rows(old, set(shards), skip_bad)
@@ -240,17 +244,31 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
 def _read_index(file: Path) -> Index | None:
     """Read a stored index; None if it is missing, damaged or of another version."""
     try:
-        table = pq.read_table(file, memory_map=True, page_checksum_verification=True)
+        with pa.memory_map(str(file)) as mapped:
+            content = mapped.read_buffer()
+        end = max(content.size - CHECKSUM_SIZE, 0)
+        if content[end:].to_pybytes() != _checksum(content[:end]):
+            return None
+        table = pq.read_table(pa.BufferReader(content[:end]))
         stored = json.loads(table.schema.metadata[b"yt8m"])
         if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
             return None
         streams = tuple((name, dim) for name, dim in stored["streams"])
         schema = Schema(stored["level"], streams, stored["has_float_frames"])
         bad = tuple(BadRecord(**record) for record in stored["bad"])
-        shards, sources = (tuple(Shard(**shard) for shard in stored[key]) for key in ("shards", "sources"))
+        shards, sources = (tuple(_parse_shard(**shard) for shard in stored[key]) for key in ("shards", "sources"))
         return Index(schema, shards, table.combine_chunks(), bad, sources)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
+
+
+def _parse_shard(path: str, state: dict[str, int], source: str) -> Shard:
+    return Shard(path, FileState(**state), source)
+
+
+def _checksum(content: pa.Buffer) -> bytes:
+    """Return the checksum of the content of an index, footer included: a wrong offset would read other features."""
+    return crc32c(memoryview(content)).to_bytes(CHECKSUM_SIZE, "little")
 
 
 def _write_index(file: Path, index: Index) -> None:
@@ -266,7 +284,11 @@ def _write_index(file: Path, index: Index) -> None:
     table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
     try:
         with atomic_write(file) as unfinished:
-            pq.write_table(table, unfinished, write_page_checksum=True)
+            pq.write_table(table, unfinished)
+            with pa.memory_map(str(unfinished)) as mapped:
+                checksum = _checksum(mapped.read_buffer())
+            with unfinished.open("ab") as opened:
+                opened.write(checksum)
     except OSError as error:
         raise UserError(
             f"the index cannot be written: {error}", advice="Set YT8M_HOME to a folder with free space."
