@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.parquet_file import open_parquet
 from yt8m_core.storage.parquet_footer import column_sizes
 
 MAX_VIDEOS = 1 << 24  # above the 8.3 million of the largest edition
@@ -36,8 +36,7 @@ def read_predictions(file: Path, videos: int, num_classes: int) -> pd.DataFrame:
         UserError: the number of videos differs, or labels or scores are invalid.
     """
     try:
-        check_size(file, MAX_BYTES)
-        with pq.ParquetFile(file) as opened:
+        with open_parquet(file, MAX_BYTES) as opened:
             _check_header(file, opened, videos)
             table = opened.read(["id", *LISTS])
         _check_values(file, table, num_classes)

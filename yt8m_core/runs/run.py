@@ -288,7 +288,7 @@ class Run:
         for name, table in (("predictions.parquet", predictions), (LABEL_PRECISION, label_precision)):
             if table is not None:
                 with atomic_write(self.path / name) as file:
-                    table.to_parquet(file, index=False)
+                    table.to_parquet(file, index=False, write_page_checksum=True)
         write_json(self.path / "metrics.json", metrics)
 
 
