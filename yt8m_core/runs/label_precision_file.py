@@ -47,6 +47,8 @@ def read_label_precision(file: Path, num_classes: int) -> pd.DataFrame:
         raise
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise UserError(f"cannot read the label precision ({str(error)[:200]})", where=str(file)) from None
+    if len(table) != num_classes:  # row groups of another size than the footer says
+        raise UserError(f"{len(table):,} labels", where=str(file), expected=f"{num_classes:,}")
     _check_values(file, table)
     return table
 

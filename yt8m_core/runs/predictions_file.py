@@ -39,6 +39,8 @@ def read_predictions(file: Path, videos: int, num_classes: int) -> pd.DataFrame:
         with open_parquet(file, MAX_BYTES) as opened:
             _check_header(file, opened, videos)
             table = opened.read(["id", *LISTS])
+        if len(table) != videos:  # row groups of another size than the footer says
+            raise UserError(f"{len(table):,} videos", where=str(file), expected=f"{videos:,}")
         _check_values(file, table, num_classes)
         predictions: pd.DataFrame = table.to_pandas(ignore_metadata=True)
         return predictions
