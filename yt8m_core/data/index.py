@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from crc32c import crc32c
 
 from yt8m_core.data.schema import Schema, Streams
+from yt8m_core.data.shard_rows import ShardRows, concatenate, merge_tables
 from yt8m_core.data.shards import expand_home, find_shards, readable_shard
 from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.parse import detect_schema
@@ -113,11 +114,17 @@ def open_index(
     schema = _detect_schema(shards, streams, skip_bad)
     shard_rows = {} if old is None or old.schema != schema else _reusable_rows(old, set(shards), skip_bad)
     total, done = sum(s.size for s in shards), sum(s.size for s in shard_rows)
-    for shard, rows in _index_shards([s for s in shards if s not in shard_rows], schema, skip_bad, processes):
-        shard_rows[shard] = rows
-        done += shard.size
-        progress(f"indexing {data}", done, total)
-    table, bad = _concatenate([shard_rows[shard] for shard in shards])
+
+    def report_each(indexed: Iterator[tuple[Shard, ShardRows]]) -> Iterator[tuple[Shard, ShardRows]]:
+        nonlocal done
+        for shard, rows in indexed:
+            done += shard.size
+            progress(f"indexing {data}", done, total)
+            yield shard, rows
+
+    missing = [shard for shard in shards if shard not in shard_rows]
+    shard_rows |= merge_tables(report_each(_index_shards(missing, schema, skip_bad, processes)))
+    table, bad = concatenate([shard_rows[shard] for shard in shards])
     if not table.num_rows:
         raise UserError(f"all {len(bad):,} records are bad. The first: {bad[0].message}")
     table, duplicates = make_ids_unique(table, shards, skip_bad=skip_bad)
@@ -133,23 +140,6 @@ def _expanded_exist(index: Index) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class ShardRows:
-    """Index rows of one shard, with an empty shard column, and its bad records."""
-
-    table: pa.Table
-    bad_records: tuple[BadRecord, ...]
-
-
-def _concatenate(shard_rows: Sequence[ShardRows]) -> tuple[pa.Table, tuple[BadRecord, ...]]:
-    tables = [
-        rows.table.set_column(1, "shard", pa.repeat(pa.scalar(number, pa.int32()), rows.table.num_rows))
-        for number, rows in enumerate(shard_rows)
-    ]
-    bad = tuple(record for rows in shard_rows for record in rows.bad_records)
-    return pa.concat_tables(tables).combine_chunks(), bad
-
-
 def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> dict[Shard, ShardRows]:
     """Return the rows of unchanged shards, without ``skip_bad`` only of those that have no bad records.
 
@@ -162,7 +152,7 @@ def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> di
     table = old.table.set_column(0, "id", pc.coalesce(old.table["video_id"], old.table["id"]))
     first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
     return {
-        shard: ShardRows(table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.name, ())))
+        shard: ShardRows(table, int(first[i]), int(first[i + 1] - first[i]), tuple(bad.get(shard.name, ())))
         for i, shard in enumerate(old.shards)
         if shard in current and shard.name not in incomplete and (skip_bad or shard.name not in bad)
     }
@@ -230,7 +220,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
             if not skip_bad:
                 raise
             bad.append(BadRecord(path, record, str(error), error.unreadable_bytes))
-        else:  # _concatenate fills in the shard number
+        else:  # concatenate fills in the shard number
             values = (
                 row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
                 None, row.start_time, row.content, row.findings, row.unread_keys or None,
@@ -238,7 +228,8 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
         opened.check()  # before the next record is read
-    return ShardRows(pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS), tuple(bad))
+    table = pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS)
+    return ShardRows(table, 0, len(table), tuple(bad))
 
 
 def _read_index(file: Path) -> Index | None:
