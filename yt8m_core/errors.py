@@ -58,6 +58,7 @@ def check_choice(kind: str, name: object, known: Iterable[str], *, where: str = 
     known = list(known)
     if name in known:
         return
-    matches = difflib.get_close_matches(str(name), known, n=1)
+    shown = str(name)[:80]
+    matches = difflib.get_close_matches(shown, known, n=1)
     hint = f"Did you mean '{matches[0]}'? " if matches else ""
-    raise UserError(f"unknown {kind} '{name}'", where=where, advice=f"{hint}Known: {', '.join(known) or 'none'}.")
+    raise UserError(f"unknown {kind} '{shown}'", where=where, advice=f"{hint}Known: {', '.join(known) or 'none'}.")

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.labels import cooccurrence as label_pairs
 from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.file_state import FileState
 
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ READING = "Reading the data set. The first time, every record is checked…"
 
 
 def file_stamp(files: Iterable[Path]) -> str:
-    """Return a digest of the paths, sizes and modification times of the files that exist."""
+    """Return a digest of the paths and states of the files that exist."""
     digest = hashlib.sha256()
     for file in files:
         # The file may be missing, or the path invalid.
         with contextlib.suppress(OSError, ValueError):
-            stat = file.stat()
-            digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            state = "\0".join(map(str, astuple(FileState.of(file.stat()))))
+            digest.update(f"{file}\0{state}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

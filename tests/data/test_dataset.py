@@ -16,6 +16,7 @@ from tests.support.shards import FRAME_STREAMS, QUIRKS, Content, Encoder, conten
 from yt8m_core.data import dataset
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.loader import Loader
+from yt8m_core.data.schema import MAX_FEATURE
 from yt8m_core.errors import UserError
 
 
@@ -124,7 +125,7 @@ def test_videos_are_correct_when_part_of_the_index_is_reused(tmp_path: Path, rem
 def test_video_level_floats_are_the_same_bits_when_read(tmp_path: Path, encode: Callable[[Content], bytes]) -> None:
     videos = [vector(f"v{'x' * i}") for i in range(8)]  # ids of each length, so that floats have every alignment
     for content in videos:
-        content.streams["mean_rgb"][:4] = [-0.0, np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max, 0.1]
+        content.streams["mean_rgb"][:4] = [-0.0, np.finfo(np.float32).smallest_subnormal, MAX_FEATURE, 0.1]
     write(tmp_path / "a.tfrecord", *map(encode, videos))
     read = open_videos(tmp_path)
     assert read._is_regular.all() == (encode is Content.regular)

@@ -396,15 +396,17 @@ def test_bad_videos_are_left_out_with_the_reason(features: Path) -> None:
     (features / "pickle.npz").write_bytes(b"\x80\x04 neither is this")
     np.savez(features / "other.npz", rgb=np.zeros((2, 7), np.uint8))
     np.savez(features / "nan.npz", rgb=np.full((2, 1024), np.nan), audio=np.zeros((2, 128)))
+    np.savez(features / "huge.npz", rgb=np.full((2, 1024), 3e38, np.float32), audio=np.zeros((2, 128)))
     damaged = bytearray((features / "v03.npz").read_bytes())
     damaged[600] ^= 1
     (features / "v03.npz").write_bytes(damaged)
     _, result = run(features, long_csv(features, videos))
-    assert result.report.left_out == 5
+    assert result.report.left_out == 6
     text = result.describe()
-    assert "5 videos or files could not be used" in text
+    assert "6 videos or files could not be used" in text
     assert "broken.npz: found cannot be read" in text
     assert "'rgb': found nan in frame 0" in text
+    assert "expected numbers of at most 1e+12 in magnitude" in text
     assert "other.npz, 'rgb': found the shape (2, 7); expected (T, 1024)" in text
     assert "'rgb.npy': a wrong checksum" in text
     assert_same(features, [video for video in videos if video.id != "v03"])

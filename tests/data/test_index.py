@@ -1,5 +1,6 @@
 """The index: shards are indexed once, again only if they change, and the index is written atomically."""
 
+import io
 import os
 import subprocess
 import sys
@@ -168,16 +169,27 @@ def test_progress_counts_bytes_and_ends_at_the_total(folder: Path) -> None:
     assert reports == [(f"indexing {folder}", sum(sizes), sum(sizes))]
 
 
+def stored_table(path: Path) -> pa.Table:
+    return pq.read_table(io.BytesIO(path.read_bytes()[: -index.CHECKSUM_SIZE]))
+
+
+def store_table(path: Path, table: pa.Table) -> None:
+    """Replace the table of a stored index, with the right checksum."""
+    pq.write_table(table, path)
+    content = path.read_bytes()
+    path.write_bytes(content + index._checksum(pa.py_buffer(content)))
+
+
 def another_table(path: Path) -> None:
     """Keep the metadata, but replace the columns."""
-    metadata = pq.read_schema(path).metadata
-    pq.write_table(pa.table({"id": ["a"]}).replace_schema_metadata(metadata), path)
+    metadata = stored_table(path).schema.metadata
+    store_table(path, pa.table({"id": ["a"]}).replace_schema_metadata(metadata))
 
 
 def another_format(path: Path) -> None:
-    table = pq.read_table(path)
+    table = stored_table(path)
     metadata = table.schema.metadata[b"yt8m"].replace(b'"format": ', b'"format": 9')
-    pq.write_table(table.replace_schema_metadata({"yt8m": metadata}), path)
+    store_table(path, table.replace_schema_metadata({"yt8m": metadata}))
 
 
 @pytest.mark.parametrize(
@@ -187,8 +199,8 @@ def another_format(path: Path) -> None:
         lambda path: path.write_bytes(b"PAR1"),
         lambda path: path.write_bytes(path.read_bytes()[:-1]),
         lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-        lambda path: pq.write_table(pa.table({"id": ["a"]}), path),
-        lambda path: pq.write_table(pa.table({"id": ["a"]}).replace_schema_metadata({"yt8m": "[]"}), path),
+        lambda path: store_table(path, pa.table({"id": ["a"]})),
+        lambda path: store_table(path, pa.table({"id": ["a"]}).replace_schema_metadata({"yt8m": "[]"})),
         another_table,
         another_format,
     ],
@@ -212,7 +224,8 @@ def test_index_is_rebuilt_when_any_bit_of_its_columns_has_flipped(folder: Path) 
     """Otherwise features would silently be read from the wrong offsets."""
     good, path = indexed(folder), stored_indexes()[0]
     content = path.read_bytes()
-    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    end = len(content) - index.CHECKSUM_SIZE
+    footer = end - 8 - int.from_bytes(content[end - 8 : end - 4], "little")
     for position in range(4, footer, 7):
         damaged = bytearray(content)
         damaged[position] ^= 1 << position % 8
@@ -220,6 +233,24 @@ def test_index_is_rebuilt_when_any_bit_of_its_columns_has_flipped(folder: Path) 
         read = index._read_index(path)
         assert read is None or read.table.equals(good.table), position
     assert position > 500
+
+
+@pytest.mark.fault
+def test_index_is_rebuilt_when_any_bit_of_its_footer_has_flipped(folder: Path) -> None:
+    """The footer has the shards, the streams, the skipped records, and where each column lies."""
+    path = (indexed(folder), stored_indexes()[0])[1]
+    content = path.read_bytes()
+    end = len(content) - index.CHECKSUM_SIZE
+    for position in range(end - 8 - int.from_bytes(content[end - 8 : end - 4], "little"), len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        assert index._read_index(path) is None, position
+    for size in (0, 3, 4, 100, end):
+        path.write_bytes(content[:size])
+        assert index._read_index(path) is None, size
+    path.write_bytes(content)
+    assert index._read_index(path) is not None
 
 
 @pytest.mark.fault

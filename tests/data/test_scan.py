@@ -451,6 +451,24 @@ def test_float_frames_are_detected_and_not_mixed_with_bytes() -> None:
     )
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [3e38, -1.1e12])
+def test_features_that_would_overflow_are_refused(number: float) -> None:
+    """The norm of a frame with 3e38 is inf in float32, and the normalized frame is 0."""
+    expected = f"found {np.float32(number)} at position 5; expected numbers of at most 1e+12 in magnitude."
+    content = vector()
+    content.streams["mean_rgb"][5] = number
+    assert error_message(content.regular(), content.schema) == f"context 'mean_rgb': {expected}"
+    values = {name: part.astype(np.float32) for name, part in small().streams.items()}
+    values["y"][2, 5] = number
+    schema = Schema("frame", FRAME_STREAMS, has_float_frames=True)
+    assert error_message(encode_sequence_example({"id": b"a"}, values), schema) == (
+        f"feature list 'y', frame 2: {expected}"
+    )
+    values["y"][2, 5] = np.sign(number) * 1e12
+    assert scan(encode_sequence_example({"id": b"a"}, values), schema).offsets is not None
+
+
 @pytest.mark.parametrize(
     ("key", "value", "unread"),
     [("segment_labels", [1], ("segment_labels",)), ("label", [1], ("label",)), ("title", b"x", ())],

@@ -1,6 +1,7 @@
 """Shards that change while they are open: reported by name at the next read, without killing the process."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.shards import FRAME_STREAMS, Encoder, small, vector, write
 from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.index import open_index
 from yt8m_core.data.tfrecord import shard as module
 from yt8m_core.data.tfrecord.shard import OpenShard, Shard
 from yt8m_core.errors import UserError
@@ -93,7 +95,7 @@ def test_shard_stays_readable_when_only_permissions_or_links_change(tmp_path: Pa
     os.link(tmp_path / "a.tfrecord", tmp_path / "backup")
     assert (videos.frames(0) == before).all()
     opened = videos._open_shard(0)
-    assert opened._last_state[2] == os.stat(tmp_path / "a.tfrecord").st_ctime_ns  # no further stat of the path
+    assert opened._last.st_ctime_ns == os.stat(tmp_path / "a.tfrecord").st_ctime_ns  # no further stat of the path
 
 
 def run_in_child(script: str, *arguments: Path | str) -> str:
@@ -205,11 +207,39 @@ def test_shard_rewritten_within_one_tick_is_read_in_its_new_state(
     monkeypatch.setattr(module.time, "sleep", rewrite)
     monkeypatch.setattr(module.time, "time_ns", lambda: written + 1)
     assert open_videos(path, streams=FRAME_STREAMS).ids == ["new"]
-    monkeypatch.setattr(module.time, "time_ns", lambda: written + module.TICK_NS)
+    ended = max(written, path.stat().st_ctime_ns) + module.TICK_NS
+    monkeypatch.setattr(module.time, "time_ns", lambda: ended)
     monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("the tick has ended"))
-    module.wait_for_mtime_tick([Shard.at(path)])
+    module.settled_shards([path])
     monkeypatch.setattr(module.time, "time_ns", lambda: written - 10**15)  # the clock was set back
-    module.wait_for_mtime_tick([Shard.at(path)])
+    module.settled_shards([path])
+
+
+def copy_with_times(source: Path, target: Path) -> None:
+    """Copy like ``cp -p``, into the target itself."""
+    target.write_bytes(source.read_bytes())
+    shutil.copystat(source, target)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("change", [copy_with_times, os.replace], ids=["cp -p", "mv"])
+def test_shard_replaced_with_the_same_size_and_time_is_read_in_its_new_state(
+    tmp_path: Path, change: Callable[[Path, Path], object]
+) -> None:
+    path = write(tmp_path / "a.tfrecord", small("old"))
+    index = open_index(path, streams=FRAME_STREAMS)
+    videos, unread = Videos(index), Videos(index)
+    before = videos.frames(0)
+    other = write(tmp_path / "other", small("new"))
+    shutil.copystat(path, other)
+    change(other, path)
+    for opened in (videos, unread):
+        with pytest.raises(UserError, match=CHANGED):
+            opened.frames(0)
+    again = open_videos(path, streams=FRAME_STREAMS)
+    assert again.ids == ["new"]
+    assert (again.frames(0) == small("new").expected_frames).all()
+    assert (again.frames(0) != before).any()
 
 
 def test_file_descriptors_are_closed_when_a_shard_is_dropped(tmp_path: Path) -> None:

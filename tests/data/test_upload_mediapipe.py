@@ -158,6 +158,7 @@ def with_bad(value: float) -> Frames:
         (features_pb(rgb=EXACT_RGB[:, :7]), "'rgb': found the shape (5, 7); expected (T, 8)"),
         (features_pb(rgb=with_bad(np.nan)), "found nan in frame 3, position 6"),
         (features_pb(rgb=with_bad(-np.inf)), "found -inf in frame 3, position 6"),
+        (features_pb(rgb=with_bad(1e13)), "position 6; expected numbers of at most 1e+12 in magnitude"),
         (features_pb(rgb=None), "found the arrays 'audio' [5, 4]; expected an .npz with 'rgb'"),
         (features_pb(rgb=None, audio=None), "metadata.pb is the input of MediaPipe's extractor"),
         (features_pb(rgb=EXACT_RGB[:0], audio=None, **{"RGB/feature/bytes": RGB}), "'RGB/feature/bytes'"),

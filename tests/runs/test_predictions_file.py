@@ -51,10 +51,13 @@ def test_footer_with_any_changed_byte_is_read_or_refused(content: bytes) -> None
     footer = int.from_bytes(content[-8:-4], "little") + 8
     results = []
     for at in range(len(content) - footer, len(content)):
-        changed = bytearray(content)
-        changed[at] ^= 0x0A
-        results.append(read_or_refuse(changed))
-    assert all(isinstance(result, pd.DataFrame) or "predictions.parquet: " in result for result in results)
+        for change in (0x0A, 0x06):  # of numbers of rows, the first makes 27 and the second 29 out of 30
+            changed = bytearray(content)
+            changed[at] ^= change
+            results.append(read_or_refuse(changed))
+    assert all(
+        "predictions.parquet: " in result if isinstance(result, str) else len(result) == VIDEOS for result in results
+    )
     assert sum(isinstance(result, str) for result in results) > 100
 
 

@@ -57,9 +57,9 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
     }
     with atomic_write(folder) as unfinished:
         unfinished.mkdir()
-        predictions.to_parquet(unfinished / "predictions.parquet", index=False)
+        predictions.to_parquet(unfinished / "predictions.parquet", index=False, write_page_checksum=True)
         if table is not None:
-            table.to_parquet(unfinished / LABEL_PRECISION, index=False)
+            table.to_parquet(unfinished / LABEL_PRECISION, index=False, write_page_checksum=True)
         (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 

@@ -188,7 +188,7 @@ def ensemble(
     comparison = opened.compare()
     scored = opened.score(comparison, progress)
     if output is not None:
-        write_predictions(scored, opened.videos, output)
+        write_predictions(scored, opened.videos, output, vocabulary=opened.vocabulary)
         print(f"{output}: {len(opened.videos):,} videos")
     else:
         for _ in scored:

@@ -2,7 +2,7 @@
 
 Indexing verifies every checksum and frame header, in several processes, so that a video can later be read by copying
 from the memory map. The table is stored in the workspace, because shards are often on a read-only disk. Only shards
-with a new size or modification time are indexed again.
+with another state (``FileState``) are indexed again.
 
 A bad record is an error, unless ``skip_bad`` is set. The index lists skipped records; an index with skipped records
 is used only by callers that also set ``skip_bad``.
@@ -25,21 +25,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from crc32c import crc32c
 
 from yt8m_core.data.schema import Schema, Streams
+from yt8m_core.data.shard_rows import ShardRows, concatenate, merge_tables
 from yt8m_core.data.shards import expand_home, find_shards, readable_shard
 from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.parse import detect_schema
 from yt8m_core.data.tfrecord.records import RecordError, iter_records
 from yt8m_core.data.tfrecord.scan import scan_record
-from yt8m_core.data.tfrecord.shard import OpenShard, Shard, wait_for_mtime_tick
+from yt8m_core.data.tfrecord.shard import OpenShard, Shard, settled_shards
 from yt8m_core.data.unique_ids import make_ids_unique
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.file_state import FileState
 from yt8m_core.workspace import workspace
 
-FORMAT = 3
+FORMAT = 4
+CHECKSUM_SIZE = 4  # bytes at the end of the file: CRC32C of all others, little-endian
 # Below this many bytes, starting more processes costs more time than it saves.
 PARALLEL_BYTES = 256 << 20
 # With skip_bad, number of records per shard to try when detecting the schema.
@@ -97,23 +101,30 @@ def open_index(
     Raises:
         UserError: a record is bad (RecordError, without ``skip_bad``), all records are bad, or a video id occurs twice.
     """
-    sources = tuple(map(Shard.at, find_shards(data)))
+    paths = find_shards(data)
+    sources = tuple(map(Shard.at, paths))
     key = f"{expand_home(data).absolute()} {streams}"
     file = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
     old = _read_index(file)
     if old is not None and old.sources == sources and (skip_bad or not old.bad_records) and _expanded_exist(old):
         return old
 
-    wait_for_mtime_tick(sources)
+    sources = settled_shards(paths)
     shards = tuple(readable_shard(source, progress) for source in sources)
     schema = _detect_schema(shards, streams, skip_bad)
     shard_rows = {} if old is None or old.schema != schema else _reusable_rows(old, set(shards), skip_bad)
     total, done = sum(s.size for s in shards), sum(s.size for s in shard_rows)
-    for shard, rows in _index_shards([s for s in shards if s not in shard_rows], schema, skip_bad, processes):
-        shard_rows[shard] = rows
-        done += shard.size
-        progress(f"indexing {data}", done, total)
-    table, bad = _concatenate([shard_rows[shard] for shard in shards])
+
+    def report_each(indexed: Iterator[tuple[Shard, ShardRows]]) -> Iterator[tuple[Shard, ShardRows]]:
+        nonlocal done
+        for shard, rows in indexed:
+            done += shard.size
+            progress(f"indexing {data}", done, total)
+            yield shard, rows
+
+    missing = [shard for shard in shards if shard not in shard_rows]
+    shard_rows |= merge_tables(report_each(_index_shards(missing, schema, skip_bad, processes)))
+    table, bad = concatenate([shard_rows[shard] for shard in shards])
     if not table.num_rows:
         raise UserError(f"all {len(bad):,} records are bad. The first: {bad[0].message}")
     table, duplicates = make_ids_unique(table, shards, skip_bad=skip_bad)
@@ -129,23 +140,6 @@ def _expanded_exist(index: Index) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class ShardRows:
-    """Index rows of one shard, with an empty shard column, and its bad records."""
-
-    table: pa.Table
-    bad_records: tuple[BadRecord, ...]
-
-
-def _concatenate(shard_rows: Sequence[ShardRows]) -> tuple[pa.Table, tuple[BadRecord, ...]]:
-    tables = [
-        rows.table.set_column(1, "shard", pa.repeat(pa.scalar(number, pa.int32()), rows.table.num_rows))
-        for number, rows in enumerate(shard_rows)
-    ]
-    bad = tuple(record for rows in shard_rows for record in rows.bad_records)
-    return pa.concat_tables(tables).combine_chunks(), bad
-
-
 def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> dict[Shard, ShardRows]:
     """Return the rows of unchanged shards, without ``skip_bad`` only of those that have no bad records.
 
@@ -158,7 +152,7 @@ def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> di
     table = old.table.set_column(0, "id", pc.coalesce(old.table["video_id"], old.table["id"]))
     first = np.searchsorted(old.table["shard"].to_numpy(), np.arange(len(old.shards) + 1))
     return {
-        shard: ShardRows(table.slice(first[i], first[i + 1] - first[i]), tuple(bad.get(shard.name, ())))
+        shard: ShardRows(table, int(first[i]), int(first[i + 1] - first[i]), tuple(bad.get(shard.name, ())))
         for i, shard in enumerate(old.shards)
         if shard in current and shard.name not in incomplete and (skip_bad or shard.name not in bad)
     }
@@ -226,7 +220,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
             if not skip_bad:
                 raise
             bad.append(BadRecord(path, record, str(error), error.unreadable_bytes))
-        else:  # _concatenate fills in the shard number
+        else:  # concatenate fills in the shard number
             values = (
                 row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
                 None, row.start_time, row.content, row.findings, row.unread_keys or None,
@@ -234,23 +228,38 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
         opened.check()  # before the next record is read
-    return ShardRows(pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS), tuple(bad))
+    table = pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS)
+    return ShardRows(table, 0, len(table), tuple(bad))
 
 
 def _read_index(file: Path) -> Index | None:
     """Read a stored index; None if it is missing, damaged or of another version."""
     try:
-        table = pq.read_table(file, memory_map=True, page_checksum_verification=True)
+        with pa.memory_map(str(file)) as mapped:
+            content = mapped.read_buffer()
+        end = max(content.size - CHECKSUM_SIZE, 0)
+        if content[end:].to_pybytes() != _checksum(content[:end]):
+            return None
+        table = pq.read_table(pa.BufferReader(content[:end]))
         stored = json.loads(table.schema.metadata[b"yt8m"])
         if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
             return None
         streams = tuple((name, dim) for name, dim in stored["streams"])
         schema = Schema(stored["level"], streams, stored["has_float_frames"])
         bad = tuple(BadRecord(**record) for record in stored["bad"])
-        shards, sources = (tuple(Shard(**shard) for shard in stored[key]) for key in ("shards", "sources"))
+        shards, sources = (tuple(_parse_shard(**shard) for shard in stored[key]) for key in ("shards", "sources"))
         return Index(schema, shards, table.combine_chunks(), bad, sources)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None
+
+
+def _parse_shard(path: str, state: dict[str, int], source: str) -> Shard:
+    return Shard(path, FileState(**state), source)
+
+
+def _checksum(content: pa.Buffer) -> bytes:
+    """Return the checksum of the content of an index, footer included: a wrong offset would read other features."""
+    return crc32c(memoryview(content)).to_bytes(CHECKSUM_SIZE, "little")
 
 
 def _write_index(file: Path, index: Index) -> None:
@@ -266,7 +275,11 @@ def _write_index(file: Path, index: Index) -> None:
     table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
     try:
         with atomic_write(file) as unfinished:
-            pq.write_table(table, unfinished, write_page_checksum=True)
+            pq.write_table(table, unfinished)
+            with pa.memory_map(str(unfinished)) as mapped:
+                checksum = _checksum(mapped.read_buffer())
+            with unfinished.open("ab") as opened:
+                opened.write(checksum)
     except OSError as error:
         raise UserError(
             f"the index cannot be written: {error}", advice="Set YT8M_HOME to a folder with free space."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
 
@@ -25,6 +26,9 @@ FILL_VALUE = BYTE_VALUES[FILL_BYTE]
 # Far above any edition (4,716 labels); keeps one absurd label from sizing a model.
 MAX_LABEL = 1 << 20
 MAX_WIDTH = 1 << 20  # of a stream
+# Magnitude of a feature. No extractor comes near it, and the squared norm of a frame of such numbers in several streams
+# of MAX_WIDTH, still fits float32. Larger numbers overflow there: normalized frames become 0, and scores are wrong.
+MAX_FEATURE = 1e12
 UNLABELED_POLICIES = ("error", "skip", "negative")  # for videos without labels, see ``labeled.py``
 
 
@@ -59,6 +63,22 @@ class Schema:
     def accepts(self, other: "Schema") -> bool:
         """Whether a model of this schema takes the videos of another one: bytes are dequantized, floats are not."""
         return (self.level, self.streams) == (other.level, other.streams)
+
+
+def find_invalid_feature(values: NDArray[Any]) -> tuple[int, ...] | None:
+    """Return the position of the first number that is not finite or above ``MAX_FEATURE`` in magnitude; else None.
+
+    >>> find_invalid_feature(np.array([[0.5, 1], [-1e13, np.nan]]))
+    (1, 0)
+    """
+    if float(values.max(initial=0)) <= MAX_FEATURE and float(values.min(initial=0)) >= -MAX_FEATURE:  # False for NaN
+        return None
+    return tuple(np.argwhere(~(np.abs(values.astype(np.float64)) <= MAX_FEATURE))[0].tolist())
+
+
+def expected_features(found: float) -> str:
+    """Return what is expected in place of an invalid feature."""
+    return f"numbers of at most {MAX_FEATURE:g} in magnitude" if np.isfinite(found) else "finite numbers"
 
 
 def describe_schema(schema: Schema) -> str:

@@ -8,6 +8,7 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import astuple
 from glob import glob
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def readable_shard(source: Shard, progress: Progress = silent) -> Shard:
         return source
     key = hashlib.sha256(source.path.encode()).hexdigest()[:16]
     copies = workspace() / "expanded" / key
-    expanded = copies / f"{source.size}-{source.mtime_ns}" / path.name.removesuffix(".gz")
+    expanded = copies / "-".join(map(str, astuple(source.state))) / path.name.removesuffix(".gz")
     if not _is_copy(expanded, source):
         copies.mkdir(parents=True, exist_ok=True)
         with FileLock(copies / ".lock"):  # waits for another process that expands it
@@ -107,7 +108,7 @@ def _is_copy(expanded: Path, source: Shard) -> bool:
         time = expanded.stat().st_mtime_ns
     except OSError:
         return False
-    return abs(time - source.mtime_ns) <= (2e9 if time % 10**9 == 0 else 1e6)
+    return abs(time - source.state.mtime_ns) <= (2e9 if time % 10**9 == 0 else 1e6)
 
 
 def _write_copy(path: Path, compression: str, source: Shard, expanded: Path, progress: Progress) -> None:
@@ -124,7 +125,7 @@ def _write_copy(path: Path, compression: str, source: Shard, expanded: Path, pro
             size += len(block)
             progress(f"expanding {path.name}", size, max(size, source.size))
         file.flush()
-        os.utime(unfinished, ns=(source.mtime_ns, source.mtime_ns))
+        os.utime(unfinished, ns=(source.state.mtime_ns, source.state.mtime_ns))
 
 
 def _read_header(path: Path) -> bytes:

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, ordered_batches
+from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.inference.evaluation import BATCH_SIZE, check_features, open_run_data
 from yt8m_core.inference.score_files import ListedScores, Scorer, is_score_file, open_score_file
+from yt8m_core.metrics.average_precision import top_labels
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
@@ -75,7 +77,9 @@ class Diversity:
     def update(self, first: Tensor, second: Tensor) -> None:
         """Add the probabilities [B, C] of both members for a batch."""
         k = min(TOP_K, first.shape[1])
-        top_first, top_second = (p.topk(k).indices for p in (first, second))  # [B, k]
+        no_truth = torch.zeros_like(first, dtype=torch.bool)
+        # Not topk, whose order of tied scores is arbitrary, and half precision has many ties.
+        top_first, top_second = (top_labels(p, no_truth, k).labels.long() for p in (first, second))  # [B, k]
         only_second = (top_second[:, :, None] != top_first[:, None, :]).all(dim=2)  # [B, k]
         both = k - only_second.sum(dim=1)
         self.videos += len(first)
@@ -120,6 +124,7 @@ class Ensemble:
     scorers: Mapping[str, Scorer]  # by name
     weights: Sequence[float]
     kind: str = "probability"
+    vocabulary: Vocabulary | None = None
 
     @classmethod
     def open(
@@ -161,12 +166,13 @@ class Ensemble:
         scorers = {}
         for member in members:
             if is_score_file(member):
-                scorers[str(member)] = open_score_file(member, run_videos[0], num_classes)
+                scorers[str(member)] = open_score_file(member, run_videos[0], num_classes, runs[0].vocabulary)
             else:
                 scorers[str(member)] = run_scorer(Run.open(member))
         if len(scorers) < len(members):
             raise UserError("duplicate member", advice="Use --weights to weight a member.")
-        return cls(run_videos[0], num_classes, scorers, weights or [1.0] * len(members), kind)
+        weights = weights or [1.0] * len(members)
+        return cls(run_videos[0], num_classes, scorers, weights, kind, runs[0].vocabulary)
 
     @property
     def notes(self) -> list[str]:

@@ -9,6 +9,7 @@ workspace, valid as long as the shards are the same.
 import errno
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import cast
 
 import numpy as np
@@ -130,5 +131,5 @@ def _key(model: VideoClassifier, videos: Videos, precision: str) -> CacheKey:
     pooling = cast(CacheablePooling, model.pooling)
     shards = digest([shard.path for shard in videos.shards], 12)
     recipe = digest([FORMAT, precision, pooling.summary, model.preprocessing, model.streams, videos.max_frames], 12)
-    state = digest([(shard.size, shard.mtime_ns) for shard in videos.shards], 12)
+    state = digest([astuple(shard.state) for shard in videos.shards], 12)
     return CacheKey(f"{shards}-{recipe}-{state}", replaces=f"{shards}-{recipe}-")

@@ -20,6 +20,7 @@ from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.inference.evaluation import open_run_data, score_batches
+from yt8m_core.inference.score_files import name_metadata
 from yt8m_core.metrics.average_precision import top_labels
 from yt8m_core.models.classifier import NO_POOLING, VideoClassifier
 from yt8m_core.models.registry import build
@@ -126,7 +127,7 @@ def predict(
     warn_videos(videos)
     stop_if_fatal(check_scale(videos, run.facts.feature_norms), allow)
     scored = score_batches(model, videos, device=device, progress=progress)
-    write_predictions(scored, videos, Path(output), thresholds)
+    write_predictions(scored, videos, Path(output), thresholds, vocabulary=run.vocabulary)
     return len(videos)
 
 
@@ -166,7 +167,12 @@ def has_attention(pooling: Slot, width: int) -> bool:
 
 
 def write_predictions(
-    scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds = None
+    scored: Iterable[tuple[Batch, Tensor]],
+    videos: Videos,
+    output: Path,
+    thresholds: Thresholds = None,
+    *,
+    vocabulary: Vocabulary | None = None,
 ) -> None:
     """Write the predictions of a model or an ensemble. The file appears once it is complete.
 
@@ -181,13 +187,15 @@ def write_predictions(
         videos: the data set.
         output: the file to write.
         thresholds: threshold of each label [C].
+        vocabulary: labels of the scores. A ``.parquet`` file keeps their names, so that a member of an ensemble with
+            another order of labels is refused.
 
     Raises:
         UserError: the file type is unknown, or a probability is not finite.
     """
     check_output(output)
     with atomic_write(output) as unfinished:
-        _WRITERS[output.suffix](_finite(scored), videos, unfinished, thresholds)
+        _WRITERS[output.suffix](_finite(scored), videos, unfinished, thresholds, vocabulary)
 
 
 def check_output(output: Path) -> None:
@@ -227,7 +235,9 @@ def _chosen_labels(p: Tensor, thresholds: Thresholds) -> Iterator[tuple[list[int
         yield labels.tolist(), scores[labels].tolist()
 
 
-def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds) -> None:
+def _write_kaggle(
+    scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds, _: Vocabulary | None
+) -> None:
     with output.open("w", encoding="utf-8", newline="\n") as file:
         file.write("VideoId,LabelConfidencePairs\n")
         for batch, p in scored:
@@ -237,7 +247,11 @@ def _write_kaggle(scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output
 
 
 def _write_parquet(
-    scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds
+    scored: Iterable[tuple[Batch, Tensor]],
+    videos: Videos,
+    output: Path,
+    thresholds: Thresholds,
+    vocabulary: Vocabulary | None,
 ) -> None:
     writer = None
     try:
@@ -250,9 +264,11 @@ def _write_parquet(
                 labels, scores = zip(*_chosen_labels(p, thresholds), strict=True)
                 columns["labels"] = pa.array(labels, pa.list_(pa.int32()))
                 columns["scores"] = pa.array(scores, pa.list_(pa.float32()))
-            table = pa.table(columns)
+            table = pa.table(columns, metadata=None if vocabulary is None else name_metadata(vocabulary))
             # Scores hardly compress, so compression and dictionaries would only cost time.
-            writer = writer or pq.ParquetWriter(output, table.schema, compression="none", use_dictionary=False)
+            writer = writer or pq.ParquetWriter(
+                output, table.schema, compression="none", use_dictionary=False, write_page_checksum=True
+            )
             writer.write_table(table)
     finally:
         if writer is not None:

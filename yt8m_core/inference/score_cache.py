@@ -6,7 +6,7 @@ or is not writable, fewer videos are scored and the scores stay in memory.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from yt8m_core.metrics.sparse import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.file_state import FileState
 
 FORMAT = 1
 MAX_SCORES_IN_MEMORY = 1 << 24  # MAX_SCORES without a cache file
@@ -124,12 +125,12 @@ def _fill(
 def _key(run: Run, videos: Videos) -> CacheKey:
     """Return the key of a run, its weights, and the state of the shards."""
     try:
-        weights = (run.path / "model.safetensors").stat()
+        weights = FileState.of(run.weights_file.stat())
     except FileNotFoundError:
         raise UserError(f"run {run.path} has no trained weights", advice="Finish its training.") from None
     parts = [
-        [FORMAT, MAX_SCORES, str(run.path), weights.st_size, weights.st_mtime_ns, run.experiment.to_dict()],
-        [(shard.path, shard.size, shard.mtime_ns) for shard in videos.shards],
+        [FORMAT, MAX_SCORES, str(run.path), astuple(weights), run.experiment.to_dict()],
+        [(shard.path, astuple(shard.state)) for shard in videos.shards],
     ]
     if isinstance(videos, VideoSubset):
         parts.append([videos.positions.tolist(), int(videos.is_labeled.sum())])

@@ -4,6 +4,7 @@ A ``.parquet`` file of ``yt8m predict`` has all scores. A ``.csv`` file in the f
 and 2018, of this program or of others, lists some labels of each video; the scores of all others are 0.
 """
 
+import json
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,14 +22,22 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
+from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.csv_file import iter_rows, parse_share, parse_whole
+from yt8m_core.storage.parquet_file import open_parquet
+from yt8m_core.storage.parquet_footer import column_sizes
 
 Scorer = Callable[[Batch], Tensor]  # a member: batch → probabilities [B, C]
 
 MAX_BYTES = 1 << 33  # of a CSV file
 MAX_PAIRS = 1 << 27  # of a label and a confidence in a CSV file: 1 GiB in memory
+MAX_PARQUET_BYTES = 1 << 40
+# The footer of a Parquet file may state at most this many times the videos, and values of other columns per video, so
+# that a message can name videos that are not in the data set.
+MAX_OTHER_VIDEOS, MAX_OTHER_VALUES = 16, 256
+_NAMES = "yt8m_label_names"  # key in the metadata of a Parquet file
 _HEADER = "VideoId,LabelConfidencePairs"
 
 
@@ -41,13 +50,26 @@ def is_score_file(member: Path) -> bool:
     return member.suffix in (".csv", ".parquet")
 
 
-def open_score_file(path: Path, videos: Videos, num_classes: int) -> Scorer:
+def open_score_file(path: Path, videos: Videos, num_classes: int, vocabulary: Vocabulary | None = None) -> Scorer:
     """Return a member that reads scores from a file, with its videos in any order.
+
+    Args:
+        path: the file.
+        videos: the data set.
+        num_classes: C.
+        vocabulary: names of the labels, which those in a Parquet file must fit.
 
     Raises:
         UserError: the file cannot be read, is of another format, or has other labels or videos.
     """
-    return _read_csv(path, videos, num_classes) if path.suffix == ".csv" else _open_parquet(path, videos, num_classes)
+    if path.suffix == ".csv":
+        return _read_csv(path, videos, num_classes)
+    return _open_parquet(path, videos, num_classes, vocabulary)
+
+
+def name_metadata(vocabulary: Vocabulary) -> dict[str, str]:
+    """Return the metadata of a Parquet file of scores: the names of its labels."""
+    return {_NAMES: json.dumps(vocabulary.names)}
 
 
 @dataclass(frozen=True)
@@ -183,37 +205,71 @@ def _check_videos(missing: Sequence[str], unknown: Sequence[str], videos: Videos
 def _report_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except UserError:
+        raise
+    except (OSError, KeyError, ValueError, RecursionError, pa.ArrowException) as error:
         raise UserError(f"cannot read the scores of a member ({str(error)[:200]})", where=str(path)) from None
 
 
-def _open_parquet(path: Path, videos: Videos, num_classes: int) -> Scorer:
-    with _report_unreadable(path):
-        file = pq.ParquetFile(path)
-        kind, id_kind = (file.schema_arrow.field(name).type for name in ("scores", "id"))
-        is_text = pa.types.is_string(id_kind) or pa.types.is_large_string(id_kind)
-        id_column = file.read(["id"])["id"] if is_text else pa.array([None])
-    if id_column.null_count:
+def _check_columns(path: Path, file: pq.ParquetFile, videos: Videos, num_classes: int) -> None:
+    """Raise UserError where a file has other columns, or more values than scores of the videos, by its footer."""
+    kind, id_kind = (file.schema_arrow.field(name).type for name in ("scores", "id"))
+    if not (pa.types.is_string(id_kind) or pa.types.is_large_string(id_kind)):
         raise UserError("ids that are missing or not text", where=str(path), expected="the id of each video")
     is_list = pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
     if not is_list or kind.list_size != num_classes:
         raise UserError(f"scores of type {kind}", where=str(path), expected=f"{num_classes} numbers per video")
-    ids = id_column.to_pylist()
+    rows, columns = file.metadata.num_rows, column_sizes(path)
+    values, size = sum(column.num_values for column in columns), sum(column.num_bytes for column in columns)
+    limit = MAX_OTHER_VIDEOS * len(videos) * (num_classes + MAX_OTHER_VALUES)
+    if rows > MAX_OTHER_VIDEOS * len(videos) or values > limit or size > 8 * limit:
+        raise UserError(
+            f"{rows:,} videos with {values:,} values in {size:,} bytes",
+            where=str(path),
+            expected=f"the {len(videos):,} videos of the data set",
+        )
+
+
+def _check_names(path: Path, file: pq.ParquetFile, vocabulary: Vocabulary) -> None:
+    """Raise UserError where a file has names of labels that do not fit the vocabulary; other programs write none."""
+    stored = (file.schema_arrow.metadata or {}).get(_NAMES.encode())
+    names = vocabulary.names if stored is None else json.loads(stored)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError("invalid names of labels", where=str(path))
+    if not Vocabulary(tuple(names), ("",) * len(names)).fits(vocabulary):
+        differ = (label for label, pair in enumerate(zip(names, vocabulary.names, strict=False)) if pair[0] != pair[1])
+        label = next(differ, min(len(names), vocabulary.num_classes))
+        found = (
+            f"other labels: label {label} is '{names[label][:80]}'" if label < len(names) else f"{len(names)} labels"
+        )
+        raise UserError(found, where=str(path), expected="the labels of the runs, in the same order")
+
+
+def _open_parquet(path: Path, videos: Videos, num_classes: int, vocabulary: Vocabulary | None) -> Scorer:
+    with _report_unreadable(path):
+        file = open_parquet(path, MAX_PARQUET_BYTES)
+        _check_columns(path, file, videos, num_classes)
+        if vocabulary is not None:
+            _check_names(path, file, vocabulary)
+        id_column = file.read(["id"])["id"]
+        ids = id_column.to_pylist()
+        starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
+    if id_column.null_count or len(ids) != starts[-1]:
+        raise UserError("ids that are missing or not text", where=str(path), expected="the id of each video")
     rows = {video_id: row for row, video_id in enumerate(ids)}
     if len(rows) < len(ids):
         duplicate = next(video_id for row, video_id in enumerate(ids) if rows[video_id] != row)
-        raise UserError(f"duplicate video '{duplicate}'", where=str(path))
+        raise UserError(f"duplicate video '{duplicate[:80]}'", where=str(path))
     data_ids = videos.ids
     missing = [video_id for video_id in data_ids if video_id not in rows]
     _check_videos(missing, sorted(rows.keys() - set(data_ids)), videos, path)
-    starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
 
     @lru_cache(maxsize=4)
     def group_scores(group: int) -> NDArray[np.float32]:
         with _report_unreadable(path):
             column = file.read_row_group(group, ["scores"])["scores"].combine_chunks()
         values = column.flatten()
-        if column.null_count or values.null_count:
+        if column.null_count or values.null_count or len(column) != starts[group + 1] - starts[group]:
             raise UserError("missing scores", where=f"{path}, row group {group}", expected=f"{num_classes} per video")
         scores: NDArray[np.float32] = values.to_numpy().astype(np.float32, copy=False).reshape(-1, num_classes)
         is_invalid = ~((scores >= 0) & (scores <= 1 + 1e-5))  # float32 sums of mixtures are not exactly 1

@@ -11,6 +11,9 @@ from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.typed_json import MAX_INTEGER
 
 MAX_BYTES = 1 << 25
+COUNTS = ("epoch", "step", "examples")
+SHARES = {"gap", "hit_at_1", "perr", "map_present"}
+OPTIONAL = {"learning_rate", "gradient", *SHARES}  # columns that a log need not have to be shown
 
 
 def read_log(file: Path) -> pd.DataFrame:
@@ -27,15 +30,25 @@ def read_log(file: Path) -> pd.DataFrame:
         check_size(file, MAX_BYTES)
         complete, _, _ = file.read_text().rpartition("\n")  # a training may be writing the last line
         log = pd.read_csv(io.StringIO(complete))
-        ratios = [name for name in log.columns if name.startswith("update_")]
-        kinds = {"epoch": int, "step": int, "examples": int, "loss": float, "gap": float}
-        log = log.astype({**kinds, **dict.fromkeys(ratios, float)})
-        limits = {"examples": MAX_INTEGER, "loss": MAX_INTEGER, "gap": 1, **dict.fromkeys(ratios, sys.float_info.max)}
-        for name, limit in limits.items():
+        if not isinstance(log.index, pd.RangeIndex):  # pandas makes the first ones of too many columns the index
+            raise ValueError("more values in a line than columns")
+        names = [name for name in log.columns if name in OPTIONAL or name.startswith("update_")]
+        if any(log[name].dtype != "int64" for name in COUNTS if len(log)):
+            raise ValueError("an epoch, a step or a number of examples that is not an integer")
+        log = log.astype({**dict.fromkeys(COUNTS, int), **dict.fromkeys(("loss", "gap", *names), float)})
+        limits = {**dict.fromkeys(COUNTS, MAX_INTEGER), "loss": MAX_INTEGER, **dict.fromkeys(names, sys.float_info.max)}
+        for name, limit in {**limits, **dict.fromkeys(SHARES & {*log.columns}, 1)}.items():
             if not log[name].dropna().between(0, limit).all():
                 raise ValueError(f"column '{name}' has numbers outside 0 to {limit:g}")
+        if log[["loss", "gap"]].isna().all(axis=1).any():
+            raise ValueError("a line without loss and gap")
+        steps = log[["epoch", "step"]].diff().iloc[1:]
+        if not ((steps["epoch"] > 0) | (steps["epoch"] == 0) & (steps["step"] > 0)).all():
+            raise ValueError("a repeated line, or steps that do not increase")
+        if (log["examples"].diff() < 0).any():
+            raise ValueError("numbers of examples that decrease")
         return log
     except (FileNotFoundError, pd.errors.EmptyDataError):
         raise
-    except (OSError, ValueError, KeyError, OverflowError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(f"not a training log ({str(error)[:200]})", where=str(file)) from None

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.parquet_file import open_parquet
 from yt8m_core.storage.parquet_footer import column_sizes
 
 MAX_VIDEOS = 1 << 24  # above the 8.3 million of the largest edition
@@ -36,10 +36,11 @@ def read_predictions(file: Path, videos: int, num_classes: int) -> pd.DataFrame:
         UserError: the number of videos differs, or labels or scores are invalid.
     """
     try:
-        check_size(file, MAX_BYTES)
-        with pq.ParquetFile(file) as opened:
+        with open_parquet(file, MAX_BYTES) as opened:
             _check_header(file, opened, videos)
             table = opened.read(["id", *LISTS])
+        if len(table) != videos:  # row groups of another size than the footer says
+            raise UserError(f"{len(table):,} videos", where=str(file), expected=f"{videos:,}")
         _check_values(file, table, num_classes)
         predictions: pd.DataFrame = table.to_pandas(ignore_metadata=True)
         return predictions

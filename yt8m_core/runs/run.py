@@ -154,7 +154,9 @@ class Run:
         where = str(path / "config.json")
         if config.get("format") != FORMAT:
             advice = "The run was trained by another version of this program; train it again."
-            raise UserError(f"format {config.get('format')}", where=where, expected=f"format {FORMAT}", advice=advice)
+            raise UserError(
+                f"format {config.get('format')}"[:80], where=where, expected=f"format {FORMAT}", advice=advice
+            )
         try:
             facts: Facts = read_fields(Facts, config.get("facts"), "facts")
             experiment = Experiment.from_dict(config.get("experiment"))
@@ -288,7 +290,7 @@ class Run:
         for name, table in (("predictions.parquet", predictions), (LABEL_PRECISION, label_precision)):
             if table is not None:
                 with atomic_write(self.path / name) as file:
-                    table.to_parquet(file, index=False)
+                    table.to_parquet(file, index=False, write_page_checksum=True)
         write_json(self.path / "metrics.json", metrics)
 
 

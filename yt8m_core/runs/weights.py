@@ -36,7 +36,7 @@ def read_weights(file: Path, model: Mapping[str, Tensor], owner: str) -> dict[st
         for name in sorted(wanted.keys() | held.keys()):
             if wanted.get(name) != held.get(name):
                 raise UserError(
-                    f"weights that do not fit {owner}: '{name}' {held.get(name, 'missing')}",
+                    f"weights that do not fit {owner}: '{name[:80]}' {held.get(name, 'missing')[:80]}",
                     where=str(file),
                     expected=wanted.get(name, "no such tensor"),
                 )
@@ -44,7 +44,7 @@ def read_weights(file: Path, model: Mapping[str, Tensor], owner: str) -> dict[st
     except FileNotFoundError:
         raise UserError(f"run {file.parent} has no trained weights", advice="Finish its training.") from None
     except (SafetensorError, OSError) as error:
-        raise UserError(f"cannot read the weights ({error})", where=str(file)) from None
+        raise UserError(f"cannot read the weights ({str(error)[:200]})", where=str(file)) from None
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise UserError(f"weights '{name}' that are not finite", where=str(file))

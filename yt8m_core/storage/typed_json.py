@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from yt8m_core.errors import UserError, check_choice
 
+MAX_SHOWN = 80  # characters of an invalid value in a message
 MAX_INTEGER = 1 << 53  # integers up to this value are exact in JSON, in an integer column and as a float
 
 
@@ -31,9 +32,9 @@ def read_fields(kind: type[Any], values: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for name in values:
         if name not in fields:
-            matches = difflib.get_close_matches(name, fields, n=1)
+            matches = difflib.get_close_matches(name[:MAX_SHOWN], fields, n=1)
             hint = f"Did you mean '{matches[0]}'?" if matches else ""
-            raise UserError(f"unknown entry '{name}'", where=where, advice=hint)
+            raise UserError(f"unknown entry '{name[:MAX_SHOWN]}'", where=where, advice=hint)
     arguments = {}
     for name, spec in fields.items():
         if name in values:
@@ -73,11 +74,11 @@ def _parse_value(kind: Any, value: Any, where: str) -> Any:
         try:
             return tuple((str(name), int(dim)) for name, dim in value)
         except (TypeError, ValueError, OverflowError):
-            raise UserError(repr(value), where=where, expected="pairs of a name and a width") from None
+            raise UserError(repr(value)[:MAX_SHOWN], where=where, expected="pairs of a name and a width") from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         check_number(value, -MAX_INTEGER, where=where)
         value = float(value)
     plain = get_origin(kind) or kind
     if not isinstance(value, plain) or (plain in (int, float) and isinstance(value, bool)):
-        raise UserError(repr(value), where=where, expected=f"a value of type {plain.__name__}")
+        raise UserError(repr(value)[:MAX_SHOWN], where=where, expected=f"a value of type {plain.__name__}")
     return value

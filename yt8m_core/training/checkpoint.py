@@ -1,6 +1,7 @@
 """Training checkpoints: tensors and JSON in one safetensors file, without pickle."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +11,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from yt8m_core.errors import UserError
+from yt8m_core.runs.weights import MAX_WEIGHTS, read_weights
+from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.tensor_files import write_tensors
+from yt8m_core.storage.typed_json import check_number, read_fields
+
+# Steps that an optimizer counts: a float32 stays at 2^24.
+MAX_STEPS = 1 << 24
 
 
 @dataclass
@@ -44,6 +51,19 @@ class TrainingState:
         return modules if self.average is None else {**modules, "average": self.average}
 
 
+@dataclass(frozen=True)
+class Epochs:
+    """The epochs of a training, from which the progress of a checkpoint must follow.
+
+    Attributes:
+        number: number of epochs.
+        batch_sizes: epoch → number of videos of each of its steps. All epochs have the same steps and videos.
+    """
+
+    number: int
+    batch_sizes: Callable[[int], Sequence[int]]
+
+
 def save_checkpoint(file: Path, state: TrainingState, progress: TrainingProgress) -> None:
     """Write the training state and its progress. Raises UserError where the disk is full."""
     tensors = {f"{name}.{key}": t for name, m in state.modules.items() for key, t in m.state_dict().items()}
@@ -52,21 +72,21 @@ def save_checkpoint(file: Path, state: TrainingState, progress: TrainingProgress
     write_tensors(file, tensors, metadata={"position": json.dumps(asdict(progress))})
 
 
-def load_checkpoint(file: Path, state: TrainingState) -> TrainingProgress:
+def load_checkpoint(file: Path, state: TrainingState, epochs: Epochs) -> TrainingProgress:
     """Restore ``state`` from a checkpoint and return its progress; without a checkpoint, the start.
 
-    Raises UserError for a file that cannot be read.
+    Raises UserError, and leaves ``state`` as it is, for a file that cannot be read, and for one of another training: a
+    progress that does not follow from the epochs, other tensors, numbers that are not finite, or an optimizer after
+    other steps.
     """
-    if not file.is_file():
+    if not file.exists():
         return TrainingProgress()
     try:
-        with safe_open(file, framework="pt") as stored:
-            progress = TrainingProgress(**json.loads(stored.metadata()["position"]))
-            tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"cannot read the checkpoint ({error})", where=str(file), advice="Delete it to start over."
-        ) from None
+        progress, steps = _read_progress(file, epochs)
+        tensors = read_weights(file, _expected_tensors(state), "the experiment")
+        _check_optimizer(file, tensors, steps)
+    except UserError as error:
+        raise UserError(str(error), advice="Delete the checkpoint to start over.") from None
     optimizer: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -79,3 +99,49 @@ def load_checkpoint(file: Path, state: TrainingState) -> TrainingProgress:
     groups = state.optimizer.state_dict()["param_groups"]
     state.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
     return progress
+
+
+def _read_progress(file: Path, epochs: Epochs) -> tuple[TrainingProgress, int]:
+    """Return the progress of a checkpoint, and the number of optimizer steps until then."""
+    try:
+        check_size(file, MAX_WEIGHTS)
+        with safe_open(file, framework="pt") as stored:
+            values = json.loads((stored.metadata() or {})["position"])
+    except KeyError:
+        raise UserError("no position", where=str(file), expected="a checkpoint") from None
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot read the checkpoint ({str(error)[:200]})", where=str(file)) from None
+    where = f"{file}, position"
+    progress: TrainingProgress = read_fields(TrainingProgress, values, where)
+    check_number(progress.epoch, 0, epochs.number, where=f"{where}, epoch")
+    sizes = epochs.batch_sizes(progress.epoch)
+    check_number(progress.step, 0, len(sizes) if progress.epoch < epochs.number else 0, where=f"{where}, step")
+    examples = progress.epoch * sum(sizes) + sum(sizes[: progress.step])
+    if progress.examples != examples:
+        raise UserError(f"{progress.examples}"[:40], where=f"{where}, examples", expected=f"{examples}")
+    check_number(progress.seconds, 0, where=f"{where}, seconds")
+    return progress, progress.epoch * len(sizes) + progress.step
+
+
+def _expected_tensors(state: TrainingState) -> dict[str, Tensor]:
+    """Return tensors with the names, shapes and types of those in a checkpoint of ``state``."""
+    tensors = {f"{name}.{key}": t for name, m in state.modules.items() for key, t in m.state_dict().items()}
+    parameters = [parameter for group in state.optimizer.param_groups for parameter in group["params"]]
+    for number, parameter in enumerate(parameters):
+        tensors |= {f"optimizer.{number}.{key}": parameter for key in ("exp_avg", "exp_avg_sq")}
+        tensors[f"optimizer.{number}.step"] = torch.zeros(())
+    return tensors
+
+
+def _check_optimizer(file: Path, tensors: Mapping[str, Tensor], steps: int) -> None:
+    """Raise UserError where a part of the optimizer or of the moving average has seen another number of steps."""
+    for name, tensor in tensors.items():
+        part, _, key = name.partition(".")
+        where = f"{file}, '{name}'"
+        is_optimizer = part == "optimizer"
+        if key == "n_averaged" or (is_optimizer and key.endswith(".step")):
+            expected = min(steps, MAX_STEPS) if is_optimizer else steps
+            if float(tensor) != expected:
+                raise UserError(f"{float(tensor):g} steps", where=where, expected=f"{expected:,}")
+        if is_optimizer and key.endswith(".exp_avg_sq") and bool((tensor < 0).any()):
+            raise UserError("negative squares", where=where, expected="numbers of at least 0")

@@ -7,11 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pandas as pd
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from yt8m_core.errors import UserError
+from yt8m_core.runs.log_file import read_log
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.training.checkpoint import TrainingProgress
 
@@ -39,15 +41,14 @@ class RunLog:
         self.file = folder / "log.csv"
         self.board = None
         if is_writer:
-            # The text after the last line end is incomplete: the process was killed, or the disk was full.
-            lines = self.file.read_text().split("\n")[1:-1] if self.file.is_file() else []
-            # Compares epoch and step: an epoch's metrics have the same number of examples as its last step.
-            position = progress.epoch, progress.step
-            kept = [line for line in lines if tuple(map(int, line.split(",")[:2])) <= position]
-            with atomic_write(self.file) as unfinished:
-                unfinished.write_text("\n".join([",".join(COLUMNS), *kept]) + "\n")
-            (folder / "tensorboard").mkdir(exist_ok=True)
-            self.board = EventsWriter(str(folder / "tensorboard" / "events"))
+            kept = _lines_until(self.file, progress)
+            try:
+                with atomic_write(self.file) as unfinished:
+                    unfinished.write_text("\n".join([",".join(COLUMNS), *kept]) + "\n")
+                (folder / "tensorboard").mkdir(exist_ok=True)
+                self.board = EventsWriter(str(folder / "tensorboard" / "events"))
+            except OSError as error:
+                raise UserError(f"the log cannot be written ({error.strerror})", where=str(folder)) from None
             self.board.write_event(Event(step=progress.examples + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def __enter__(self) -> Self:
@@ -77,3 +78,28 @@ class RunLog:
                 where=str(self.file),
                 advice="Free disk space, then run the same command again to resume.",
             ) from None
+
+
+def _lines_until(file: Path, progress: TrainingProgress) -> list[str]:
+    """Return the lines of a log up to a progress. Raises UserError where the file is not the log of this training.
+
+    The text after the last line end is incomplete: the process was killed, or the disk was full.
+    """
+    try:
+        log = read_log(file)
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return []
+    except UserError as error:
+        raise UserError(str(error), advice="Move the file away to continue without its lines.") from None
+    lines = file.read_text().split("\n")[1:-1]
+    # Compares epoch and step: an epoch's metrics have the same number of examples as its last step.
+    position = progress.epoch, progress.step
+    kept = [row for row in zip(log["epoch"], log["step"], log["examples"], strict=True) if row[:2] <= position]
+    examples = max((row[2] for row in kept), default=0)
+    if tuple(log.columns) != COLUMNS[: len(log.columns)] or len(log) != len(lines) or examples > progress.examples:
+        raise UserError(
+            "columns, lines or numbers of examples of another training",
+            where=str(file),
+            advice="Move the file away to continue without its lines.",
+        )
+    return lines[: len(kept)]

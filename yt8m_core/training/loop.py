@@ -28,7 +28,7 @@ from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import exclusive_lock
-from yt8m_core.training.checkpoint import TrainingProgress, load_checkpoint, save_checkpoint
+from yt8m_core.training.checkpoint import Epochs, TrainingProgress, load_checkpoint, save_checkpoint
 from yt8m_core.training.initial_weights import read_initial_weights
 from yt8m_core.training.interrupt import StopSignal
 from yt8m_core.training.log import METRICS, RunLog
@@ -101,6 +101,7 @@ def _train(
 ) -> Run:
     existing = open_existing_run(folder, experiment)
     if existing and existing.is_finished:
+        _ = existing.metrics  # refused where they are invalid
         if fabric.is_global_zero:  # left by a process that was killed just before it deleted the checkpoint
             (folder / CHECKPOINT).unlink(missing_ok=True)
         return existing
@@ -111,7 +112,7 @@ def _train(
         splits.warn()
     weights = None
     if experiment.init:
-        if existing and (folder / CHECKPOINT).is_file():  # has replaced the weights, whose run may be gone
+        if existing and (folder / CHECKPOINT).exists():  # has replaced the weights, whose run may be gone
             digest = existing.facts.init_weights
         else:
             weights, digest = read_initial_weights(experiment, facts, splits.vocabulary)
@@ -120,7 +121,7 @@ def _train(
         check_facts(existing, facts)
     learner = create_learner(fabric, experiment, facts, videos, weights)
     model = cast(VideoClassifier, learner.state.model)
-    position = load_checkpoint(folder / CHECKPOINT, learner.state)
+    position = load_checkpoint(folder / CHECKPOINT, learner.state, _epochs(experiment, videos))
     with fabric.rank_zero_first():
         pooled = [load_pooled_split(fabric, model, split, experiment, progress) for split in (videos, validation)]
     fabric.barrier()  # until every process has read the folder
@@ -144,6 +145,15 @@ def _train(
         (folder / CHECKPOINT).unlink(missing_ok=True)
     fabric.barrier()
     return run
+
+
+def _epochs(experiment: Experiment, videos: Videos) -> Epochs:
+    training = experiment.training
+
+    def batches(epoch: int) -> list[NDArray[np.int64]]:
+        return shuffled_batches(videos.num_frames, training.batch_size, seed=experiment.seed, epoch=epoch)
+
+    return Epochs(training.epochs, lambda epoch: [*map(len, batches(epoch))])
 
 
 @dataclass

@@ -27,6 +27,7 @@ from yt8m_core.data.vocabulary import read_vocabulary
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.file_state import FileState
 
 PLANS = "http://data.yt8m.org"
 MIRRORS = {name: f"http://{name}.data.yt8m.org" for name in ("us", "eu", "asia")}
@@ -264,8 +265,8 @@ def _record_verified(path: Path, md5: str) -> None:
 
 def _fingerprint(path: Path, md5: str) -> str:
     """Return a line that identifies a file with this md5 until it is written to."""
-    stat = path.stat()
-    return f"{md5} {stat.st_size} {stat.st_mtime_ns} {path.name}"
+    state = FileState.of(path.stat())
+    return f"{md5} {state.size} {state.mtime_ns} {state.ctime_ns} {path.name}"
 
 
 def _estimate_size(files: Sequence[Sequence[str]], transfer: Transfer) -> int | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from yt8m_core.data.features.contents import VideoContents, describe_expected
 from yt8m_core.data.features.match import Match, match_streams
 from yt8m_core.data.quantization import dequantize
-from yt8m_core.data.schema import FILL_BYTE, Schema
+from yt8m_core.data.schema import FILL_BYTE, Schema, expected_features, find_invalid_feature
 from yt8m_core.errors import UserError
 
 MAX_ID = 100
@@ -71,7 +71,7 @@ def read_columns(contents: VideoContents, match: Match, schema: Schema) -> Colum
         if shape and (shape[-1] != dim or len(shape) > 3 or 0 in shape):
             raise UserError(f"the shape {shape}", where=where, expected=f"(T, {dim}) with T of at least 1")
         if name not in arrays:
-            arrays[name] = _check_finite(where, contents.read(name))
+            arrays[name] = _check_numbers(where, contents.read(name))
     if match.is_joined:
         (array,) = arrays.values()
         parts = np.split(array, np.cumsum(list(dims.values()))[:-1], axis=-1)
@@ -121,16 +121,15 @@ def _join(columns: Columns, schema: Schema, max_frames: int, notes: list[str]) -
     return frames
 
 
-def _check_finite(where: str, column: NDArray[Any]) -> NDArray[Any]:
-    """Return bytes unchanged and floats as float32. Raises UserError for NaN and infinity."""
+def _check_numbers(where: str, column: NDArray[Any]) -> NDArray[Any]:
+    """Return bytes unchanged and floats as float32. Raises UserError for NaN, infinity and huge numbers."""
     if column.dtype == np.uint8:
         return column
     with np.errstate(over="ignore"):  # 1e300 becomes inf, which is refused below
         values = column.astype(np.float32)
-    if not np.isfinite(values).all():
-        at = tuple(np.argwhere(~np.isfinite(values))[0])
+    if (at := find_invalid_feature(values)) is not None:
         place = f"in frame {at[-2]}, position {at[-1]}" if len(at) > 1 else f"at position {at[-1]}"
-        raise UserError(f"{column[at]} {place}", where=where, expected="finite numbers")
+        raise UserError(f"{column[at]} {place}", where=where, expected=expected_features(column[at]))
     return values
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from yt8m_core.data.features.contents import VideoContents, check_labels, from_arrays
 from yt8m_core.data.quantization import quantize
+from yt8m_core.data.schema import expected_features, find_invalid_feature
 from yt8m_core.data.tfrecord.records import DecodeError, parse_example
 from yt8m_core.errors import UserError
 
@@ -85,7 +86,7 @@ def read_sequence(where: str, message: Any) -> VideoContents:
 
 
 def _read_floats(features: Any, where: str) -> NDArray[np.float32]:
-    """Return a feature list as float32 [T, dim]. Raises UserError for unequal sizes and numbers that are not finite."""
+    """Return a feature list as float32 [T, dim]. Raises UserError for unequal sizes and invalid numbers."""
     if not len(features):
         raise UserError("no frames", where=where, expected="at least one")
     dim = len(features[0].float_list.value)
@@ -94,10 +95,9 @@ def _read_floats(features: Any, where: str) -> NDArray[np.float32]:
             found = f"{len(feature.float_list.value)} numbers"
             raise UserError(found, where=f"{where}, frame {t}", expected=f"{dim} numbers, as in the first frame")
     values = np.array([feature.float_list.value for feature in features], np.float32)
-    if not np.isfinite(values).all():
-        frame, position = np.argwhere(~np.isfinite(values))[0]
-        found = f"{values[frame, position]} in frame {frame}, position {position}"
-        raise UserError(found, where=where, expected="finite numbers")
+    if (at := find_invalid_feature(values)) is not None:
+        found = f"{values[at]} in frame {at[0]}, position {at[1]}"
+        raise UserError(found, where=where, expected=expected_features(values[at]))
     return values
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from yt8m_core.data.features.contents import VideoContents
 from yt8m_core.data.importer.convert import infer_schema, unused_arrays
 from yt8m_core.data.importer.label_ids import build_vocabulary, number_texts
@@ -15,7 +13,7 @@ from yt8m_core.data.importer.label_table import LabelTable, read_label_table
 from yt8m_core.data.importer.output import find_foreign_files
 from yt8m_core.data.importer.sources import Part, find_parts
 from yt8m_core.data.importer.units import Job, find_labels
-from yt8m_core.data.schema import Streams
+from yt8m_core.data.schema import Streams, expected_features, find_invalid_feature
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
@@ -127,11 +125,12 @@ def _first_videos(parts: Sequence[Part]) -> tuple[VideoContents, ...]:
 
 
 def _kept(contents: VideoContents) -> VideoContents:
-    """Return contents whose arrays stay readable after their file is closed. Raises UserError for NaN and infinity."""
+    """Return contents whose arrays stay readable after their file is closed. Raises UserError for invalid numbers."""
     arrays = {name: contents.read(name) for name, shape in contents.shapes.items() if shape}
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError("NaN or infinity", where=f"{contents.where}, '{name[:40]}'", expected="finite numbers")
+        if array.dtype.kind == "f" and (at := find_invalid_feature(array)) is not None:
+            found, where = f"{array[at]} at position {at}", f"{contents.where}, '{name[:40]}'"
+            raise UserError(found, where=where, expected=expected_features(array[at]))
     shapes = {**contents.shapes, **{name: array.shape for name, array in arrays.items()}}
     return replace(contents, shapes=shapes, read=arrays.__getitem__)
 

@@ -18,6 +18,7 @@ from yt8m_core.data.tfrecord.records import masked_crc32c
 from yt8m_core.data.tfrecord.shard import MAX_BYTES, report_unreadable
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import check_size, printable_name
+from yt8m_core.storage.file_state import FileState
 
 UNIT_BYTES = 64 << 20
 UNIT_FILES = 2000
@@ -77,10 +78,14 @@ class Part:
 
     path: str
     name: str  # path below the folder of the import, without its ending: the id of a video without one
-    size: int
-    mtime_ns: int
+    state: FileState
     start: int = 0
     stop: int | None = None  # None for all
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of the file."""
+        return self.state.size
 
     def read(self) -> Iterator[VideoContents]:
         """Yield the videos. Raises UserError where the file cannot be used, or a video of it, after the others."""
@@ -169,10 +174,10 @@ def _feature_files(root: Path) -> Iterator[Path]:
 def _part(file: Path, root: Path) -> Part:
     name = printable_name(file.relative_to(root).with_suffix("").as_posix())
     try:
-        stat = file.stat()
+        state = FileState.of(file.stat())
     except OSError:  # a link to nothing: reported when the file is read
-        return Part(str(file), name, 0, 0)
-    return Part(str(file), name, stat.st_size, stat.st_mtime_ns)
+        state = FileState(0, 0, 0)
+    return Part(str(file), name, state)
 
 
 def divide(parts: list[Part]) -> Iterator[tuple[Part, ...]]:

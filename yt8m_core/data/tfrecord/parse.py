@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from yt8m_core.data.schema import KNOWN_STREAMS, MAX_LABEL, Level, Schema, Streams
+from yt8m_core.data.schema import (
+    KNOWN_STREAMS,
+    MAX_LABEL,
+    Level,
+    Schema,
+    Streams,
+    expected_features,
+    find_invalid_feature,
+)
 from yt8m_core.data.tfrecord.records import DecodeError, RecordError, parse_example
 from yt8m_core.errors import UserError
 
@@ -207,9 +215,8 @@ def _float_vector(feature: Any, dim: int, field: str, error: Error) -> NDArray[n
     values = np.array(feature.float_list.value, np.float32)
     if len(values) != dim:
         raise error(field, f"{len(values)} numbers", expected=f"{dim}")
-    if not np.isfinite(values).all():
-        at = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise error(field, f"{values[at]} at position {at}", expected="finite numbers")
+    if (at := find_invalid_feature(values)) is not None:
+        raise error(field, f"{values[at]} at position {at[0]}", expected=expected_features(values[at]))
     return values
 
 

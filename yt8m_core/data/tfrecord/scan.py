@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from crc32c import crc32c
 
-from yt8m_core.data.schema import MAX_LABEL, Level, Schema
+from yt8m_core.data.schema import MAX_LABEL, Level, Schema, find_invalid_feature
 from yt8m_core.data.tfrecord.encode import encode_frames, frame_header
 from yt8m_core.data.tfrecord.parse import ID_KEYS, find_unread_keys, parse_record, parse_start_time
 from yt8m_core.data.tfrecord.records import DecodeError, parse_example
@@ -187,7 +187,7 @@ def _scan_frames(data: memoryview, first: int, last: int, dim: int, schema: Sche
     is_constant = _may_be_constant(data, offset, size)
     if is_constant or schema.has_float_frames:
         frames = np.ndarray((count, dim), schema.dtype, data, offset, (stride, schema.dtype.itemsize))
-        if schema.has_float_frames and not np.isfinite(frames).all():
+        if schema.has_float_frames and find_invalid_feature(frames) is not None:
             raise _Irregular
         is_constant = bool((frames == frames[0, 0]).all())
     return offset, count, first, stride, is_constant
@@ -199,7 +199,7 @@ def _scan_vector(data: memoryview, first: int, last: int, dim: int, schema: Sche
     if last - first != 4 * dim:
         raise _Irregular
     values = np.frombuffer(data, "<f4", dim, first)
-    if not np.isfinite(values).all():
+    if find_invalid_feature(values) is not None:
         raise _Irregular
     is_constant = _may_be_constant(data, first, last - first) and bool((values == values[0]).all())
     return first, 1, first, 4 * dim, is_constant

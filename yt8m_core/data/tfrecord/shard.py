@@ -15,8 +15,9 @@ from pathlib import Path
 
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.file_state import FileState
 
-# Resolution of file modification times with a margin: 4 ms in most Linux kernels, 10 ms in some.
+# Resolution of file times with a margin: 4 ms in most Linux kernels, 10 ms in some.
 TICK_NS = 20_000_000
 MAX_BYTES = 1 << 40  # of a shard; those of YouTube-8M are below 1 GB
 
@@ -36,12 +37,16 @@ MAX_OPEN_SHARDS = _max_open_shards()
 
 @dataclass(frozen=True)
 class Shard:
-    """Path, size and modification time of a shard at the time it was indexed."""
+    """Path and state of a shard at the time it was indexed."""
 
     path: str
-    size: int
-    mtime_ns: int
+    state: FileState
     source: str = ""  # the compressed file that it was expanded from, if any
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return self.state.size
 
     @property
     def name(self) -> str:
@@ -53,8 +58,7 @@ class Shard:
         """Return the current state of a file. Raises UserError if it is missing or not a regular file."""
         with report_unreadable(path):
             check_size(path, MAX_BYTES)
-            stat = path.stat()
-        return cls(str(path), stat.st_size, stat.st_mtime_ns, source)
+            return cls(str(path), FileState.of(path.stat()), source)
 
 
 class OpenShard:
@@ -69,7 +73,7 @@ class OpenShard:
         with _report_missing(shard):
             self._fd = os.open(shard.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             stat = os.fstat(self._fd)
-            if (stat.st_size, stat.st_mtime_ns) != (shard.size, shard.mtime_ns):
+            if FileState.of(stat) != shard.state:
                 raise _changed_error(shard)
             try:  # an empty file cannot be mapped
                 mapped = mmap.mmap(self._fd, shard.size, access=mmap.ACCESS_READ) if shard.size else b""
@@ -77,7 +81,7 @@ class OpenShard:
                 raise _changed_error(shard) from None
         self.shard = shard
         self.data = memoryview(mapped)
-        self._last_state = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        self._last = stat
 
     def __del__(self) -> None:
         # Not on cache eviction: another thread may still be reading. The map is also closed when it is collected.
@@ -87,29 +91,38 @@ class OpenShard:
     def check(self) -> None:
         """Raise UserError if the path no longer refers to this file, or if the file has changed.
 
-        An unchanged file costs one ``fstat``: removal and renaming also change its ctime. Harmless changes of ctime,
-        such as new permissions, are recognized by a ``stat`` of the path.
+        An unchanged file costs one ``fstat``: removal and renaming also change its ctime. Where new permissions, a new
+        owner or another link explain the new ctime, the file has not changed.
         """
-        stat = os.fstat(self._fd)
-        state = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-        if state == self._last_state:
+        stat, last = os.fstat(self._fd), self._last
+        if FileState.of(stat) == FileState.of(last):
             return
         with _report_missing(self.shard):
             path_stat = os.stat(self.shard.path)
-        unchanged = (path_stat.st_size, path_stat.st_mtime_ns) == (self.shard.size, self.shard.mtime_ns)
-        if not unchanged or not os.path.samestat(path_stat, stat):
+        has_times = (stat.st_size, stat.st_mtime_ns) == (last.st_size, last.st_mtime_ns)
+        is_explained = _attributes(stat) != _attributes(last)
+        if not has_times or not is_explained or not os.path.samestat(path_stat, stat):
             raise _changed_error(self.shard)
-        self._last_state = state
+        self._last = stat
 
 
-def wait_for_mtime_tick(shards: Sequence[Shard]) -> None:
-    """Wait until any further write to the shards gets a new modification time.
+def _attributes(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mode, status.st_uid, status.st_gid, status.st_nlink
+
+
+def settled_shards(paths: Sequence[Path]) -> tuple[Shard, ...]:
+    """Return the states of shards, once any further write to them gets other times.
 
     Otherwise a shard that is rewritten right after it was read, in the same tick and size, would look unchanged.
     """
-    wait = max(shard.mtime_ns for shard in shards) + TICK_NS - time.time_ns()
-    if 0 < wait <= TICK_NS:  # a time in the future comes from another clock
+    shards = tuple(map(Shard.at, paths))
+    now = time.time_ns()
+    times = (time_ns for shard in shards for time_ns in (shard.state.mtime_ns, shard.state.ctime_ns))
+    # A time in the future comes from another clock.
+    if wait := max((time_ns + TICK_NS - now for time_ns in times if 0 <= now - time_ns < TICK_NS), default=0):
         time.sleep(wait / 1e9)
+        shards = tuple(map(Shard.at, paths))
+    return shards
 
 
 @contextmanager
