@@ -31,6 +31,10 @@ class MissingDataError(UserError):
         super().__init__(found, advice=advice)
 
 
+class LockedError(UserError):
+    """Another process makes or uses the same file or folder."""
+
+
 class TrainingDivergedError(UserError):
     """The training loss is no longer finite. Another learning rate may help."""
 

@@ -129,6 +129,19 @@ def test_concurrent_searches_keep_each_others_results(tmp_path: Path, monkeypatc
     assert {*read_rates("here")} == {*architectures}
 
 
+@pytest.mark.fault
+def test_concurrent_searches_of_one_architecture_keep_each_others_rates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_rates, "RATES_FILE", tmp_path / "rates.json")
+    write_rates("here", {"moe": {"0.003": 0.2}})
+    write_rates("here", {"moe": {"0.003": 0.2, "0.01": 0.3}})  # is further than the next one
+    write_rates("here", {"moe": {"0.003": 0.2, "0.001": 0.1}})
+    assert read_rates("here") == {"moe": {"0.001": 0.1, "0.003": 0.2, "0.01": 0.3}}
+    assert [*read_rates("here")["moe"]] == ["0.001", "0.003", "0.01"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rates.json"]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": 2, "settings": 1}'])
 def test_invalid_rates_file_is_rejected(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning_rates, "RATES_FILE", tmp_path / "rates.json")
@@ -262,6 +275,7 @@ def test_search_stores_results_resumes_and_records_divergence(tmp_path: Path, mo
     assert again == result
     assert not any(notes)
     interrupted = {rate: gap for rate, gap in stored[row.architecture].items() if rate != str(FIRST_RATES[1])}
+    learning_rates.RATES_FILE.unlink()
     write_rates(search_setting("classification", "demo"), {row.architecture: interrupted})
     (again,) = search_rates(scale="demo", progress=record_note).itertuples()
     assert again == result

@@ -1,6 +1,7 @@
 """Local HTTP server that logs requests and simulates faults."""
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class FileServer:
     address: str
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    pause: float = 0  # seconds before each 64 KiB of a response
     sizes: dict[str, int] = field(default_factory=dict)  # false sizes for HEAD
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # GET: path and range
     size_requests: list[str] = field(default_factory=list)  # HEAD: path
@@ -96,7 +98,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self._range:
             self.send_header("Content-Range", self._range)
         self.end_headers()
-        self.wfile.write(content)
+        for start in range(0, len(content), 1 << 16):
+            if self._file_server.pause:
+                time.sleep(self._file_server.pause)
+            self.wfile.write(content[start : start + (1 << 16)])
 
     def log_message(self, *_: object) -> None:
         pass

@@ -22,6 +22,7 @@ from yt8m_core.models.slot import Slot
 from yt8m_core.paper_tables import TABLES, Row
 from yt8m_core.paper_tables.pooling import MOE_2
 from yt8m_core.progress import Progress, console_progress
+from yt8m_core.storage.atomic import file_lock
 from yt8m_core.workspace import workspace
 
 # A third of the demo world and half the steps of the tables (200), so that a sweep takes about two minutes. The
@@ -102,7 +103,9 @@ def run_sweep(name: str, *, scale: str | None = None, progress: Progress | None 
     values = (sweep.values[0], sweep.values[-1]) if smoke else sweep.values
     rows = []
     for value in values:
-        gain = _gain(sweep, recipe, _source(sweep.field, value, smoke=smoke), progress)
+        # One after another: each removes its world, which another process may need too.
+        with file_lock(workspace() / "sweeps", "sweep", wait=lambda message: progress(message, 0, 1)):
+            gain = _gain(sweep, recipe, _source(sweep.field, value, smoke=smoke), progress)
         rows.append(
             {"parameter": sweep.parameter, "value": value, **gain, "scale": SCALES["smoke" if smoke else "demo"]}
         )

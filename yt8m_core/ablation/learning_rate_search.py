@@ -69,7 +69,7 @@ def search_rates(
         while (rate := next_rate(gaps, first)) is not None:
             gaps[str(rate)] = _train_at(table, row, rate, scale, progress, (number, len(rows)))
             if scale != "smoke":
-                write_rates(setting, {row.architecture: dict(sorted(gaps.items(), key=_rate))})
+                write_rates(setting, {row.architecture: gaps})
         results.append((table, row.architecture, choose_rate(gaps), format_gaps(gaps)))
     progress(TASK, len(rows), len(rows))
     return pd.DataFrame(results, columns=["table", "architecture", "rate", "tried"])

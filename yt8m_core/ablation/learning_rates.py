@@ -12,11 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from yt8m_core.errors import UserError
 from yt8m_core.paper_tables import Row
-from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.atomic import atomic_write, file_lock
 
 RATES_FILE = Path(__file__).with_name("rates.json")
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -87,9 +85,15 @@ def read_rates(setting: str) -> GapsByRow:
 
 def write_rates(setting: str, gaps_by_row: GapsByRow) -> None:
     """Add search results of a setting to the file. Concurrent searches do not overwrite each other."""
-    with FileLock(RATES_FILE.with_name(f".{RATES_FILE.name}.lock")), atomic_write(RATES_FILE) as unfinished:
+    with (
+        file_lock(RATES_FILE, "search of learning rates", wait=lambda message: None),
+        atomic_write(RATES_FILE) as unfinished,
+    ):
         stored = _read()
-        settings = {**stored, setting: {**stored.get(setting, {}), **gaps_by_row}}
+        rows = dict(stored.get(setting, {}))
+        for row, gaps in gaps_by_row.items():  # another search may have tried further rates of the same row
+            rows[row] = dict(sorted({**rows.get(row, {}), **gaps}.items(), key=lambda item: float(item[0])))
+        settings = {**stored, setting: rows}
         values = {"format": FORMAT, "command": "yt8m rates", "settings": settings}
         unfinished.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

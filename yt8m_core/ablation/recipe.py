@@ -171,10 +171,9 @@ class Source:
     world: demo.World | None = None  # of a demo world, which can be built on demand
 
     def prepare(self, progress: Progress = silent) -> None:
-        """Build the demo world if it is needed and missing."""
-        folder = Path(self.data.train).parent
-        if self.world is not None and not demo.is_built(folder, self.world):
-            demo.build(folder, self.world, progress)
+        """Build the demo world if it is needed and missing. Waits while another process builds it."""
+        if self.world is not None:
+            demo.build_missing(Path(self.data.train).parent, self.world, progress)
 
     def digest(self, experiment: Experiment) -> str:
         """Return a digest of an experiment on these videos that is the same on every machine."""

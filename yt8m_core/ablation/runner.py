@@ -25,6 +25,7 @@ from yt8m_core.paper_tables import TABLES, Row, Table
 from yt8m_core.progress import Progress, console_progress
 from yt8m_core.runs.label_precision_file import LABEL_PRECISION
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.atomic import file_lock, remove_folder
 from yt8m_core.workspace import workspace
 
 WEIGHTS = "model.safetensors"
@@ -145,14 +146,15 @@ def train_missing(
         videos.prepare(progress)
     task = f"training {len(missing)} runs"
     for number, title in enumerate(missing):
-        if _exists(folders[title], weights=title in keep_weights):
-            continue  # another process trained it for another table in the meantime
+        folder, weights = folders[title], title in keep_weights
 
         def report(what: str, done: int, total: int, note: str = "", title: str = title, number: int = number) -> None:
             progress(task, number, len(missing), f"{title}, {what}")
 
-        _train(experiments[title], folders[title], report)
-        _remove_unused(folders[title], weights=title in keep_weights)  # at once: all weights may not fit on the disk
+        with file_lock(folder, "training of this run", wait=lambda message: report(message, 0, 1)):
+            if not _exists(folder, weights=weights):  # else another process has trained it for another table
+                _train(experiments[title], folder, report)
+                _remove_unused(folder, weights=weights)  # at once: all weights may not fit on the disk
     if missing:
         progress(task, len(missing), len(missing))
     return {title: StoredRun(folder) for title, folder in folders.items()}
@@ -162,19 +164,21 @@ def _train(experiment: Experiment, folder: Path, progress: Progress) -> None:
     from yt8m_core.training.loop import train
 
     try:
-        # Started in a workspace that was moved since, or finished without the weights that are needed now.
-        if (run := Run.open(folder)).is_finished or run.experiment != experiment:
-            shutil.rmtree(folder)
+        # Not one that started in a workspace that was moved since, or finished without the weights that are needed now.
+        can_resume = not (run := Run.open(folder)).is_finished and run.experiment == experiment
     except UserError:
-        shutil.rmtree(folder, ignore_errors=True)
+        can_resume = False
+    if not can_resume:
+        remove_folder(folder, "training")
     train(experiment, folder, progress=progress)
 
 
 def _average(members: list[StoredRun], videos: Source, progress: Progress) -> StoredRun:
     folder = _folder() / digest_of(["average", "diversity", *(member.path.name for member in members)])
-    if not _exists(folder, weights=False):
-        videos.prepare(progress)
-        average_runs([member.path for member in members], videos.data.validation, folder, progress)
+    with file_lock(folder, "evaluation of this ensemble", wait=lambda message: progress(message, 0, 1)):
+        if not _exists(folder, weights=False):
+            videos.prepare(progress)
+            average_runs([member.path for member in members], videos.data.validation, folder, progress)
     return StoredRun(folder)
 
 

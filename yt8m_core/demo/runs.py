@@ -1,7 +1,6 @@
 """The demo world and the runs trained on it, as first content for the app and the notebooks."""
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.atomic import exclusive_lock, remove_folder
 from yt8m_core.workspace import workspace
 
 # demo: takes minutes on a laptop. smoke: for tests; its results are not stored.
@@ -64,18 +64,26 @@ def is_ready() -> bool:
 
 
 def prepare(progress: Progress = silent) -> list[Run]:
-    """Build the demo world and train its runs if they are missing or out of date."""
+    """Build the demo world and train its runs if they are missing or out of date.
+
+    Raises:
+        UserError: Another process does so in this workspace, or trains or changes one of these runs.
+    """
     if is_ready():
         return [Run.open(runs_folder() / name) for name in demo_experiments()]
+    with exclusive_lock(runs_folder(), "build of the demo world and its runs"):
+        return _prepare(progress)
+
+
+def _prepare(progress: Progress) -> list[Run]:
     from yt8m_core.training.loop import train
 
     folder, world = demo_folder(), WORLDS[demo_scale()]
     world_is_built = demo.is_built(folder, world)
     for name, experiment in demo_experiments().items():
         if not (world_is_built and _has_experiment(runs_folder() / name, experiment)):
-            shutil.rmtree(runs_folder() / name, ignore_errors=True)
-    if not world_is_built:
-        demo.build(folder, world, progress)
+            remove_folder(runs_folder() / name, "training")
+    demo.build_missing(folder, world, progress)
     runs = []
     for name, experiment in demo_experiments().items():
 

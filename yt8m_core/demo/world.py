@@ -26,7 +26,7 @@ from yt8m_core.demo.labels import LabelWorld
 from yt8m_core.demo.scenes import MAIN, NUM_LOOKS, Scene, draw_scenes, draw_views
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.atomic import atomic_write, file_lock
 
 FORMAT = 1
 SHARDS = {"train": 8, "validation": 4}
@@ -176,6 +176,13 @@ def is_built(folder: Path, world: World = World()) -> bool:
     """Whether the folder contains this demo world, with these parameters and in this version of the format."""
     description = folder / "world.json"
     return description.is_file() and description.read_bytes() == _description(world)
+
+
+def build_missing(folder: Path, world: World = World(), progress: Progress = silent) -> None:
+    """Build the demo world if it is missing, and wait where another process builds it. Raises as ``build``."""
+    with file_lock(folder, "build of the demo world", wait=lambda message: progress(message, 0, 1)):
+        if not is_built(folder, world):
+            build(folder, world, progress)
 
 
 def _description(world: World) -> bytes:

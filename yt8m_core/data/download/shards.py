@@ -7,12 +7,15 @@ The partition ``2/frame/train`` is stored in a folder as the rest of the package
     2/frame/train/.train0094.tfrecord.part  a partial download, resumed by the next run
     2/frame/train/.checked                  shards with a verified md5, which are not read again
 
-An interrupted download is resumed by the same command. Several downloads with different parts of the same fraction can
-run at the same time. Of the package, only this module and ``sharing.hub`` use the network.
+An interrupted download is resumed by the same command. Several downloads of the same partition can run at the same
+time: a shard is locked while one of them downloads it.
+
+Of the package, only this module and ``sharing.hub`` use the network.
 """
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,9 +27,9 @@ from tqdm import tqdm
 from yt8m_core.data.download.http import ByteProgress, Transfer, Unreachable, md5_of
 from yt8m_core.data.download.plan import Partition, PlannedShard, read_plan, select_fraction
 from yt8m_core.data.vocabulary import read_vocabulary
-from yt8m_core.errors import UserError, check_choice
+from yt8m_core.errors import LockedError, UserError, check_choice
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.atomic import Wait, atomic_write, file_lock
 from yt8m_core.storage.file_state import FileState
 
 PLANS = "http://data.yt8m.org"
@@ -178,7 +181,7 @@ class Download:
         """Download the missing shards one by one.
 
         The download continues after a shard that the servers refuse or that keeps arriving with a wrong md5. It ends
-        if the servers are unreachable.
+        if the servers are unreachable. Shards that another process downloads come last, and are not downloaded twice.
 
         Returns:
             Number of bytes of the downloaded shards.
@@ -188,9 +191,14 @@ class Download:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         done, errors = 0, []
-        for number, shard in enumerate(self.missing):
+        queue: deque[tuple[PlannedShard, Wait | None]] = deque((shard, None) for shard in self.missing)
+        while queue:
+            shard, wait = queue.popleft()
+            number = len(self.missing) - len(queue) - 1
             try:
-                done += self._fetch(shard, self._shard_progress(progress, number, done))
+                done += self._fetch(shard, self._shard_progress(progress, number, done), wait)
+            except LockedError:
+                queue.append((shard, lambda message: progress(message, 0, 1)))
             except Unreachable:
                 raise
             except UserError as error:
@@ -217,19 +225,23 @@ class Download:
 
         return report
 
-    def _fetch(self, shard: PlannedShard, progress: ByteProgress) -> int:
+    def _fetch(self, shard: PlannedShard, progress: ByteProgress, wait: Wait | None) -> int:
+        """Download a shard, or use that of another process; return the bytes downloaded. Locked as ``file_lock``."""
         path = self.folder / shard.local_name
         part = path.with_name(f".{path.name}.part")
         urls = self.servers.shard_urls(self.partition, shard)
-        try:
-            with part.open("a+b") as file:
-                self.transfer.fetch(urls, file, limit=MAX_SHARD, md5=shard.md5, progress=progress)
-            os.replace(part, path)
-        finally:
-            if part.is_file() and not part.stat().st_size:
-                part.unlink()
-        _record_verified(path, shard.md5)
-        return path.stat().st_size
+        with file_lock(path, "download of this shard", wait=wait):
+            if path.is_file() and not _find_missing(self.folder, [shard], silent):
+                return 0
+            try:
+                with part.open("a+b") as file:
+                    self.transfer.fetch(urls, file, limit=MAX_SHARD, md5=shard.md5, progress=progress)
+                os.replace(part, path)
+            finally:
+                if part.is_file() and not part.stat().st_size:
+                    part.unlink()
+            _record_verified(path, shard.md5)
+            return path.stat().st_size
 
 
 def _find_missing(folder: Path, shards: Sequence[PlannedShard], progress: Progress) -> list[PlannedShard]:

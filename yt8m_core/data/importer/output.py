@@ -13,7 +13,7 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from yt8m_core.storage.atomic import atomic_write, printable_name
+from yt8m_core.storage.atomic import atomic_write, printable_name, remove_abandoned
 
 STATE = ".import"
 SPLITS = ("train", "validate")
@@ -56,8 +56,7 @@ def prepare(output: Path) -> Path:
     _remove(new)
     for split in SPLITS:
         (new / split).mkdir(parents=True)
-    for temporary in state.glob(".*.????????.tmp"):
-        _remove(temporary)
+    remove_abandoned(state)
     if not (state / "shards.json").is_file():
         _write_list(state / "shards.json", ())
     return new
