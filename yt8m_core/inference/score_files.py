@@ -4,6 +4,7 @@ A ``.parquet`` file of ``yt8m predict`` has all scores. A ``.csv`` file in the f
 and 2018, of this program or of others, lists some labels of each video; the scores of all others are 0.
 """
 
+import io
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,12 +23,13 @@ from torch import Tensor
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.csv_file import iter_rows, parse_share, parse_whole
+from yt8m_core.storage.paths import check_file, open_file
 
 Scorer = Callable[[Batch], Tensor]  # a member: batch → probabilities [B, C]
 
 MAX_BYTES = 1 << 33  # of a CSV file
+MAX_PARQUET = 1 << 40
 MAX_PAIRS = 1 << 27  # of a label and a confidence in a CSV file: 1 GiB in memory
 _HEADER = "VideoId,LabelConfidencePairs"
 
@@ -156,8 +158,7 @@ def _parse_pairs(text: str, num_classes: int, where: str) -> dict[int, float]:
 def _read_csv(path: Path, videos: Videos, num_classes: int) -> ListedScores:
     positions = {video_id: position for position, video_id in enumerate(videos.ids)}
     try:
-        check_size(path, MAX_BYTES)
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_file(path, MAX_BYTES), "utf-8-sig", newline="") as file:
             listed = parse_listed_scores(file, str(path), positions, num_classes)
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
@@ -189,6 +190,7 @@ def _report_unreadable(path: Path) -> Iterator[None]:
 
 def _open_parquet(path: Path, videos: Videos, num_classes: int) -> Scorer:
     with _report_unreadable(path):
+        check_file(path, MAX_PARQUET)
         file = pq.ParquetFile(path)
         kind, id_kind = (file.schema_arrow.field(name).type for name in ("scores", "id"))
         is_text = pa.types.is_string(id_kind) or pa.types.is_large_string(id_kind)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from yt8m_core.errors import UserError
 from yt8m_core.labels.statistics import bands
 from yt8m_core.runs.predictions_file import MAX_VIDEOS
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.paths import check_file
 
 LABEL_PRECISION = "label_precision.parquet"
 MAX_BYTES = 1 << 26  # of the file, and of its columns in memory according to its header
@@ -40,7 +40,7 @@ def read_label_precision(file: Path, num_classes: int) -> pd.DataFrame:
         UserError: the labels are not 0 to C - 1, or other values are invalid.
     """
     try:
-        check_size(file, MAX_BYTES)
+        check_file(file, MAX_BYTES)
         with pq.ParquetFile(file) as opened:
             _check_header(file, opened, num_classes)
             table: pd.DataFrame = opened.read(list(TYPES)).to_pandas(ignore_metadata=True)

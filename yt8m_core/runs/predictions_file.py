@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.parquet_footer import column_sizes
+from yt8m_core.storage.paths import check_file
 
 MAX_VIDEOS = 1 << 24  # above the 8.3 million of the largest edition
 MAX_BYTES = 1 << 32  # of the file, and of its columns in memory according to its header
@@ -36,7 +36,7 @@ def read_predictions(file: Path, videos: int, num_classes: int) -> pd.DataFrame:
         UserError: the number of videos differs, or labels or scores are invalid.
     """
     try:
-        check_size(file, MAX_BYTES)
+        check_file(file, MAX_BYTES)
         with pq.ParquetFile(file) as opened:
             _check_header(file, opened, videos)
             table = opened.read(["id", *LISTS])

@@ -1,8 +1,7 @@
-"""Atomic writes, an exclusive folder lock, and checked file access."""
+"""Atomic writes, an exclusive folder lock, and printable file names."""
 
 import os
 import shutil
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from yt8m_core.errors import UserError
+from yt8m_core.storage.paths import check_replaceable
 
 STALE_AFTER = 3600  # seconds since the last write, after which a temporary file belongs to a killed process
 
@@ -24,7 +24,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Works for a file or a folder. If the block raises, the temporary path is removed and the previous content of
     ``path`` stays. Stale temporary files of killed processes are removed by the next write to ``path``.
+
+    Raises:
+        UserError: ``path`` is a device, a pipe or a socket, which the rename would replace.
     """
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(path)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
@@ -70,20 +74,6 @@ def exclusive_lock(folder: Path, task: str) -> Iterator[None]:
             (folder / ".lock").unlink()  # before the release: a waiting process that locks a deleted file retries
             folder.rmdir()  # fails unless the folder is empty
         lock.release()
-
-
-def check_size(file: Path, max_bytes: int) -> None:
-    """Check that a file is small enough to read into memory.
-
-    Raises:
-        UserError: The file is larger than ``max_bytes``, or is a device or a pipe, which may never end.
-        OSError: The file cannot be accessed.
-    """
-    status = file.stat()
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # opening a folder raises OSError later
-        raise UserError("a device or a pipe", where=str(file), expected="a file")
-    if status.st_size > max_bytes:
-        raise UserError(f"{status.st_size:,} bytes", where=str(file), expected=f"at most {max_bytes:,}")
 
 
 def printable_name(name: str) -> str:
