@@ -1,6 +1,7 @@
 """Pair counts against dense loops, measures against their definitions, and the order of pairs and labels."""
 
 import math
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -237,3 +238,13 @@ def test_most_asymmetric_pairs_drop_only_pairs_without_a_direction() -> None:
     pd.testing.assert_frame_equal(
         ordered.sort_values(key, ignore_index=True), table.sort_values(key, ignore_index=True)
     )
+
+
+@pytest.mark.fault
+def test_pairs_of_videos_with_thousands_of_labels_are_refused_before_they_are_counted() -> None:
+    size = 1 << 20
+    labels = label_matrix(np.tile(np.arange(size), 2), [0, size, 2 * size], size)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"1,099,510,579,200 pairs of labels, of videos with up to 1,048,576 labels"):
+        count_pairs(labels)
+    assert time.monotonic() - started < 5

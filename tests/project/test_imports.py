@@ -37,8 +37,8 @@ ALLOWED = {
     ),
     "inspection": "errors labels data demo explain models runs inference analysis",
     "cli": (
-        "errors progress workspace labels data models experiment runs inference export training analysis sharing demo "
-        "ablation"
+        "errors progress storage workspace labels data models experiment runs inference export training analysis "
+        "sharing demo ablation"
     ),
 }
 # Modules that stand outside the order: the lazy exports of the public API, and `python -m yt8m_core`.

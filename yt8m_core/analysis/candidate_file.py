@@ -1,5 +1,6 @@
 """CSV file of candidates for missing labels: write it, find stored ones, and read it as an untrusted file."""
 
+import io
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from yt8m_core.analysis.candidate_ranking import COLUMNS, MAX_CANDIDATES
 from yt8m_core.data.vocabulary import Vocabulary, default_name
 from yt8m_core.errors import UserError
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import atomic_write, check_size
+from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.csv_file import iter_rows, parse_share, parse_whole, table_text
+from yt8m_core.storage.paths import open_file
 
 CANDIDATES = "candidates.csv"  # in the folder with the runs of the folds
 MAX_BYTES = 1 << 30
@@ -60,8 +62,7 @@ def read_candidates(file: Path, vocabulary: Vocabulary) -> pd.DataFrame:
     rows: list[list[Any]] = []
     pairs: set[tuple[str, int]] = set()
     try:
-        check_size(file, MAX_BYTES)
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with io.TextIOWrapper(open_file(file, MAX_BYTES), "utf-8-sig", newline="") as lines:
             numbered = iter_rows(lines, str(file))
             _, header = next(numbered, (0, []))
             if tuple(header) != COLUMNS:

@@ -5,6 +5,7 @@ changes a decision only if the file still has the one that it showed. Rows of vi
 know are kept. A file that cannot be read is never replaced.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.storage.atomic import atomic_write, check_size
+from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.csv_file import iter_rows, parse_whole, table_text
+from yt8m_core.storage.paths import open_file
 
 DECISIONS = ("accept", "reject", "unsure")
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"  # UTC, so that the order of the texts is that of the times
@@ -106,8 +108,7 @@ def _read(file: Path) -> list[Decision]:
     """Return all rows of the file; none if there is no file."""
     rows = []
     try:
-        check_size(file, MAX_BYTES)
-        lines = file.open(encoding="utf-8-sig", newline="")
+        lines = io.TextIOWrapper(open_file(file, MAX_BYTES), "utf-8-sig", newline="")
     except FileNotFoundError:
         return []
     with lines:

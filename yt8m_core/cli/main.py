@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import tyro
 
 from yt8m_core.cli.ablations import ablate, rates, readings
 from yt8m_core.cli.arguments import Streams, absolute, registry
+from yt8m_core.cli.boundary import STOPPED, error_boundary
 from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
 from yt8m_core.cli.export import export
@@ -18,9 +20,7 @@ from yt8m_core.cli.importing import import_
 from yt8m_core.cli.missing_labels import missing_labels
 from yt8m_core.cli.runs import ensemble, evaluate, predict, relocate, train_command
 from yt8m_core.cli.sharing import card, pull, push
-from yt8m_core.errors import TrainingStoppedError, UserError
-
-STOPPED = 128 + signal.SIGTERM  # exit status that shells and schedulers expect
+from yt8m_core.errors import UserError
 
 
 def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), streams: Streams = (), port: int = 8501) -> None:
@@ -55,28 +55,31 @@ def _app_script() -> Path:
     raise UserError("app not found", where=str(root), expected="yt8m_app/main.py or app/main.py")
 
 
+def commands(arguments: Sequence[str] = ()) -> dict[str, Callable[..., None]]:
+    """Return the commands by name.
+
+    Args:
+        arguments: Arguments of the command line, whose ``--experiment`` has the defaults of ``train``.
+
+    Raises:
+        UserError: The ``--experiment`` file cannot be read or is not an experiment.
+    """
+    train = train_command(arguments)
+    functions: tuple[Callable[..., None], ...] = (
+        demo, download, import_, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble,
+        export, relocate, rates, ablate, readings, card, push, pull, app,
+    )  # fmt: skip
+    return {command.__name__.rstrip("_").replace("_", "-"): command for command in functions}
+
+
 def main() -> None:
-    """Run a command. Errors of the user are one sentence, without a traceback."""
+    """Run a command. Errors are one sentence, without a traceback."""
     # Raises SystemExit, which removes partly written files. A training handles the signal itself.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(STOPPED))
-    try:
-        train = train_command(sys.argv[1:])
-        commands = (
-            demo, download, import_, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble,
-            export, relocate, rates, ablate, readings, card, push, pull, app,
-        )  # fmt: skip
+    with error_boundary():
         tyro.extras.subcommand_cli_from_dict(
-            {command.__name__.rstrip("_").replace("_", "-"): command for command in commands},
+            commands(sys.argv[1:]),
             prog="yt8m",
             description="Multi-label video classification on YouTube-8M features.",
             registry=registry,
         )
-    except TrainingStoppedError as error:
-        print(f"yt8m: {error}", file=sys.stderr)
-        raise SystemExit(STOPPED) from None
-    except UserError as error:
-        raise SystemExit(f"yt8m: {error}") from None
-    except OSError as error:  # a full disk, a folder without write permission
-        raise SystemExit(f"yt8m: {error.strerror or error}: {error.filename or 'a file'}") from None
-    except KeyboardInterrupt:
-        raise SystemExit("yt8m: stopped; run the same command again to resume a training or a download") from None

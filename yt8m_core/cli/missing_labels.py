@@ -6,10 +6,10 @@ from typing import Annotated
 import tyro
 
 from yt8m_core.cli.arguments import Allowed, Streams, absolute
-from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.progress import console_progress
+from yt8m_core.storage.paths import check_replaceable
 
 # The rate with the best GAP of mean pooling with moe, on the demo world and on the sample of real data.
 TRAINING = Training(learning_rate=0.03)
@@ -69,8 +69,7 @@ def missing_labels(
     from yt8m_core.training.step import configure_training_process
     from yt8m_core.workspace import workspace
 
-    if output.is_dir():
-        raise UserError("a folder", where=str(output), expected="a CSV file to write")
+    check_replaceable(output, kind="a CSV file to write")
     data = Data(
         absolute(train), "", absolute(vocabulary) if vocabulary else "", streams, max_frames, unlabeled=unlabeled
     )

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -14,6 +14,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment
 from yt8m_core.progress import console_progress
 from yt8m_core.runs.data_paths import follow_workspace
+from yt8m_core.storage.json_file import read_json
 
 Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
 
@@ -231,25 +232,15 @@ def _default_experiment(arguments: Sequence[str]) -> Experiment:
             file = Path(argument.partition("=")[2])
     if file is None:
         return Experiment(Data("", ""))
-    config = _read_experiment(file)
-    values = config.get("experiment", config)
-    data = values.get("data", {}) if isinstance(values, dict) else None
-    if isinstance(data, dict):  # the flags may name the data
-        values = {**values, "data": {"train": "", "validation": "", **data}}
-    return follow_workspace(Experiment.from_dict(values), config.get("workspace"), file.parent)
-
-
-def _read_experiment(path: Path) -> dict[str, Any]:
-    """Return the values of an experiment file, or of a run's config.json, which has the experiment as an entry."""
+    config = read_json(file, missing=f"no file {file}")
     try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"no file {path}") from None
-    except ValueError as error:
-        raise UserError(f"invalid JSON ({error})", where=str(path)) from None
-    if not isinstance(values, dict):
-        raise UserError(type(values).__name__, where=str(path), expected="a JSON object")
-    return values
+        values = config.get("experiment", config)
+        data = values.get("data", {}) if isinstance(values, dict) else None
+        if isinstance(data, dict):  # the flags may name the data
+            values = {**values, "data": {"train": "", "validation": "", **data}}
+        return follow_workspace(Experiment.from_dict(values), config.get("workspace"), file.parent)
+    except UserError as error:
+        raise UserError(str(error), where=str(file)) from None
 
 
 def _absolute_data(data: Data, defaults: Data) -> Data:

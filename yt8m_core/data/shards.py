@@ -15,10 +15,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from yt8m_core.data.tfrecord.records import masked_crc32c
-from yt8m_core.data.tfrecord.shard import Shard, report_unreadable
+from yt8m_core.data.tfrecord.shard import MAX_BYTES, Shard, report_unreadable
 from yt8m_core.errors import MissingDataError, UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.paths import check_unicode, open_file
 from yt8m_core.workspace import workspace
 
 # .tfrecord, .tfrecords, .tfrecord.gz, .tfrecord-00000-of-00100, …
@@ -37,17 +38,19 @@ def find_shards(data: str | Path) -> list[Path]:
             not, such as ``train-00000-of-00100`` and ``train0000.gz``.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or their names are not UTF-8, as which the index stores them.
     """
     pattern = expand_home(data)
     path = pattern.absolute()
     with report_unreadable(path):
-        is_file, is_folder = path.is_file(), path.is_dir()
-        if is_file:
-            return [path]
-        if is_folder:
-            return _shards_of_folder(path)
-    shards = sorted(Path(name).absolute() for name in glob(str(pattern)) if not os.path.isdir(name))
+        if path.is_file():
+            shards = [path]
+        elif path.is_dir():
+            shards = _shards_of_folder(path)
+        else:
+            shards = sorted(Path(name).absolute() for name in glob(str(pattern)) if not os.path.isdir(name))
+    for shard in shards:
+        check_unicode(shard)
     if not shards:
         raise MissingDataError(
             f"no file matches {path}", advice="Use a .tfrecord file, a folder of them, or a glob in quotes."
@@ -129,7 +132,7 @@ def _write_copy(path: Path, compression: str, source: Shard, expanded: Path, pro
 
 
 def _read_header(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_file(path, MAX_BYTES) as file:
         return file.read(_HEADER)
 
 
@@ -182,7 +185,7 @@ def _expand_blocks(path: Path, compression: str) -> Iterator[bytes]:
 
 
 def _expand_gzip(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) as file:
+    with open_file(path, MAX_BYTES) as compressed, gzip.open(compressed) as file:
         while block := file.read(_BLOCK):
             yield block
 
@@ -190,7 +193,7 @@ def _expand_gzip(path: Path) -> Iterator[bytes]:
 def _expand_zlib(path: Path) -> Iterator[bytes]:
     """Yield the expanded bytes of zlib streams, one after another as gzip allows."""
     expander, rest = zlib.decompressobj(), b""
-    with path.open("rb") as file:
+    with open_file(path, MAX_BYTES) as file:
         while rest := rest or file.read(_BLOCK):
             if expander.eof:
                 expander = zlib.decompressobj()

@@ -13,8 +13,9 @@ from yt8m_core.data.schema import AUDIOSET_STREAMS, Schema
 from yt8m_core.data.shards import expand_home
 from yt8m_core.data.vocabulary_files import Entry, describe_gaps, parse_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import atomic_write, check_size
+from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.csv_file import table_text
+from yt8m_core.storage.paths import read_file
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
@@ -156,8 +157,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         UserError: the file is not a vocabulary, or lists an id twice. The message names the file and the row.
     """
     try:
-        check_size(path, MAX_BYTES)
-        data = path.read_bytes()
+        data = read_file(path, MAX_BYTES)
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
     entries = parse_vocabulary(data, str(path))

@@ -21,6 +21,7 @@ from yt8m_core.models.registry import takes_frames
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run, build_model
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.paths import check_replaceable
 
 FORMATS: dict[str, ModuleType] = {".onnx": onnx_file, ".pt2": torch_file}
 # Methods that can be exported, to find the one that cannot.
@@ -105,8 +106,7 @@ def export_run(run: Run, output: str | Path, *, precision: str = "float32", inpu
     check_choice("input type", input_type, INPUT_TYPES)
     if (run.facts.schema.level, input_type) == ("video", "uint8"):
         raise UserError("uint8 as the input", where=str(run.path), expected="float, because video-level features are")
-    if output.is_dir():
-        raise UserError("a folder", where=str(output), expected="a file to write")
+    check_replaceable(output, kind="a file to write")
     if output.suffix == ".onnx":
         onnx_file.check_packages()
     _ = run.metrics  # raises UserError for an unfinished run

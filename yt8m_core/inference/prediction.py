@@ -29,6 +29,7 @@ from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.csv_file import quote_text
+from yt8m_core.storage.paths import check_replaceable
 
 KAGGLE_LABELS = 20  # per row of the Kaggle CSV
 
@@ -201,8 +202,7 @@ def write_predictions(
 def check_output(output: Path) -> None:
     """Raise UserError for a file that predictions cannot be written to."""
     check_choice("file type", output.suffix, _WRITERS, where=str(output))
-    if output.is_dir():
-        raise UserError("a folder", where=str(output), expected="a .csv or .parquet file to write")
+    check_replaceable(output, kind="a .csv or .parquet file to write")
 
 
 def _finite(scored: Iterable[tuple[Batch, Tensor]]) -> Iterator[tuple[Batch, Tensor]]:

@@ -4,6 +4,7 @@ A ``.parquet`` file of ``yt8m predict`` has all scores. A ``.csv`` file in the f
 and 2018, of this program or of others, lists some labels of each video; the scores of all others are 0.
 """
 
+import io
 import json
 import re
 from array import array
@@ -24,10 +25,10 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.csv_file import iter_rows, parse_share, parse_whole
 from yt8m_core.storage.parquet_file import open_parquet
 from yt8m_core.storage.parquet_footer import column_sizes
+from yt8m_core.storage.paths import open_file
 
 Scorer = Callable[[Batch], Tensor]  # a member: batch → probabilities [B, C]
 
@@ -178,8 +179,7 @@ def _parse_pairs(text: str, num_classes: int, where: str) -> dict[int, float]:
 def _read_csv(path: Path, videos: Videos, num_classes: int) -> ListedScores:
     positions = {video_id: position for position, video_id in enumerate(videos.ids)}
     try:
-        check_size(path, MAX_BYTES)
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_file(path, MAX_BYTES), "utf-8-sig", newline="") as file:
             listed = parse_listed_scores(file, str(path), positions, num_classes)
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None

@@ -18,8 +18,10 @@ from scipy.spatial.distance import squareform
 from yt8m_core.errors import UserError
 from yt8m_core.labels.statistics import Floats, Integers, counts
 
-CHUNK = 1 << 22
-"""Maximum number of (video, label) entries whose pairs are counted in one step."""
+CHUNK = 1 << 24
+"""Number of labels and pairs of labels of the videos that are counted in one step, unless one video has more."""
+MAX_PAIRS, PAIRS_PER_LABEL = 1 << 24, 64
+"""Maximum number of pairs: a constant, or this many per label of a video, whichever is larger."""
 
 MEASURES = {
     "count": "number of videos with both labels",
@@ -39,6 +41,9 @@ def count_pairs(labels: csr_array) -> csr_array:
     Returns:
         Counts, sparse int64 [C, C]. The diagonal holds the number of videos of each label.
 
+    Raises:
+        UserError: A video has so many labels that their pairs, which grow with the square, exceed any use.
+
     >>> from yt8m_core.labels.statistics import label_matrix
     >>> count_pairs(label_matrix([0, 2, 1, 2], [0, 2, 4], num_classes=3)).toarray()
     array([[1, 0, 1],
@@ -50,11 +55,26 @@ def count_pairs(labels: csr_array) -> csr_array:
         labels.sum_duplicates()
     size, single = labels.shape[1], counts(labels)
     upper = csr_array((size, size), dtype=np.int64)
-    bounds = np.searchsorted(labels.indptr, np.arange(0, labels.nnz, CHUNK), side="right") - 1
-    for first, end in pairwise([*bounds.tolist(), labels.shape[0]]):
+    work = np.append(0, np.cumsum(_checked_pairs(labels) + np.diff(labels.indptr)))  # before each video
+    bounds = np.searchsorted(work, np.arange(0, work[-1], CHUNK), side="right") - 1
+    for first, end in pairwise([*np.unique(bounds).tolist(), labels.shape[0]]):
         upper = upper + _upper_pairs(labels.indices, labels.indptr[first : end + 1], size)
     present = np.flatnonzero(single)
     return (upper + upper.T + csr_array((single[present], (present, present)), (size, size))).tocsr()
+
+
+def _checked_pairs(labels: csr_array) -> Integers:
+    """Return the number of pairs of labels of each video [N]. Raises UserError for too many in total."""
+    size = np.diff(labels.indptr).astype(np.int64)
+    number = size * (size - 1) // 2
+    limit = max(MAX_PAIRS, PAIRS_PER_LABEL * labels.nnz)
+    if (total := int(number.sum())) > limit:
+        raise UserError(
+            f"{total:,} pairs of labels, of videos with up to {size.max():,} labels",
+            expected=f"at most {limit:,}",
+            advice="Pairs of so many labels take too long to count: leave out videos with thousands of labels.",
+        )
+    return number
 
 
 def _upper_pairs(labels: NDArray[Any], offsets: NDArray[Any], size: int) -> csr_array:

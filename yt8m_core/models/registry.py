@@ -45,7 +45,7 @@ from yt8m_core.models.pooling.position_encoding import PositionEncoding
 from yt8m_core.models.pooling.sum import Sum
 from yt8m_core.models.slot import Slot
 
-MAX_SIZE = (1 << 31) - 1  # of an integer option
+MAX_SIZE = 1 << 24  # of an integer option; the size of all weights is checked before a training allocates them
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
     "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
     "pooling": {
@@ -158,6 +158,6 @@ def _has_type_of(value: Any, default: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(default, tuple):
         return isinstance(value, list | tuple) and all(
-            not isinstance(item, int) or abs(item) <= MAX_SIZE for item in value
+            not isinstance(item, int) or (type(item) is int and abs(item) <= MAX_SIZE) for item in value
         )
     return type(value) is type(default) and (not isinstance(value, int) or abs(value) <= MAX_SIZE)

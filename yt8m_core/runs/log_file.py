@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.paths import read_file
 from yt8m_core.storage.typed_json import MAX_INTEGER
 
 MAX_BYTES = 1 << 25
@@ -27,8 +27,7 @@ def read_log(file: Path) -> pd.DataFrame:
         UserError: the file is not a log.
     """
     try:
-        check_size(file, MAX_BYTES)
-        complete, _, _ = file.read_text().rpartition("\n")  # a training may be writing the last line
+        complete, _, _ = read_file(file, MAX_BYTES).decode().rpartition("\n")  # a training may be writing the last line
         log = pd.read_csv(io.StringIO(complete))
         if not isinstance(log.index, pd.RangeIndex):  # pandas makes the first ones of too many columns the index
             raise ValueError("more values in a line than columns")

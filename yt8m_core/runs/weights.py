@@ -9,10 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.models.size import MAX_WEIGHTS
+from yt8m_core.storage.paths import check_file
 from yt8m_core.storage.tensor_files import TENSOR_TYPES
-
-MAX_WEIGHTS = 1 << 36  # bytes
 
 
 def read_weights(file: Path, model: Mapping[str, Tensor], owner: str) -> dict[str, Tensor]:
@@ -29,7 +28,7 @@ def read_weights(file: Path, model: Mapping[str, Tensor], owner: str) -> dict[st
     """
     wanted = {name: f"{list(tensor.shape)} {TENSOR_TYPES[tensor.dtype]}" for name, tensor in model.items()}
     try:
-        check_size(file, MAX_WEIGHTS)
+        check_file(file, MAX_WEIGHTS)
         with safe_open(file, framework="pt") as stored:
             parts = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118
             held = {name: f"{part.get_shape()} {part.get_dtype()}" for name, part in parts.items()}

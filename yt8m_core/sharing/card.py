@@ -24,7 +24,8 @@ from yt8m_core.sharing.card_sections import (
 )
 from yt8m_core.sharing.markdown import code, escape
 from yt8m_core.sharing.shared_copy import CARD, MAX_CARD
-from yt8m_core.storage.atomic import atomic_write, check_size
+from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.paths import read_file
 
 BEGIN = "<!-- yt8m card: your own text, which stays when the card is written again -->"
 END = "<!-- yt8m card: end of your own text -->"
@@ -58,8 +59,7 @@ def write_card(run: Run, output: Path | None = None, *, license_id: str = "") ->
 def read_card(file: Path) -> str:
     """Return the text of a model card; nothing if there is no file. Raises UserError for a file that is no text."""
     try:
-        check_size(file, MAX_CARD)
-        return file.read_text(encoding="utf-8-sig")
+        return read_file(file, MAX_CARD).decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:

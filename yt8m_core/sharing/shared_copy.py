@@ -7,9 +7,9 @@ from pathlib import Path
 from yt8m_core.data import vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
+from yt8m_core.models.size import MAX_WEIGHTS
 from yt8m_core.runs import calibration_file, label_precision_file, log_file, predictions_file
 from yt8m_core.runs.run import Run
-from yt8m_core.runs.weights import MAX_WEIGHTS
 from yt8m_core.storage import json_file
 
 CARD = "README.md"

@@ -1,4 +1,4 @@
-"""Atomic writes, exclusive locks, and checked file access.
+"""Atomic writes, exclusive locks, and printable file names.
 
 Whatever several processes may make, or remove, at the same time is made under a private name or under a lock. Locks end
 with their process, also with a killed one. Nothing is removed while another process holds its lock.
@@ -8,7 +8,6 @@ import glob
 import os
 import platform
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ import numpy as np
 from filelock import FileLock, SoftFileLock, Timeout
 
 from yt8m_core.errors import LockedError, UserError
+from yt8m_core.storage.paths import check_file, check_replaceable
 
 LOCK = ".lock"  # lock file in a folder
 STALE_AFTER = 3600  # seconds since the last write, after which a temporary file may belong to a killed process
@@ -34,7 +34,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Works for a file or a folder. If the block raises, the temporary path is removed and the previous content of
     ``path`` stays. The temporary path is in a hidden folder next to ``path``, which this process locks: other processes
     have folders of their own, and the next write to ``path`` removes those of killed processes only.
+
+    Raises:
+        UserError: ``path`` is a device, a pipe or a socket, which the rename would replace.
     """
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path.parent, glob.escape(path.name), STALE_AFTER)
     folder = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
@@ -135,20 +139,6 @@ def remove_abandoned(folder: Path, name: str = "*", age: float = 0) -> None:
                 temporary.unlink()
 
 
-def check_size(file: Path, max_bytes: int) -> None:
-    """Check that a file is small enough to read into memory.
-
-    Raises:
-        UserError: The file is larger than ``max_bytes``, or is a device or a pipe, which may never end.
-        OSError: The file cannot be accessed.
-    """
-    status = file.stat()
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # opening a folder raises OSError later
-        raise UserError("a device or a pipe", where=str(file), expected="a file")
-    if status.st_size > max_bytes:
-        raise UserError(f"{status.st_size:,} bytes", where=str(file), expected=f"at most {max_bytes:,}")
-
-
 def printable_name(name: str) -> str:
     """Return a file name that can be printed and stored: bytes that are not UTF-8 become question marks.
 
@@ -204,7 +194,7 @@ def _hold(file: Path, timeout: float) -> Iterator[bool]:
 def _holder(file: Path) -> str:
     """Return which process holds a lock file, in parentheses; empty if unknown."""
     with suppress(OSError, UnicodeError, UserError):
-        check_size(file, 1000)
+        check_file(file, 1000)
         text = file.read_text(encoding="utf-8")
         if text.startswith("process ") and text.isprintable():
             return f" ({text})"

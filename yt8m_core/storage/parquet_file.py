@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.storage.paths import check_file
 
 
 def open_parquet(file: Path, max_bytes: int) -> pq.ParquetFile:
@@ -14,5 +14,5 @@ def open_parquet(file: Path, max_bytes: int) -> pq.ParquetFile:
         UserError: The file is larger than ``max_bytes``, or is a device or a pipe, which may never end.
         OSError, pyarrow.ArrowException: It cannot be opened, or is no Parquet file.
     """
-    check_size(file, max_bytes)
+    check_file(file, max_bytes)
     return pq.ParquetFile(file, page_checksum_verification=True)

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from yt8m_core.errors import UserError, check_choice
 
-MAX_SHOWN = 80  # characters of an invalid value in a message
 MAX_INTEGER = 1 << 53  # integers up to this value are exact in JSON, in an integer column and as a float
+MAX_SHOWN = 80  # characters of a value in a message
 
 
 def read_fields(kind: type[Any], values: Any, where: str) -> Any:
@@ -71,14 +71,29 @@ def _parse_value(kind: Any, value: Any, where: str) -> Any:
     if kind == tuple[float, ...] and isinstance(value, list):
         return tuple(_parse_value(float, entry, f"{where}, {number}") for number, entry in enumerate(value))
     if isinstance(kind, types.GenericAlias) and kind.__origin__ is tuple:  # feature streams
-        try:
-            return tuple((str(name), int(dim)) for name, dim in value)
-        except (TypeError, ValueError, OverflowError):
-            raise UserError(repr(value)[:MAX_SHOWN], where=where, expected="pairs of a name and a width") from None
+        if isinstance(value, list | tuple) and all(map(_is_stream, value)):
+            return tuple((name, width) for name, width in value)
+        raise UserError(_shown(value), where=where, expected="pairs of a name and a width")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         check_number(value, -MAX_INTEGER, where=where)
         value = float(value)
     plain = get_origin(kind) or kind
     if not isinstance(value, plain) or (plain in (int, float) and isinstance(value, bool)):
-        raise UserError(repr(value)[:MAX_SHOWN], where=where, expected=f"a value of type {plain.__name__}")
+        raise UserError(_shown(value), where=where, expected=f"a value of type {plain.__name__}")
     return value
+
+
+def _is_stream(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and not isinstance(value[1], bool)
+    )
+
+
+def _shown(value: Any) -> str:
+    """Return a value as text for a message: the start of a long one."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

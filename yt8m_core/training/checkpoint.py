@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from yt8m_core.errors import UserError
-from yt8m_core.runs.weights import MAX_WEIGHTS, read_weights
-from yt8m_core.storage.atomic import check_size
+from yt8m_core.models.size import MAX_WEIGHTS
+from yt8m_core.runs.weights import read_weights
+from yt8m_core.storage.paths import check_file
 from yt8m_core.storage.tensor_files import write_tensors
 from yt8m_core.storage.typed_json import check_number, read_fields
 
@@ -104,7 +105,7 @@ def load_checkpoint(file: Path, state: TrainingState, epochs: Epochs) -> Trainin
 def _read_progress(file: Path, epochs: Epochs) -> tuple[TrainingProgress, int]:
     """Return the progress of a checkpoint, and the number of optimizer steps until then."""
     try:
-        check_size(file, MAX_WEIGHTS)
+        check_file(file, MAX_WEIGHTS)
         with safe_open(file, framework="pt") as stored:
             values = json.loads((stored.metadata() or {})["position"])
     except KeyError:

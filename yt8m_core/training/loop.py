@@ -28,6 +28,7 @@ from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import exclusive_lock
+from yt8m_core.storage.paths import check_unicode
 from yt8m_core.training.checkpoint import Epochs, TrainingProgress, load_checkpoint, save_checkpoint
 from yt8m_core.training.initial_weights import read_initial_weights
 from yt8m_core.training.interrupt import StopSignal
@@ -89,6 +90,7 @@ def train(
         TrainingDivergedError: the loss is no longer finite. The last checkpoint stays.
     """
     folder = Path(folder)
+    check_unicode(folder)
     fabric = launch_fabric(accelerator, experiment.training.precision)
     if not fabric.is_global_zero:
         return _train(fabric, experiment, folder, skip_bad, allow, silent)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.errors import UserError
@@ -15,6 +15,7 @@ from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.label_prior import fit_label_prior
 from yt8m_core.models.registry import build
+from yt8m_core.models.size import check_training_size
 from yt8m_core.progress import Progress
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.training.step import Learner
@@ -71,8 +72,23 @@ def create_learner(
         facts: properties of its data.
         videos: training videos.
         weights: weights of the model to start from, all of them; None for random ones.
+
+    Raises:
+        UserError: a method or an option is unknown, or this machine has too little memory for the model.
     """
+    check_training_size(lambda: _build_modules(experiment, facts), str(experiment))
     fabric.seed_everything(experiment.seed, verbose=False)
+    model, loss = _build_modules(experiment, facts)
+    labels = label_matrix(videos.label_values, videos.label_offsets, facts.num_classes)
+    for module in (model, loss):
+        fit_label_prior(module, labels)
+    if weights is not None:
+        model.load_state_dict(weights)
+    return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
+
+
+def _build_modules(experiment: Experiment, facts: Facts) -> tuple[VideoClassifier, nn.Module]:
+    """Build the model and the loss with fresh weights."""
     model = build_model(experiment, facts)
     loss = build(
         "loss",
@@ -81,12 +97,7 @@ def create_learner(
         num_classes=facts.num_classes,
         embedding_features=model.classification.embedding_features,
     )
-    labels = label_matrix(videos.label_values, videos.label_offsets, facts.num_classes)
-    for module in (model, loss):
-        fit_label_prior(module, labels)
-    if weights is not None:
-        model.load_state_dict(weights)
-    return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)
+    return model, loss
 
 
 def load_pooled_split(

@@ -11,7 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from yt8m_core.errors import UserError
+from yt8m_core.storage.paths import open_file, read_file
 
+MAX_BYTES = 1 << 31
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 NAMED_COLUMNS = (".parquet", ".json", ".jsonl")  # other files may lack the row of column names
 
@@ -23,7 +25,8 @@ def read_table(path: Path) -> pd.DataFrame | dict[str, Any]:
         UserError, ValueError, OSError, RecursionError, csv.Error, pyarrow.ArrowException: the file cannot be read.
     """
     if path.suffix == ".parquet":
-        table = pq.read_table(path)
+        with open_file(path, MAX_BYTES) as file:
+            table = pq.read_table(file)
         table.validate(full=True)
         # Without integer_object_nulls, a column of ids with a missing one would become floats.
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
@@ -34,7 +37,7 @@ def read_table(path: Path) -> pd.DataFrame | dict[str, Any]:
 
 def _decode(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_file(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         advice = "Save the file as UTF-8, in a spreadsheet as 'CSV UTF-8'."
         found = f"a byte that is not UTF-8, at position {error.start:,}"

@@ -18,9 +18,7 @@ from yt8m_core.data.features.contents import MAX_LABELS
 from yt8m_core.data.importer.label_file import NAMED_COLUMNS, read_table
 from yt8m_core.data.importer.label_values import split_cell
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.storage.atomic import check_size
 
-MAX_BYTES = 1 << 31
 ID_COLUMNS = ("id", "video_id", "videoid", "video", "ytid", "filename", "file", "path", "name", "key")
 LABEL_COLUMNS = ("labels", "label", "classes", "class", "tags", "tag", "category", "categories", "positive_labels")
 # A cell of such a column is one label, even with a comma.
@@ -143,7 +141,6 @@ def read_label_table(
         UserError: the file cannot be read, or its layout is unclear.
     """
     try:
-        check_size(path, MAX_BYTES)
         table, where = read_table(path), str(path)
         if isinstance(table, dict):
             rows = ((key, split_cell(value, names, divide_at_commas=False)) for key, value in table.items())

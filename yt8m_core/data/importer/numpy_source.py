@@ -17,6 +17,7 @@ from yt8m_core.data.importer.arrays import ArrayFile
 from yt8m_core.data.importer.reading import Reading, read_arrays
 from yt8m_core.data.tfrecord.shard import Shard
 from yt8m_core.errors import UserError
+from yt8m_core.storage.paths import read_file
 
 MAX_COMPRESSED = 1 << 30  # bytes of a compressed array, which has to fit into memory
 MAX_READ = 1 << 24  # bytes of a file that is read as a whole
@@ -61,7 +62,7 @@ def _open(path: Path, check: bool = True) -> ArrayFile:
 def _read_or_map(path: Path) -> NDArray[np.uint8]:
     """Return the bytes of a file: read a small one, which is faster than its page faults, and map a large one."""
     if path.stat().st_size <= MAX_READ:
-        return np.frombuffer(path.read_bytes(), np.uint8)
+        return np.frombuffer(read_file(path, MAX_READ), np.uint8)
     return np.asarray(np.memmap(path, np.uint8, "r"))
 
 

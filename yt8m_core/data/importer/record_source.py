@@ -6,17 +6,18 @@ from functools import partial
 from pathlib import Path
 
 from yt8m_core.data.features.contents import VideoContents
-from yt8m_core.data.features.mediapipe import read_mediapipe
+from yt8m_core.data.features.mediapipe import MAX_MESSAGE, read_mediapipe
 from yt8m_core.data.features.tfrecord import read_payload
 from yt8m_core.data.importer.reading import Reading, read_video
 from yt8m_core.data.shards import readable_shard
 from yt8m_core.data.tfrecord.records import RecordError, iter_records
 from yt8m_core.data.tfrecord.shard import OpenShard, Shard
+from yt8m_core.storage.paths import read_file
 
 
 def read_message(path: Path, name: str, start: int, stop: int | None) -> Iterator[Reading]:
     """Yield the video of a features.pb. Raises UserError where it cannot be used."""
-    for contents in read_mediapipe(str(path), path.read_bytes()):
+    for contents in read_mediapipe(str(path), read_file(path, MAX_MESSAGE)):
         yield contents if contents.id else replace(contents, id=name)
 
 

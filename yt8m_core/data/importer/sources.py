@@ -17,8 +17,9 @@ from yt8m_core.data.importer.reading import Reading, report_damage
 from yt8m_core.data.tfrecord.records import masked_crc32c
 from yt8m_core.data.tfrecord.shard import MAX_BYTES, report_unreadable
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size, printable_name
+from yt8m_core.storage.atomic import printable_name
 from yt8m_core.storage.file_state import FileState
+from yt8m_core.storage.paths import open_file
 
 UNIT_BYTES = 64 << 20
 UNIT_FILES = 2000
@@ -59,8 +60,7 @@ def find_format(path: Path) -> Format | None:
 
     Raises UserError for a device or a pipe, which may never end.
     """
-    check_size(path, MAX_BYTES)
-    with path.open("rb") as file:
+    with open_file(path, MAX_BYTES) as file:
         head = file.read(512)
         for start, magic, kind in _MAGIC:
             if head[start : start + len(magic)] == magic:
@@ -139,7 +139,7 @@ def find_parts(features: Path) -> list[Part]:
     Raises UserError where there are none, and for a file of another kind.
     """
     root = features.expanduser().absolute()
-    if root.is_file():
+    if root.exists() and not root.is_dir():
         with report_unreadable(root):
             if find_format(root) is None:
                 ending = f"a file '{root.suffix}'"

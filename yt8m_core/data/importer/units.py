@@ -21,10 +21,12 @@ from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.encode import write_record
 from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import atomic_write, printable_name
+from yt8m_core.storage.paths import read_file
 
 FORMAT = 1  # of the converted shards; another one converts everything again
 MAX_LISTED = 1000  # reasons in import.json
 MAX_ID = 100  # characters
+MAX_STATE = 1 << 30  # bytes of a state file
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class UnitFiles:
 
     def read_sources(self, split: str) -> list[tuple[str, str]]:
         """Return the id and the source of each record."""
-        return [(video_id, where) for video_id, where in json.loads(self._sources.read_text())[split]]
+        return [(video_id, where) for video_id, where in json.loads(read_file(self._sources, MAX_STATE))[split]]
 
     def write_sources(self, sources: dict[str, list[tuple[str, str]]]) -> None:
         """Write the id and the source of each record, by split."""
@@ -221,6 +223,6 @@ def find_labels(job: Job, contents: VideoContents) -> list[int] | None:
 
 def _read_report(state: Path) -> UnitReport | None:
     try:
-        return UnitReport(**json.loads(state.read_text()))
-    except (OSError, ValueError, TypeError):
+        return UnitReport(**json.loads(read_file(state, MAX_STATE)))
+    except (OSError, ValueError, TypeError, UserError):
         return None

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yt8m_core.errors import UserError
-from yt8m_core.storage.atomic import check_size
 from yt8m_core.storage.file_state import FileState
+from yt8m_core.storage.paths import check_file, open_descriptor
 
 # Resolution of file times with a margin: 4 ms in most Linux kernels, 10 ms in some.
 TICK_NS = 20_000_000
@@ -57,7 +57,7 @@ class Shard:
     def at(cls, path: Path, source: str = "") -> "Shard":
         """Return the current state of a file. Raises UserError if it is missing or not a regular file."""
         with report_unreadable(path):
-            check_size(path, MAX_BYTES)
+            check_file(path, MAX_BYTES)
             return cls(str(path), FileState.of(path.stat()), source)
 
 
@@ -71,7 +71,10 @@ class OpenShard:
     def __init__(self, shard: Shard) -> None:
         self._fd = -1
         with _report_missing(shard):
-            self._fd = os.open(shard.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            try:
+                self._fd = open_descriptor(Path(shard.path), MAX_BYTES)
+            except (IsADirectoryError, UserError):  # it was a file when it was indexed
+                raise _changed_error(shard) from None
             stat = os.fstat(self._fd)
             if FileState.of(stat) != shard.state:
                 raise _changed_error(shard)

@@ -12,6 +12,8 @@ from yt8m_core.errors import UserError
 from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.base import CacheablePooling
 
+MAX_STEPS = 1000  # clusters and iterations: the work of a batch grows with both, and no weight does
+
 
 class LargestCluster(CacheablePooling):
     """g(I) = the mean of the frames in the largest of k clusters, found by k-means (Lloyd's algorithm).
@@ -31,12 +33,12 @@ class LargestCluster(CacheablePooling):
             iterations: Number of k-means iterations.
 
         Raises:
-            UserError: ``clusters`` or ``iterations`` is less than 1.
+            UserError: ``clusters`` or ``iterations`` is not from 1 to 1000.
         """
         super().__init__()
         for option, value in {"clusters": clusters, "iterations": iterations}.items():
-            if value < 1:
-                raise UserError(str(value), where=f"largest_cluster, option '{option}'", expected="1 or more")
+            if not 1 <= value <= MAX_STEPS:
+                raise UserError(str(value), where=f"largest_cluster, option '{option}'", expected=f"1 to {MAX_STEPS}")
         self.out_features = self.summary_features = in_features
         self.summary = f"largest_cluster(clusters={clusters}, iterations={iterations})"
         self.clusters = clusters

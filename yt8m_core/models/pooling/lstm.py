@@ -12,6 +12,8 @@ from yt8m_core.models.outputs import Pooled, promote_to_float32
 from yt8m_core.models.pooling.sum import build_post
 from yt8m_core.models.recurrent import LSTM, LayerNormLSTM
 
+MAX_LAYERS = 100  # each is a module, whatever its width
+
 
 class LSTMPooling(nn.Module):
     """g(I) = [c_n, s_n, M, O] with M = Σ_t I_t and O = Σ_t s_t over the n real frames, each normalized to unit length.
@@ -49,9 +51,10 @@ class LSTMPooling(nn.Module):
             UserError: A size is less than 1, ``dropout`` is not from 0 to below 1, or ``sum_norm`` is unknown.
         """
         super().__init__()
-        for option, value in {"width": width, "layers": layers}.items():
-            if value < 1:
-                raise UserError(str(value), where=f"lstm, option '{option}'", expected="1 or more")
+        if width < 1:
+            raise UserError(str(width), where="lstm, option 'width'", expected="1 or more")
+        if not 1 <= layers <= MAX_LAYERS:
+            raise UserError(str(layers), where="lstm, option 'layers'", expected=f"1 to {MAX_LAYERS}")
         if not 0 <= dropout < 1:
             raise UserError(str(dropout), where="lstm, option 'dropout'", expected="0 to below 1")
         check_choice("sum_norm", sum_norm, ("l2", "none"))
