@@ -27,6 +27,7 @@ def test_selected_rows_are_passed_on(state: dict[str, Any]) -> None:
     assert selected == [[3], [3]]
 
 
+@pytest.mark.fault
 def test_selection_of_a_table_that_the_page_has_removed_is_ignored(state: dict[str, Any]) -> None:
     selected: list[Any] = []
     begin_selections()
