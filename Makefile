@@ -3,10 +3,16 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+REPORT := .venv/installed.json
+INSTALL := $(BIN)/python -m pip install --quiet --report $(REPORT) --constraint constraints.txt --editable
+# Ends an installation whose files are not the pinned ones, before any of them runs. The next one starts anew, also after
+# an interrupted one.
+UNVERIFIED := .venv/.unverified
+VERIFY := $(PYTHON) -m supply verify $(REPORT) && rm $(UNVERIFIED)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help app test test-fast lint notebooks results lab bench gallery audit clean
+.PHONY: help app test test-fast lint notebooks results lab bench gallery hashes advisories audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -14,8 +20,11 @@ help: ## list the targets
 # The stamp is newer than the files that name the packages, so a second `make` installs nothing.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required. Name one: make PYTHON=python3.12")'
+	@test ! -e $(UNVERIFIED) || rm -rf .venv
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[app,export,hub,import,nb,dev]'
+	@touch $(UNVERIFIED)
+	$(INSTALL) '.[app,export,hub,import,nb,dev]'
+	@$(VERIFY)
 	@touch $@
 
 app: $(INSTALLED) ## build the demo world and train its runs if missing, then serve the app on http://127.0.0.1:8501
@@ -46,17 +55,29 @@ lab: $(INSTALLED) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab nb
 
 bench: $(INSTALLED) ## run the benchmarks; first installs the peers to compare with (TensorFlow)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@rm $(INSTALLED) && touch $(UNVERIFIED)
+	$(INSTALL) '.[bench]'
+	@$(VERIFY)
+	@touch $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
 gallery: $(INSTALLED) ## take the screenshots in docs/gallery; needs Chromium
 	$(BIN)/yt8m demo
 	$(BIN)/python -m docs.gallery
 
-audit: ## check the pinned packages for known vulnerabilities with pip-audit; needs the network
-	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install --quiet pip-audit
-	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+# The two tools read the network. Their environment is not the one that is verified.
+.venv-supply:
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet uv pip-audit
+
+hashes: .venv-supply ## write the hashes of the pinned packages to constraints.txt; needs the network
+	.venv-supply/bin/python -m supply hashes
+
+advisories: .venv-supply ## ask for known vulnerabilities of the pinned packages and store the answer; needs the network
+	.venv-supply/bin/python -m supply audit --update
+
+audit: ## check the pinned packages against the stored vulnerabilities, or say why that is not possible
+	@$(PYTHON) -m supply audit
 
 clean: ## remove the environments, caches and the workspace (demo world, runs, indexes)
-	rm -rf .venv .venv-audit workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-supply workspace .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -11,5 +11,7 @@ if __name__ == "__main__":
 
     run()
 elif __name__ == "main":
+    from upload_budget import UploadBudget
+
     # Streamlit sends its own files uncompressed, 8 MB for the first page. A browser asks for them once.
-    app = st.App(__file__, middleware=[Middleware(GZipMiddleware)])
+    app = st.App(__file__, middleware=[Middleware(GZipMiddleware), Middleware(UploadBudget)])

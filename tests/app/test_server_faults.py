@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from playwright.sync_api import Browser, expect
 
+from supply.pins import read_pins
 from tests.conftest import ROOT, skip_or_fail
 from tests.support.browser import follow_link, open_browser_page, wait_for_page
 from tests.support.pages import PAGES
@@ -266,8 +267,7 @@ def test_every_installed_package_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = [Requirement(text) for text in project["dependencies"]]
     requirements += [Requirement(text) for extra in project["optional-dependencies"].values() for text in extra]
-    lines = (ROOT / "constraints.txt").read_text().split()
-    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    pins = {name: pin.version for name, pin in read_pins().items()}
     seen: set[tuple[str, str]] = set()
     while requirements:
         requirement = requirements.pop()

@@ -614,6 +614,15 @@ def test_largest_accepted_arrays_take_little_memory() -> None:
     assert video.frames.shape == (300, 1152)
 
 
+@pytest.mark.fault
+def test_small_file_of_many_large_videos_is_refused() -> None:
+    """Bytes next to floats become floats: four times the size, and it would stay in the cache of the app."""
+    shape = (170, 300)
+    content = npz(rgb=np.ones((*shape, 1024), np.uint8), audio=np.zeros((*shape, 128), np.float16))
+    assert len(content) < 1 << 20
+    assert "features of more than 64 MiB in 49 videos" in error_message("a.npz", content, YT8M)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, -3e38, 1.1e12])
 def test_number_that_is_not_finite_or_would_overflow_is_refused_with_its_location(bad: float) -> None:
     rgb = values(RGB).astype(np.float64)

@@ -37,8 +37,9 @@ def test_every_package_that_pyproject_names_is_pinned_within_its_bounds() -> Non
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    from supply.pins import read_pins
+
+    pinned = {canonicalize_name(pin.name): pin.version for pin in read_pins().values()}
     assert pinned["torch"] == "2.13.0"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = {name: wanted for name, wanted in project["optional-dependencies"].items() if name != "bench"}
@@ -53,5 +54,6 @@ def test_make_help_lists_every_target() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert {line.split()[0] for line in printed.splitlines()} == {
-        "help", "app", "test", "test-fast", "lint", "notebooks", "results", "lab", "bench", "gallery", "audit", "clean",
+        "help", "app", "test", "test-fast", "lint", "notebooks", "results", "lab", "bench", "gallery", "hashes",
+        "advisories", "audit", "clean",
     }  # fmt: skip

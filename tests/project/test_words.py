@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ("app", "yt8m_core", "nb", "docs", "benchmarks")
+PYTHON = ("app", "yt8m_core", "nb", "docs", "benchmarks", "supply")
 MARKDOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "benchmarks/*.md")
 # The faults table names tests, whose names are not checked here.
 TEST_NAME = re.compile(r"`tests/[\w/]+\.py::\w+`")

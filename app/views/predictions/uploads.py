@@ -19,6 +19,7 @@ from components.selection import on_selection
 from components.selectors import download_csv, show_provenance
 from components.text import plain, show_error
 from context import PageContext
+from upload_budget import SESSION_BYTES, check_budget
 from views.predictions.feature_check import GRADES
 from views.predictions.video_source import SelectedVideo
 from yt8m_core.data.features import MAX_BYTES, UploadedVideo
@@ -97,7 +98,7 @@ def _select_files(run: Run) -> "list[UploadedFile]":
         accept_multiple_files=True,
         key="upload",
         max_upload_size=MAX_BYTES >> 20,
-        help="Files are read in memory and not stored.",
+        help=f"Files are read in memory and not stored: up to {SESSION_BYTES >> 20} MiB in total.",
     )
     st.caption(
         f".npz with {plain(streams)}, .npy with the streams side by side, .tfrecord in YouTube-8M's format, or "
@@ -121,6 +122,7 @@ def _read_file(run: Run, file: "UploadedFile") -> list[Upload]:
     content = file.getvalue()
     digest = loaders.content_digest(content)
     try:
+        check_budget(file.name, content)
         videos = loaders.uploaded_videos(run, file.name, digest, content)
     except UserError as error:
         return [Upload(file.name, digest, 0, None, error)]

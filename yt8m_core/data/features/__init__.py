@@ -27,6 +27,7 @@ __all__ = ["EXTENSIONS", "MAX_BYTES", "UploadedVideo", "read_upload"]
 MAX_BYTES = 20 << 20  # of the file
 MAX_SECONDS = 20  # of reading; checked between videos, the slowest of which takes about a second
 MAX_VIDEOS = 1000
+MAX_FRAME_BYTES = 64 << 20  # of all videos as the model takes them: 60 kB of ZIP can contain 250 MB of float32
 _READERS: dict[str, Callable[[str, bytes], Iterator[VideoContents]]] = {
     ".npz": read_npz,
     ".npy": read_npy,
@@ -63,6 +64,7 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
     try:
         start = time.monotonic()
         videos: list[UploadedVideo] = []
+        num_bytes = 0
         for contents in reader(shown, content):
             if videos and time.monotonic() - start > MAX_SECONDS:
                 found = f"reading took more than {MAX_SECONDS} s, for {len(videos):,} videos"
@@ -72,6 +74,10 @@ def read_upload(name: str, content: bytes, schema: Schema, *, max_frames: int = 
                     advice = "Upload a part of them."
                     raise UserError(f"more than {MAX_VIDEOS:,} videos", where=shown, expected="fewer", advice=advice)
                 videos.append(video)
+                num_bytes += video.frames.nbytes
+                if num_bytes > MAX_FRAME_BYTES:
+                    found = f"features of more than {MAX_FRAME_BYTES >> 20} MiB in {len(videos):,} videos"
+                    raise UserError(found, where=shown, advice="Upload fewer videos at a time.")
         return videos
     except UserError as error:  # may quote the file at any length
         raise UserError(str(error)[:1000]) from None
