@@ -16,6 +16,7 @@ from pathlib import Path
 import yt8m_core.training.loop as training
 from tests.kills.commands import Command
 from yt8m_core.cli import main as cli
+from yt8m_core.cli.boundary import STOPPED
 
 KILL, TERMINATE, FULL_DISK, READ_ONLY = "kill", "SIGTERM", "full disk", "read-only"
 LIMIT = 900.0  # seconds that a command may take
@@ -122,6 +123,11 @@ def digests(work: Path) -> dict[str, str]:
     return found
 
 
+def is_fault(ending: Ending) -> bool:
+    """Return whether a command ended with an exception that it does not expect."""
+    return "Traceback" in ending.text or "an error of this program" in ending.text
+
+
 def set_writable(work: Path, *, is_writable: bool) -> None:
     """Allow or forbid to change anything in a folder. Root without limited capabilities ignores it."""
     for path in [work, *work.rglob("*")]:
@@ -164,18 +170,18 @@ def disturb(reference: Reference, work: Path, log: Path, rng: random.Random) -> 
 
 def _refusal_problems(ending: Ending) -> list[str]:
     """Return what is wrong with the end of a command that could not write."""
-    if "Traceback" in ending.text:
-        return [f"traceback: {ending.text[-1500:]}"]
+    if is_fault(ending):
+        return [f"an error of the program: {ending.text[-1500:]}"]
     return [] if ending.code in (0, 1) else [f"exit status {ending.code}: {ending.text[-600:]}"]
 
 
 def _stop_problems(ending: Ending, seconds: float) -> list[str]:
     """Return what is wrong with the end of a command that was asked to stop."""
     problems = []
-    if ending.code not in (0, cli.STOPPED, -signal.SIGTERM):
+    if ending.code not in (0, STOPPED, -signal.SIGTERM):
         problems.append(f"exit status {ending.code} after SIGTERM: {ending.text[-600:]}")
-    if "Traceback" in ending.text:
-        problems.append(f"traceback: {ending.text[-1500:]}")
+    if is_fault(ending):
+        problems.append(f"an error of the program: {ending.text[-1500:]}")
     if ending.seconds - seconds > LAST_SECONDS:
         problems.append(f"went on for {ending.seconds - seconds:.0f} s after SIGTERM")
     return problems
