@@ -120,6 +120,8 @@ def build(slot: str, name: str, options: Mapping[str, Any], **arguments: Any) ->
         check_choice("option", option, defaults, where=where)
         if not _has_type_of(value, defaults[option]):
             expected = f"a value such as {json.dumps(defaults[option])}"
+            if isinstance(value, int | list | tuple) and not isinstance(value, bool):
+                expected += f", at most {MAX_SIZE:,}"
             raise UserError(repr(value), where=f"{where}, option '{option}'", expected=expected)
     if slot in defaults:
         inner = Slot.parse(options.get(slot, defaults[slot]))
