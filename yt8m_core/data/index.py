@@ -269,5 +269,6 @@ def _write_index(file: Path, index: Index) -> None:
             pq.write_table(table, unfinished, write_page_checksum=True)
     except OSError as error:
         raise UserError(
-            f"the index cannot be written: {error}", advice="Set YT8M_HOME to a folder with free space."
+            f"the index cannot be written: {error}",
+            advice="Set YT8M_HOME to a folder with free space that you may write to.",
         ) from None
