@@ -116,7 +116,7 @@ def test_notebook_whose_output_goes_to_a_log_gets_lines(monkeypatch: pytest.Monk
 def test_note_is_drawn_after_a_slow_step(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A learning rate search stays at one line for an hour, and only its notes show that it is alive."""
     clock = Clock()
-    monkeypatch.setattr(tqdm.std, "time", clock)
+    monkeypatch.setattr(module, "monotonic", clock)
     bars = ProgressBars()
     for done, passed, note in [
         (0, 0.0, "first"),
@@ -129,3 +129,21 @@ def test_note_is_drawn_after_a_slow_step(monkeypatch: pytest.MonkeyPatch, capsys
     bars.close()
     assert "second" in shown
     assert "third" in shown
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_bar_is_drawn_after_the_clock_was_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: int
+) -> None:
+    clock, wall_clock = Clock(), Clock()
+    monkeypatch.setattr(module, "monotonic", clock)
+    monkeypatch.setattr(tqdm.std, "time", wall_clock)
+    bars = ProgressBars()
+    for done in range(1, 4):
+        bars("training", done, 1000)
+        clock.seconds += 1
+        wall_clock.seconds += 3600 * hours
+    shown = capsys.readouterr().err
+    bars.close()
+    assert "3.00/1.00k [00:02<" in shown

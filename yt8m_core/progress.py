@@ -33,6 +33,9 @@ class ProgressBars:
             self.close()
             # Without ``miniters`` tqdm skips updates after a slow step, and a note in between would not be drawn.
             self._task, self._bar = task, tqdm(total=total, desc=task, unit_scale=True, miniters=0)
+            # tqdm's own clock may be set back, and the bar would stand still until it is as late again.
+            self._bar._time = monotonic  # type: ignore[attr-defined]
+            self._bar.start_t = self._bar.last_print_t = monotonic()
         self._bar.total = total
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)

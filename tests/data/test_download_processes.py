@@ -15,6 +15,7 @@ import pytest
 from tests.support.file_server import FileServer, serve_files
 from yt8m_core.data.download.plan import Partition, PlannedShard
 from yt8m_core.data.download.shards import Download, Servers
+from yt8m_core.errors import UserError
 from yt8m_core.storage.atomic import file_lock
 
 PARTITION = "2/video/train"
@@ -106,4 +107,21 @@ def test_shard_that_another_process_downloads_comes_last_with_a_message(tmp_path
     assert downloaded == sum(map(len, SHARDS.values())) - 1_000_000
     (message,) = (task for task in dict.fromkeys(reports) if task.startswith("waiting"))
     assert message == f"waiting: another download of this shard is running (process {os.getpid()} on {os.uname()[1]})"
+    check_shards(tmp_path)
+
+
+@pytest.mark.fault
+def test_link_in_place_of_a_partial_download_is_refused(tmp_path: Path, server: FileServer) -> None:
+    server.pause = 0
+    servers = Servers(server.address, (server.address,), f"{server.address}/vocabulary.csv", pause=0, timeout=5)
+    download = Download.open(Partition.parse(PARTITION), tmp_path, servers=servers)
+    download.folder.mkdir(parents=True)
+    (tmp_path / "mine").write_text("my own text")
+    part = download.folder / f".{download.missing[0].local_name}.part"
+    part.symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"\.part: found a link; expected a partial download\. Remove the link\."):
+        download.run()
+    assert (tmp_path / "mine").read_text() == "my own text"
+    part.unlink()
+    Download.open(Partition.parse(PARTITION), tmp_path, servers=servers).run()
     check_shards(tmp_path)

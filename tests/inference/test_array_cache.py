@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,21 @@ assert (array == 7).all()
     assert user.returncode == 0
     store(cache(max_files=0), "c")
     assert names(home) == ["c.npy"]
+
+
+@pytest.mark.fault
+def test_new_file_is_not_evicted_by_another_process_before_it_is_loaded(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ArrayCache.load
+
+    def evict_first(own: ArrayCache, *arguments: Any) -> Any:
+        cache(0)._evict(newest=home / "arrays" / "of the other process.npy")
+        return load(own, *arguments)
+
+    monkeypatch.setattr(ArrayCache, "load", evict_first)
+    assert (store(cache(1), "new") == 1).all()
+    assert names(home) == ["new.npy"]
 
 
 def test_older_version_is_deleted_at_once_and_stays_readable(home: Path) -> None:

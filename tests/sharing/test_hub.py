@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -436,6 +437,26 @@ def test_push_that_fails_in_the_weights_changes_nothing_and_can_be_repeated(
     assert server.repos[REPO].files()["model.safetensors"] == b"of another run"
     push(run, REPO)
     assert server.repos[REPO].files() == before
+
+
+@pytest.mark.fault
+def test_run_that_another_pull_completes_meanwhile_stays_and_is_not_downloaded_again(
+    server: HubServer, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(run, REPO)
+    lock = hub.exclusive_lock
+
+    @contextmanager
+    def wait_for_other_pull(folder: Path, task: str) -> Iterator[None]:
+        (tmp_path / "pulled").mkdir()
+        with lock(folder, task):
+            server.requests.clear()
+            yield
+
+    monkeypatch.setattr(hub, "exclusive_lock", wait_for_other_pull)
+    expect_refusal(lambda: pull(REPO, tmp_path / "pulled"), "pulled: it exists", "Choose a folder")
+    assert server.requests == []
+    assert [path.name for path in tmp_path.glob("*pulled*")] == ["pulled"]
 
 
 @pytest.mark.fault

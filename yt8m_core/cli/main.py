@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from yt8m_core.cli.importing import import_
 from yt8m_core.cli.missing_labels import missing_labels
 from yt8m_core.cli.runs import ensemble, evaluate, predict, relocate, train_command
 from yt8m_core.cli.sharing import card, pull, push
+from yt8m_core.data.schema import parse_streams
 from yt8m_core.errors import UserError
 
 
@@ -27,21 +29,55 @@ def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), streams: Stream
     """Serve the app on 127.0.0.1 and open a browser.
 
     Args:
-        runs: Folders with further runs.
-        data: Further data sets.
-        streams: Custom feature streams of these data sets as name:width. Default: those of YouTube-8M and AudioSet are
-            recognized, or those of the selected run.
+        runs: Folders with further runs, besides those in YT8M_RUNS.
+        data: Further data sets, besides those in YT8M_DATA.
+        streams: Custom feature streams of these data sets as name:width, besides those in YT8M_STREAMS. Default: those
+            of YouTube-8M and AudioSet are recognized, or those of the selected run.
         port: Port of the server.
     """
     script = _app_script()
     variables = {
-        "YT8M_RUNS": os.pathsep.join(str(folder.absolute()) for folder in runs),
-        "YT8M_DATA": os.pathsep.join(absolute(path) for path in data),
-        "YT8M_STREAMS": " ".join(f"{name}:{width}" for name, width in streams),
+        "YT8M_RUNS": _add_paths("YT8M_RUNS", [absolute(folder) for folder in runs]),
+        "YT8M_DATA": _add_paths("YT8M_DATA", [absolute(path) for path in data]),
+        "YT8M_STREAMS": _add_streams(streams),
     }
+    _check_port(port)
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     # No shell: user input is an argument or a variable.
     raise SystemExit(subprocess.call(command, env={**os.environ, **variables}))  # noqa: S603
+
+
+def _add_paths(variable: str, paths: list[str]) -> str:
+    """Return the paths in a variable of the environment and further ones, each once."""
+    for path in paths:
+        if os.pathsep in path:
+            raise UserError(f"a path with '{os.pathsep}'", where=path, advice="Give a link to it another name.")
+    return os.pathsep.join(dict.fromkeys([*filter(None, os.environ.get(variable, "").split(os.pathsep)), *paths]))
+
+
+def _add_streams(streams: Streams) -> str:
+    """Return the streams in YT8M_STREAMS and further ones. Raises UserError where they differ in a width."""
+    widths = dict(parse_streams(os.environ.get("YT8M_STREAMS", "").split()))
+    for name, width in streams:
+        if widths.setdefault(name, width) != width:
+            raise UserError(f"{name}:{width}", where="--streams", expected=f"{name}:{widths[name]}, as in YT8M_STREAMS")
+    return " ".join(f"{name}:{width}" for name, width in widths.items())
+
+
+def _check_port(port: int) -> None:
+    """Raise UserError where the app cannot listen on a port. Streamlit says so late, or with a traceback."""
+    if not 1 <= port <= 65535:
+        raise UserError(f"port {port}", expected="1 to 65535")
+    with socket.socket() as bound:
+        if os.name == "posix":  # as the server does: without it, a port is refused for a minute after its last use
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(
+                f"port {port} cannot be used: {error.strerror}",
+                advice=f"If the app runs there, open http://127.0.0.1:{port}; otherwise choose another --port.",
+            ) from None
 
 
 def _app_script() -> Path:

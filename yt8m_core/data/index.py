@@ -282,5 +282,6 @@ def _write_index(file: Path, index: Index) -> None:
                 opened.write(checksum)
     except OSError as error:
         raise UserError(
-            f"the index cannot be written: {error}", advice="Set YT8M_HOME to a folder with free space."
+            f"the index cannot be written: {error}",
+            advice="Set YT8M_HOME to a folder with free space that you may write to.",
         ) from None

@@ -98,6 +98,8 @@ class ArrayCache:
             array = create_array(unfinished, dtype, shape)
             fill(array)
             array.flush()
+            with suppress(OSError):
+                _lock_while_alive(unfinished, array)  # else another process may evict it before it is loaded below
         if key.replaces:
             for other in file.parent.glob(f"{key.replaces}*.npy"):
                 if other != file:

@@ -93,8 +93,7 @@ def pull(repo: str, folder: Path, *, revision: str | None = None) -> Run:
     """
     api = _open_api(repo)
     folder = Path(os.path.abspath(folder))
-    if os.path.lexists(folder):
-        raise UserError("it exists", where=str(folder), advice="Choose a folder that does not exist yet.")
+    _check_new(folder)
     with plain_errors(repo, revision, api.endpoint):
         info = api.model_info(repo, revision=revision, files_metadata=True)
     commit, names = _check_contents(info, repo)
@@ -103,6 +102,7 @@ def pull(repo: str, folder: Path, *, revision: str | None = None) -> Run:
         raise UserError("a link", where=str(partial), expected="no link", advice="Remove it, or choose another folder.")
     try:
         with exclusive_lock(partial, "download"):
+            _check_new(folder)  # another process may have completed it since
             files = partial / commit  # two levels down, where nothing takes them for a run
             for name in names:
                 with plain_errors(repo, revision, api.endpoint):
@@ -116,6 +116,11 @@ def pull(repo: str, folder: Path, *, revision: str | None = None) -> Run:
     except OSError as error:
         raise describe_error(error, repo, revision, api.endpoint) from None
     return Run.open(folder)
+
+
+def _check_new(folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise UserError("it exists", where=str(folder), advice="Choose a folder that does not exist yet.")
 
 
 def _open_api(repo: str) -> HfApi:

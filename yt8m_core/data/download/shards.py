@@ -233,6 +233,8 @@ class Download:
         with file_lock(path, "download of this shard", wait=wait):
             if path.is_file() and not _find_missing(self.folder, [shard], silent):
                 return 0
+            if part.is_symlink():
+                raise UserError("a link", where=str(part), expected="a partial download", advice="Remove the link.")
             try:
                 with part.open("a+b") as file:
                     self.transfer.fetch(urls, file, limit=MAX_SHARD, md5=shard.md5, progress=progress)
