@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from yt8m_core.models.classifier import VideoClassifier
 
 MAX_FRAMES = 300  # of a data set that is opened without a run
+# Files of a run whose content is cached with the run; others have stamps of their own.
+RUN_FILES = (
+    "config.json", "vocabulary.csv", "metrics.json", "model.safetensors", "predictions.parquet",
+    "label_precision.parquet",
+)  # fmt: skip
 READING = "Reading the data set. The first time, every record is checked…"
 
 
@@ -57,7 +62,7 @@ def file_stamp(files: Iterable[Path]) -> str:
 
 def run_stamp(path: Path) -> str:
     """Return the stamp of a run folder."""
-    return file_stamp(path / name for name in ("config.json", "vocabulary.csv", "metrics.json", "model.safetensors"))
+    return file_stamp(path / name for name in RUN_FILES)
 
 
 @dataclass(frozen=True)

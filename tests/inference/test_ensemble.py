@@ -60,7 +60,13 @@ def test_average_equals_numpy() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [([1], "1 weights"), ([1, -1], "weights"), ([0, 0], "not all 0"), ([1, float("nan")], "weights")],
+    [
+        ([1], "1 weights"),
+        ([1, -1], "weights"),
+        ([0, 0], "not all 0"),
+        ([1, float("nan")], "weights"),
+        ([1e308, 1e308], "a finite sum"),  # which would make all scores 0
+    ],
 )
 def test_invalid_weights_are_refused(weights: list[float], message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -81,6 +81,13 @@ def truncate(file: str) -> Damage:
     return lambda run: os.truncate(run / file, (run / file).stat().st_size // 2)
 
 
+def overlapping_tensors() -> bytes:
+    """Return a safetensors file whose tensors share bytes."""
+    tensor = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    header = json.dumps({"a": tensor, "b": {**tensor, "data_offsets": [4, 12]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(12)
+
+
 # The run is not listed; the sidebar says why.
 NOT_LISTED: dict[str, Damage] = {
     **set_json_values(
@@ -132,6 +139,8 @@ REPORTED_BY_PAGES: dict[str, Damage] = {
     "log.csv of infinities": write_content("log.csv", (LOG + "0,1,1,1,inf,1,,,,\n").encode()),
     "log.csv of negative losses": write_content("log.csv", (LOG + "0,1,1,1,-1,1,,,,\n").encode()),
     "log.csv of huge counts": write_content("log.csv", (LOG + f"0,1,{10**30},1,1,1,,,,\n").encode()),
+    "log.csv of repeated lines": write_content("log.csv", (LOG + "0,1,1,1,1,1,,,,\n" * 2).encode()),
+    "log.csv of fractions of steps": write_content("log.csv", (LOG + "0,1.5,1,1,1,1,,,,\n").encode()),
     "log.csv is a pipe": replace_file("log.csv", os.mkfifo),
     "predictions.parquet is truncated": truncate("predictions.parquet"),
     "predictions.parquet is a pipe": replace_file("predictions.parquet", os.mkfifo),
@@ -154,6 +163,10 @@ REPORTED_BY_PAGES: dict[str, Damage] = {
     "weights are integers": change_tensors(torch.Tensor.long),
     "weights are complex": change_tensors(lambda tensor: tensor.to(torch.complex64)),
     "weights are NaN": change_tensors(lambda tensor: tensor * math.nan),
+    "model.safetensors with a header of gigabytes": write_content(
+        "model.safetensors", (1 << 33).to_bytes(8, "little") + b"{}"
+    ),
+    "model.safetensors whose tensors overlap": write_content("model.safetensors", overlapping_tensors()),
     "model.safetensors is truncated": truncate("model.safetensors"),
     "model.safetensors is a pipe": replace_file("model.safetensors", os.mkfifo),
     "model.safetensors is a folder": replace_file("model.safetensors", Path.mkdir),

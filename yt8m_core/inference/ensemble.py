@@ -52,9 +52,10 @@ def average(scores: Sequence[Tensor], weights: Sequence[float], kind: str = "pro
     check_choice("average", kind, ("probability", "logit"))
     if len(weights) != len(scores):
         raise UserError(f"{len(weights)} weights", expected=f"one for each of {len(scores)} members")
-    if not all(0 <= weight < float("inf") for weight in weights) or not sum(weights):
-        raise UserError(f"weights {list(weights)}", expected="non-negative numbers, not all 0")
-    shares = [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    if not all(weight >= 0 for weight in weights) or not 0 < total < float("inf"):
+        raise UserError(f"weights {list(weights)}", expected="non-negative numbers, not all 0, with a finite sum")
+    shares = [weight / total for weight in weights]
     if kind == "logit":
         return sum(share * p.logit(EPS) for share, p in zip(shares, scores, strict=True)).sigmoid()  # type: ignore[union-attr]
     return sum(share * p for share, p in zip(shares, scores, strict=True))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""State of a file, by which it is told apart from an earlier version of itself."""
+"""State of a file, which differs from that of an earlier version of the file."""
 
 import os
 from dataclasses import dataclass
