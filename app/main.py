@@ -11,7 +11,8 @@ if __name__ == "__main__":
 
     run()
 elif __name__ == "main":
+    from host_guard import HostGuard
     from upload_budget import UploadBudget
 
     # Streamlit sends its own files uncompressed, 8 MB for the first page. A browser asks for them once.
-    app = st.App(__file__, middleware=[Middleware(GZipMiddleware), Middleware(UploadBudget)])
+    app = st.App(__file__, middleware=[Middleware(HostGuard), Middleware(GZipMiddleware), Middleware(UploadBudget)])

@@ -1,9 +1,10 @@
 """Values of controls as texts of an address: one text per value, several for a range or a choice of many."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+MAX_NUMBER = (1 << 53) - 1  # a browser has no larger whole numbers
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ def control_values(control: Callable[..., Any], args: tuple[Any, ...], options: 
         return _choices(args[0], list((args[1] if len(args) > 1 else options.get("default")) or ()))
     if kind == "selectbox":
         index = args[1] if len(args) > 1 else options.get("index", 0)
-        return _choice(args[0], None if index is None or not args[0] else args[0][index])
-    return _choice(args[0], options.get("default"))
+        default = None if index is None or not args[0] else args[0][index]
+        return _choice(args[0], default, is_optional=default is None)
+    return _choice(args[0], options.get("default"), is_optional=not options.get("required"))
 
 
 def to_texts(value: Any) -> list[str]:
@@ -61,17 +63,20 @@ def _only(texts: list[str]) -> str | None:
     return texts[-1] or None
 
 
-def _choice(options: Sequence[Any], default: Any) -> Values:
+def _choice(options: Sequence[Any], default: Any, *, is_optional: bool) -> Values:
     named = {str(option): option for option in options}
 
     def parse(texts: list[str]) -> Any:
         if not texts[-1]:
-            return None
+            return None if is_optional else default
         if texts[-1] not in named:
             raise ValueError(texts[-1])
         return named[texts[-1]]
 
-    return Values(default, parse, lambda value: value is None or named.get(str(value)) == value)
+    def contains(value: Any) -> bool:
+        return is_optional if value is None else bool(named.get(str(value)) == value)
+
+    return Values(default, parse, contains)
 
 
 def _choices(options: Sequence[Any], default: list[Any]) -> Values:
@@ -92,8 +97,9 @@ def _numbers(low: Any, high: Any, *value: Any) -> Values:
     default = value[0] if value else low
     number = int if isinstance(low, int) else float
 
+    # A comparison, since a whole number of a link may be too large for a float. False for NaN.
     def is_between(value: float) -> bool:
-        return math.isfinite(value) and low <= value and (high is None or value <= high)
+        return bool(low <= value <= (MAX_NUMBER if high is None else high))
 
     def read(text: str) -> float:
         value = number(text)
@@ -103,13 +109,14 @@ def _numbers(low: Any, high: Any, *value: Any) -> Values:
 
     def parse(texts: list[str]) -> Any:
         if not isinstance(default, tuple):
-            return read(texts[-1]) if texts[-1] else None
+            return read(texts[-1]) if texts[-1] else default
         first, last = (read(text) for text in texts)
         if first > last:
             raise ValueError(texts)
         return first, last
 
     def contains(value: Any) -> bool:
-        return value is None or all(is_between(part) for part in (value if isinstance(value, tuple) else (value,)))
+        parts = value if isinstance(value, tuple) else (value,)
+        return default is None if value is None else all(is_between(part) for part in parts)
 
     return Values(default, parse, contains)
