@@ -131,8 +131,11 @@ class Training:
         check_choice("schedule", self.schedule, ("decay", "cosine"), where="training")
         check_choice("precision", self.precision, ("float32", "bfloat16"), where="training")
         check_choice("pool_once", self.pool_once, ("float32", "bfloat16", "no"), where="training")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"{self.ema}", where="training, ema", expected="a decay from 0 to below 1, such as 0.999")
+        for name in ("beta1", "beta2", "ema"):
+            if not 0 <= (decay := getattr(self, name)) < 1:
+                raise UserError(
+                    f"{decay}", where=f"training, {name}", expected="a decay from 0 to below 1, such as 0.999"
+                )
         for setting in dataclasses.fields(self):
             value, low = getattr(self, setting.name), 1 if setting.type is int else 0
             if setting.type in (int, float):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.command import yt8m
-from tests.support.command_arguments import arguments, may_be_path
+from tests.support.command_arguments import arguments
 from tests.support.hostile_paths import KINDS, SPECIAL, copy_to_undecodable_name, time_limit
 from tests.support.tiny import STREAMS, tiny_experiment
 from yt8m_core.training.loop import train
@@ -135,9 +135,9 @@ def ended(patch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
 
 
 def test_every_argument_that_may_name_a_path_has_an_entry() -> None:
-    found = {(command, name) for command, name, kind in arguments() if may_be_path(kind) and name not in TEXTS}
+    found = {(one.command, one.name) for one in arguments() if one.may_be_path and one.name not in TEXTS}
     assert found == MATRIX.keys() | FOLDERS | SERVED
-    assert {name for _, name, _ in arguments()} >= TEXTS
+    assert {one.name for one in arguments()} >= TEXTS
 
 
 @pytest.mark.fault

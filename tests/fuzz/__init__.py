@@ -1,4 +1,4 @@
-"""Fuzzing: mutants of real records as input of all readers of untrusted bytes.
+"""Fuzzing: mutants of real records as input of all readers of untrusted bytes, and command lines of all commands.
 
     python -m tests.fuzz --mutations 100000
 

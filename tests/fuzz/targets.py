@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.data.test_upload_mediapipe import features_pb
-from tests.fuzz import imports, runs, tables
+from tests.fuzz import command_lines, imports, runs, tables
 from tests.fuzz.mutate import framed, mutate, mutate_shard
 from tests.fuzz.outcome import outcome
 from yt8m_core.data.dataset import Videos
@@ -283,6 +283,7 @@ TARGETS: dict[str, tuple[int, Callable[[Random, RealRecords, SetMemoryLimit], No
     "scores": (9, tables.scores),
     **imports.TARGETS,
     **runs.TARGETS,
+    **command_lines.TARGETS,
 }
 
 

@@ -6,11 +6,13 @@ from random import Random
 
 import pytest
 
+from tests.fuzz import command_lines
 from tests.fuzz.hunt import hunt
 from tests.fuzz.mutate import framed, mutate, mutate_shard
 from tests.fuzz.planted import dies, eats, hangs, is_wrong
 from tests.fuzz.targets import TARGETS, RealRecords, reference, schedule
 from tests.support.shards import framed as framed_by_hand
+from yt8m_core.cli import main as cli
 
 
 @pytest.mark.slow
@@ -22,6 +24,29 @@ def test_no_mutant_of_real_records_crashes_hangs_costs_much_or_is_read_wrong(rea
     targets = {name: target for name, (_, target) in TARGETS.items()}
     findings = hunt(targets, jobs, RealRecords.read(real_data), seed=2017)
     assert not findings, "\n".join(map(str, findings))
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_no_command_line_ends_in_a_traceback_hangs_costs_much_or_writes_elsewhere() -> None:
+    findings = hunt({"commands": command_lines.commands}, [("commands", i) for i in range(200)], None, seed=2017)
+    assert not findings, "\n".join(map(str, findings))
+
+
+def test_command_line_fuzzer_finds_errors_of_the_program_and_writes_elsewhere(tmp_path: Path) -> None:
+    line = ["index", "data"]
+    for status in ("yt8m: an error of this program (KeyError)", "no sentence", "yt8m: not enough memory", 3):
+        with pytest.raises(AssertionError):
+            command_lines.check_end(status, line)
+    for status in ("yt8m: no file matches data.", 2):
+        command_lines.check_end(status, line)
+    (tmp_path / "inside").mkdir()
+    with command_lines.watched(tmp_path / "inside"):
+        (tmp_path / "inside" / "file").write_text("text")
+    with pytest.raises(AssertionError, match=r"open .*elsewhere"), command_lines.watched(tmp_path / "inside"):
+        (tmp_path / "elsewhere").write_text("text")
+    commands = {command_lines.command_line(Random(number), tmp_path)[0] for number in range(400)}
+    assert commands == cli.commands().keys() - {"demo"}  # which has no arguments
 
 
 @pytest.mark.slow

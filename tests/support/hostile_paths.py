@@ -67,12 +67,16 @@ def copy_to_undecodable_name(valid: Path, folder: Path) -> Path:
     return path
 
 
+class HangError(BaseException):
+    """A block took too long. No ``except Exception`` takes it for an error of its own."""
+
+
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in a block that takes too long, even in an open() that waits for a pipe."""
+    """Raise HangError in a block that takes too long, even in an open() that waits for a pipe."""
 
     def stop(number: int, frame: object) -> None:
-        raise TimeoutError(f"more than {seconds} s")
+        raise HangError(f"more than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

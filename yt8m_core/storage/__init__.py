@@ -1,1 +1,1 @@
-"""Atomic writes, typed JSON and tensor files."""
+"""Checked paths, atomic writes, typed JSON and tensor files."""
