@@ -23,7 +23,7 @@ def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.fault
 def test_processes_that_lock_write_and_remove_one_folder_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert locks.main(["--rounds", "100"]) == 0, capsys.readouterr().out
+    assert locks.main(["--rounds", "150", "--processes", "6"]) == 0, capsys.readouterr().out
 
 
 @pytest.mark.fault
@@ -96,6 +96,23 @@ def test_file_of_a_killed_process_is_removed_whatever_the_clock_says(tmp_path: P
     with atomic_write(tmp_path / "a") as unfinished:
         unfinished.touch()
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_lock_where_no_folder_can_be_is_an_error(tmp_path: Path, link: bool) -> None:
+    (tmp_path / "run").symlink_to("nothing") if link else (tmp_path / "run").touch()
+    with pytest.raises(FileExistsError), exclusive_lock(tmp_path / "run", "training"):
+        pass
+    assert os.path.lexists(tmp_path / "run")
+
+
+def test_folder_does_not_replace_a_link(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "kept").mkdir(parents=True)
+    (tmp_path / "a").symlink_to("mine")
+    with pytest.raises(NotADirectoryError), atomic_write(tmp_path / "a") as unfinished:
+        unfinished.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "mine"]
+    assert (tmp_path / "mine" / "kept").is_dir()
 
 
 def test_lock_of_a_file_is_next_to_it_and_names_its_process(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Whatever several processes may make, or remove, at the same time is made under a
 with their process, also with a killed one. Nothing is removed while another process holds its lock.
 """
 
+import errno
 import glob
 import os
 import platform
@@ -168,10 +169,12 @@ def _hold(file: Path, timeout: float) -> Iterator[bool]:
     """Lock a lock file, and delete it afterwards. Yield whether this process holds it; otherwise another one does."""
     lock = FileLock(file)
     while True:
-        file.parent.mkdir(parents=True, exist_ok=True)
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=timeout)
-        except FileNotFoundError:  # the previous holder has removed the folder since the line above
+        except (FileNotFoundError, FileExistsError):  # the previous holder has just removed the folder
+            if _is_no_folder(file.parent):
+                raise
             continue
         except Timeout:
             yield False
@@ -207,8 +210,8 @@ def _replace(temporary: Path, path: Path) -> None:
     while True:
         try:
             os.replace(temporary, path)
-        except OSError:  # a rename replaces a file, but not a folder
-            if not (temporary.is_dir() and path.is_dir()) or path.is_symlink():
+        except OSError as error:  # a rename replaces a file, but not a folder
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or path.is_symlink():
                 with suppress(OSError):
                     os.rename(old, path)
                 raise
@@ -217,6 +220,12 @@ def _replace(temporary: Path, path: Path) -> None:
         _remove(old)
         with suppress(FileNotFoundError):  # another process has just moved it away
             os.rename(path, old)
+
+
+def _is_no_folder(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return not stat.S_ISDIR(path.lstat().st_mode)
+    return False
 
 
 def _remove_contents(folder: Path) -> None:
