@@ -6,7 +6,8 @@ FOLDER is a workspace (``YT8M_HOME``) with two trained runs that can be compared
 to a run on the 3,541 videos of the real validation shards. Times are in seconds; there is no other tool to compare
 with. Browser and server share the machine.
 First, one session opens each page several times with warm caches and moves each control. Then, many sessions visit all
-pages, each for ``--reading`` seconds, while the server's memory is measured.
+pages, each for ``--reading`` seconds, while the server's memory is measured. One of five uploads files instead, and a
+further one is hostile: garbage in its WebSocket, uploads without end, random links.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as BrowserError
 
+from benchmarks.app_load import UPLOADS, attack, upload_files
 from benchmarks.app_pages import PAGES, VISITS, moves
 from tests.support.server import FLAGS, served
 from yt8m_core.progress import console_progress
@@ -154,11 +156,17 @@ async def measure_transfer(browser: Browser, target: Target) -> int:
 async def visit_pages(
     browser: Browser, target: Target, seed: int, deadline: float, reading: float, timings: Timings
 ) -> None:
-    """Visit all pages by their links, in random order, until the deadline."""
+    """Visit all pages by their links, in random order, until the deadline; some sessions upload files instead."""
     rng = random.Random(seed)
     page = await new_page(browser, timings)
     await asyncio.sleep(rng.uniform(0, reading))
     await open_page(page, target, "overview", Timings())
+    while seed % UPLOADS == UPLOADS - 1 and time.monotonic() < deadline:
+        try:
+            timings.add("uploaded files", await upload_files(page, target.url("predictions?from=my+file"), rng))
+        except BrowserError as error:
+            timings.errors.append(f"upload: {str(error)[:200]}")
+        await asyncio.sleep(rng.uniform(0.5, 1.5) * reading)
     links = page.get_by_test_id("stSidebarNav")
     while time.monotonic() < deadline:
         for title in rng.sample(list(VISITS), len(VISITS)):
@@ -218,18 +226,19 @@ async def measure(target: Target, sessions: int, minutes: float, reading: float)
         many = Timings()
         if minutes:
             deadline = time.monotonic() + 60 * minutes
-            memory, *_ = await asyncio.gather(
+            memory, hostile, *_ = await asyncio.gather(
                 sample_memory(target.address, deadline),
+                asyncio.to_thread(attack, target.address, deadline),
                 *(visit_pages(browser, target, seed, deadline, reading, many) for seed in range(sessions)),
             )
             pages = [s for seconds in many.seconds.values() for s in seconds]
-            half = memory[len(memory) // 2 :]
+            halves = memory[: len(memory) // 2 or 1], memory[len(memory) // 2 :]
+            early, late = (f"from {half[0] / 2**20:,.0f} to {half[-1] / 2**20:,.0f} MB" for half in halves)
             print(f"\n{sessions} sessions for {minutes:g} minutes, a page every {reading:g} s (s):\n{many.table()}")
             print(f"all pages, 95th percentile: {np.quantile(pages, 0.95):.2f} s (limit: {PAGE_LIMIT})")
-            print(
-                f"memory: at most {max(memory) / 2**20:,.0f} MB (limit: {MEMORY_LIMIT / 2**20:,.0f}); second half from "
-                f"{half[0] / 2**20:,.0f} to {half[-1] / 2**20:,.0f} MB"
-            )
+            print(f"memory: at most {max(memory) / 2**20:,.0f} MB (limit: {MEMORY_LIMIT / 2**20:,.0f})")
+            print(f"memory in the first half {early}, in the second half {late}")
+            print("the hostile session:", ", ".join(f"{kind} {count:,}" for kind, count in sorted(hostile.items())))
         for error in (*single.errors, *many.errors)[:20]:
             print("error:", error)
         await browser.close()

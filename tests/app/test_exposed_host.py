@@ -16,6 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.app import resident
+from benchmarks.app_load import attack
 from tests.app.test_server_faults import GUARD, attempts, get, with_hooks
 from tests.conftest import ROOT
 from tests.support.server import served, smoke_environment
@@ -125,6 +126,13 @@ def test_huge_queries_of_one_client_do_not_slow_down_others(address: str) -> Non
             other.run("")
             assert time.monotonic() - started < 10
         assert resident(address) < before + (200 << 20)
+
+
+def test_hostile_session_of_the_benchmark_leaves_the_others_working(address: str) -> None:
+    with open_session(address) as other:
+        counts = attack(address, time.monotonic() + 8)
+        other.run("")
+    assert counts.total() > 3, counts
 
 
 # --- behind a proxy
