@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import multiprocessing.util
 import os
 import shutil
 import subprocess
@@ -76,8 +77,9 @@ CHOICES = {
 
 @cache
 def world() -> Path:
-    """Return a folder with valid values; one for all mutants of a process."""
+    """Return a folder with valid values; one for all mutants of a process, at whose end it is removed."""
     root = Path(tempfile.mkdtemp(prefix="yt8m-commands-"))
+    multiprocessing.util.Finalize(None, shutil.rmtree, (root, True), exitpriority=0)
     os.environ["YT8M_HOME"] = str(root / "home")
     with contextlib.redirect_stderr(io.StringIO()):
         train(tiny_experiment(root), root / "run")
