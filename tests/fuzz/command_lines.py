@@ -222,7 +222,7 @@ def commands(random: Random, real: Any, set_memory_limit: Callable[[int], None])
         line = command_line(random, folder)
         environment = {
             "YT8M_HOME": str(world() / "home"), "HF_ENDPOINT": "http://127.0.0.1:1", "HF_HOME": name, "HOME": name,
-            "TMPDIR": name, "YT8M_RUNS": "", "YT8M_DATA": "",
+            "TMPDIR": name, "YT8M_RUNS": "", "YT8M_SCALE": "none", "YT8M_DATA": "",
         }  # fmt: skip
         set_memory_limit(MEMORY)
         output = io.TextIOWrapper(io.BytesIO(), "utf-8")
