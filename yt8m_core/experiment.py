@@ -54,6 +54,8 @@ class Data:
             _check_path(getattr(self, field), f"data, {field}")
         for _, width in self.streams:
             check_number(width, 1, MAX_WIDTH, where="data, streams")
+        if len(dict(self.streams)) < len(self.streams):
+            raise UserError("a stream twice", where="data, streams", expected="different names")
         check_number(self.max_frames, 1, where="data, max_frames")
         check_choice("unlabeled", self.unlabeled, UNLABELED_POLICIES, where="data")
 

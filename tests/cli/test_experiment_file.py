@@ -52,6 +52,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "options of a slot": (experiment(pooling={"name": "mean", "options": [1]}), r"pooling, options: found \[1\]"),
     "width of a stream": ({"data": {**DATA, "streams": [["rgb", 1.5]]}}, "data, streams: found"),
     "boolean width": ({"data": {**DATA, "streams": [["rgb", True]]}}, "data, streams: found"),
+    "a stream twice": ({"data": {**DATA, "streams": [["rgb", 4], ["rgb", 4]]}}, "data, streams: found a stream twice"),
     "streams as text": ({"data": {**DATA, "streams": "ab"}}, "data, streams: found 'ab'"),
     "streams by name": ({"data": {**DATA, "streams": {"ab": 1}}}, "data, streams: found"),
     "path with NUL": ({"data": {**DATA, "train": "a\0"}}, "data, train: found"),

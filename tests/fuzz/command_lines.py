@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import multiprocessing.util
 import os
 import shutil
 import subprocess
@@ -76,8 +77,9 @@ CHOICES = {
 
 @cache
 def world() -> Path:
-    """Return a folder with valid values; one for all mutants of a process."""
+    """Return a folder with valid values; one for all mutants of a process, at whose end it is removed."""
     root = Path(tempfile.mkdtemp(prefix="yt8m-commands-"))
+    multiprocessing.util.Finalize(None, shutil.rmtree, (root, True), exitpriority=0)
     os.environ["YT8M_HOME"] = str(root / "home")
     with contextlib.redirect_stderr(io.StringIO()):
         train(tiny_experiment(root), root / "run")
@@ -220,7 +222,7 @@ def commands(random: Random, real: Any, set_memory_limit: Callable[[int], None])
         line = command_line(random, folder)
         environment = {
             "YT8M_HOME": str(world() / "home"), "HF_ENDPOINT": "http://127.0.0.1:1", "HF_HOME": name, "HOME": name,
-            "TMPDIR": name, "YT8M_RUNS": "", "YT8M_DATA": "",
+            "TMPDIR": name, "YT8M_RUNS": "", "YT8M_SCALE": "none", "YT8M_DATA": "",
         }  # fmt: skip
         set_memory_limit(MEMORY)
         output = io.TextIOWrapper(io.BytesIO(), "utf-8")

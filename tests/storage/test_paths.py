@@ -30,6 +30,7 @@ def test_folders_and_large_files_are_refused_and_missing_ones_are_an_os_error(tm
     with pytest.raises(UserError, match="found 11 bytes; expected at most 10"):
         paths.read_file(tmp_path / "large", 10)
     assert paths.read_file(tmp_path / "large", 11) == bytes(11)
+    assert paths.read_file(tmp_path / "large", 1 << 60) == bytes(11)  # takes no memory for the limit
     with pytest.raises(IsADirectoryError):
         paths.open_file(tmp_path, 10)
     with pytest.raises(FileNotFoundError):

@@ -70,7 +70,7 @@ def test_huge_option_of_each_method_is_refused_or_harmless(
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("hidden", [10**8, MAX_SIZE, 10**5])
+@pytest.mark.parametrize("hidden", [10**8, 10**5])
 def test_model_that_exceeds_the_memory_is_refused_before_it_is_built(
     hidden: int, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +79,7 @@ def test_model_that_exceeds_the_memory_is_refused_before_it_is_built(
     started = time.monotonic()
     sentence = train(monkeypatch, root, tmp_path / "run", "--classification", f"mlp(hidden=[{hidden}, {hidden}])")
     assert time.monotonic() - started < 5
-    assert ("option 'hidden'" if hidden == 10**8 else "GiB; expected at most 4.0 GiB; a training holds 4") in sentence
+    assert "GiB; expected at most 4.0 GiB; a training holds 4 copies of them in memory" in sentence
     assert not (tmp_path / "run").exists()
 
 

@@ -8,6 +8,7 @@ import tyro
 from yt8m_core.cli.arguments import DataArgument, Streams, format_gap
 from yt8m_core.errors import UserError
 from yt8m_core.progress import console_progress
+from yt8m_core.storage.typed_json import check_number
 
 if TYPE_CHECKING:
     from yt8m_core.data.dataset import Videos
@@ -99,6 +100,8 @@ def labels(
     from yt8m_core.data.vocabulary import load_vocabulary
     from yt8m_core.labels import cooccurrence, statistics
 
+    check_number(minimum_support, 0, where="minimum support")
+    check_number(pairs, 0, where="pairs")
     videos = _open(data, streams, skip_bad)
     names = load_vocabulary(data, vocabulary, videos.label_values, videos.schema)
     videos.check_labels(names.num_classes)

@@ -15,6 +15,7 @@ from yt8m_core.experiment import Data, Experiment
 from yt8m_core.progress import console_progress
 from yt8m_core.runs.data_paths import follow_workspace
 from yt8m_core.storage.json_file import read_json
+from yt8m_core.storage.typed_json import check_number
 
 Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
 
@@ -136,6 +137,7 @@ def predict(
             expected="a feature file, or --data and --output",
             advice="yt8m predict RUN features.npz, or yt8m predict RUN --data DATA --output predictions.csv.",
         )
+    check_number(top, 0, where="top")
     opened = Run.open(run)
     if features is not None:
         for video in predict_file(opened, features):

@@ -102,7 +102,11 @@ def parse_streams(texts: Sequence[str]) -> Streams:
     streams = []
     for text in texts:
         name, _, width = text.rpartition(":")
-        if not name or not width.isdecimal() or not int(width):
-            raise UserError(f"stream '{text}'", expected="name:width, for example rgb:1024")
+        is_number = width.isascii() and width.isdecimal() and len(width) <= 18
+        if not name or not is_number or not 1 <= int(width) <= MAX_WIDTH:
+            expected = f"name:width with a width from 1 to {MAX_WIDTH:,}, for example rgb:1024"
+            raise UserError(f"stream '{text[:80]}'", expected=expected)
         streams.append((name, int(width)))
+    if len(dict(streams)) < len(streams):
+        raise UserError(f"streams {' '.join(texts)[:80]}", expected="each name once")
     return tuple(streams)

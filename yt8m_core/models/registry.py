@@ -45,7 +45,7 @@ from yt8m_core.models.pooling.position_encoding import PositionEncoding
 from yt8m_core.models.pooling.sum import Sum
 from yt8m_core.models.slot import Slot
 
-MAX_SIZE = 1 << 24  # of an integer option; the size of all weights is checked before a training allocates them
+MAX_SIZE = (1 << 31) - 1  # of an integer option; ``size.py`` limits the weights of a training
 SLOTS: Mapping[str, Mapping[str, type[nn.Module]]] = {
     "fusion": {"concat": Concat, "compact_bilinear": CompactBilinear},
     "pooling": {

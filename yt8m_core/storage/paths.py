@@ -55,7 +55,7 @@ def open_descriptor(path: Path, max_bytes: int) -> int:
 def read_file(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file. Raises as ``check_file``."""
     with open_file(path, max_bytes) as file:
-        return file.read(max_bytes + 1)  # it may have grown
+        return file.read(os.fstat(file.fileno()).st_size)  # read(max_bytes) would allocate as much
 
 
 def check_unicode(path: Path) -> None:
