@@ -145,7 +145,9 @@ def test_difference_is_the_largest_of_all_outputs_and_infinite_for_invalid_ones(
     scores, trace = model(*map(torch.from_numpy, batch))
     p, attention = scores.p.numpy(), trace.attention.numpy()
     assert parity.largest_difference(model, Constant(p, attention), [batch]) == 0
-    assert parity.largest_difference(model, Constant(p, attention + np.float32(0.25)), [batch]) == 0.25
+    assert parity.largest_difference(model, Constant(p, attention + np.float32(0.25)), [batch]) == pytest.approx(
+        0.25
+    )  # the sum of two float32
     invalid = (p[:, :2], p.astype(np.float64), np.where(p == p.max(), np.nan, p).astype(np.float32))
     for wrong in invalid:
         assert parity.largest_difference(model, Constant(wrong, attention), [batch]) == float("inf")
