@@ -64,6 +64,8 @@ class UploadBudget:
             await response(scope, receive, send)
             return
         arriving = sum(map(sum, self.arriving.values()))
+        if sum(map(sum, stored.values())) + arriving + size > SERVER_BYTES:
+            stored = _free_closed_sessions(stored)
         if sum(own) + size > SESSION_BYTES:
             receive, size = _with_content(scope, receive, OVER_SESSION), 0
         elif sum(map(sum, stored.values())) + arriving + size > SERVER_BYTES:
@@ -81,6 +83,15 @@ def _stored_sizes() -> Mapping[str, list[int]]:
     """Return the sizes in bytes of the uploaded files of each session."""
     files = runtime.get_instance().uploaded_file_mgr.file_storage  # type: ignore[attr-defined]
     return {session: [len(file.data) for file in [*own.values()]] for session, own in [*files.items()]}
+
+
+def _free_closed_sessions(stored: Mapping[str, list[int]]) -> Mapping[str, list[int]]:
+    """Remove the files of sessions whose page is closed, which Streamlit keeps for minutes; return the other sizes."""
+    server = runtime.get_instance()
+    for session in stored:
+        if not server.is_active_session(session):
+            server.uploaded_file_mgr.remove_session_files(session)
+    return _stored_sizes()
 
 
 def _size(scope: Scope) -> int:

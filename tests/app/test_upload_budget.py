@@ -30,8 +30,11 @@ class Server:
     """Streamlit's upload routes behind the budget, without a network."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.closed: set[str] = set()  # sessions
         self.files = MemoryUploadedFileManager("/_stcore/upload_file")
-        streamlit = SimpleNamespace(uploaded_file_mgr=self.files, is_active_session=lambda session: True)
+        streamlit = SimpleNamespace(
+            uploaded_file_mgr=self.files, is_active_session=lambda session: session not in self.closed
+        )
         monkeypatch.setattr(runtime, "get_instance", lambda: streamlit)
         monkeypatch.setattr("streamlit.web.server.starlette.starlette_routes.is_xsrf_enabled", lambda: False)
         routes = create_upload_routes(streamlit, self.files, None)  # type: ignore[arg-type]
@@ -99,6 +102,15 @@ def test_many_sessions_share_the_budget_of_the_server(server: Server) -> None:
     assert server.contents("49") == [upload_budget.OVER_SERVER, b"small"]
     server.upload("49", bytes(3 * MIB - 4096))
     assert len(server.contents("49")[2]) > 2 * MIB
+
+
+@pytest.mark.fault
+def test_files_of_closed_sessions_make_room_for_others(server: Server) -> None:
+    for session in range(50):
+        server.upload(f"{session}", bytes(3 * MIB))
+        server.closed.add(f"{session}")
+        assert server.total() <= 10 * MIB
+    assert server.contents("49") == [bytes(3 * MIB)]
 
 
 def test_budget_is_free_again_when_a_file_is_removed(server: Server) -> None:
