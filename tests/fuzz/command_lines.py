@@ -50,7 +50,7 @@ NUMBERS = (
 )
 TEXTS = (
     "", " ", "-", "--", "-x", "--run", "--help=1", "\udcff", "é" * 9, "a" * 5000, "a\nb", "\x1b[31m", "{}", "%s",
-    "~nobody/x", "*", "[", "**/*", "http://127.0.0.1:1", "/etc/passwd", "/dev/stdin", "/proc/self/mem", "../x", ".",
+    "~nobody/x", "*", "[", "**/*", "http://[", "/etc/passwd", "/dev/stdin", "/proc/self/mem", "../x", ".",
 )  # fmt: skip
 SLOT_TEXTS = ("2+2", "mean(", "mean(x=1)", "mean(1)", "none", "__import__('os')", "(" * 500, "mean(**{})", "moe" * 999)
 # Arguments without which a command runs for minutes, opens a server or needs a network: they are never valid.
