@@ -54,7 +54,8 @@ def commands(inputs: Path, work: Path, address: str) -> dict[str, Command]:
     missing = (*("--train", train, *streams), *("--output", f"{out}/missing.csv", "--folds", "2"), *TRAIN)
     growing, smoke = ("/log.csv", "/checkpoint.safetensors"), (("YT8M_SCALE", "smoke"),)
     runs, both = ("/metrics.json",), ("train", "train with all state")
-    worlds = ("/index/*.parquet", "/pooled/*.npy", *runs)  # these depend on the times of the shards
+    caches = ("/index/*.parquet", "/pooled/*.npy", "/scored/*.npy")  # depend on the times of shards and weights
+    worlds = (*caches, *runs)
     return {
         "index": Command(("index", train, *streams)),
         "labels": Command(("labels", train, *streams)),
@@ -62,11 +63,15 @@ def commands(inputs: Path, work: Path, address: str) -> dict[str, Command]:
         "import": Command(("import", *features, "--output", out, "--yes"), varies=worlds),
         "train": Command(("train", "--run", run, *data, *TRAIN), (), growing, runs),
         "train with all state": Command(("train", "--run", other, *data, *TRAIN, *ALL_STATE), (), growing, runs),
-        "evaluate": Command(("evaluate", run, "--data", validation), ("train",)),
-        "calibrate": Command(("calibrate", run, "--data", validation), ("train",)),
-        "predict": Command(("predict", run, "--data", train, "--output", f"{out}/scores.csv"), ("train",)),
-        "ensemble": Command(("ensemble", run, other, "--data", train, "--output", f"{out}/scores.parquet"), both),
-        "export": Command(("export", run, "--output", f"{out}/model.pt2"), ("train",)),
+        "evaluate": Command(("evaluate", run, "--data", validation), ("train",), varies=caches),
+        "calibrate": Command(("calibrate", run, "--data", validation), ("train",), varies=caches),
+        "predict": Command(
+            ("predict", run, "--data", train, "--output", f"{out}/scores.csv"), ("train",), varies=caches
+        ),
+        "ensemble": Command(
+            ("ensemble", run, other, "--data", train, "--output", f"{out}/scores.parquet"), both, varies=caches
+        ),
+        "export": Command(("export", run, "--output", f"{out}/model.pt2"), ("train",), varies=caches),
         "missing-labels": Command(("missing-labels", *missing), (), growing, runs),
         "demo": Command(("demo",), (), growing, worlds, smoke),
         "ablate": Command(("ablate", "fusion", "--output", out), ("demo",), growing, worlds, smoke),
