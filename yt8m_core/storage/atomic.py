@@ -26,6 +26,7 @@ from yt8m_core.storage.paths import check_file, check_replaceable
 LOCK = ".lock"  # lock file in a folder
 STALE_AFTER = 3600  # seconds since the last write, after which a temporary file may belong to a killed process
 GRACE = 0.5  # seconds for a process that is just releasing a lock
+ATTEMPTS = 1000  # to make a folder that other processes remove; below /proc, none can be made
 Wait = Callable[[str], object]  # receives a message every few seconds
 
 
@@ -169,12 +170,12 @@ def create_array(file: Path, dtype: Any, shape: tuple[int, ...]) -> "np.memmap[A
 def _hold(file: Path, timeout: float) -> Iterator[bool]:
     """Lock a lock file, and delete it afterwards. Yield whether this process holds it; otherwise another one does."""
     lock = FileLock(file)
-    while True:
+    for attempt in range(ATTEMPTS):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=timeout)
         except (FileNotFoundError, FileExistsError):  # the previous holder has just removed the folder
-            if _is_no_folder(file.parent):
+            if attempt + 1 == ATTEMPTS or _is_no_folder(file.parent):
                 raise
             continue
         except Timeout:
