@@ -235,6 +235,7 @@ def test_first_of_several_fast_keys_counts(browser: Browser, app: str, decisions
     with open_browser_page(browser) as page:
         page.goto(f"{app}/label-issues")
         wait_for_page(page, "Label issues")
+        page.wait_for_timeout(1000)  # a busy browser hears keys some time after it has drawn the buttons
         for key in "xauzn":
             page.keyboard.press(key)
         expect(page.get_by_test_id("stProgress")).to_contain_text("1 of 1,000 decided")

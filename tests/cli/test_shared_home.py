@@ -19,13 +19,21 @@ def shared_home(demo_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     shutil.copytree(demo_home, home)
     monkeypatch.setenv("YT8M_HOME", str(home))
     monkeypatch.setenv("YT8M_SCALE", "smoke")
+    protect(home / "smoke")  # before they are indexed: a change of permissions is a change of the file
     open_videos(home / "smoke" / "validation")  # writes the index
-    paths = [home, *home.rglob("*")]
-    for path in paths:
-        path.chmod(0o555 if path.is_dir() else 0o444)
+    for path in home.iterdir():
+        if path.name != "smoke":
+            protect(path)
+    home.chmod(0o555)
     yield home
-    for path in paths:
+    for path in [home, *home.rglob("*")]:
         path.chmod(0o755)
+
+
+def protect(folder: Path) -> None:
+    """Forbid to write into a folder and its files."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Two processes that build the demo world, or train on it, in one workspace at the same time."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -50,8 +51,10 @@ def test_second_demo_is_refused_and_the_first_ends_well(home: Path, stage: str) 
     first = start(*DEMO)
     pattern = {"world": ".smoke.*.tmp", "run": "runs/*/log.csv"}[stage]
     wait_until(lambda: list(home.glob(pattern)), first)
+    first.send_signal(signal.SIGSTOP)  # it takes less time than the start of another process
     second = start(*DEMO)
     _, message = second.communicate(timeout=120)
+    first.send_signal(signal.SIGCONT)
     output = first.communicate(timeout=120)
     assert second.returncode == 1
     assert f"runs: another build of the demo world and its runs is running in this folder (process {first.pid} on" in (
