@@ -26,8 +26,8 @@ FILL_VALUE = BYTE_VALUES[FILL_BYTE]
 # Far above any edition (4,716 labels); keeps one absurd label from sizing a model.
 MAX_LABEL = 1 << 20
 MAX_WIDTH = 1 << 20  # of a stream
-# Magnitude of a feature. No extractor comes near it, and the squared norm of a frame of such numbers in several streams
-# of MAX_WIDTH, still fits float32. Larger numbers overflow there: normalized frames become 0, and scores are wrong.
+# Magnitude of a feature. No extractor comes near it, and the squared norm of a frame of such numbers still fits
+# float32, with several streams of MAX_WIDTH too. Larger ones overflow: a normalized frame becomes 0, without a word.
 MAX_FEATURE = 1e12
 UNLABELED_POLICIES = ("error", "skip", "negative")  # for videos without labels, see ``labeled.py``
 

@@ -1,4 +1,4 @@
-"""One disturbed run of a command, which the same command must complete."""
+"""One run of a command with an injected fault, which the same command must complete."""
 
 import os
 import random
@@ -14,11 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import yt8m_core.training.loop as training
-from tests.kills.commands import Command
+from tests.fault_injection.commands import Command
 from yt8m_core.cli import main as cli
 from yt8m_core.cli.boundary import STOPPED
 
 KILL, TERMINATE, FULL_DISK, READ_ONLY = "kill", "SIGTERM", "full disk", "read-only"
+MISSED = "ended before"  # does not count
 LIMIT = 900.0  # seconds that a command may take
 LAST_SECONDS = 10.0  # that a stopped command, or a child of a killed one, may go on
 
@@ -34,7 +35,7 @@ class Ending:
 
 @dataclass
 class Reference:
-    """An undisturbed run of a command.
+    """A run of a command without faults.
 
     Attributes:
         start: Folder with what is there before it.
@@ -123,7 +124,7 @@ def digests(work: Path) -> dict[str, str]:
     return found
 
 
-def is_fault(ending: Ending) -> bool:
+def is_program_error(ending: Ending) -> bool:
     """Return whether a command ended with an exception that it does not expect."""
     return "Traceback" in ending.text or "an error of this program" in ending.text
 
@@ -134,43 +135,64 @@ def set_writable(work: Path, *, is_writable: bool) -> None:
         path.chmod((0o755 if path.is_dir() else 0o644) if is_writable else (0o555 if path.is_dir() else 0o444))
 
 
-def disturb(reference: Reference, work: Path, log: Path, rng: random.Random) -> tuple[str, list[str]]:
-    """Disturb a command at a random moment, then run it to its end. Return how it was disturbed, and the problems."""
+@dataclass
+class Outcome:
+    """What a fault did to a command.
+
+    Attributes:
+        fault: One of the faults, or ``MISSED`` where the command was faster than its kill or SIGTERM.
+        place: When or where it was injected.
+        problems: What is wrong after it, or after the same command has run to its end.
+    """
+
+    fault: str
+    place: str
+    problems: list[str]
+
+
+def inject(reference: Reference, work: Path, log: Path, rng: random.Random) -> Outcome:
+    """Inject a random fault into a command, then run the command to its end."""
     command = reference.command
-    how = rng.choices((KILL, TERMINATE, FULL_DISK, READ_ONLY), (14, 2, 3, 1))[0]
+    (fault,) = rng.choices((KILL, TERMINATE, FULL_DISK, READ_ONLY), (14, 2, 3, 1))
     prepare(work, reference.start)
-    if how == READ_ONLY:
-        set_writable(work, is_writable=False)
-        ending = run(command, work, log)
-        set_writable(work, is_writable=True)
-        problems = _refusal_problems(ending) + [
-            f"{name} was changed" for name, _ in digests(work).items() ^ digests(reference.start).items()
-        ]
-    elif how == FULL_DISK:
+    if fault == READ_ONLY:
+        outcome = _forbid_writing(reference, work, log)
+    elif fault == FULL_DISK:
         limit = int(rng.uniform(0, reference.largest))
-        how = f"{how} at {limit:,} bytes"
-        ending = run(command, work, log, limit)
-        problems = _refusal_problems(ending)
+        outcome = Outcome(fault, f"at {limit:,} bytes", _refusal_problems(run(command, work, log, limit)))
     else:
-        seconds = rng.uniform(0, reference.seconds)
-        how = f"{how} after {seconds:.3f} s"
-        started = time.monotonic()
-        child = start(command, work, log)
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL if how.startswith(KILL) else signal.SIGTERM)
-        ending = wait(child, log, started)
-        problems = [] if how.startswith(KILL) else _stop_problems(ending, seconds)
-        problems += _orphans(child)
-    problems += differences(reference, work, is_complete=False)
+        outcome = _end_early(fault, reference, work, log, rng.uniform(0, reference.seconds))
+    outcome.problems += differences(reference, work, is_complete=False)
     again = run(command, work, log)
     if again.code:
-        problems.append(f"the same command ends with {again.code}: {again.text[-600:]}")
-    return how, problems + differences(reference, work, is_complete=True)
+        outcome.problems.append(f"the same command ends with {again.code}: {again.text[-600:]}")
+    outcome.problems += differences(reference, work, is_complete=True)
+    return outcome
+
+
+def _forbid_writing(reference: Reference, work: Path, log: Path) -> Outcome:
+    set_writable(work, is_writable=False)
+    problems = _refusal_problems(run(reference.command, work, log))
+    set_writable(work, is_writable=True)
+    changed = digests(work).items() ^ digests(reference.start).items()
+    return Outcome(READ_ONLY, "everywhere", problems + [f"{name} was changed" for name, _ in changed])
+
+
+def _end_early(fault: str, reference: Reference, work: Path, log: Path, seconds: float) -> Outcome:
+    """Kill a command, or ask it to stop, after some seconds."""
+    started = time.monotonic()
+    child = start(reference.command, work, log)
+    time.sleep(seconds)
+    has_ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    os.kill(child, signal.SIGKILL if fault == KILL else signal.SIGTERM)
+    ending = wait(child, log, started)
+    problems = _stop_problems(ending, seconds) if fault == TERMINATE and not has_ended else []
+    return Outcome(MISSED if has_ended else fault, f"after {seconds:.3f} s", problems + _orphans(child))
 
 
 def _refusal_problems(ending: Ending) -> list[str]:
     """Return what is wrong with the end of a command that could not write."""
-    if is_fault(ending):
+    if is_program_error(ending):
         return [f"an error of the program: {ending.text[-1500:]}"]
     return [] if ending.code in (0, 1) else [f"exit status {ending.code}: {ending.text[-600:]}"]
 
@@ -180,7 +202,7 @@ def _stop_problems(ending: Ending, seconds: float) -> list[str]:
     problems = []
     if ending.code not in (0, STOPPED, -signal.SIGTERM):
         problems.append(f"exit status {ending.code} after SIGTERM: {ending.text[-600:]}")
-    if is_fault(ending):
+    if is_program_error(ending):
         problems.append(f"an error of the program: {ending.text[-1500:]}")
     if ending.seconds - seconds > LAST_SECONDS:
         problems.append(f"went on for {ending.seconds - seconds:.0f} s after SIGTERM")
@@ -210,9 +232,9 @@ def _session_members(session: int) -> list[int]:
 
 
 def differences(reference: Reference, work: Path, *, is_complete: bool) -> list[str]:
-    """Return the files that are not as after an undisturbed run.
+    """Return the files that are not as after a run without faults.
 
-    After a disturbed run, files may be missing or be those of before, and files that grow may be incomplete.
+    After a fault, files may be missing or be those of before, and files that grow may be incomplete.
     """
     command, found, before = reference.command, digests(work), digests(reference.start)
     problems = []

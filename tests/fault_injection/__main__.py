@@ -1,10 +1,10 @@
-"""Disturb all long commands at random moments, and run them again: python -m tests.kills --trials 1000.
+"""Inject faults into all long commands, and run them again: python -m tests.fault_injection --trials 1000.
 
-A command is killed, asked to stop with SIGTERM, cannot write more than some bytes into a file, as on a full disk, or
-may not write at all. Then every file must be complete or as before, no process may go on, and the same command must end
-with the files of an undisturbed run. Root must give up its right to write everywhere:
+A command is killed or asked to stop at a random moment, cannot write more than some bytes into a file, as on a full
+disk, or may not write at all. Then every file must be complete or as before, no process may go on, and the same command
+must end with the files of a run without faults. Root must give up its right to write everywhere:
 
-    setpriv --bounding-set=-dac_override,-dac_read_search python -m tests.kills
+    setpriv --bounding-set=-dac_override,-dac_read_search python -m tests.fault_injection
 """
 
 import argparse
@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.kills.commands import Command, commands, served_files, write_inputs
-from tests.kills.trial import Reference, differences, digests, disturb, prepare, run
+from tests.fault_injection.commands import Command, commands, served_files, write_inputs
+from tests.fault_injection.trial import MISSED, Reference, differences, digests, inject, prepare, run
 from tests.support.file_server import serve_files
 
 
@@ -43,7 +43,7 @@ def server(files: dict[str, bytes]) -> Iterator[str]:
 
 
 class References:
-    """Undisturbed runs of commands, which are made when they are needed."""
+    """Runs of commands without faults, which are made when they are needed."""
 
     def __init__(self, root: Path, known: dict[str, Command]) -> None:
         self.root, self.known, self.made = root, known, dict[str, Reference]()
@@ -64,7 +64,7 @@ class References:
             if ending.code:
                 raise RuntimeError(f"{name} ends with {ending.code}: {ending.text}")
             if number and (problems := differences(reference, work, is_complete=True)):
-                raise RuntimeError(f"two undisturbed runs of {name} differ: {'; '.join(problems)}")
+                raise RuntimeError(f"two runs of {name} without faults differ: {'; '.join(problems)}")
             reference.digests, reference.seconds = digests(work), ending.seconds
         before = digests(start)
         written = [key for key, digest in reference.digests.items() if digest != before.get(key)]
@@ -78,11 +78,13 @@ class References:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trials; the exit status is 1 if there is any problem."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.kills", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.fault_injection",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--trials", type=int, default=1000, help="number of trials of all commands together")
+    parser.add_argument("--trials", type=int, default=1000, help="number of faults in all commands together")
     parser.add_argument("--seed", type=int, default=0, help="random seed")
-    parser.add_argument("--commands", nargs="*", default=[], help="commands to disturb; default: all")
+    parser.add_argument("--commands", nargs="*", default=[], help="commands to inject faults into; default: all")
     options = parser.parse_args(arguments)
     started, failures = time.monotonic(), 0
     counts: Counter[str] = Counter()
@@ -93,17 +95,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             known = commands(root / "inputs", root / "work", address)
             references = References(root, known)
             names = options.commands or list(known)
-            for number in range(options.trials):
+            number = 0
+            while counts.total() - counts[MISSED] < options.trials:
                 name = names[number % len(names)]
                 rng = random.Random(f"{options.seed}/{name}/{number}")
-                how, problems = disturb(references(name), root / "work", root / "log", rng)
-                counts[how.partition(" at")[0].partition(" after")[0]] += 1
-                if problems:
+                outcome = inject(references(name), root / "work", root / "log", rng)
+                counts[outcome.fault] += 1
+                if outcome.problems:
                     failures += 1
-                    print(f"trial {number}: {name}, {how}: {'; '.join(problems)}", flush=True)
+                    text = "; ".join(outcome.problems)
+                    print(f"trial {number}: {name}, {outcome.fault} {outcome.place}: {text}", flush=True)
+                number += 1
     seconds = time.monotonic() - started
-    hows = ", ".join(f"{count:,} {how}" for how, count in sorted(counts.items()))
-    print(f"{options.trials:,} trials ({hows}) in {seconds:.0f} s, seed {options.seed}: {failures} with problems")
+    faults = ", ".join(f"{count:,} {fault}" for fault, count in sorted(counts.items()))
+    print(f"{options.trials:,} trials ({faults}) in {seconds:.0f} s, seed {options.seed}: {failures} with problems")
     return bool(failures)
 
 

@@ -1,4 +1,4 @@
-"""Commands that are killed, stopped or cannot write, and then run again: a slice of ``python -m tests.kills``."""
+"""Commands that are killed, stopped or cannot write, and run again: a slice of ``python -m tests.fault_injection``."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ SHORT = ("index", "labels", "download", "import", "evaluate", "calibrate", "pred
 LONG = ("missing-labels", "demo", "ablate", "rates")
 
 
-def disturb(*names: str, trials: int) -> None:
-    command = [*AS_USER, sys.executable, "-m", "tests.kills", "--trials", str(trials), "--commands", *names]
+def inject(*names: str, trials: int) -> None:
+    command = [*AS_USER, sys.executable, "-m", "tests.fault_injection", "--trials", str(trials), "--commands", *names]
     process = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     assert process.returncode == 0, process.stdout + process.stderr
     assert f"{trials} trials" in process.stdout
@@ -24,12 +24,12 @@ def disturb(*names: str, trials: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.fault
-def test_disturbed_trainings_end_with_the_same_weights() -> None:
-    disturb("train", "train with all state", trials=20)
+def test_trainings_with_faults_end_with_the_same_weights() -> None:
+    inject("train", "train with all state", trials=20)
 
 
 @pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.parametrize(("names", "trials"), [(SHORT, 90), (LONG, 12)])
-def test_disturbed_commands_leave_whole_files_and_end_as_undisturbed_ones(names: tuple[str, ...], trials: int) -> None:
-    disturb(*names, trials=trials)
+def test_commands_with_faults_leave_whole_files_and_end_as_without(names: tuple[str, ...], trials: int) -> None:
+    inject(*names, trials=trials)

@@ -27,7 +27,7 @@ class Command:
         arguments: Its arguments.
         needs: Names of the commands whose results lie in the folder when it starts.
         grows: Files that it writes in place, which are not complete while it runs.
-        varies: Files that differ between two undisturbed runs; a pattern with ``*`` also stands for differing names.
+        varies: Files that differ between two runs without faults; a pattern with ``*`` also stands for differing names.
         variables: Environment variables.
     """
 
