@@ -1,4 +1,8 @@
 // Keys of every page, handled in the browser. Streamlit itself handles the keys of buttons.
+const APP = "[data-testid=stApp]"
+const SHORTCUT = "kbd[aria-label^=Shortcut]"
+const BUTTON = "[data-testid=stButton] button:not(:disabled)"
+const PATIENCE = 3000 // ms to wait for the answer to a press, which Streamlit may not have heard
 const OVERLAYS = "[role=menu], [role=dialog], [data-testid=stPopoverBody], [data-testid=stDataFrameColumnMenu]"
 
 export default function ({ data, parentElement }) {
@@ -30,13 +34,32 @@ export default function ({ data, parentElement }) {
   }
   const isCovered = () =>
     dialog.open || [...document.querySelectorAll(OVERLAYS)].some(overlay => overlay.checkVisibility())
+  // Streamlit can drop a press when another follows before the page has answered. The first press counts.
+  let waitsUntil = 0
+  const answers = new MutationObserver(([{ target }]) => {
+    if (target.dataset.testScriptState === "notRunning") waitsUntil = 0
+  })
+  answers.observe(document.querySelector(APP), { attributeFilter: ["data-test-script-state"] })
+  const press = event => {
+    if (event.timeStamp < waitsUntil) event.stopImmediatePropagation()
+    else waitsUntil = event.timeStamp + PATIENCE
+  }
+  const isShortcut = event => {
+    const shortcuts = [...document.querySelectorAll(`${BUTTON} ${SHORTCUT}`)]
+    return shortcuts.some(({ textContent }) => textContent === event.key.toUpperCase())
+  }
+  const onClick = event => {
+    if (event.target.closest?.(BUTTON)?.querySelector(SHORTCUT)) press(event)
+  }
   // Sees each key before Streamlit, whose shortcuts would also press buttons behind an overlay, and whose select boxes
   // are cleared by Escape.
   const onFirst = event => {
     const isCharacter = event.key.length === 1 && event.key !== " "
     const box = event.key === "Escape" && event.target.closest?.("[data-testid=stSelectbox]")
-    if (isCharacter && !isTyping(event) && isCovered()) event.stopImmediatePropagation()
-    else if (box) {
+    if (isCharacter && !isTyping(event)) {
+      if (isCovered()) event.stopImmediatePropagation()
+      else if (isShortcut(event)) press(event)
+    } else if (box) {
       event.stopImmediatePropagation()
       event.target.blur()
     }
@@ -53,9 +76,12 @@ export default function ({ data, parentElement }) {
     event.preventDefault()
   }
   window.addEventListener("keydown", onFirst, true)
+  window.addEventListener("click", onClick, true)
   document.addEventListener("keydown", onKey)
   return () => {
+    answers.disconnect()
     window.removeEventListener("keydown", onFirst, true)
+    window.removeEventListener("click", onClick, true)
     document.removeEventListener("keydown", onKey)
   }
 }

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.app.test_browser import PAGES
+from tests.app.test_browser import IDLE, PAGES
 from tests.support.browser import open_browser_page, wait_for_page
 from tests.support.server import served, smoke_environment
 
@@ -35,6 +35,10 @@ OUTLINE = "link => { const style = getComputedStyle(link); return [style.outline
 TRANSITIONS_END = """() => Promise.allSettled(
     document.getAnimations().filter(animation => animation instanceof CSSTransition).map(({finished}) => finished)
 ).then(() => null)"""
+CHARTS_FIT = """() => [...document.querySelectorAll(".stPlotlyChart")].every(chart => {
+  const drawing = chart.querySelector(".main-svg")
+  return !chart.checkVisibility() || (drawing && Math.abs(drawing.clientWidth - chart.clientWidth) < 2)
+})"""
 # The theme is switched on the open page, as in the settings: charts must follow without a rerun.
 SCREENS = ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark"))
 
@@ -81,6 +85,9 @@ def test_focused_links_have_an_outline(browser: Browser, app: str) -> None:
 def _show(page: Page, width: int, scheme: Any) -> None:
     """Set the width of the screen and the theme, and wait until both are drawn."""
     page.set_viewport_size({"width": width, "height": 900})
+    # Streamlit keeps the old colors of a chart whose theme changes while it is drawn with another width.
+    page.wait_for_function(CHARTS_FIT)
+    page.evaluate(IDLE)
     page.emulate_media(color_scheme=scheme)
     color = "rgb(255, 255, 255)" if scheme == "light" else "rgb(23, 22, 20)"
     expect(page.locator(".stApp")).to_have_css("background-color", color)

@@ -33,7 +33,7 @@ def show_buttons(
     """Show the buttons.
 
     A press counts only for the candidate that the buttons were drawn for, and one drawing takes one press: a key may be
-    pressed while the page still shows the last candidate.
+    pressed while the page still shows the last candidate. keyboard.js sends one press per answer of the page.
 
     Args:
         file: File of the decisions.
@@ -99,16 +99,19 @@ def _history() -> list[Change]:
 
 
 def _store(change: Change, following: str) -> None:
+    history = _history()  # not after the decision is stored: Streamlit can end a callback when it reads the session
     try:
         replace_decision(change.file, change.replaced, change.stored)
     except UserError as error:
         show_error(error)
         return
-    st.session_state["decision history"] = [*_history(), change][-MAX_UNDO:]
+    history.append(change)
+    del history[:-MAX_UNDO]
     st.session_state["candidate"] = following
 
 
 def _undo(change: Change) -> None:
+    history = _history()
     try:
         replace_decision(change.file, change.stored, change.replaced)
     except DecisionChangedError as error:  # nothing of this session is left to take back
@@ -116,5 +119,5 @@ def _undo(change: Change) -> None:
     except UserError as error:
         show_error(error)
         return
-    _history().remove(change)
+    history.remove(change)
     st.session_state["candidate"] = change.option
