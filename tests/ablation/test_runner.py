@@ -480,6 +480,22 @@ def test_run_is_trained_again_if_its_weights_are_needed(experiments: dict[str, E
     assert Run.open(after.path).load_model().classification.num_classes == CLASSES
 
 
+@pytest.mark.fault
+def test_files_that_a_killed_process_did_not_remove_are_removed(
+    experiments: dict[str, Experiment], tiny: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(runner, "_remove_unused", lambda *_, **__: None)
+        before = train_missing({"first": experiments["first"]}, tiny, progress=silent)["first"]
+    (before.path / "checkpoint.safetensors").touch()
+    assert (before.path / "model.safetensors").exists()
+    predictions = (before.path / "predictions.parquet").stat()
+    train_missing({"first": experiments["first"]}, tiny, progress=silent)
+    assert (before.path / "predictions.parquet").stat() == predictions
+    left = {path.name for path in before.path.iterdir()}
+    assert not left & {"model.safetensors", "checkpoint.safetensors", "tensorboard"}
+
+
 def test_scale_is_the_argument_or_the_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("YT8M_SCALE", raising=False)
     assert chosen_scale() == "demo"

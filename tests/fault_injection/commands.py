@@ -53,6 +53,7 @@ def commands(inputs: Path, work: Path, address: str) -> dict[str, Command]:
     features = (str(inputs / "features"), "--labels", str(inputs / "labels.csv"))
     missing = (*("--train", train, *streams), *("--output", f"{out}/missing.csv", "--folds", "2"), *TRAIN)
     growing, smoke = ("/log.csv", "/checkpoint.safetensors"), (("YT8M_SCALE", "smoke"),)
+    ablations = (*growing, "/ablations/*/model.safetensors")  # weights that are removed when their run is finished
     runs, both = ("/metrics.json",), ("train", "train with all state")
     caches = ("/index/*.parquet", "/pooled/*.npy", "/scored/*.npy")  # depend on the times of shards and weights
     worlds = (*caches, *runs)
@@ -74,8 +75,8 @@ def commands(inputs: Path, work: Path, address: str) -> dict[str, Command]:
         "export": Command(("export", run, "--output", f"{out}/model.pt2"), ("train",), varies=caches),
         "missing-labels": Command(("missing-labels", *missing), (), growing, runs),
         "demo": Command(("demo",), (), growing, worlds, smoke),
-        "ablate": Command(("ablate", "fusion", "--output", out), ("demo",), growing, worlds, smoke),
-        "rates": Command(("rates", "--tables", "fusion"), ("demo",), growing, worlds, smoke),
+        "ablate": Command(("ablate", "fusion", "--output", out), ("demo",), ablations, worlds, smoke),
+        "rates": Command(("rates", "--tables", "fusion"), ("demo",), ablations, worlds, smoke),
     }
 
 

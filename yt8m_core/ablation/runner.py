@@ -29,6 +29,7 @@ from yt8m_core.storage.atomic import file_lock, remove_folder
 from yt8m_core.workspace import workspace
 
 WEIGHTS = "model.safetensors"
+UNUSED = (WEIGHTS, "checkpoint.safetensors", "tensorboard")  # removed from a finished run; kept weights stay
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,11 @@ def train_missing(
         UserError, TrainingDivergedError: As ``train``.
     """
     folders = {title: _folder() / videos.digest(experiment) for title, experiment in experiments.items()}
-    missing = [title for title, folder in folders.items() if not _exists(folder, weights=title in keep_weights)]
+    missing = [
+        title
+        for title, folder in folders.items()
+        if not _exists(folder, weights=title in keep_weights) or _unused(folder, weights=title in keep_weights)
+    ]
     if missing:
         videos.prepare(progress)
     task = f"training {len(missing)} runs"
@@ -154,7 +159,7 @@ def train_missing(
         with file_lock(folder, "training of this run", wait=lambda message: report(message, 0, 1)):
             if not _exists(folder, weights=weights):  # else another process has trained it for another table
                 _train(experiments[title], folder, report)
-                _remove_unused(folder, weights=weights)  # at once: all weights may not fit on the disk
+            _remove_unused(folder, weights=weights)  # at once: all weights may not fit on the disk
     if missing:
         progress(task, len(missing), len(missing))
     return {title: StoredRun(folder) for title, folder in folders.items()}
@@ -200,11 +205,17 @@ def _exists(folder: Path, *, weights: bool) -> bool:
     return (folder / "metrics.json").is_file() and (not weights or (folder / WEIGHTS).is_file())
 
 
+def _unused(folder: Path, *, weights: bool) -> list[Path]:
+    """Return what nothing reads from a finished run; also left by a process that was killed before it removed it."""
+    return [folder / name for name in UNUSED if not (weights and name == WEIGHTS) and (folder / name).exists()]
+
+
 def _remove_unused(folder: Path, *, weights: bool) -> None:
-    """Remove what nothing reads from a finished run."""
-    if not weights:
-        (folder / WEIGHTS).unlink(missing_ok=True)
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    for path in _unused(folder, weights=weights):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _folder() -> Path:
