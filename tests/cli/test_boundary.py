@@ -3,8 +3,10 @@
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,25 @@ def test_unexpected_error_is_a_sentence_that_names_a_file_with_the_traceback(
     assert stored.startswith("yt8m index data\n")
     assert "Traceback" in stored
     assert type(error).__name__ in stored
+
+
+@pytest.mark.fault
+def test_sigterm_ends_a_command_whatever_a_library_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch reports SystemExit in the middle of reading weights as a ValueError."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        except SystemExit:
+            raise ValueError("could not determine the shape") from None
+
+    monkeypatch.setattr("yt8m_core.data.dataset.open_videos", fail)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert sentence(monkeypatch, "index", "data") == str(128 + signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_traceback_that_cannot_be_stored_leaves_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

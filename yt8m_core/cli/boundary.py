@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from yt8m_core.errors import TrainingStoppedError, UserError
 from yt8m_core.storage.atomic import printable_name
@@ -26,7 +27,18 @@ def error_boundary() -> Iterator[None]:
 
     An exception that no command expects is an error of this program: its traceback is written to a private file, which
     the sentence names. With ``YT8M_DEBUG=1``, exceptions pass with their traceback instead.
+
+    SIGTERM raises SystemExit, which removes partly written files; a training handles it itself. A library that the
+    signal interrupts may report another exception in its place.
     """
+    is_stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        sys.exit(STOPPED)
+
+    signal.signal(signal.SIGTERM, stop)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have characters that the terminal does not
             stream.reconfigure(errors="replace")
@@ -42,6 +54,8 @@ def error_boundary() -> Iterator[None]:
     except KeyboardInterrupt:
         raise SystemExit("yt8m: stopped; run the same command again to resume a training or a download") from None
     except Exception as error:
+        if is_stopped:
+            raise SystemExit(STOPPED) from None
         if os.environ.get("YT8M_DEBUG") == "1":
             raise
         raise SystemExit(f"yt8m: {printable_name(_sentence(error))}") from None

@@ -1,7 +1,6 @@
 """Command line ``yt8m``: data, training, evaluation, prediction, ensembles, export, ablations, sharing and the app."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import tyro
 
 from yt8m_core.cli.ablations import ablate, rates, readings
 from yt8m_core.cli.arguments import Streams, absolute, registry
-from yt8m_core.cli.boundary import STOPPED, error_boundary
+from yt8m_core.cli.boundary import error_boundary
 from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
 from yt8m_core.cli.export import export
@@ -110,8 +109,6 @@ def commands(arguments: Sequence[str] = ()) -> dict[str, Callable[..., None]]:
 
 def main() -> None:
     """Run a command. Errors are one sentence, without a traceback."""
-    # Raises SystemExit, which removes partly written files. A training handles the signal itself.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(STOPPED))
     with error_boundary():
         tyro.extras.subcommand_cli_from_dict(
             commands(sys.argv[1:]),
