@@ -24,7 +24,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.index import Index, open_index
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
 from yt8m_core.data.tfrecord.encode import encode_example, write_shard
-from yt8m_core.inference.pooled_cache import PooledVideos
+from yt8m_core.inference.pooled_videos import PooledVideos
 
 STREAMS = (("mean_rgb", 1024), ("mean_audio", 128))
 WIDTH = sum(dim for _, dim in STREAMS)

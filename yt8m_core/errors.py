@@ -66,3 +66,14 @@ def check_choice(kind: str, name: object, known: Iterable[str], *, where: str = 
     matches = difflib.get_close_matches(shown, known, n=1)
     hint = f"Did you mean '{matches[0]}'? " if matches else ""
     raise UserError(f"unknown {kind} '{shown}'", where=where, advice=f"{hint}Known: {', '.join(known) or 'none'}.")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: of Python or NumPy, of the CPU in torch (a RuntimeError), or of a GPU."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (
+            type(error).__name__ == "OutOfMemoryError"
+            or any(text in str(error) for text in ("can't allocate memory", "out of memory"))
+        )
+    )

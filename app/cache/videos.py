@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from context import PageContext
     from yt8m_core.analysis.projection import Projection
     from yt8m_core.analysis.vectors import VectorReader
-    from yt8m_core.inference.pooled_cache import PooledVideos
+    from yt8m_core.inference.pooled_videos import PooledVideos
 
 POOLED, SCORES = "pooled frames", "scores"
 VECTORS = (POOLED, SCORES)
@@ -103,9 +103,12 @@ def pooled_videos(page: "PageContext") -> "PooledVideos":
     Raises:
         UserError: The pooling has trained weights, or the disk is full.
     """
+    from yt8m_core.inference.compute import choose_compute
     from yt8m_core.inference.pooled_cache import load_pooled
 
-    pooled = load_pooled(page.model, page.run_videos)
+    compute = choose_compute()
+    model = page.model if compute.device.type == "cpu" else page.run.load_model(compute.device)
+    pooled = load_pooled(model, page.run_videos, compute=compute)
     if pooled is None:
         raise UserError("no pooled frames of this run", advice="Use the scores, or free space in YT8M_HOME.")
     return pooled

@@ -18,7 +18,7 @@ from yt8m_core.analysis.neighbors import compare_labels, nearest_videos
 from yt8m_core.analysis.vectors import pooled_vectors, score_vectors
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.errors import UserError
-from yt8m_core.inference.pooled_cache import PooledVideos
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.inference.score_cache import CachedScores
 
 

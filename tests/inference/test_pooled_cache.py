@@ -17,7 +17,8 @@ from yt8m_core.data.tfrecord.encode import encode_example, write_shard
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.inference.evaluation import open_experiment_data
-from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
+from yt8m_core.inference.pooled_cache import load_pooled
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.training.loop import train

@@ -28,19 +28,21 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
     """
     ensemble = Ensemble.open(members, data, progress=progress)
     comparison = ensemble.compare()
-    metric, videos = TopLabels(ensemble.num_classes), ensemble.videos
+    device, videos = ensemble.compute.device, ensemble.videos
+    metric = TopLabels(ensemble.num_classes).to(device)
     training_counts = Run.open(members[0]).training_counts
-    precision = None if training_counts is None else BandPrecision(videos, training_counts)
+    precision = None if training_counts is None else BandPrecision(videos, training_counts, device)
     for batch, mean in ensemble.score(comparison, progress):
-        metric.update(mean, (batch.labels[0], batch.labels[1]))
+        rows, labels = batch.labels.to(device)
+        metric.update(mean, (rows, labels))
         if precision is not None:
             precision.update(batch, mean)
     best = metric.top_labels()
     predictions = pd.DataFrame(
         {
             "id": videos.ids,
-            "labels": list(best.labels.numpy()),
-            "scores": list(best.scores.numpy()),
+            "labels": list(best.labels.cpu().numpy()),
+            "scores": list(best.scores.cpu().numpy()),
             "true_labels": [videos.labels(video) for video in range(len(videos))],
         }
     )

@@ -25,6 +25,7 @@ from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import MAX_FOLDS, Experiment
+from yt8m_core.inference.compute import choose_compute
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data, score_batches
 from yt8m_core.inference.pooled_cache import load_pooled
 from yt8m_core.inference.prediction import check_finite
@@ -63,13 +64,14 @@ class FoldRuns(CandidateRanking):
         """Yield the out-of-fold probabilities of batches of these videos."""
         fold_of = assign_folds(self.videos.video_ids.to_pylist(), len(self.runs))[positions]
         for fold, run in enumerate(self.runs, 1):
-            model, precision = run.load_model(), run.experiment.training.pool_once
+            compute, precision = choose_compute(), run.experiment.training.pool_once
+            model = run.load_model(compute.device)
             videos = self.videos.subset(positions[fold_of == fold])
             progress = _fold_progress(self.progress, fold, len(self.runs))
-            pooled = load_pooled(model, videos, precision=precision, progress=progress)
-            for batch, p in score_batches(model, videos, progress=progress, pooled=pooled):
+            pooled = load_pooled(model, videos, precision=precision, compute=compute, progress=progress)
+            for batch, p in score_batches(model, videos, compute=compute, progress=progress, pooled=pooled):
                 check_finite(p)
-                yield ScoredBatch(fold, videos.positions[batch.videos], p.float().numpy())
+                yield ScoredBatch(fold, videos.positions[batch.videos], p.float().cpu().numpy())
 
 
 def find_missing_labels(

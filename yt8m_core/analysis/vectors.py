@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yt8m_core.errors import UserError
-from yt8m_core.inference.pooled_cache import PooledVideos
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.inference.score_cache import CachedScores
 
 VectorReader = Callable[[NDArray[np.int64]], NDArray[np.float32]]

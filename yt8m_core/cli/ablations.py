@@ -6,8 +6,10 @@ from typing import Annotated
 
 import tyro
 
+from yt8m_core.cli.arguments import Accelerator, choose_device
 
-def rates(tables: tuple[str, ...] = (), scale: str | None = None) -> None:
+
+def rates(tables: tuple[str, ...] = (), scale: str | None = None, accelerator: Accelerator = None) -> None:
     """Search the learning rate of each architecture in the paper's tables, on videos outside their validation data.
 
     Trains each architecture at three or four rates, and extends the search while GAP rises toward either end. Stores
@@ -24,6 +26,7 @@ def rates(tables: tuple[str, ...] = (), scale: str | None = None) -> None:
     from yt8m_core.ablation.recipe import chosen_scale
     from yt8m_core.training.step import configure_training_process
 
+    choose_device(accelerator)
     configure_training_process()
 
     started = time.perf_counter()
@@ -39,6 +42,7 @@ def ablate(
     table: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TABLE")],
     scale: str | None = None,
     output: Path | None = None,
+    accelerator: Accelerator = None,
 ) -> None:
     """Train a table of the paper, compare its rows, and test its claims.
 
@@ -56,6 +60,7 @@ def ablate(
     from yt8m_core.ablation.results import result_file
     from yt8m_core.training.step import configure_training_process
 
+    choose_device(accelerator)
     configure_training_process()
 
     trained = train_table(table, scale=scale)
@@ -68,7 +73,7 @@ def ablate(
         print(result_file(table, result.scale, output))
 
 
-def readings(scale: str | None = None, output: Path | None = None) -> None:
+def readings(scale: str | None = None, output: Path | None = None, accelerator: Accelerator = None) -> None:
     """Train Table 3 in several readings of equation 20, on the videos of the learning rate search.
 
     The paper states neither the normalization of its correlation matrix, nor the space of the scores, nor the step of
@@ -82,6 +87,7 @@ def readings(scale: str | None = None, output: Path | None = None) -> None:
     from yt8m_core.ablation.correlation_readings import rank_readings, save_readings, sweep_readings
     from yt8m_core.training.step import configure_training_process
 
+    choose_device(accelerator)
     configure_training_process()
 
     table = sweep_readings(scale=scale)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -14,6 +14,19 @@ DataArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA"
 Allowed = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CHECK [CHECK ...]")]
 RunArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Streams = tuple[tuple[str, int], ...]
+Accelerator = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"] | None,
+    tyro.conf.arg(
+        metavar="{auto,cpu,cuda,mps}",
+        help="Device to compute on; auto is a GPU where there is one. Default: YT8M_ACCELERATOR, or auto.",
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "bfloat16"] | None,
+    tyro.conf.arg(
+        metavar="{float32,bfloat16}", help="Precision of the matrix products. Default: YT8M_PRECISION, or float32."
+    ),
+]
 
 registry = ConstructorRegistry()
 
@@ -44,6 +57,14 @@ def streams_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Strea
         is_instance=lambda value: isinstance(value, tuple),
         str_from_instance=lambda streams: [f"{name}:{width}" for name, width in streams],
     )
+
+
+def choose_device(accelerator: Accelerator, precision: Precision = None) -> None:
+    """Let this process, and those that it starts, compute on a device. Raises UserError where there is none."""
+    from yt8m_core.inference.compute import ACCELERATOR, PRECISION, choose_compute
+
+    choose_compute(accelerator or "", precision or "")
+    os.environ.update({name: value for name, value in ((ACCELERATOR, accelerator), (PRECISION, precision)) if value})
 
 
 def absolute(data: str | Path) -> str:

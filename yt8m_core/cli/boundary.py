@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from yt8m_core.errors import TrainingStoppedError, UserError
+from yt8m_core.errors import TrainingStoppedError, UserError, is_out_of_memory
 from yt8m_core.storage.atomic import printable_name
 from yt8m_core.workspace import workspace
 
@@ -69,7 +69,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:  # a full disk, a folder without write permission
         return f"{error.strerror}: {_file_name(error) or 'a file'}{_workspace_advice(error)}"
     text = " ".join(str(error).split())[:MAX_TEXT]
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return (
             f"not enough memory ({text or 'no details'}). Use smaller settings or data, or a machine with more memory."
         )
@@ -90,14 +90,6 @@ def _workspace_advice(error: OSError) -> str:
     if not _file_name(error) or not (file.is_relative_to(home) or home.is_relative_to(file)):
         return ""
     return f". It belongs to the workspace {home}: set YT8M_HOME to a folder that you can write to."
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: of Python or NumPy, of the CPU in torch (a RuntimeError), or of a GPU."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
-    )
 
 
 def _store_traceback(error: Exception) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
-from yt8m_core.cli.arguments import Allowed, RunArgument, absolute
+from yt8m_core.cli.arguments import Accelerator, Allowed, Precision, RunArgument, absolute, choose_device
 from yt8m_core.errors import UserError
 from yt8m_core.progress import console_progress
 
@@ -27,6 +27,8 @@ def calibrate(
     skip_bad: bool = False,
     unlabeled: str = "",
     allow: Allowed = (),
+    accelerator: Accelerator = None,
+    precision: Precision = None,
 ) -> None:
     """Measure the calibration of a run, and choose a threshold per label for `yt8m predict --threshold calibrated`.
 
@@ -52,6 +54,7 @@ def calibrate(
     from yt8m_core.runs.calibration_file import write_calibration
     from yt8m_core.runs.run import Run
 
+    choose_device(accelerator, precision)
     opened = Run.open(run)
     progress = console_progress()
     videos = open_run_data(opened, data, skip_bad=skip_bad, progress=progress)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from yt8m_core.cli.arguments import DataArgument, Streams, format_gap
+from yt8m_core.cli.arguments import Accelerator, DataArgument, Streams, choose_device, format_gap
 from yt8m_core.errors import UserError
 from yt8m_core.progress import console_progress
 from yt8m_core.storage.typed_json import check_number
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 # Commands import what they need when they run, so that `yt8m --help` and `yt8m app` start fast.
 
 
-def demo() -> None:
+def demo(accelerator: Accelerator = None) -> None:
     """Build the demo world and train its runs, or what is missing of them."""
     from yt8m_core.demo.runs import demo_folder, prepare
 
+    choose_device(accelerator)
     for run in prepare(console_progress()):
         print(f"{run.path}: {format_gap(run.metrics['validation'])} (demo world)")
     print(f"The demo world is in {demo_folder()}. To open it: yt8m app")

@@ -11,7 +11,7 @@ from pathlib import Path
 import tyro
 
 from yt8m_core.cli.ablations import ablate, rates, readings
-from yt8m_core.cli.arguments import Streams, absolute, registry
+from yt8m_core.cli.arguments import Accelerator, Precision, Streams, absolute, choose_device, registry
 from yt8m_core.cli.boundary import error_boundary
 from yt8m_core.cli.calibration import calibrate
 from yt8m_core.cli.data import demo, download, index, labels
@@ -24,7 +24,14 @@ from yt8m_core.data.schema import parse_streams
 from yt8m_core.errors import UserError
 
 
-def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), streams: Streams = (), port: int = 8501) -> None:
+def app(
+    runs: tuple[Path, ...] = (),
+    data: tuple[str, ...] = (),
+    streams: Streams = (),
+    port: int = 8501,
+    accelerator: Accelerator = None,
+    precision: Precision = None,
+) -> None:
     """Serve the app on 127.0.0.1 and open a browser.
 
     Args:
@@ -41,6 +48,7 @@ def app(runs: tuple[Path, ...] = (), data: tuple[str, ...] = (), streams: Stream
         "YT8M_STREAMS": _add_streams(streams),
     }
     _check_port(port)
+    choose_device(accelerator, precision)
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     # No shell: user input is an argument or a variable.
     raise SystemExit(subprocess.call(command, env={**os.environ, **variables}))  # noqa: S603

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from yt8m_core.cli.arguments import Allowed, Streams, absolute
+from yt8m_core.cli.arguments import Accelerator, Allowed, Streams, absolute, choose_device
 from yt8m_core.experiment import Data, Experiment, Training
 from yt8m_core.models.slot import Slot
 from yt8m_core.progress import console_progress
@@ -36,6 +36,7 @@ def missing_labels(
     skip_bad: bool = False,
     unlabeled: str = "error",
     allow: Allowed = (),
+    accelerator: Accelerator = None,
 ) -> None:
     """List labels that videos probably lack, with the evidence, as a CSV file for review. Changes no data.
 
@@ -77,6 +78,7 @@ def missing_labels(
         data, pooling, classification, label_processing, loss, fusion, normalization, training, seed
     )
     folder = run_folder or workspace() / "missing-labels" / experiment.digest
+    choose_device(accelerator)
     configure_training_process()
     candidates = find_missing_labels(
         experiment, folder, folds=folds, limit=limit, skip_bad=skip_bad, allow=allow, progress=console_progress()

@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 
 import tyro
 
-from yt8m_core.cli.arguments import Allowed, RunArgument, absolute, format_gap
+from yt8m_core.cli.arguments import (
+    Accelerator,
+    Allowed,
+    Precision,
+    RunArgument,
+    absolute,
+    choose_device,
+    format_gap,
+)
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment
 from yt8m_core.progress import console_progress
@@ -33,6 +41,7 @@ def train_command(arguments: Sequence[str]) -> Callable[..., None]:
         experiment: Path | None = None,
         skip_bad: bool = False,
         allow: Allowed = (),
+        accelerator: Accelerator = None,
     ) -> None:
         """Train an experiment. The same command resumes an interrupted training.
 
@@ -53,6 +62,7 @@ def train_command(arguments: Sequence[str]) -> Callable[..., None]:
 
         init = absolute(flags.init) if flags.init and flags.init != defaults.init else flags.init
         settings = replace(flags, data=_absolute_data(flags.data, defaults.data), init=init)
+        choose_device(accelerator)
         configure_training_process()
         trained = train_experiment(settings, run, skip_bad=skip_bad, allow=allow, progress=console_progress())
         if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
@@ -70,6 +80,8 @@ def evaluate(
     skip_bad: bool = False,
     unlabeled: str = "",
     allow: Allowed = (),
+    accelerator: Accelerator = None,
+    precision: Precision = None,
 ) -> None:
     """Evaluate a run on a data set.
 
@@ -85,6 +97,7 @@ def evaluate(
     from yt8m_core.inference.evaluation import evaluate as evaluate_run
     from yt8m_core.runs.run import Run
 
+    choose_device(accelerator, precision)
     opened = Run.open(run)
     evaluation = evaluate_run(
         opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, progress=console_progress()
@@ -108,6 +121,8 @@ def predict(
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
     allow: Allowed = (),
+    accelerator: Accelerator = None,
+    precision: Precision = None,
 ) -> None:
     """Print the top labels of the videos in a feature file, or write the predictions of a data set.
 
@@ -137,6 +152,7 @@ def predict(
             expected="a feature file, or --data and --output",
             advice="yt8m predict RUN features.npz, or yt8m predict RUN --data DATA --output predictions.csv.",
         )
+    choose_device(accelerator, precision)
     check_number(top, 0, where="top")
     opened = Run.open(run)
     if features is not None:
@@ -166,6 +182,8 @@ def ensemble(
     average: str = "probability",
     skip_bad: bool = False,
     allow: Allowed = (),
+    accelerator: Accelerator = None,
+    precision: Precision = None,
 ) -> None:
     """Average the scores of several runs, and show the metrics and the diversity of the members.
 
@@ -182,6 +200,7 @@ def ensemble(
     from yt8m_core.inference.ensemble import Ensemble
     from yt8m_core.inference.prediction import write_predictions
 
+    choose_device(accelerator, precision)
     progress = console_progress()
     opened = Ensemble.open(
         members, data, weights=weights, kind=average, skip_bad=skip_bad, allow=allow, progress=progress

@@ -160,12 +160,22 @@ class Loader:
     def _fill(self, batch: NDArray[np.int64], buffer: Tensor, copy_done: torch.cuda.Event | None) -> Batch:
         if copy_done is not None:
             copy_done.synchronize()
-        videos = self.videos
-        lengths = videos.num_frames[batch]
-        B, T, D = len(batch), int(lengths.max()), videos.schema.width
-        frames = buffer[: B * T * D].view(B, T, D)
-        videos.copy_batch(batch, frames.numpy())
-        return Batch(frames, torch.from_numpy(lengths), label_pairs(videos, batch), batch)
+        return fill_batch(self.videos, batch, buffer)
+
+
+def fill_batch(videos: Videos, batch: NDArray[np.int64], buffer: Tensor) -> Batch:
+    """Copy videos into a buffer, and return them as a batch whose frames are a view of it.
+
+    Args:
+        videos: data set.
+        batch: positions of the videos [B].
+        buffer: [n] of the type of the features, with n at least B · T · D.
+    """
+    lengths = videos.num_frames[batch]
+    B, T, D = len(batch), int(lengths.max()), videos.schema.width
+    frames = buffer[: B * T * D].view(B, T, D)
+    videos.copy_batch(batch, frames.numpy())
+    return Batch(frames, torch.from_numpy(lengths), label_pairs(videos, batch), batch)
 
 
 def label_pairs(videos: Videos, batch: NDArray[np.int64]) -> Tensor:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.loader import Batch, Loader, ordered_batches
+from yt8m_core.data.loader import Batch, ordered_batches
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.inference.compute import Compute, choose_compute
 from yt8m_core.inference.evaluation import BATCH_SIZE, check_features, open_run_data
 from yt8m_core.inference.score_files import ListedScores, Scorer, is_score_file, open_score_file
 from yt8m_core.metrics.average_precision import top_labels
@@ -103,29 +104,17 @@ class Diversity:
         }
 
 
-def run_scorer(run: Run, device: torch.device | str = "cpu") -> Scorer:
-    """Return a member that scores batches with a run's model. Raises UserError where the run has no weights."""
-    model: VideoClassifier = run.load_model(device)
-
-    def scorer(batch: Batch) -> Tensor:
-        with torch.no_grad():
-            scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
-        probabilities: Tensor = scores.p
-        return probabilities
-
-    return scorer
-
-
 @dataclass(frozen=True)
 class Ensemble:
     """Members that score the same videos, with their weights and the kind of average."""
 
     videos: Videos
     num_classes: int
-    scorers: Mapping[str, Scorer]  # by name
+    members: Mapping[str, VideoClassifier | Scorer]  # by name: models, on the device of ``compute``, and files
     weights: Sequence[float]
     kind: str = "probability"
     vocabulary: Vocabulary | None = None
+    compute: Compute = field(default_factory=Compute)
 
     @classmethod
     def open(
@@ -135,6 +124,8 @@ class Ensemble:
         *,
         weights: Sequence[float] = (),
         kind: str = "probability",
+        accelerator: str = "",
+        precision: str = "",
         skip_bad: bool = False,
         allow: Sequence[str] = (),
         progress: Progress = silent,
@@ -146,6 +137,7 @@ class Ensemble:
             data: a shard, a folder of shards, or a glob.
             weights: one per member; none for equal weights.
             kind: "probability" or "logit", as in ``average``.
+            accelerator, precision: as of ``compute.choose_compute``.
             skip_bad: skip bad records and warn about them.
             allow: names of fatal data checks (``data/checks.py``) that do not stop the ensemble.
             progress: progress callback.
@@ -164,35 +156,45 @@ class Ensemble:
         run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
         for run, videos in zip(runs, run_videos, strict=True):
             check_features(run, videos, allow)
-        scorers = {}
+        compute = choose_compute(accelerator, precision)
+        opened: dict[str, VideoClassifier | Scorer] = {}
         for member in members:
             if is_score_file(member):
-                scorers[str(member)] = open_score_file(member, run_videos[0], num_classes, runs[0].vocabulary)
+                opened[str(member)] = open_score_file(member, run_videos[0], num_classes, runs[0].vocabulary)
             else:
-                scorers[str(member)] = run_scorer(Run.open(member))
-        if len(scorers) < len(members):
+                opened[str(member)] = Run.open(member).load_model(compute.device)
+        if len(opened) < len(members):
             raise UserError("duplicate member", advice="Use --weights to weight a member.")
         weights = weights or [1.0] * len(members)
-        return cls(run_videos[0], num_classes, scorers, weights, kind, runs[0].vocabulary)
+        return cls(run_videos[0], num_classes, opened, weights, kind, runs[0].vocabulary, compute)
 
     @property
     def notes(self) -> list[str]:
         """A sentence on each member whose scores are incomplete."""
-        listed = {name: scorer.note for name, scorer in self.scorers.items() if isinstance(scorer, ListedScores)}
+        listed = {name: member.note for name, member in self.members.items() if isinstance(member, ListedScores)}
         return [f"member {name} {note}" for name, note in listed.items() if note]
 
     def score(
         self, callback: Callable[[Batch, list[Tensor], Tensor], None] | None = None, progress: Progress = silent
     ) -> Iterator[tuple[Batch, Tensor]]:
-        """Yield each batch with the ensemble's probabilities [B, C].
+        """Yield each batch, without its frames, with the ensemble's probabilities [B, C] on the device.
 
         Args:
             callback: called with each batch, the members' probabilities [B, C] and the ensemble's.
             progress: progress callback.
         """
-        done = 0
-        for batch in Loader(self.videos, ordered_batches(len(self.videos), BATCH_SIZE)):
-            scores = [scorer(batch) for scorer in self.scorers.values()]
+        models = [member for member in self.members.values() if isinstance(member, VideoClassifier)]
+
+        def score_models(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
+            return tuple(model(frames, num_frames)[0].p for model in models)
+
+        done, batches = 0, ordered_batches(len(self.videos), BATCH_SIZE)
+        for batch, probabilities in self.compute.map(score_models, self.videos, batches):
+            of_models = iter(probabilities)
+            scores = [
+                next(of_models) if isinstance(member, VideoClassifier) else member(batch).to(self.compute.device)
+                for member in self.members.values()
+            ]
             mean = average(scores, self.weights, self.kind)
             if callback is not None:
                 callback(batch, scores, mean)
@@ -209,14 +211,14 @@ class Comparison:
     """Metrics of each member and of the ensemble, and diversity of each pair of members; a callback of ``score``."""
 
     def __init__(self, ensemble: Ensemble) -> None:
-        self.names = [*ensemble.scorers, "ensemble"]
+        self.names = [*ensemble.members, "ensemble"]
         self.is_labeled = bool(ensemble.videos.is_labeled.any())
-        self.metrics = [TopLabels(ensemble.num_classes) for _ in self.names]
-        self.pairs = {pair: Diversity() for pair in combinations(range(len(ensemble.scorers)), 2)}
+        self.metrics = [TopLabels(ensemble.num_classes).to(ensemble.compute.device) for _ in self.names]
+        self.pairs = {pair: Diversity() for pair in combinations(range(len(ensemble.members)), 2)}
 
     def __call__(self, batch: Batch, scores: list[Tensor], mean: Tensor) -> None:
         """Add the probabilities [B, C] of the members and of the ensemble for a batch."""
-        rows, labels = batch.labels
+        rows, labels = batch.labels.to(mean.device)
         for metric, p in zip(self.metrics, [*scores, mean], strict=True):
             if self.is_labeled:
                 metric.update(p, (rows, labels))

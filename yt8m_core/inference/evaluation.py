@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,12 +14,13 @@ from yt8m_core.data.checks import check_videos, stop_if_fatal, warn_videos
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.feature_check.scale import check_scale
 from yt8m_core.data.labeled import labeled_videos
-from yt8m_core.data.loader import Batch, Loader, ordered_batches
+from yt8m_core.data.loader import Batch, ordered_batches
 from yt8m_core.data.schema import describe_schema
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.band_precision import BandPrecision
-from yt8m_core.inference.pooled_cache import PooledVideos
+from yt8m_core.inference.compute import Compute, choose_compute
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.metrics.top_k import TopLabels
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
@@ -52,7 +52,8 @@ def evaluate(
     run: Run,
     data: str | Path,
     *,
-    device: torch.device | str = "cpu",
+    accelerator: str = "",
+    precision: str = "",
     skip_bad: bool = False,
     unlabeled: str = "",
     allow: Sequence[str] = (),
@@ -76,7 +77,7 @@ def evaluate(
     Args:
         run: finished run.
         data: a shard, a folder of shards, or a glob.
-        device: device of the model.
+        accelerator, precision: as of ``compute.choose_compute``.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
         unlabeled: "error", "skip" or "negative" for videos without labels; default: as in the run's experiment.
         allow: names of fatal data checks (``data/checks.py``) that do not stop the evaluation.
@@ -88,7 +89,8 @@ def evaluate(
     Raises:
         UserError: the run has no weights, or the data cannot be read, do not fit the run, or have no labels.
     """
-    model = run.load_model(device)
+    compute = choose_compute(accelerator, precision)
+    model = run.load_model(compute.device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     videos = labeled_videos(videos, unlabeled or run.experiment.data.unlabeled)
     check_features(run, videos, allow)
@@ -97,7 +99,7 @@ def evaluate(
         videos,
         num_classes=run.facts.num_classes,
         training_counts=run.training_counts,
-        device=device,
+        compute=compute,
         progress=progress,
     )
 
@@ -145,31 +147,33 @@ def score_batches(
     model: VideoClassifier,
     videos: Videos,
     *,
-    device: torch.device | str = "cpu",
+    compute: Compute | None = None,
     progress: Progress = silent,
     rank: int = 0,
     world_size: int = 1,
     pooled: PooledVideos | None = None,
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Yield each batch of a data set, in order, with its probabilities [B, C] on ``device``.
+    """Yield each batch of a data set, in order, without its frames, with its probabilities [B, C] on the device.
 
     Args:
-        model: model on ``device``.
+        model: model on the device of ``compute``.
         videos: the data set.
-        device: device of the model.
+        compute: device of the model; default: the CPU.
         progress: progress callback.
         rank: number of this process; it scores every ``world_size``-th batch from this one on.
         world_size: number of processes.
         pooled: pooled vectors of ``videos``, used instead of their frames.
     """
+
+    def score(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
+        return (model(frames, num_frames)[0].p,)
+
     done = 0
     batches = ordered_batches(len(videos), BATCH_SIZE)[rank::world_size]
-    for batch in Loader(videos, batches) if pooled is None else pooled.load(batches):
-        with torch.no_grad():  # not around the yield, which would disable gradients for the caller
-            scores, _ = model(batch.frames.to(device), batch.num_frames.to(device))
+    for batch, (p,) in (compute or Compute()).map(score, videos, batches, pooled):
         done = min(done + len(batch.videos) * world_size, len(videos))
         progress("scoring", done, len(videos))
-        yield batch, scores.p
+        yield batch, p
 
 
 def evaluate_model(
@@ -178,7 +182,7 @@ def evaluate_model(
     *,
     num_classes: int,
     training_counts: NDArray[np.int64] | None = None,
-    device: torch.device | str = "cpu",
+    compute: Compute | None = None,
     seed: int = 0,
     progress: Progress = silent,
     rank: int = 0,
@@ -191,11 +195,11 @@ def evaluate_model(
     evaluation mode and returned to the mode that it was in.
 
     Args:
-        model: model on ``device``.
+        model: model on the device of ``compute``.
         videos: the data set.
         num_classes: C.
         training_counts: number of training videos of each label [C], for ``BandPrecision``; None to leave it out.
-        device: device of the model.
+        compute: device of the model; default: the CPU.
         seed: seed of the bootstrap.
         progress: progress callback.
         rank: number of this process.
@@ -211,14 +215,14 @@ def evaluate_model(
             where=videos.location(0),
             advice="Evaluate on labeled data, or run `yt8m predict`, which needs no labels.",
         )
-    was_training = model.training
+    compute, was_training = compute or Compute(), model.training
     model.eval()
-    metric = TopLabels(num_classes).to(device)
-    precision = None if training_counts is None else BandPrecision(videos, training_counts, device)
+    metric = TopLabels(num_classes).to(compute.device)
+    precision = None if training_counts is None else BandPrecision(videos, training_counts, compute.device)
     for batch, p in score_batches(
-        model, videos, device=device, progress=progress, rank=rank, world_size=world_size, pooled=pooled
+        model, videos, compute=compute, progress=progress, rank=rank, world_size=world_size, pooled=pooled
     ):
-        rows, labels = batch.labels.to(device)
+        rows, labels = batch.labels.to(compute.device)
         metric.update(p, (rows, labels))
         if precision is not None:
             precision.update(batch, p)

@@ -11,6 +11,7 @@ from yt8m_core.data.feature_check.profile import mean_frame_norm, split_streams
 from yt8m_core.data.feature_check.scale import MAX_RATIO
 from yt8m_core.data.features.fit import UploadedVideo, fit_to_model
 from yt8m_core.data.importer.sources import find_parts
+from yt8m_core.inference.compute import choose_compute
 from yt8m_core.inference.prediction import Prediction, predict_video
 from yt8m_core.runs.run import Run
 
@@ -66,7 +67,7 @@ def predict_file(run: Run, features: str | Path) -> Iterator[PredictedVideo]:
     Raises:
         UserError: the run has no weights, or a file cannot be read or does not have the streams of the run.
     """
-    model = run.load_model()
+    model = run.load_model(choose_compute().device)
     for part in find_parts(Path(features)):
         for contents in part.read():
             for video in fit_to_model(contents, run.facts.schema, run.experiment.data.max_frames, Path(part.name).name):

@@ -8,7 +8,6 @@ workspace, valid as long as the shards are the same.
 
 import errno
 import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from typing import cast
 
@@ -17,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from yt8m_core.data.dataset import Videos, VideoSubset
-from yt8m_core.data.loader import Batch, Loader, label_pairs, ordered_batches
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.loader import ordered_batches
 from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
+from yt8m_core.inference.compute import Compute
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.pooling.base import CacheablePooling
 from yt8m_core.progress import Progress, silent
@@ -34,52 +35,21 @@ PRECISIONS: dict[str, tuple[torch.dtype, type[np.generic]]] = {
 }
 
 
-class PooledVideos:
-    """One vector per video, which training uses instead of the frames.
-
-    Attributes:
-        videos: the data set, or a subset of it.
-        values: [N, s], float32 or bfloat16, in the order of the whole data set: a view of the cache file, or on a
-            device.
-    """
-
-    def __init__(self, videos: Videos, values: Tensor) -> None:
-        self.videos = videos
-        self.values = values
-
-    def to(self, device: torch.device) -> "PooledVideos":
-        """Move the vectors to a GPU where they fit half of its free memory; otherwise return them unchanged."""
-        if device.type == "cuda" and 2 * self.values.nbytes < torch.cuda.mem_get_info(device)[0]:
-            return PooledVideos(self.videos, self.values.to(device))
-        return self
-
-    def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
-        """Yield batches as ``Loader`` does, with pooled vectors [B, s] in float32 as ``frames``."""
-        for batch in batches:
-            lengths = torch.from_numpy(self.videos.num_frames[batch])
-            yield Batch(self.vectors(batch), lengths, label_pairs(self.videos, batch), batch)
-
-    def vectors(self, batch: NDArray[np.int64]) -> Tensor:
-        """Return the vectors of videos, given their positions in ``videos``: float32 [B, s]."""
-        whole = self.videos.positions[batch] if isinstance(self.videos, VideoSubset) else batch
-        return self.values[torch.from_numpy(whole).to(self.values.device)].float()
-
-
 def load_pooled(
     model: VideoClassifier,
     videos: Videos,
     *,
     precision: str = "float32",
-    device: torch.device | str = "cpu",
+    compute: Compute | None = None,
     progress: Progress = silent,
 ) -> PooledVideos | None:
     """Return the cached vectors of a data set, computing them on a miss. A subset uses those of its whole data set.
 
     Args:
-        model: model with the pooling, on ``device``.
+        model: model with the pooling, on the device of ``compute``.
         videos: the data set, or a subset of it.
         precision: "float32"; "bfloat16" with half the size and 8 bits of precision; or "no" to pool in every epoch.
-        device: device that pools the frames.
+        compute: device that pools the frames; default: the CPU.
         progress: progress callback.
 
     Returns:
@@ -91,10 +61,14 @@ def load_pooled(
     dtype, stored = PRECISIONS[precision]
     whole = videos.whole
     key, shape = _key(model, whole, precision), (len(whole), pooling.summary_features)
+
+    def fill(array: NDArray[np.generic]) -> None:
+        _fill(array, model, whole, dtype, compute or Compute(), progress)
+
     values = CACHE.load(key, shape, stored)
     if values is None:
         try:
-            values = CACHE.store(key, shape, stored, lambda array: _fill(array, model, whole, dtype, device, progress))
+            values = CACHE.store(key, shape, stored, fill)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -112,16 +86,17 @@ def _fill(
     model: VideoClassifier,
     videos: Videos,
     dtype: torch.dtype,
-    device: torch.device | str,
+    compute: Compute,
     progress: Progress,
 ) -> None:
     """Pool all videos into ``values`` [N, s]."""
-    pin_memory = torch.device(device).type == "cuda"
-    for batch in Loader(videos, ordered_batches(len(videos), BATCH_SIZE), pin_memory=pin_memory):
-        with torch.no_grad():
-            frames, num_frames = (t.to(device, non_blocking=True) for t in (batch.frames, batch.num_frames))
-            vectors = model.summarize(frames, num_frames).vector.to(dtype).cpu()
+
+    def pool(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
+        return (model.summarize(frames, num_frames).vector.to(dtype),)
+
+    for batch, (vectors,) in compute.map(pool, videos, ordered_batches(len(videos), BATCH_SIZE)):
         first, last = int(batch.videos[0]), int(batch.videos[-1])
+        vectors = vectors.cpu()
         values[first : last + 1] = vectors.view(torch.uint16 if dtype == torch.bfloat16 else dtype).numpy()
         progress("pooling the frames", last + 1, len(videos))
 

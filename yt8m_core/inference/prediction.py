@@ -19,6 +19,7 @@ from yt8m_core.data.feature_check.scale import check_scale
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.inference.compute import choose_compute
 from yt8m_core.inference.evaluation import open_run_data, score_batches
 from yt8m_core.inference.score_files import name_metadata
 from yt8m_core.metrics.average_precision import top_labels
@@ -79,7 +80,8 @@ def predict(
     output: str | Path,
     *,
     threshold: float | Literal["calibrated"] | None = None,
-    device: torch.device | str = "cpu",
+    accelerator: str = "",
+    precision: str = "",
     skip_bad: bool = False,
     allow: Sequence[str] = (),
     progress: Progress = silent,
@@ -109,7 +111,7 @@ def predict(
         data: a shard, a folder of shards, or a glob. Labels are not needed.
         output: the file to write, ``.csv`` or ``.parquet``.
         threshold: threshold of all labels, or "calibrated" for each label's own (``yt8m calibrate``).
-        device: device of the model.
+        accelerator, precision: as of ``compute.choose_compute``.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
         allow: names of fatal data checks (``data/checks.py``) that do not stop the prediction.
         progress: progress callback.
@@ -123,11 +125,12 @@ def predict(
     """
     thresholds = _label_thresholds(run, threshold)
     check_output(Path(output))
-    model = run.load_model(device)
+    compute = choose_compute(accelerator, precision)
+    model = run.load_model(compute.device)
     videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
     warn_videos(videos)
     stop_if_fatal(check_scale(videos, run.facts.feature_norms), allow)
-    scored = score_batches(model, videos, device=device, progress=progress)
+    scored = score_batches(model, videos, compute=compute, progress=progress)
     write_predictions(scored, videos, Path(output), thresholds, vocabulary=run.vocabulary)
     return len(videos)
 
@@ -137,14 +140,15 @@ def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
 
     Raises UserError where the probabilities are not finite.
     """
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        batch = torch.from_numpy(np.ascontiguousarray(frames))[None]  # [1, T, D]
-        scores, trace = model(batch, torch.tensor([len(frames)]))
+        batch = torch.from_numpy(np.ascontiguousarray(frames))[None].to(device)  # [1, T, D]
+        scores, trace = model(batch, torch.tensor([len(frames)], device=device))
     check_finite(scores.p, trace.raw_scores.p)
     return Prediction(
-        scores.p[0].float().numpy(),
-        trace.raw_scores.p[0].float().numpy(),
-        None if trace.attention is None else trace.attention[0].float().numpy(),
+        scores.p[0].float().cpu().numpy(),
+        trace.raw_scores.p[0].float().cpu().numpy(),
+        None if trace.attention is None else trace.attention[0].float().cpu().numpy(),
     )
 
 

@@ -9,14 +9,14 @@ import logging
 from dataclasses import astuple, dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from yt8m_core.data.dataset import Videos, VideoSubset
-from yt8m_core.data.loader import Loader
 from yt8m_core.errors import UserError
 from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
+from yt8m_core.inference.compute import Compute, choose_compute
 from yt8m_core.inference.evaluation import BATCH_SIZE
 from yt8m_core.inference.prediction import check_finite
 from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
@@ -63,12 +63,15 @@ class CachedScores:
         return row if row < len(self.videos) and self.videos[row] == video else None
 
 
-def load_scores(run: Run, videos: Videos, *, progress: Progress = silent) -> CachedScores:
+def load_scores(
+    run: Run, videos: Videos, *, accelerator: str = "", precision: str = "", progress: Progress = silent
+) -> CachedScores:
     """Return the cached scores of a run, computing them on a miss.
 
     Args:
         run: finished run.
         videos: data set that fits the run, as ``evaluation.open_run_data`` opens it.
+        accelerator, precision: as of ``compute.choose_compute``. Each precision has scores of its own.
         progress: progress callback.
 
     Raises:
@@ -80,17 +83,22 @@ def load_scores(run: Run, videos: Videos, *, progress: Progress = silent) -> Cac
     # The scores after all slots, then those before label processing, unless that is the identity.
     stages = 1 if run.experiment.label_processing.name == "identity" else 2
     sample = sample_videos(videos.is_labeled, MAX_SCORES // C)
-    key, shape = _key(run, videos), (stages, len(sample), C)
+    compute = choose_compute(accelerator, precision)
+    key, shape = _key(run, videos, compute.precision), (stages, len(sample), C)
     scores = CACHE.load(key, shape, np.float32)
     if scores is None:
-        model = run.load_model()
+        model = run.load_model(compute.device)
+
+        def fill(values: NDArray[np.float32]) -> None:
+            _fill(values, model, videos, sample, compute, progress)
+
         try:
-            scores = CACHE.store(key, shape, np.float32, lambda values: _fill(values, model, videos, sample, progress))
+            scores = CACHE.store(key, shape, np.float32, fill)
         except OSError as error:
             logging.getLogger(__name__).warning("The scores of run %s stay in memory: %s", run.name, error)
             sample = sample_videos(videos.is_labeled, MAX_SCORES_IN_MEMORY // C)
             scores = np.empty((stages, len(sample), C), np.float32)
-            _fill(scores, model, videos, sample, progress)
+            fill(scores)
     scores.flags.writeable = False
     values, offsets = _labels(videos, sample)
     return CachedScores(run.name, sample, len(videos), scores[0], scores[-1], label_matrix(values, offsets, C))
@@ -108,28 +116,33 @@ def _fill(
     model: VideoClassifier,
     videos: Videos,
     sample: NDArray[np.int64],
+    compute: Compute,
     progress: Progress,
 ) -> None:
     """Score the sampled videos into ``stages`` [1 or 2, N, C]."""
+
+    def score(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
+        _, trace = model(frames, num_frames)
+        return tuple(scores.p.float() for scores in (trace.scores, trace.raw_scores)[: len(stages)])
+
     done = 0
-    for batch in Loader(videos, np.split(sample, range(BATCH_SIZE, len(sample), BATCH_SIZE))):
-        with torch.no_grad():
-            _, trace = model(batch.frames, batch.num_frames)
-        check_finite(trace.scores.p)
-        for stage, scores in zip(stages, (trace.scores, trace.raw_scores), strict=False):
-            stage[done : done + len(batch.videos)] = scores.p.float().numpy()
+    batches = np.split(sample, range(BATCH_SIZE, len(sample), BATCH_SIZE))
+    for batch, probabilities in compute.map(score, videos, batches):
+        check_finite(probabilities[0])
+        for stage, p in zip(stages, probabilities, strict=True):
+            stage[done : done + len(batch.videos)] = p.cpu().numpy()
         done += len(batch.videos)
         progress("scoring", done, len(sample))
 
 
-def _key(run: Run, videos: Videos) -> CacheKey:
+def _key(run: Run, videos: Videos, precision: str) -> CacheKey:
     """Return the key of a run, its weights, and the state of the shards."""
     try:
         weights = FileState.of(run.weights_file.stat())
     except FileNotFoundError:
         raise UserError(f"run {run.path} has no trained weights", advice="Finish its training.") from None
     parts = [
-        [FORMAT, MAX_SCORES, str(run.path), astuple(weights), run.experiment.to_dict()],
+        [FORMAT, MAX_SCORES, precision, str(run.path), astuple(weights), run.experiment.to_dict()],
         [(shard.path, astuple(shard.state)) for shard in videos.shards],
     ]
     if isinstance(videos, VideoSubset):

@@ -22,8 +22,9 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches, split_batch
 from yt8m_core.errors import TrainingDivergedError, TrainingStoppedError
 from yt8m_core.experiment import Experiment
+from yt8m_core.inference.compute import Compute, choose_compute
 from yt8m_core.inference.evaluation import Evaluation, evaluate_model
-from yt8m_core.inference.pooled_cache import PooledVideos
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
@@ -47,7 +48,7 @@ def train(
     experiment: Experiment,
     folder: str | Path,
     *,
-    accelerator: str = "auto",
+    accelerator: str = "",
     skip_bad: bool = False,
     allow: Sequence[str] = (),
     progress: Progress = silent,
@@ -74,7 +75,7 @@ def train(
     Args:
         experiment: data, slots, training settings and seed.
         folder: run folder.
-        accelerator: of Lightning Fabric: "auto", "cpu" or "cuda".
+        accelerator: as of ``compute.choose_compute``.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error. Not part of the
             experiment.
         allow: names of fatal data checks (``data/checks.py``) that do not stop the training.
@@ -91,7 +92,7 @@ def train(
     """
     folder = Path(folder)
     check_unicode(folder)
-    fabric = launch_fabric(accelerator, experiment.training.precision)
+    fabric = launch_fabric(choose_compute(accelerator).device.type, experiment.training.precision)
     if not fabric.is_global_zero:
         return _train(fabric, experiment, folder, skip_bad, allow, silent)
     with exclusive_lock(folder, "training"):
@@ -203,7 +204,7 @@ class _Loop:
             self.validation,
             num_classes=self.run.facts.num_classes,
             training_counts=np.bincount(self.videos.label_values, minlength=self.run.facts.num_classes),
-            device=self.fabric.device,
+            compute=Compute(self.fabric.device),
             progress=self.stop.wrap_progress(self.report),
             rank=self.fabric.global_rank,
             world_size=self.fabric.world_size,

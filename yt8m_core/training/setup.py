@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from yt8m_core.data.dataset import Videos
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import DATA_PATHS, Experiment
-from yt8m_core.inference.pooled_cache import PooledVideos, load_pooled
+from yt8m_core.inference.compute import Compute
+from yt8m_core.inference.pooled_cache import load_pooled
+from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.label_prior import fit_label_prior
@@ -105,5 +107,5 @@ def load_pooled_split(
 ) -> PooledVideos | None:
     """Return the pooled vectors of a split on the device, if the pooling is cacheable."""
     precision = experiment.training.pool_once
-    pooled = load_pooled(model, videos, precision=precision, device=fabric.device, progress=progress)
+    pooled = load_pooled(model, videos, precision=precision, compute=Compute(fabric.device), progress=progress)
     return pooled and pooled.to(fabric.device)
