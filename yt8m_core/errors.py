@@ -19,6 +19,10 @@ class UserError(Exception):
         super().__init__(sentence.rstrip(".") + "." + (f" {advice}" if advice else ""))
 
 
+class ProcessEndedError(UserError):
+    """Another process of the same command has ended."""
+
+
 class MissingDataError(UserError):
     """Nothing lies where data are looked for.
 
