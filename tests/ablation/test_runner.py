@@ -149,7 +149,7 @@ def test_diversity_is_the_mean_agreement_of_members_over_seeds(tiny: Source, abl
         members = [ablation.runs[row][seed].path for row in ("Mean", "Clustering")]
         ensemble = Ensemble.open(members, tiny.data.validation)
         compared = ensemble.compare()
-        list(ensemble.score(compared))
+        list(ensemble.score(callback=compared))
         expected.append(compared.diversity()[["overlap", "same_best", "correlation"]].to_numpy()[0])
     diversity = ablation.diversity()
     assert diversity.iloc[:, :3].to_numpy().tolist() == [["Both", "Mean", "Clustering"]]

@@ -11,9 +11,10 @@ import torch
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
 from yt8m_core.data.vocabulary import unnamed_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.inference.ensemble import Diversity, Ensemble, average
+from yt8m_core.inference.ensemble import Ensemble, average
+from yt8m_core.inference.ensemble_comparison import Diversity
 from yt8m_core.inference.evaluation import evaluate_model, open_run_data, score_batches
-from yt8m_core.inference.prediction import write_predictions
+from yt8m_core.inference.prediction_files import write_predictions
 from yt8m_core.metrics.top_k import global_average_precision
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
@@ -76,7 +77,7 @@ def test_invalid_weights_are_refused(weights: list[float], message: str) -> None
 
 
 def test_diversity_of_known_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yt8m_core.inference.ensemble.TOP_K", 2)
+    monkeypatch.setattr("yt8m_core.inference.ensemble_comparison.TOP_K", 2)
     first = torch.tensor([[0.9, 0.8, 0.1, 0.0], [0.1, 0.2, 0.7, 0.9]])
     second = torch.tensor([[0.9, 0.1, 0.8, 0.0], [0.0, 0.1, 0.9, 0.8]])
     diversity = Diversity()
@@ -94,7 +95,7 @@ def test_ensemble_averages_runs_and_files_by_video_id(runs: list[Run], tmp_path:
     data = runs[0].experiment.data.validation
     ensemble = Ensemble.open([runs[0].path, shuffled], data, weights=[2, 1])
     comparison = ensemble.compare()
-    means = torch.cat([p for _, p in ensemble.score(comparison)]).numpy()
+    means = torch.cat([p for _, p in ensemble.score(callback=comparison)]).numpy()
     members = [scores_of(run) for run in runs]
     np.testing.assert_allclose(means, (2 * members[0] + members[1]) / 3, rtol=1e-5)
     videos = ensemble.videos
@@ -111,7 +112,7 @@ def test_run_and_its_own_file_agree_completely(runs: list[Run], tmp_path: Path) 
     data = runs[0].experiment.data.validation
     ensemble = Ensemble.open([runs[0].path, write_parquet(runs[0], tmp_path / "a.parquet")], data)
     comparison = ensemble.compare()
-    list(ensemble.score(comparison))
+    list(ensemble.score(callback=comparison))
     (row,) = comparison.diversity().to_dict("records")
     assert [row[name] for name in ("overlap", "same_best", "correlation")] == pytest.approx([1, 1, 1])
 
@@ -167,7 +168,7 @@ def test_unlabeled_data_are_scored_without_metrics(runs: list[Run], tmp_path: Pa
     test = write_tiny(tmp_path / "test", 9, seed=4, labeled=False)
     ensemble = Ensemble.open([run.path for run in runs], test)
     comparison = ensemble.compare()
-    write_predictions(ensemble.score(comparison), ensemble.videos, tmp_path / "p.csv")
+    write_predictions(ensemble.score(callback=comparison), ensemble.videos, tmp_path / "p.csv")
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 10
     assert not comparison.is_labeled
     assert len(comparison.diversity()) == 1

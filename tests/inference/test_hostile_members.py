@@ -20,8 +20,9 @@ from tests.support.tiny import CLASSES, STREAMS, tiny_experiment
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.inference.ensemble import Diversity, Ensemble
-from yt8m_core.inference.prediction import write_predictions
+from yt8m_core.inference.ensemble import Ensemble
+from yt8m_core.inference.ensemble_comparison import Diversity
+from yt8m_core.inference.prediction_files import write_predictions
 from yt8m_core.inference.score_files import open_score_file
 
 NAMES = Vocabulary(("cat", "dog", "car", "", "sky", "sea"), ("",) * CLASSES)

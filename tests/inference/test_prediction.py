@@ -1,15 +1,19 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from tests.support.tiny import CLASSES, tiny_experiment, write_tiny
+from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import unnamed_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.inference.evaluation import open_run_data, score_batches
-from yt8m_core.inference.prediction import Prediction, predict, predict_video, write_predictions
+from yt8m_core.inference.prediction import Prediction, predict, predict_video
+from yt8m_core.inference.prediction_files import write_predictions
 from yt8m_core.inference.score_files import open_score_file
 from yt8m_core.models.slot import Slot
 from yt8m_core.runs.run import Run
@@ -59,18 +63,17 @@ def test_csv_has_the_top_labels_of_every_video_without_true_labels(run: Run, tmp
         np.testing.assert_allclose(confidences, p[labels], rtol=1e-4)
 
 
-def test_previous_csv_stays_when_a_new_one_fails(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previous_csv_stays_when_a_new_one_fails(run: Run, tmp_path: Path) -> None:
     videos = open_run_data(run, run.experiment.data.validation)
     output = tmp_path / "p.csv"
     output.write_text("before")
 
-    def fail_at_the_end(task: str, done: int, total: int, note: str = "") -> None:
-        if done == total:
-            raise OSError
+    def fail_at_the_end() -> Iterator[tuple[Batch, Tensor]]:
+        yield from score_batches(run.load_model(), videos)
+        raise OSError
 
-    monkeypatch.setattr("yt8m_core.inference.evaluation.BATCH_SIZE", 8)
     with pytest.raises(OSError):  # noqa: PT011
-        write_predictions(score_batches(run.load_model(), videos, progress=fail_at_the_end), videos, output)
+        write_predictions(fail_at_the_end(), videos, output)
     assert [file.name for file in tmp_path.iterdir()] == ["p.csv"]
     assert output.read_text() == "before"
 

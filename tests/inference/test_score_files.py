@@ -239,7 +239,7 @@ def test_ids_with_commas_and_quotes_come_back(run: Run, tmp_path: Path) -> None:
     predict(run, tmp_path / "a.tfrecord", tmp_path / "p.csv")
     ensemble = Ensemble.open([run.path, tmp_path / "p.csv"], tmp_path / "a.tfrecord")
     comparison = ensemble.compare()
-    list(ensemble.score(comparison))
+    list(ensemble.score(callback=comparison))
     assert comparison.diversity()["correlation"].tolist() == pytest.approx([1])
 
 

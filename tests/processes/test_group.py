@@ -7,31 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.torchrun import run_torchrun, start_torchrun, wait_for
+from tests.support.torchrun import is_running, process_ids, run_torchrun, start_torchrun, wait_for
 from yt8m_core.errors import UserError
 from yt8m_core.processes.group import ALONE, Group, open_group
 from yt8m_core.processes.parts import Parts
 from yt8m_core.progress import silent
 
 WORKER = "tests.processes.worker"
-
-
-def pids(folder: Path, ranks: int) -> list[int]:
-    """Wait until the processes have written their ids."""
-    deadline = time.monotonic() + 60
-    files = [folder / f"pid{rank}" for rank in range(ranks)]
-    while not all(file.is_file() and file.read_text() for file in files):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return [int(file.read_text()) for file in files]
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process goes on."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture
@@ -62,9 +44,9 @@ def test_each_part_is_made_once_by_processes_of_one_or_two_machines(
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_killed_process_ends_the_others_and_the_same_command_goes_on(tmp_path: Path, expected: str, nodes: int) -> None:
     launchers = start_torchrun(WORKER, tmp_path, 12, 2, processes=4 // nodes, nodes=nodes)
-    ids = pids(tmp_path, 4)
+    ids = process_ids(tmp_path, 4)
     deadline = time.monotonic() + 60
-    while not (tmp_path / "parts" / "000003.txt").is_file():
+    while not (tmp_path / "parts" / "000003").is_file():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(ids[3], signal.SIGKILL)
@@ -106,9 +88,9 @@ class TestAlone:
             assert group.first(lambda: 3) == 3
             assert group.watch(silent)("task", 1, 2) is None  # type: ignore[func-returns-value]
         made = []
-        parts = Parts(tmp_path / "parts", 3, ".txt")
+        parts = Parts(tmp_path / "parts", 3)
         (tmp_path / "parts").mkdir()
-        parts.file(1).touch()
+        parts.path(1).touch()
 
         def write(number: int, unfinished: Path) -> None:
             made.append(number)
@@ -117,7 +99,7 @@ class TestAlone:
         parts.make(write, Group())
         assert made == [0, 2]
         assert parts.missing() == []
-        parts.remove()
+        parts.remove(ALONE)
         assert list(tmp_path.iterdir()) == []
 
     def test_processes_of_another_launcher_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:

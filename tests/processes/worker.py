@@ -18,7 +18,7 @@ def main(folder: Path, total: int, seconds: float, failing: int) -> None:
     """Make and join the parts."""
     with open_group() as group:
         (folder / f"pid{group.rank}").write_text(str(os.getpid()))
-        parts = Parts(folder / "parts", total, ".txt")
+        parts = Parts(folder / "parts", total)
 
         def write(number: int, unfinished: Path) -> None:
             if group.rank == failing:
@@ -29,9 +29,8 @@ def main(folder: Path, total: int, seconds: float, failing: int) -> None:
 
         parts.make(write, group)
         if group.is_first:
-            (folder / "result").write_text("".join(file.read_text() for file in parts.files))
-            parts.remove()
-        group.wait()
+            (folder / "result").write_text("".join(path.read_text() for path in parts.paths))
+        parts.remove(group)
         print(f"process {group.rank} of {group.size}: {group.share(total * (1 + group.rank))} parts")
 
 

@@ -17,6 +17,7 @@ ALLOWED = {
     "workspace": "",
     "metrics": "errors",
     "storage": "errors",
+    "processes": "errors progress storage",
     "labels": "errors",
     "data": "errors progress storage workspace",
     "models": "errors labels data",
@@ -25,7 +26,7 @@ ALLOWED = {
     "figures": "errors labels explain",
     "paper_tables": "errors models experiment",
     "runs": "errors storage labels data models experiment paper_tables",
-    "inference": "errors progress workspace metrics storage labels data models experiment runs",
+    "inference": "errors progress workspace metrics storage processes labels data models experiment runs",
     "export": "errors storage data models runs inference",
     "training": "errors progress storage labels data models experiment runs inference",
     "analysis": "errors progress metrics storage labels data models experiment runs inference training",
@@ -37,8 +38,8 @@ ALLOWED = {
     ),
     "inspection": "errors labels data demo explain models runs inference analysis",
     "cli": (
-        "errors progress storage workspace labels data models experiment runs inference export training analysis "
-        "sharing demo ablation"
+        "errors progress storage workspace processes labels data models experiment runs inference export training "
+        "analysis sharing demo ablation"
     ),
 }
 # Modules that stand outside the order: the lazy exports of the public API, and `python -m yt8m_core`.

@@ -18,7 +18,7 @@ from yt8m_core.data.loader import Loader, ordered_batches
 from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
 from yt8m_core.data.vocabulary import Vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
-from yt8m_core.inference.prediction import write_predictions
+from yt8m_core.inference.prediction_files import write_predictions
 from yt8m_core.storage.csv_file import MAX_FIELD, iter_rows, parse_whole, quote_text, table_text
 
 ROOT = Path(__file__).parents[2]

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,3 +57,21 @@ def wait_for(launchers: Sequence["subprocess.Popen[str]"], seconds: float = 120)
             launcher.kill()
             launcher.wait()
     return ended
+
+
+def process_ids(folder: Path, ranks: int) -> list[int]:
+    """Wait until the processes have written their ids."""
+    deadline = time.monotonic() + 60
+    files = [folder / f"pid{rank}" for rank in range(ranks)]
+    while not all(file.is_file() and file.read_text() for file in files):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return [int(file.read_text()) for file in files]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process goes on."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

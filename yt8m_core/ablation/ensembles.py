@@ -16,7 +16,7 @@ from yt8m_core.runs.label_precision_file import LABEL_PRECISION
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import atomic_write
 
-MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble.Diversity``
+MEASURES = ("overlap", "same_best", "correlation")  # of ``ensemble_comparison.Diversity``
 
 
 def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Progress = silent) -> None:
@@ -32,7 +32,10 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
     metric = TopLabels(ensemble.num_classes).to(device)
     training_counts = Run.open(members[0]).training_counts
     precision = None if training_counts is None else BandPrecision(videos, training_counts, device)
-    for batch, mean in ensemble.score(comparison, progress):
+    done = 0
+    for batch, mean in ensemble.score(callback=comparison):
+        done += len(batch.videos)
+        progress("scoring", done, len(videos))
         rows, labels = batch.labels.to(device)
         metric.update(mean, (rows, labels))
         if precision is not None:
@@ -68,7 +71,7 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
 def diversity(
     ensembles: Mapping[str, Sequence[str]], metrics: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> pd.DataFrame:
-    """Return the agreement of each pair of ensemble members (``ensemble.Diversity``), as means over seeds.
+    """Return the agreement of each pair of ensemble members (``ensemble_comparison.Diversity``), as means over seeds.
 
     Args:
         ensembles: Members of each ensemble.

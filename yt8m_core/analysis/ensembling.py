@@ -10,7 +10,8 @@ import torch
 
 from yt8m_core.analysis.label_mixing import sample_rows
 from yt8m_core.errors import UserError
-from yt8m_core.inference.ensemble import Diversity, average
+from yt8m_core.inference.ensemble import average
+from yt8m_core.inference.ensemble_comparison import Diversity
 from yt8m_core.inference.score_cache import CachedScores
 from yt8m_core.metrics.sparse import sparse_gap
 
@@ -22,7 +23,7 @@ class EnsembleResult:
     Attributes:
         gap: GAP@20 of the average.
         members: member, weight, gap of each run alone, on the same videos.
-        pairs: member_a, member_b, and the measures of ``ensemble.Diversity``.
+        pairs: member_a, member_b, and the measures of ``ensemble_comparison.Diversity``.
         videos: Number of videos evaluated.
     """
 

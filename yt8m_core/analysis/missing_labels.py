@@ -25,10 +25,9 @@ from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import MAX_FOLDS, Experiment
-from yt8m_core.inference.compute import choose_compute
+from yt8m_core.inference.compute import check_finite, choose_compute
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data, score_batches
 from yt8m_core.inference.pooled_cache import load_pooled
-from yt8m_core.inference.prediction import check_finite
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.typed_json import check_number
@@ -69,8 +68,11 @@ class FoldRuns(CandidateRanking):
             videos = self.videos.subset(positions[fold_of == fold])
             progress = _fold_progress(self.progress, fold, len(self.runs))
             pooled = load_pooled(model, videos, precision=precision, compute=compute, progress=progress)
-            for batch, p in score_batches(model, videos, compute=compute, progress=progress, pooled=pooled):
+            done = 0
+            for batch, p in score_batches(model, videos, compute=compute, pooled=pooled):
                 check_finite(p)
+                done += len(batch.videos)
+                progress("scoring", done, len(videos))
                 yield ScoredBatch(fold, videos.positions[batch.videos], p.float().cpu().numpy())
 
 

@@ -20,7 +20,8 @@ from yt8m_core.cli.arguments import (
 )
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment
-from yt8m_core.progress import console_progress
+from yt8m_core.processes.group import open_group
+from yt8m_core.progress import console_progress, silent
 from yt8m_core.runs.data_paths import follow_workspace
 from yt8m_core.storage.json_file import read_json
 from yt8m_core.storage.typed_json import check_number
@@ -99,9 +100,13 @@ def evaluate(
 
     choose_device(accelerator, precision)
     opened = Run.open(run)
-    evaluation = evaluate_run(
-        opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, progress=console_progress()
-    )
+    with open_group() as group:
+        progress = console_progress() if group.is_first else silent
+        evaluation = evaluate_run(
+            opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, group=group, progress=progress
+        )
+    if not group.is_first:
+        return
     metrics = evaluation.metrics
     if as_json:
         print(json.dumps({"run": str(run), "data": data, "bad_records": evaluation.bad_records, **metrics}))
@@ -166,9 +171,20 @@ def predict(
             for note in video.notes:
                 print(f"  {note}")
         return
-    num_videos = predict_run(
-        opened, data, str(output), threshold=threshold, skip_bad=skip_bad, allow=allow, progress=console_progress()
-    )
+    with open_group() as group:
+        progress = console_progress() if group.is_first else silent
+        num_videos = predict_run(
+            opened,
+            data,
+            str(output),
+            threshold=threshold,
+            skip_bad=skip_bad,
+            allow=allow,
+            group=group,
+            progress=progress,
+        )
+    if not group.is_first:
+        return
     if threshold == "calibrated":
         print(opened.calibration.description)
     print(f"{output}: {num_videos:,} videos")
@@ -198,23 +214,20 @@ def ensemble(
         allow: Data checks that do not stop the ensemble: repeated-labels, constant-features, other-scale.
     """
     from yt8m_core.inference.ensemble import Ensemble
-    from yt8m_core.inference.prediction import write_predictions
 
     choose_device(accelerator, precision)
-    progress = console_progress()
-    opened = Ensemble.open(
-        members, data, weights=weights, kind=average, skip_bad=skip_bad, allow=allow, progress=progress
-    )
+    with open_group() as group:
+        progress = console_progress() if group.is_first else silent
+        opened = Ensemble.open(
+            members, data, weights=weights, kind=average, skip_bad=skip_bad, allow=allow, group=group, progress=progress
+        )
+        comparison = opened.run(output, group=group, progress=progress)
+    if not group.is_first:
+        return
     for note in opened.notes:
         print(note)
-    comparison = opened.compare()
-    scored = opened.score(comparison, progress)
     if output is not None:
-        write_predictions(scored, opened.videos, output, vocabulary=opened.vocabulary)
         print(f"{output}: {len(opened.videos):,} videos")
-    else:
-        for _ in scored:
-            pass
     if comparison.is_labeled:
         print(comparison.members().to_string(index=False, float_format="%.4f"))
     if len(members) > 1:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from yt8m_core.data.quantization import dequantize
 from yt8m_core.data.shards import find_shards
 from yt8m_core.errors import UserError
+from yt8m_core.inference.compute import check_finite
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data
-from yt8m_core.inference.prediction import check_finite
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.runs.run import Run
 

@@ -195,6 +195,12 @@ def choose_compute(accelerator: str = "", precision: str = "") -> Compute:
     return Compute(torch.device("cuda", number), precision)
 
 
+def check_finite(*probabilities: Tensor) -> None:
+    """Raise UserError for NaN or infinite probabilities, which finite weights can produce too."""
+    if not all(bool(p.isfinite().all()) for p in probabilities):
+        raise UserError("the model returns probabilities that are not finite", advice="Choose another run.")
+
+
 _lock, _users, _cores = threading.Lock(), 0, 1
 
 

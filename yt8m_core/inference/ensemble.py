@@ -5,30 +5,32 @@ https://arxiv.org/abs/1706.07960
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, ordered_batches
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
+from yt8m_core.inference.array_cache import digest
 from yt8m_core.inference.compute import Compute, choose_compute
-from yt8m_core.inference.evaluation import BATCH_SIZE, check_features, open_run_data
+from yt8m_core.inference.ensemble_comparison import Comparison
+from yt8m_core.inference.evaluation import check_features, open_run_data
+from yt8m_core.inference.identity import compute_identity, run_identity, videos_identity
+from yt8m_core.inference.prediction_files import check_output, join_predictions, parts_folder, write_predictions
 from yt8m_core.inference.score_files import ListedScores, Scorer, is_score_file, open_score_file
-from yt8m_core.metrics.average_precision import top_labels
-from yt8m_core.metrics.top_k import TopLabels
+from yt8m_core.inference.scoring_parts import BATCH_SIZE, STATE, Batches, Count, score_parts
 from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.processes.group import ALONE, Group
+from yt8m_core.processes.parts import shared_lock
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.file_state import FileState
+from yt8m_core.workspace import workspace
 
-TOP_K = 20  # labels per video that are compared, as in GAP@20
 EPS = 1e-7  # probabilities are clamped to [EPS, 1 - EPS] before their logits are averaged
 
 
@@ -62,48 +64,6 @@ def average(scores: Sequence[Tensor], weights: Sequence[float], kind: str = "pro
     return sum(share * p for share, p in zip(shares, scores, strict=True))  # type: ignore[return-value]
 
 
-@dataclass
-class Diversity:
-    """Agreement of two members, accumulated over batches.
-
-    - ``overlap``: mean over videos of the Jaccard index of the members' 20 top labels.
-    - ``same_best``: fraction of videos with the same top label.
-    - ``correlation``: Pearson correlation of the two probabilities, over the top labels of either member.
-    """
-
-    videos: int = 0
-    overlap_sum: float = 0.0
-    same_best: int = 0
-    moments: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))  # sums of 1, x, y, x², y², xy
-
-    def update(self, first: Tensor, second: Tensor) -> None:
-        """Add the probabilities [B, C] of both members for a batch."""
-        k = min(TOP_K, first.shape[1])
-        no_truth = torch.zeros_like(first, dtype=torch.bool)
-        # Not topk, whose order of tied scores is arbitrary, and half precision has many ties.
-        top_first, top_second = (top_labels(p, no_truth, k).labels.long() for p in (first, second))  # [B, k]
-        only_second = (top_second[:, :, None] != top_first[:, None, :]).all(dim=2)  # [B, k]
-        both = k - only_second.sum(dim=1)
-        self.videos += len(first)
-        self.overlap_sum += float((both / (2 * k - both)).sum())
-        self.same_best += int((first.argmax(dim=1) == second.argmax(dim=1)).sum())
-        x, y = (
-            torch.cat([p.gather(1, top_first).flatten(), p.gather(1, top_second)[only_second]]).double()
-            for p in (first, second)
-        )
-        self.moments += [len(x), *(float(part.sum()) for part in (x, y, x * x, y * y, x * y))]
-
-    def compute(self) -> dict[str, float]:
-        """Return the measures by name; the correlation is NaN without variance."""
-        n, x, y, xx, yy, xy = self.moments
-        deviations = np.sqrt(max(n * xx - x * x, 0) * max(n * yy - y * y, 0))
-        return {
-            "overlap": self.overlap_sum / self.videos,
-            "same_best": self.same_best / self.videos,
-            "correlation": float((n * xy - x * y) / deviations) if deviations else float("nan"),
-        }
-
-
 @dataclass(frozen=True)
 class Ensemble:
     """Members that score the same videos, with their weights and the kind of average."""
@@ -115,6 +75,7 @@ class Ensemble:
     kind: str = "probability"
     vocabulary: Vocabulary | None = None
     compute: Compute = field(default_factory=Compute)
+    identity: Sequence[Any] = ()  # of the members, as JSON values
 
     @classmethod
     def open(
@@ -128,6 +89,7 @@ class Ensemble:
         precision: str = "",
         skip_bad: bool = False,
         allow: Sequence[str] = (),
+        group: Group = ALONE,
         progress: Progress = silent,
     ) -> "Ensemble":
         """Open run folders and files of scores as an ensemble on DATA.
@@ -140,6 +102,7 @@ class Ensemble:
             accelerator, precision: as of ``compute.choose_compute``.
             skip_bad: skip bad records and warn about them.
             allow: names of fatal data checks (``data/checks.py``) that do not stop the ensemble.
+            group: the processes that divide the work.
             progress: progress callback.
 
         Raises:
@@ -153,20 +116,27 @@ class Ensemble:
             if not run.vocabulary.fits(runs[0].vocabulary):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
-        run_videos = [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
-        for run, videos in zip(runs, run_videos, strict=True):
-            check_features(run, videos, allow)
+        run_videos = group.first(
+            lambda: [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
+        )
+        if group.is_first:
+            for run, videos in zip(runs, run_videos, strict=True):
+                check_features(run, videos, allow)
         compute = choose_compute(accelerator, precision)
         opened: dict[str, VideoClassifier | Scorer] = {}
+        identity: list[Any] = [kind, list(weights), compute_identity(compute), videos_identity(run_videos[0])]
         for member in members:
             if is_score_file(member):
+                identity.append([str(member), astuple(FileState.of(member.stat()))])
                 opened[str(member)] = open_score_file(member, run_videos[0], num_classes, runs[0].vocabulary)
             else:
-                opened[str(member)] = Run.open(member).load_model(compute.device)
+                run = Run.open(member)
+                identity.append(run_identity(run))
+                opened[str(member)] = run.load_model(compute.device)
         if len(opened) < len(members):
             raise UserError("duplicate member", advice="Use --weights to weight a member.")
         weights = weights or [1.0] * len(members)
-        return cls(run_videos[0], num_classes, opened, weights, kind, runs[0].vocabulary, compute)
+        return cls(run_videos[0], num_classes, opened, weights, kind, runs[0].vocabulary, compute, identity)
 
     @property
     def notes(self) -> list[str]:
@@ -175,20 +145,23 @@ class Ensemble:
         return [f"member {name} {note}" for name, note in listed.items() if note]
 
     def score(
-        self, callback: Callable[[Batch, list[Tensor], Tensor], None] | None = None, progress: Progress = silent
+        self,
+        batches: Batches | None = None,
+        callback: Callable[[Batch, list[Tensor], Tensor], None] | None = None,
     ) -> Iterator[tuple[Batch, Tensor]]:
-        """Yield each batch, without its frames, with the ensemble's probabilities [B, C] on the device.
+        """Yield batches, without their frames, with the ensemble's probabilities [B, C] on the device.
 
         Args:
+            batches: positions of the videos of each batch; default: all videos.
             callback: called with each batch, the members' probabilities [B, C] and the ensemble's.
-            progress: progress callback.
         """
         models = [member for member in self.members.values() if isinstance(member, VideoClassifier)]
 
         def score_models(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
             return tuple(model(frames, num_frames)[0].p for model in models)
 
-        done, batches = 0, ordered_batches(len(self.videos), BATCH_SIZE)
+        if batches is None:
+            batches = ordered_batches(len(self.videos), BATCH_SIZE)
         for batch, probabilities in self.compute.map(score_models, self.videos, batches):
             of_models = iter(probabilities)
             scores = [
@@ -198,49 +171,50 @@ class Ensemble:
             mean = average(scores, self.weights, self.kind)
             if callback is not None:
                 callback(batch, scores, mean)
-            done += len(batch.videos)
-            progress("scoring", done, len(self.videos))
             yield batch, mean
 
-    def compare(self) -> "Comparison":
+    def compare(self) -> Comparison:
         """Return a callback for ``score`` that computes metrics and diversity."""
-        return Comparison(self)
+        is_labeled = bool(self.videos.is_labeled.any())
+        return Comparison([*self.members], self.num_classes, self.compute.device, is_labeled=is_labeled)
 
+    def run(self, output: Path | None = None, *, group: Group = ALONE, progress: Progress = silent) -> Comparison:
+        """Score all videos in parts, and write the ensemble's predictions.
 
-class Comparison:
-    """Metrics of each member and of the ensemble, and diversity of each pair of members; a callback of ``score``."""
+        Args:
+            output: the file to write, ``.csv`` or ``.parquet``; None for the metrics only.
+            group: the processes that divide the work; each returns the result of all.
+            progress: progress callback.
 
-    def __init__(self, ensemble: Ensemble) -> None:
-        self.names = [*ensemble.members, "ensemble"]
-        self.is_labeled = bool(ensemble.videos.is_labeled.any())
-        self.metrics = [TopLabels(ensemble.num_classes).to(ensemble.compute.device) for _ in self.names]
-        self.pairs = {pair: Diversity() for pair in combinations(range(len(ensemble.members)), 2)}
-
-    def __call__(self, batch: Batch, scores: list[Tensor], mean: Tensor) -> None:
-        """Add the probabilities [B, C] of the members and of the ensemble for a batch."""
-        rows, labels = batch.labels.to(mean.device)
-        for metric, p in zip(self.metrics, [*scores, mean], strict=True):
-            if self.is_labeled:
-                metric.update(p, (rows, labels))
-        for (first, second), diversity in self.pairs.items():
-            diversity.update(scores[first], scores[second])
-
-    def members(self) -> pd.DataFrame:
-        """Return one row per member and one for the ensemble: GAP with its 95% CI, and the other metrics.
-
-        Raises UserError for data without labels.
+        Returns:
+            Metrics and diversity.
         """
-        rows = []
-        for name, metric in zip(self.names, self.metrics, strict=True):
-            low, high = metric.bootstrap(0)
-            rows.append({"member": name, **metric.compute(), "gap_low": low, "gap_high": high})
-        return pd.DataFrame(rows)
+        if output is not None:
+            check_output(output)
 
-    def diversity(self) -> pd.DataFrame:
-        """Return one row per pair of members: member_a, member_b, and the measures of ``Diversity``."""
-        return pd.DataFrame(
-            [
-                {"member_a": self.names[first], "member_b": self.names[second], **diversity.compute()}
-                for (first, second), diversity in self.pairs.items()
-            ]
-        )
+        def write(batches: Batches, folder: Path, count: Count) -> None:
+            comparison = self.compare()
+
+            def counted() -> Iterator[tuple[Batch, Tensor]]:
+                for batch, mean in self.score(batches, comparison):
+                    yield batch, mean
+                    count(len(batch.videos))
+
+            if output is None:
+                for _ in counted():
+                    pass
+            else:
+                write_predictions(counted(), self.videos, folder / output.name, vocabulary=self.vocabulary)
+            comparison.save(folder / STATE)
+
+        identity = ["ensemble", "" if output is None else output.name, *self.identity]
+        folder = workspace() / "parts" / digest(identity, 24) if output is None else parts_folder(output, identity)
+        comparison, progress = self.compare(), group.watch(progress)
+        with shared_lock(folder, "ensemble", group, progress):
+            parts = score_parts(folder, len(self.videos), write, group, progress)
+            for path in parts.paths:
+                comparison.add(path / STATE)
+            if output is not None and group.is_first:
+                join_predictions([path / output.name for path in parts.paths], output)
+            parts.remove(group)
+        return comparison

@@ -1,12 +1,9 @@
 """Metrics and top labels of a model on a data set (section 3.1)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,34 +15,19 @@ from yt8m_core.data.loader import Batch, ordered_batches
 from yt8m_core.data.schema import describe_schema
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment
-from yt8m_core.inference.band_precision import BandPrecision
+from yt8m_core.inference.array_cache import digest
 from yt8m_core.inference.compute import Compute, choose_compute
+from yt8m_core.inference.evaluation_state import Evaluation, EvaluationState
+from yt8m_core.inference.identity import compute_identity, run_identity, videos_identity
 from yt8m_core.inference.pooled_videos import PooledVideos
-from yt8m_core.metrics.top_k import TopLabels
+from yt8m_core.inference.scoring_parts import BATCH_SIZE, STATE, Batches, Count, score_parts
 from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.processes.group import ALONE, Group
+from yt8m_core.processes.parts import shared_lock
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
-
-BATCH_SIZE = 128
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Metrics and top labels of a model on a data set.
-
-    Attributes:
-        metrics: values by name. ``gap_low`` and ``gap_high`` bound GAP's 95% bootstrap CI over videos. ``ap_head``,
-            ``ap_mid``, ``ap_tail`` and ``ap_all`` are means of ``label_precision``, which is of ``ap_videos`` videos.
-        predictions: one row per video: id, labels [20] by descending score, scores [20], true_labels.
-        bad_records: number of records that were skipped.
-        label_precision: one row per label: label, training_videos, band, positives, ap; None without training counts.
-    """
-
-    metrics: dict[str, Any]
-    predictions: pd.DataFrame
-    bad_records: int = 0
-    label_precision: pd.DataFrame | None = None
+from yt8m_core.workspace import workspace
 
 
 def evaluate(
@@ -57,6 +39,7 @@ def evaluate(
     skip_bad: bool = False,
     unlabeled: str = "",
     allow: Sequence[str] = (),
+    group: Group = ALONE,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate a trained run on a data set with labels.
@@ -81,6 +64,7 @@ def evaluate(
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
         unlabeled: "error", "skip" or "negative" for videos without labels; default: as in the run's experiment.
         allow: names of fatal data checks (``data/checks.py``) that do not stop the evaluation.
+        group: the processes that divide the work; each returns the result of all.
         progress: progress callback.
 
     Returns:
@@ -90,18 +74,32 @@ def evaluate(
         UserError: the run has no weights, or the data cannot be read, do not fit the run, or have no labels.
     """
     compute = choose_compute(accelerator, precision)
-    model = run.load_model(compute.device)
-    videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
+    model, progress = run.load_model(compute.device), group.watch(progress)
+    videos = group.first(lambda: open_run_data(run, data, skip_bad=skip_bad, progress=progress))
     videos = labeled_videos(videos, unlabeled or run.experiment.data.unlabeled)
-    check_features(run, videos, allow)
-    return evaluate_model(
-        model,
-        videos,
-        num_classes=run.facts.num_classes,
-        training_counts=run.training_counts,
-        compute=compute,
-        progress=progress,
-    )
+    if group.is_first:
+        check_features(run, videos, allow)
+    check_labeled(videos)
+
+    def new_state() -> EvaluationState:
+        return EvaluationState(videos, run.facts.num_classes, run.training_counts, compute.device)
+
+    def write(batches: Batches, folder: Path, count: Count) -> None:
+        state = new_state()
+        for batch, p in score_batches(model, videos, batches, compute=compute):
+            state.update(batch, p)
+            count(len(batch.videos))
+        state.save(folder / STATE)
+
+    key = digest(["evaluate", run_identity(run), videos_identity(videos), compute_identity(compute)], 24)
+    folder = workspace() / "parts" / key
+    with shared_lock(folder, "evaluation", group, progress):
+        parts = score_parts(folder, len(videos), write, group, progress)
+        state = new_state()
+        for path in parts.paths:
+            state.add(path / STATE)
+        parts.remove(group)
+    return state.evaluation()
 
 
 def open_experiment_data(
@@ -146,33 +144,27 @@ def check_run_data(run: Run, videos: Videos, data: str | Path) -> None:
 def score_batches(
     model: VideoClassifier,
     videos: Videos,
+    batches: Sequence[NDArray[np.int64]] | None = None,
     *,
     compute: Compute | None = None,
-    progress: Progress = silent,
-    rank: int = 0,
-    world_size: int = 1,
     pooled: PooledVideos | None = None,
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Yield each batch of a data set, in order, without its frames, with its probabilities [B, C] on the device.
+    """Yield batches of a data set, in order, without their frames, with their probabilities [B, C] on the device.
 
     Args:
         model: model on the device of ``compute``.
         videos: the data set.
+        batches: positions of the videos of each batch; default: all videos.
         compute: device of the model; default: the CPU.
-        progress: progress callback.
-        rank: number of this process; it scores every ``world_size``-th batch from this one on.
-        world_size: number of processes.
         pooled: pooled vectors of ``videos``, used instead of their frames.
     """
 
     def score(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
         return (model(frames, num_frames)[0].p,)
 
-    done = 0
-    batches = ordered_batches(len(videos), BATCH_SIZE)[rank::world_size]
+    if batches is None:
+        batches = ordered_batches(len(videos), BATCH_SIZE)
     for batch, (p,) in (compute or Compute()).map(score, videos, batches, pooled):
-        done = min(done + len(batch.videos) * world_size, len(videos))
-        progress("scoring", done, len(videos))
         yield batch, p
 
 
@@ -209,41 +201,27 @@ def evaluate_model(
     Raises:
         UserError: no video has labels.
     """
+    check_labeled(videos)
+    compute, was_training = compute or Compute(), model.training
+    model.eval()
+    state = EvaluationState(videos, num_classes, training_counts, compute.device)
+    batches = ordered_batches(len(videos), BATCH_SIZE)
+    done = 0
+    for batch, p in score_batches(model, videos, batches[rank::world_size], compute=compute, pooled=pooled):
+        state.update(batch, p)
+        done = min(done + len(batch.videos) * world_size, len(videos))
+        progress("scoring", done, len(videos))
+    model.train(was_training)
+    # The state has the videos of process 0, then those of process 1, …
+    scored = np.concatenate([batch for process in range(world_size) for batch in batches[process::world_size]])
+    return state.evaluation(np.argsort(scored), seed)
+
+
+def check_labeled(videos: Videos) -> None:
+    """Raise UserError where no video has labels."""
     if not videos.is_labeled.any():
         raise UserError(
             "no video has labels",
             where=videos.location(0),
             advice="Evaluate on labeled data, or run `yt8m predict`, which needs no labels.",
         )
-    compute, was_training = compute or Compute(), model.training
-    model.eval()
-    metric = TopLabels(num_classes).to(compute.device)
-    precision = None if training_counts is None else BandPrecision(videos, training_counts, compute.device)
-    for batch, p in score_batches(
-        model, videos, compute=compute, progress=progress, rank=rank, world_size=world_size, pooled=pooled
-    ):
-        rows, labels = batch.labels.to(compute.device)
-        metric.update(p, (rows, labels))
-        if precision is not None:
-            precision.update(batch, p)
-    model.train(was_training)
-    low, high = metric.bootstrap(seed)
-    with metric.sync_context():
-        top = metric.top_labels()  # of process 0, then of process 1, …
-    batches = ordered_batches(len(videos), BATCH_SIZE)
-    scored = np.concatenate([batch for process in range(world_size) for batch in batches[process::world_size]])
-    order = np.argsort(scored)
-    predictions = pd.DataFrame(
-        {
-            "id": videos.ids,
-            "labels": list(top.labels.cpu().numpy()[order]),
-            "scores": list(top.scores.cpu().numpy()[order]),
-            "true_labels": [videos.labels(video) for video in range(len(videos))],
-        }
-    )
-    metrics = {**metric.compute(), "gap_low": low, "gap_high": high}
-    table = None
-    if precision is not None:
-        table, band_metrics = precision.compute()
-        metrics |= band_metrics
-    return Evaluation(metrics, predictions, len(videos.bad_records), table)

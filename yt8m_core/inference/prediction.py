@@ -1,40 +1,39 @@
 """Predictions of one video with attention and raw scores, and prediction files of a data set."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.checks import stop_if_fatal, warn_videos
-from yt8m_core.data.dataset import Videos
 from yt8m_core.data.feature_check.scale import check_scale
 from yt8m_core.data.loader import Batch
 from yt8m_core.data.vocabulary import Vocabulary
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.inference.compute import choose_compute
+from yt8m_core.inference.compute import check_finite, choose_compute
 from yt8m_core.inference.evaluation import open_run_data, score_batches
-from yt8m_core.inference.score_files import name_metadata
-from yt8m_core.metrics.average_precision import top_labels
+from yt8m_core.inference.identity import compute_identity, run_identity, videos_identity
+from yt8m_core.inference.prediction_files import (
+    Thresholds,
+    check_output,
+    join_predictions,
+    parts_folder,
+    write_predictions,
+)
+from yt8m_core.inference.scoring_parts import Batches, Count, score_parts
 from yt8m_core.models.classifier import NO_POOLING, VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.models.slot import Slot
+from yt8m_core.processes.group import ALONE, Group
+from yt8m_core.processes.parts import shared_lock
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.atomic import atomic_write
-from yt8m_core.storage.csv_file import quote_text
-from yt8m_core.storage.paths import check_replaceable
-
-KAGGLE_LABELS = 20  # per row of the Kaggle CSV
-
-Thresholds = NDArray[np.float64] | None  # [C]; None for the top labels
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,7 @@ def predict(
     precision: str = "",
     skip_bad: bool = False,
     allow: Sequence[str] = (),
+    group: Group = ALONE,
     progress: Progress = silent,
 ) -> int:
     """Write the predictions of a trained run for every video of a data set.
@@ -114,6 +114,7 @@ def predict(
         accelerator, precision: as of ``compute.choose_compute``.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
         allow: names of fatal data checks (``data/checks.py``) that do not stop the prediction.
+        group: the processes that divide the work. The file does not depend on their number.
         progress: progress callback.
 
     Returns:
@@ -123,15 +124,30 @@ def predict(
         UserError: the run has no weights or no calibration, the data cannot be read or do not fit the run, or the file
             type or the threshold is unknown.
     """
-    thresholds = _label_thresholds(run, threshold)
-    check_output(Path(output))
+    thresholds, output = _label_thresholds(run, threshold), Path(output)
+    check_output(output)
     compute = choose_compute(accelerator, precision)
-    model = run.load_model(compute.device)
-    videos = open_run_data(run, data, skip_bad=skip_bad, progress=progress)
-    warn_videos(videos)
-    stop_if_fatal(check_scale(videos, run.facts.feature_norms), allow)
-    scored = score_batches(model, videos, compute=compute, progress=progress)
-    write_predictions(scored, videos, Path(output), thresholds, vocabulary=run.vocabulary)
+    model, progress = run.load_model(compute.device), group.watch(progress)
+    videos = group.first(lambda: open_run_data(run, data, skip_bad=skip_bad, progress=progress))
+    if group.is_first:
+        warn_videos(videos)
+        stop_if_fatal(check_scale(videos, run.facts.feature_norms), allow)
+
+    def write(batches: Batches, folder: Path, count: Count) -> None:
+        def counted() -> Iterator[tuple[Batch, Tensor]]:
+            for batch, p in score_batches(model, videos, batches, compute=compute):
+                yield batch, p
+                count(len(batch.videos))
+
+        write_predictions(counted(), videos, folder / output.name, thresholds, vocabulary=run.vocabulary)
+
+    identity = [run_identity(run), videos_identity(videos), compute_identity(compute), str(threshold), output.name]
+    folder = parts_folder(output, identity)
+    with shared_lock(folder, "prediction", group, progress):
+        parts = score_parts(folder, len(videos), write, group, progress)
+        if group.is_first:
+            join_predictions([path / output.name for path in parts.paths], output)
+        parts.remove(group)
     return len(videos)
 
 
@@ -152,12 +168,6 @@ def predict_video(model: VideoClassifier, frames: NDArray[Any]) -> Prediction:
     )
 
 
-def check_finite(*probabilities: Tensor) -> None:
-    """Raise UserError for NaN or infinite probabilities, which finite weights can produce too."""
-    if not all(bool(p.isfinite().all()) for p in probabilities):
-        raise UserError("the model returns probabilities that are not finite", advice="Choose another run.")
-
-
 def has_attention(pooling: Slot, width: int) -> bool:
     """Return whether a pooling of frames with ``width`` features computes attention weights.
 
@@ -171,50 +181,6 @@ def has_attention(pooling: Slot, width: int) -> bool:
     return bool(getattr(method, "has_attention", False))
 
 
-def write_predictions(
-    scored: Iterable[tuple[Batch, Tensor]],
-    videos: Videos,
-    output: Path,
-    thresholds: Thresholds = None,
-    *,
-    vocabulary: Vocabulary | None = None,
-) -> None:
-    """Write the predictions of a model or an ensemble. The file appears once it is complete.
-
-    A ``.csv`` file has the format of the 2017 and 2018 Kaggle competitions: one row per video with its 20 top labels by
-    descending score, ties by label. A ``.parquet`` file has the columns id and scores [C], float32.
-
-    With thresholds, a row of the ``.csv`` file has the labels at or above their threshold, in the same order, and a
-    ``.parquet`` file has the columns id, labels and scores, lists of these labels.
-
-    Args:
-        scored: batches of ``videos`` with their probabilities [B, C], as ``evaluation.score_batches`` yields them.
-        videos: the data set.
-        output: the file to write.
-        thresholds: threshold of each label [C].
-        vocabulary: labels of the scores. A ``.parquet`` file keeps their names, so that a member of an ensemble with
-            another order of labels is refused.
-
-    Raises:
-        UserError: the file type is unknown, or a probability is not finite.
-    """
-    check_output(output)
-    with atomic_write(output) as unfinished:
-        _WRITERS[output.suffix](_finite(scored), videos, unfinished, thresholds, vocabulary)
-
-
-def check_output(output: Path) -> None:
-    """Raise UserError for a file that predictions cannot be written to."""
-    check_choice("file type", output.suffix, _WRITERS, where=str(output))
-    check_replaceable(output, kind="a .csv or .parquet file to write")
-
-
-def _finite(scored: Iterable[tuple[Batch, Tensor]]) -> Iterator[tuple[Batch, Tensor]]:
-    for batch, p in scored:
-        check_finite(p)
-        yield batch, p
-
-
 def _label_thresholds(run: Run, threshold: float | Literal["calibrated"] | None) -> Thresholds:
     """Return the threshold of each label [C]. Raises UserError for an invalid one, and without a calibration."""
     if threshold is None:
@@ -225,58 +191,3 @@ def _label_thresholds(run: Run, threshold: float | Literal["calibrated"] | None)
     if not 0 <= threshold <= 1:
         raise UserError(f"{threshold:g}", where="threshold", expected="a number from 0 to 1, or calibrated")
     return np.full(run.facts.num_classes, float(threshold))
-
-
-def _chosen_labels(p: Tensor, thresholds: Thresholds) -> Iterator[tuple[list[int], list[float]]]:
-    """Yield the labels and scores of each video in a file: those at their threshold, or the top labels."""
-    if thresholds is None:
-        top = top_labels(p.float(), torch.zeros_like(p, dtype=torch.bool), min(KAGGLE_LABELS, p.shape[1]))
-        yield from zip(top.labels.tolist(), top.scores.tolist(), strict=True)
-        return
-    for scores in p.float().cpu().numpy():
-        labels = np.flatnonzero(scores >= thresholds)
-        labels = labels[np.argsort(-scores[labels], kind="stable")]
-        yield labels.tolist(), scores[labels].tolist()
-
-
-def _write_kaggle(
-    scored: Iterable[tuple[Batch, Tensor]], videos: Videos, output: Path, thresholds: Thresholds, _: Vocabulary | None
-) -> None:
-    with output.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("VideoId,LabelConfidencePairs\n")
-        for batch, p in scored:
-            for video, (labels, scores) in zip(batch.videos, _chosen_labels(p, thresholds), strict=True):
-                pairs = " ".join(f"{label} {confidence:g}" for label, confidence in zip(labels, scores, strict=True))
-                file.write(f"{quote_text(videos.id(int(video)))},{pairs}\n")
-
-
-def _write_parquet(
-    scored: Iterable[tuple[Batch, Tensor]],
-    videos: Videos,
-    output: Path,
-    thresholds: Thresholds,
-    vocabulary: Vocabulary | None,
-) -> None:
-    writer = None
-    try:
-        for batch, p in scored:
-            columns: dict[str, Any] = {"id": pa.array([videos.id(int(video)) for video in batch.videos])}
-            if thresholds is None:
-                flat = pa.array(p.float().cpu().numpy().reshape(-1))
-                columns["scores"] = pa.FixedSizeListArray.from_arrays(flat, p.shape[1])
-            else:
-                labels, scores = zip(*_chosen_labels(p, thresholds), strict=True)
-                columns["labels"] = pa.array(labels, pa.list_(pa.int32()))
-                columns["scores"] = pa.array(scores, pa.list_(pa.float32()))
-            table = pa.table(columns, metadata=None if vocabulary is None else name_metadata(vocabulary))
-            # Scores hardly compress, so compression and dictionaries would only cost time.
-            writer = writer or pq.ParquetWriter(
-                output, table.schema, compression="none", use_dictionary=False, write_page_checksum=True
-            )
-            writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-_WRITERS = {".csv": _write_kaggle, ".parquet": _write_parquet}

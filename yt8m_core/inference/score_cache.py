@@ -6,28 +6,27 @@ or is not writable, fewer videos are scored and the scores stay in memory.
 """
 
 import logging
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from yt8m_core.data.dataset import Videos, VideoSubset
+from yt8m_core.data.dataset import Videos
 from yt8m_core.errors import UserError
 from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
-from yt8m_core.inference.compute import Compute, choose_compute
-from yt8m_core.inference.evaluation import BATCH_SIZE
-from yt8m_core.inference.prediction import check_finite
+from yt8m_core.inference.compute import Compute, check_finite, choose_compute
+from yt8m_core.inference.identity import compute_identity, run_identity, videos_identity
 from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
+from yt8m_core.inference.scoring_parts import BATCH_SIZE
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.metrics.sparse import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
-from yt8m_core.storage.file_state import FileState
 
-FORMAT = 1
+FORMAT = 2
 MAX_SCORES_IN_MEMORY = 1 << 24  # MAX_SCORES without a cache file
 CACHE = ArrayCache("scored", max_bytes=1 << 32)
 
@@ -84,7 +83,7 @@ def load_scores(
     stages = 1 if run.experiment.label_processing.name == "identity" else 2
     sample = sample_videos(videos.is_labeled, MAX_SCORES // C)
     compute = choose_compute(accelerator, precision)
-    key, shape = _key(run, videos, compute.precision), (stages, len(sample), C)
+    key, shape = _key(run, videos, compute), (stages, len(sample), C)
     scores = CACHE.load(key, shape, np.float32)
     if scores is None:
         model = run.load_model(compute.device)
@@ -135,16 +134,7 @@ def _fill(
         progress("scoring", done, len(sample))
 
 
-def _key(run: Run, videos: Videos, precision: str) -> CacheKey:
+def _key(run: Run, videos: Videos, compute: Compute) -> CacheKey:
     """Return the key of a run, its weights, and the state of the shards."""
-    try:
-        weights = FileState.of(run.weights_file.stat())
-    except FileNotFoundError:
-        raise UserError(f"run {run.path} has no trained weights", advice="Finish its training.") from None
-    parts = [
-        [FORMAT, MAX_SCORES, precision, str(run.path), astuple(weights), run.experiment.to_dict()],
-        [(shard.path, astuple(shard.state)) for shard in videos.shards],
-    ]
-    if isinstance(videos, VideoSubset):
-        parts.append([videos.positions.tolist(), int(videos.is_labeled.sum())])
-    return CacheKey(digest(parts, 24))
+    identity = [run_identity(run), videos_identity(videos), compute_identity(compute)]
+    return CacheKey(digest([FORMAT, MAX_SCORES, *identity], 24))

@@ -9,6 +9,7 @@ same but orders tied scores at random. Here a tie counts as its expected value o
 ``average_precision``), so the order of videos and labels never matters.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -142,6 +143,15 @@ class TopLabels(VideoRows):
         if self.update_count % BATCHES == 0:
             self._merge_recent()
         self.class_positives += torch.bincount(truth.nonzero()[:, 1], minlength=self.num_classes)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state by name."""
+        return {**super().tensors(), "class_positives": self.class_positives}
+
+    def add_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Add the videos of a state after those of this one."""
+        super().add_tensors(tensors)
+        self.class_positives += tensors["class_positives"].to(self.device)
 
     def empty_rows(self) -> dict[str, Tensor]:
         """Return the state of no videos."""

@@ -1,11 +1,13 @@
 """Input and state of metrics that keep rows of videos: checked batches, and lists that several processes share."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from yt8m_core.errors import UserError
@@ -21,6 +23,16 @@ class VideoRows(Metric):
     def empty_rows(self) -> dict[str, Tensor]:
         """Return each list state for no videos."""
         raise NotImplementedError
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state by name, for ``add_tensors`` of another process or a later time."""
+        return {name: dim_zero_cat(getattr(self, name) or [self.empty_rows()[name]]) for name in self.empty_rows()}
+
+    def add_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Add the videos of a state after those of this one."""
+        for name in self.empty_rows():
+            getattr(self, name).append(tensors[name].to(self.device))
+        self._update_count += 1  # torchmetrics warns of a metric without updates
 
     def sync(self, dist_sync_fn: Any = None, *args: Any, **kwargs: Any) -> None:
         """Gather the state of all processes; give one without videos empty tensors, so that the shapes are known."""

@@ -1,46 +1,48 @@
-"""Work in parts: each part is a file once it is done, so that processes share the work and a kill loses little."""
+"""Work in parts: each part is stored once it is done, so that processes share the work and a kill loses little."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from yt8m_core.errors import UserError
 from yt8m_core.processes.group import Group
-from yt8m_core.storage.atomic import atomic_write, remove_folder
+from yt8m_core.progress import Progress
+from yt8m_core.storage.atomic import atomic_write, file_lock, remove_folder
 
-VISIBLE_AFTER = 60.0  # seconds until a file that another machine wrote is on a shared disk
+VISIBLE_AFTER = 60.0  # seconds until what another machine wrote is on a shared disk
 
 
 class Parts:
-    """Files of the parts of a result, in a folder that is removed when the result is complete.
+    """The parts of a result: files or folders in a folder that is removed when the result is complete.
 
     Args:
         folder: the folder, whose name identifies all that the parts depend on.
         total: number of parts.
-        suffix: ending of their names.
     """
 
-    def __init__(self, folder: Path, total: int, suffix: str) -> None:
-        self.folder, self.total, self.suffix = folder, total, suffix
+    def __init__(self, folder: Path, total: int) -> None:
+        self.folder, self.total = folder, total
 
-    def file(self, number: int) -> Path:
-        """Return the file of a part."""
-        return self.folder / f"{number:06d}{self.suffix}"
+    def path(self, number: int) -> Path:
+        """Return the path of a part."""
+        return self.folder / f"{number:06d}"
 
     @property
-    def files(self) -> list[Path]:
-        """The files of all parts, in their order."""
-        return [self.file(number) for number in range(self.total)]
+    def paths(self) -> list[Path]:
+        """The paths of all parts, in their order."""
+        return [self.path(number) for number in range(self.total)]
 
     def missing(self) -> list[int]:
         """Return the numbers of the parts that are not done."""
-        return [number for number, file in enumerate(self.files) if not file.is_file()]
+        return [number for number, path in enumerate(self.paths) if not path.exists()]
 
     def make(self, write: Callable[[int, Path], None], group: Group) -> None:
         """Make the missing parts, each in one process, and wait until all are done.
 
         Args:
-            write: writes the part of a number to a file.
+            write: writes the part of a number to a path: a file or a folder.
             group: the processes.
 
         Raises:
@@ -49,8 +51,11 @@ class Parts:
         """
         missing = group.share(self.missing())
         for number in missing[group.rank :: group.size]:
-            with atomic_write(self.file(number)) as unfinished:
+            with atomic_write(self.path(number)) as unfinished:
                 write(number, unfinished)
+                if unfinished.is_dir():
+                    for file in unfinished.iterdir():
+                        _sync(file)
             group.check()
         group.wait()
         deadline = time.monotonic() + VISIBLE_AFTER
@@ -64,6 +69,31 @@ class Parts:
             time.sleep(1)
         group.wait()  # until all see them: then the first process may remove them
 
-    def remove(self) -> None:
-        """Remove the folder."""
-        remove_folder(self.folder, "work")
+    def remove(self, group: Group) -> None:
+        """Remove the folder when no process needs it any more."""
+        group.wait()
+        if group.is_first:
+            remove_folder(self.folder, "work")
+
+
+@contextmanager
+def shared_lock(path: Path, task: str, group: Group, progress: Progress) -> Iterator[None]:
+    """Let only one group of processes at a time make what is at a path; another one waits.
+
+    Args:
+        path: what is made.
+        task: what the group does, such as "evaluation", for the message of the one that waits.
+        group: the processes.
+        progress: receives the message.
+    """
+    if group.is_first:
+        with file_lock(path, task, wait=lambda message: progress(message, 0, 1)):
+            yield
+    else:
+        yield
+
+
+def _sync(file: Path) -> None:
+    """Wait until a file is on the disk, because its name will say that it is complete."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())

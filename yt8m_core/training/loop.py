@@ -23,7 +23,8 @@ from yt8m_core.data.loader import Batch, Loader, shuffled_batches, split_batch
 from yt8m_core.errors import TrainingDivergedError, TrainingStoppedError
 from yt8m_core.experiment import Experiment
 from yt8m_core.inference.compute import Compute, choose_compute
-from yt8m_core.inference.evaluation import Evaluation, evaluate_model
+from yt8m_core.inference.evaluation import evaluate_model
+from yt8m_core.inference.evaluation_state import Evaluation
 from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.progress import Progress, silent
