@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from yt8m_core.inference import pooled_cache, score_cache
-from yt8m_core.inference.array_cache import ArrayCache, CacheKey
+from yt8m_core.inference.array_cache import ArrayCache, CacheKey, Put
 
 SHAPE = (10, 5)
 FILE_BYTES = 10 * 5 * 4 + 128  # with the header of a .npy
@@ -31,7 +31,10 @@ def cache(max_files: int = 100) -> ArrayCache:
 
 
 def store(cache: ArrayCache, name: str, value: float = 1.0, replaces: str = "") -> np.ndarray:
-    return cache.store(CacheKey(name, replaces), SHAPE, np.float32, lambda array: array.fill(value))
+    def fill(part: int, put: Put) -> None:
+        put((5 * part,), np.full((5, 5), value))
+
+    return cache.store(CacheKey(name, replaces), SHAPE, np.float32, fill, parts=2)
 
 
 def names(home: Path) -> list[str]:
@@ -104,7 +107,7 @@ def test_file_in_use_by_another_process_is_never_evicted(home: Path) -> None:
     store(cache(), "a", 7.0)
     program = """
 import numpy as np
-from yt8m_core.inference.array_cache import ArrayCache, CacheKey
+from yt8m_core.inference.array_cache import ArrayCache, CacheKey, Put
 array = ArrayCache("arrays", max_bytes=0).load(CacheKey("a"), (10, 5), np.float32)
 print("loaded", flush=True)
 input()
@@ -148,7 +151,7 @@ def test_older_version_is_deleted_at_once_and_stays_readable(home: Path) -> None
 
 
 def test_failed_or_impossible_write_leaves_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(array: np.ndarray) -> None:
+    def fail(part: int, put: Put) -> None:
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError, match="stopped"):
@@ -159,6 +162,40 @@ def test_failed_or_impossible_write_leaves_nothing(home: Path, monkeypatch: pyte
         store(cache(), "a")
     assert full.value.errno == errno.ENOSPC
     assert names(home) == []
+
+
+@pytest.mark.fault
+def test_interrupted_array_goes_on_from_its_parts(home: Path) -> None:
+    parts: list[int] = []
+
+    def fill(part: int, put: Put) -> None:
+        parts.append(part)
+        if parts == [0, 1]:
+            raise SystemExit
+        put((5 * part, 2), np.full((3,), part + 1.0))
+
+    with pytest.raises(SystemExit):
+        cache().store(CacheKey("a"), SHAPE, np.float32, fill, parts=2)
+    assert names(home) == [".a.parts"]
+    assert cache().load(CacheKey("a"), SHAPE, np.float32) is None
+    array = cache().store(CacheKey("a"), SHAPE, np.float32, fill, parts=2)
+    assert parts == [0, 1, 1]
+    assert names(home) == ["a.npy"]
+    expected = np.zeros(SHAPE)
+    expected[0, 2:], expected[5, 2:] = 1, 2
+    assert np.array_equal(array, expected)
+
+
+@pytest.mark.fault
+def test_unfinished_array_of_another_shape_is_replaced(home: Path) -> None:
+    def interrupt(part: int, put: Put) -> None:
+        if part:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        cache().store(CacheKey("a"), (4, 5), np.float32, interrupt, parts=2)
+    assert (store(cache(), "a", 2.0) == 2).all()
+    assert names(home) == ["a.npy"]
 
 
 def test_both_caches_have_a_budget() -> None:

@@ -99,7 +99,7 @@ def test_killed_process_ends_the_others_and_the_same_command_goes_on(
     launchers = start_torchrun(WORKER, *arguments(runs, tmp_path, seconds=3), processes=3)
     ids = process_ids(tmp_path, 3)
     deadline = time.monotonic() + 60
-    while len(parts := list(tmp_path.glob(".scores.csv.*.parts/000*"))) < 3:
+    while len(list(tmp_path.glob(".scores.csv.*.parts/000*"))) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(ids[1], signal.SIGKILL)

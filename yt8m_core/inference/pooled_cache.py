@@ -18,16 +18,18 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import ordered_batches
-from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
+from yt8m_core.inference.array_cache import ArrayCache, CacheKey, Put, digest
 from yt8m_core.inference.compute import Compute
 from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.pooling.base import CacheablePooling
+from yt8m_core.processes.group import ALONE, Group
 from yt8m_core.progress import Progress, silent
 
 FORMAT = 1  # increase when a pooling's summary changes, which invalidates old files
 # Two poolings of the paper's data set: 7.0 million videos of 1,152 float32 take 32 GB.
 CACHE = ArrayCache("pooled", max_bytes=1 << 36)
+PART_BATCHES = 256  # 8,192 videos
 BATCH_SIZE = 32  # 44 MB of float frames, which fit the CPU cache; larger batches take four times as long
 PRECISIONS: dict[str, tuple[torch.dtype, type[np.generic]]] = {
     "float32": (torch.float32, np.float32),
@@ -41,6 +43,7 @@ def load_pooled(
     *,
     precision: str = "float32",
     compute: Compute | None = None,
+    group: Group = ALONE,
     progress: Progress = silent,
 ) -> PooledVideos | None:
     """Return the cached vectors of a data set, computing them on a miss. A subset uses those of its whole data set.
@@ -50,6 +53,7 @@ def load_pooled(
         videos: the data set, or a subset of it.
         precision: "float32"; "bfloat16" with half the size and 8 bits of precision; or "no" to pool in every epoch.
         compute: device that pools the frames; default: the CPU.
+        group: the processes that divide the work; each returns the vectors of all videos.
         progress: progress callback.
 
     Returns:
@@ -61,14 +65,10 @@ def load_pooled(
     dtype, stored = PRECISIONS[precision]
     whole = videos.whole
     key, shape = _key(model, whole, precision), (len(whole), pooling.summary_features)
-
-    def fill(array: NDArray[np.generic]) -> None:
-        _fill(array, model, whole, dtype, compute or Compute(), progress)
-
     values = CACHE.load(key, shape, stored)
     if values is None:
         try:
-            values = CACHE.store(key, shape, stored, fill)
+            values = _store(key, shape, model, whole, dtype, compute or Compute(), group, progress)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -81,24 +81,32 @@ def load_pooled(
     return PooledVideos(videos, torch.from_numpy(values).view(dtype))
 
 
-def _fill(
-    values: NDArray[np.generic],
+def _store(
+    key: CacheKey,
+    shape: tuple[int, int],
     model: VideoClassifier,
     videos: Videos,
     dtype: torch.dtype,
     compute: Compute,
+    group: Group,
     progress: Progress,
-) -> None:
-    """Pool all videos into ``values`` [N, s]."""
+) -> NDArray[np.generic]:
+    """Pool all videos in parts."""
+    batches = ordered_batches(len(videos), BATCH_SIZE)
+    pieces = [batches[first : first + PART_BATCHES] for first in range(0, len(batches), PART_BATCHES)]
+    progress = group.watch(progress)
+    stored = np.dtype(np.uint16 if dtype == torch.bfloat16 else np.float32)
 
     def pool(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
         return (model.summarize(frames, num_frames).vector.to(dtype),)
 
-    for batch, (vectors,) in compute.map(pool, videos, ordered_batches(len(videos), BATCH_SIZE)):
-        first, last = int(batch.videos[0]), int(batch.videos[-1])
-        vectors = vectors.cpu()
-        values[first : last + 1] = vectors.view(torch.uint16 if dtype == torch.bfloat16 else dtype).numpy()
-        progress("pooling the frames", last + 1, len(videos))
+    def fill(number: int, put: Put) -> None:
+        for batch, (vectors,) in compute.map(pool, videos, pieces[number]):
+            vectors = vectors.cpu()
+            put((int(batch.videos[0]),), vectors.view(torch.uint16 if dtype == torch.bfloat16 else dtype).numpy())
+            progress("pooling the frames", int(batch.videos[-1]) + 1, len(videos))
+
+    return CACHE.store(key, shape, stored, fill, parts=len(pieces), group=group, progress=progress)
 
 
 def _key(model: VideoClassifier, videos: Videos, precision: str) -> CacheKey:

@@ -6,6 +6,7 @@ or is not writable, fewer videos are scored and the scores stay in memory.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +16,20 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.errors import UserError
-from yt8m_core.inference.array_cache import ArrayCache, CacheKey, digest
+from yt8m_core.inference.array_cache import ArrayCache, CacheKey, Put, digest
 from yt8m_core.inference.compute import Compute, check_finite, choose_compute
 from yt8m_core.inference.identity import compute_identity, run_identity, videos_identity
 from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
-from yt8m_core.inference.scoring_parts import BATCH_SIZE
+from yt8m_core.inference.scoring_parts import BATCH_SIZE, PART_BATCHES
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.metrics.sparse import Probabilities
 from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.processes.group import ALONE, Group
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 
 FORMAT = 2
+PART_VIDEOS = PART_BATCHES * BATCH_SIZE
 MAX_SCORES_IN_MEMORY = 1 << 24  # MAX_SCORES without a cache file
 CACHE = ArrayCache("scored", max_bytes=1 << 32)
 
@@ -63,7 +66,13 @@ class CachedScores:
 
 
 def load_scores(
-    run: Run, videos: Videos, *, accelerator: str = "", precision: str = "", progress: Progress = silent
+    run: Run,
+    videos: Videos,
+    *,
+    accelerator: str = "",
+    precision: str = "",
+    group: Group = ALONE,
+    progress: Progress = silent,
 ) -> CachedScores:
     """Return the cached scores of a run, computing them on a miss.
 
@@ -71,6 +80,7 @@ def load_scores(
         run: finished run.
         videos: data set that fits the run, as ``evaluation.open_run_data`` opens it.
         accelerator, precision: as of ``compute.choose_compute``. Each precision has scores of its own.
+        group: the processes that divide the work; each returns the scores of all.
         progress: progress callback.
 
     Raises:
@@ -88,16 +98,26 @@ def load_scores(
     if scores is None:
         model = run.load_model(compute.device)
 
-        def fill(values: NDArray[np.float32]) -> None:
-            _fill(values, model, videos, sample, compute, progress)
-
+        progress = group.watch(progress)
         try:
-            scores = CACHE.store(key, shape, np.float32, fill)
+            parts = -(-len(sample) // PART_VIDEOS)
+
+            def fill(number: int, put: Put) -> None:
+                _fill(number, put, model, videos, sample, stages, compute, progress)
+
+            scores = CACHE.store(key, shape, np.float32, fill, parts=parts, group=group, progress=progress)
         except OSError as error:
             logging.getLogger(__name__).warning("The scores of run %s stay in memory: %s", run.name, error)
             sample = sample_videos(videos.is_labeled, MAX_SCORES_IN_MEMORY // C)
-            scores = np.empty((stages, len(sample), C), np.float32)
-            fill(scores)
+            in_memory = np.empty((stages, len(sample), C), np.float32)
+
+            def put_in_memory(place: tuple[int, ...], p: NDArray[np.float32]) -> None:
+                stage, row = place
+                in_memory[stage, row : row + len(p)] = p
+
+            for number in range(-(-len(sample) // PART_VIDEOS)):
+                _fill(number, put_in_memory, model, videos, sample, stages, compute, progress)
+            scores = in_memory
     scores.flags.writeable = False
     values, offsets = _labels(videos, sample)
     return CachedScores(run.name, sample, len(videos), scores[0], scores[-1], label_matrix(values, offsets, C))
@@ -111,27 +131,30 @@ def _labels(videos: Videos, sample: NDArray[np.int64]) -> tuple[NDArray[np.int32
 
 
 def _fill(
-    stages: NDArray[np.float32],
+    number: int,
+    put: Callable[[tuple[int, ...], NDArray[np.float32]], None],
     model: VideoClassifier,
     videos: Videos,
     sample: NDArray[np.int64],
+    stages: int,
     compute: Compute,
     progress: Progress,
 ) -> None:
-    """Score the sampled videos into ``stages`` [1 or 2, N, C]."""
+    """Score a part of the sampled videos, and put the scores at (stage, row)."""
 
     def score(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
         _, trace = model(frames, num_frames)
-        return tuple(scores.p.float() for scores in (trace.scores, trace.raw_scores)[: len(stages)])
+        return tuple(scores.p.float() for scores in (trace.scores, trace.raw_scores)[:stages])
 
-    done = 0
-    batches = np.split(sample, range(BATCH_SIZE, len(sample), BATCH_SIZE))
+    row = number * PART_VIDEOS
+    part = sample[row : row + PART_VIDEOS]
+    batches = np.split(part, range(BATCH_SIZE, len(part), BATCH_SIZE))
     for batch, probabilities in compute.map(score, videos, batches):
         check_finite(probabilities[0])
-        for stage, p in zip(stages, probabilities, strict=True):
-            stage[done : done + len(batch.videos)] = p.cpu().numpy()
-        done += len(batch.videos)
-        progress("scoring", done, len(sample))
+        for stage, p in enumerate(probabilities):
+            put((stage, row), p.cpu().numpy())
+        row += len(batch.videos)
+        progress("scoring", row, len(sample))
 
 
 def _key(run: Run, videos: Videos, compute: Compute) -> CacheKey:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,20 +19,18 @@ class Parts:
 
     Args:
         folder: the folder, whose name identifies all that the parts depend on.
-        total: number of parts.
+        names: names of the parts, in their order; or their number, which are then numbered.
     """
 
-    def __init__(self, folder: Path, total: int) -> None:
-        self.folder, self.total = folder, total
+    def __init__(self, folder: Path, names: Sequence[str] | int) -> None:
+        self.folder = folder
+        if isinstance(names, int):
+            names = [f"{number:06d}" for number in range(names)]
+        self.paths = [folder / name for name in names]
 
     def path(self, number: int) -> Path:
         """Return the path of a part."""
-        return self.folder / f"{number:06d}"
-
-    @property
-    def paths(self) -> list[Path]:
-        """The paths of all parts, in their order."""
-        return [self.path(number) for number in range(self.total)]
+        return self.paths[number]
 
     def missing(self) -> list[int]:
         """Return the numbers of the parts that are not done."""
@@ -49,20 +47,33 @@ class Parts:
             ProcessEndedError: another process has ended.
             UserError: the processes do not share the disk.
         """
-        missing = group.share(self.missing())
-        for number in missing[group.rank :: group.size]:
-            with atomic_write(self.path(number)) as unfinished:
+        for number in self.share(group):
+            with self.write(number) as unfinished:
                 write(number, unfinished)
-                if unfinished.is_dir():
-                    for file in unfinished.iterdir():
-                        _sync(file)
             group.check()
+        self.wait(group)
+
+    def share(self, group: Group) -> list[int]:
+        """Return the numbers of the missing parts that are those of this process."""
+        return group.share(self.missing())[group.rank :: group.size]
+
+    @contextmanager
+    def write(self, number: int) -> Iterator[Path]:
+        """Yield a path to write a part to: a file or a folder. It is done when the block succeeds."""
+        with atomic_write(self.path(number)) as unfinished:
+            yield unfinished
+            if unfinished.is_dir():
+                for file in unfinished.iterdir():
+                    _sync(file)
+
+    def wait(self, group: Group) -> None:
+        """Wait until all parts are done. Raises as ``make``."""
         group.wait()
         deadline = time.monotonic() + VISIBLE_AFTER
         while left := self.missing():
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"part {left[0]} of another process is not here",
+                    f"part {self.path(left[0]).name} of another process is not here",
                     where=str(self.folder),
                     expected="a disk that all machines share",
                 )
