@@ -28,7 +28,7 @@ ALLOWED = {
     "runs": "errors storage labels data models experiment paper_tables",
     "inference": "errors progress workspace metrics storage processes labels data models experiment runs",
     "export": "errors storage data models runs inference",
-    "training": "errors progress storage labels data models experiment runs inference",
+    "training": "errors progress storage processes labels data models experiment runs inference",
     "analysis": "errors progress metrics storage labels data models experiment runs inference training",
     "sharing": "errors storage labels data models experiment runs analysis",
     "demo": "errors progress workspace storage data models experiment runs training analysis",

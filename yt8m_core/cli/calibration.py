@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 import tyro
+from numpy.typing import NDArray
 
 from yt8m_core.cli.arguments import Accelerator, Allowed, Precision, RunArgument, absolute, choose_device
 from yt8m_core.errors import UserError
-from yt8m_core.progress import console_progress
+from yt8m_core.processes.group import open_group
+from yt8m_core.progress import console_progress, silent
 
 if TYPE_CHECKING:
     from yt8m_core.data.dataset import Videos
@@ -50,28 +52,22 @@ def calibrate(
     from yt8m_core.data.labeled import labeled_videos
     from yt8m_core.inference.evaluation import check_features, open_run_data
     from yt8m_core.inference.score_cache import load_scores
-    from yt8m_core.labels.statistics import counts, label_matrix
     from yt8m_core.runs.calibration_file import write_calibration
     from yt8m_core.runs.run import Run
 
     choose_device(accelerator, precision)
     opened = Run.open(run)
-    progress = console_progress()
-    videos = open_run_data(opened, data, skip_bad=skip_bad, progress=progress)
-    videos = labeled_videos(videos, unlabeled or opened.experiment.data.unlabeled)
-    check_features(opened, videos, allow)
-    training = _training_videos(opened)
-    training_counts = opened.training_counts
-    if training_counts is None:  # a run of an older version
-        if training is None:
-            raise UserError(
-                f"run {opened.path} has no label counts of its training data, which cannot be opened",
-                where=opened.experiment.data.train,
-                advice=f"Restore the training data, or name them: yt8m relocate {opened.path} --train DATA.",
-            )
-        matrix = label_matrix(training.label_values, training.label_offsets, opened.facts.num_classes)
-        training_counts = counts(matrix)
-    scored = load_scores(opened, videos, progress=progress)
+    with open_group() as group:
+        progress = console_progress() if group.is_first else silent
+        videos = group.first(lambda: open_run_data(opened, data, skip_bad=skip_bad, progress=progress))
+        videos = labeled_videos(videos, unlabeled or opened.experiment.data.unlabeled)
+        if group.is_first:
+            check_features(opened, videos, allow)
+        training = group.first(lambda: _training_videos(opened))
+        training_counts = _training_counts(opened, training)
+        scored = load_scores(opened, videos, group=group, progress=progress)
+    if not group.is_first:
+        return
     ids = videos.video_ids.take(scored.videos).to_pylist()  # of the whole video: no half has segments of another's
     is_training = np.zeros(0, bool) if training is None else find_shared(training, videos).either[scored.videos]
     overlap = -1 if training is None else int(is_training.sum())
@@ -85,6 +81,21 @@ def calibrate(
         return
     print("\n\n".join(_describe(calibration)))
     print(f"\nStored in {file}")
+
+
+def _training_counts(run: "Run", training: "Videos | None") -> NDArray[np.int64]:
+    """Return the number of training videos of each label [C]. Raises UserError where they are not known."""
+    from yt8m_core.labels.statistics import counts, label_matrix
+
+    if run.training_counts is not None:
+        return run.training_counts
+    if training is None:  # of a run of an older version
+        raise UserError(
+            f"run {run.path} has no label counts of its training data, which cannot be opened",
+            where=run.experiment.data.train,
+            advice=f"Restore the training data, or name them: yt8m relocate {run.path} --train DATA.",
+        )
+    return counts(label_matrix(training.label_values, training.label_offsets, run.facts.num_classes))
 
 
 def _training_videos(run: "Run") -> "Videos | None":

@@ -27,6 +27,7 @@ from yt8m_core.inference.evaluation import evaluate_model
 from yt8m_core.inference.evaluation_state import Evaluation
 from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.models.classifier import VideoClassifier
+from yt8m_core.processes.group import open_group
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.run import Run
 from yt8m_core.storage.atomic import exclusive_lock
@@ -126,8 +127,10 @@ def _train(
     learner = create_learner(fabric, experiment, facts, videos, weights)
     model = cast(VideoClassifier, learner.state.model)
     position = load_checkpoint(folder / CHECKPOINT, learner.state, _epochs(experiment, videos))
-    with fabric.rank_zero_first():
-        pooled = [load_pooled_split(fabric, model, split, experiment, progress) for split in (videos, validation)]
+    with open_group() as group:
+        pooled = [
+            load_pooled_split(fabric, model, split, experiment, group, progress) for split in (videos, validation)
+        ]
     fabric.barrier()  # until every process has read the folder
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:

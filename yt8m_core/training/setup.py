@@ -18,6 +18,7 @@ from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.label_prior import fit_label_prior
 from yt8m_core.models.registry import build
 from yt8m_core.models.size import check_training_size
+from yt8m_core.processes.group import Group
 from yt8m_core.progress import Progress
 from yt8m_core.runs.run import Facts, Run, build_model
 from yt8m_core.training.step import Learner
@@ -103,9 +104,15 @@ def _build_modules(experiment: Experiment, facts: Facts) -> tuple[VideoClassifie
 
 
 def load_pooled_split(
-    fabric: Fabric, model: VideoClassifier, videos: Videos, experiment: Experiment, progress: Progress
+    fabric: Fabric,
+    model: VideoClassifier,
+    videos: Videos,
+    experiment: Experiment,
+    group: Group,
+    progress: Progress,
 ) -> PooledVideos | None:
     """Return the pooled vectors of a split on the device, if the pooling is cacheable."""
     precision = experiment.training.pool_once
-    pooled = load_pooled(model, videos, precision=precision, compute=Compute(fabric.device), progress=progress)
+    compute = Compute(fabric.device)
+    pooled = load_pooled(model, videos, precision=precision, compute=compute, group=group, progress=progress)
     return pooled and pooled.to(fabric.device)
