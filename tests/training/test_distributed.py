@@ -1,7 +1,10 @@
 """Training in several processes of torchrun gives the result of one."""
 
+import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from tests.support.tiny import tiny_experiment
+from tests.support.torchrun import run_torchrun, start_torchrun, wait_for
 from yt8m_core.data.loader import split_batch
 from yt8m_core.experiment import Training
 from yt8m_core.models.slot import Slot
@@ -88,3 +92,28 @@ def test_gradient_accumulation_gives_the_same_weights(root: Path, tmp_path: Path
     for name, tensor in full_batch.items():
         torch.testing.assert_close(accumulated[name], tensor, atol=1e-5, rtol=1e-5)
     pd.testing.assert_frame_equal(runs[0].log, runs[1].log, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_sigterm_to_torchrun_leaves_a_checkpoint_and_the_same_command_resumes(root: Path, tmp_path: Path) -> None:
+    """A scheduler such as Slurm sends it before its time limit."""
+    experiment = tiny_experiment(root, training=Training(epochs=60, batch_size=17, learning_rate=0.02))
+    config, run = tmp_path / "experiment.json", tmp_path / "run"
+    config.write_text(json.dumps(experiment.to_dict()))
+    arguments = ("yt8m_core", "train", "--experiment", config, "--run", run)
+    launchers = start_torchrun(*arguments)
+    deadline = time.monotonic() + 60
+    while not (run / "log.csv").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    launchers[0].send_signal(signal.SIGTERM)
+    ((code, _, errors),) = wait_for(launchers, 60)
+    assert code
+    assert "stopped in epoch" in errors
+    assert (run / "checkpoint.safetensors").is_file()
+    assert not (run / "metrics.json").exists()
+    ((code, _, errors),) = run_torchrun(*arguments)
+    assert code == 0, errors
+    assert list(Run.open(run).log["epoch"].dropna().astype(int))[-1] == 60
+    assert not (run / "checkpoint.safetensors").exists()
