@@ -50,14 +50,16 @@ RERUN_TIME = """() => new Promise(resolve => {
 
 @dataclass(frozen=True)
 class Target:
-    """The server, and the run whose pages are measured."""
+    """The server, and the run whose pages are measured, on its own data or on others."""
 
     address: str
     run: str
+    data: str = ""
 
     def url(self, path: str) -> str:
         """Return the address of a page with the run."""
-        return f"{self.address}/{path}{'&' if '?' in path else '?'}run={quote(self.run)}"
+        data = f"&data={quote(self.data, safe='')}" if self.data else ""
+        return f"{self.address}/{path}{'&' if '?' in path else '?'}run={quote(self.run)}{data}"
 
 
 @dataclass

@@ -103,8 +103,7 @@ def open_index(
     """
     paths = find_shards(data)
     sources = tuple(map(Shard.at, paths))
-    key = f"{expand_home(data).absolute()} {streams}"
-    file = workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+    file = index_file(data, streams)
     old = _read_index(file)
     if old is not None and old.sources == sources and (skip_bad or not old.bad_records) and _expanded_exist(old):
         return old
@@ -131,6 +130,12 @@ def open_index(
     index = Index(schema, shards, table, (*bad, *duplicates), sources)
     _write_index(file, index)
     return index
+
+
+def index_file(data: str | Path, streams: Streams | None = None) -> Path:
+    """Return the file that stores the index of DATA."""
+    key = f"{expand_home(data).absolute()} {streams}"
+    return workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
 
 
 def _expanded_exist(index: Index) -> bool:
