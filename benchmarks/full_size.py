@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def store_index(folder: Path) -> None:
     """Store the index of linked shards: the rows of their bases, with ids of their own."""
     bases = open_index(folder.parent / "bases", skip_bad=True)
     starts = np.searchsorted(bases.table["shard"].to_numpy(), np.arange(len(bases.shards) + 1))
-    tables = [bases.table.slice(first, end - first) for first, end in zip(starts, starts[1:], strict=False)]
+    tables = [bases.table.slice(first, end - first) for first, end in pairwise(starts)]
     paths = find_shards(folder)
     rows = pa.concat_tables([tables[number % len(tables)] for number in range(len(paths))])
     counts = [len(tables[number % len(tables)]) for number in range(len(paths))]
