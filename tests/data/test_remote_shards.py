@@ -1,0 +1,162 @@
+"""DATA in a bucket or behind HTTP: listing, indexing, reading, and a training with the weights of one on disk."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.buckets import Bucket, serve_bucket
+from tests.support.file_server import FileServer, serve_files
+from tests.support.shards import indexed, small, three_shards, write
+from tests.support.tiny import STREAMS, tiny_experiment
+from yt8m_core import train
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.sources import find_sources
+from yt8m_core.errors import MissingDataError, UserError
+from yt8m_core.experiment import Data
+from yt8m_core.storage import remote
+from yt8m_core.workspace import workspace
+
+pytestmark = [pytest.mark.usefixtures("own_workspace")]
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    with serve_bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    with serve_files() as server:
+        server.has_etags = server.lists_folders = True
+        yield server
+
+
+@pytest.fixture
+def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+
+
+def serve_folder(server: FileServer, folder: Path, prefix: str) -> str:
+    for path in folder.iterdir():
+        server.files[f"{prefix}/{path.name}"] = path.read_bytes()
+    return f"{server.address}/{prefix}/"
+
+
+def all_frames(videos: Videos) -> list[np.ndarray]:
+    return [videos.frames(number) for number in range(len(videos))]
+
+
+def test_bucket_and_http_have_the_videos_of_the_same_shards_on_disk(
+    tmp_path: Path, bucket: Bucket, server: FileServer
+) -> None:
+    folder = three_shards(tmp_path / "local")
+    local = Videos(indexed(folder))
+    for data in (bucket.upload(folder, "same"), serve_folder(server, folder, "same")):
+        videos = Videos(indexed(data))
+        assert videos.ids == local.ids
+        assert all((a == b).all() for a, b in zip(all_frames(videos), all_frames(local), strict=True))
+        assert videos.location(0) == f"{data.rstrip('/')}/a.tfrecord, record 0"
+
+
+def test_folders_files_globs_and_braces_name_the_shards(tmp_path: Path, bucket: Bucket, server: FileServer) -> None:
+    for name in ("a.tfrecord", "b.tfrecord.gz", "c.tfrecord-00000-of-00001", "notes.txt", ".hidden.tfrecord"):
+        write(tmp_path / "names" / name, small(name))
+    for number in range(2):
+        write(tmp_path / "plain" / f"train-0{number}", small(f"v{number}"))
+    (tmp_path / "plain" / "x.gz").write_bytes(gzip.compress(b"no shard"))
+    (tmp_path / "plain" / "y.gz").write_bytes(gzip.compress((tmp_path / "plain" / "train-00").read_bytes()))
+    roots = {
+        bucket.upload(tmp_path / "names").rpartition("/")[0],
+        serve_folder(server, tmp_path / "names", "names").removesuffix("/names/"),
+    }
+    bucket.upload(tmp_path / "plain")
+    serve_folder(server, tmp_path / "plain", "plain")
+
+    def names(data: str) -> list[str]:
+        return [shard.path.rpartition("/")[2] for shard in find_sources(data)]
+
+    for root in roots:
+        shards = ["a.tfrecord", "b.tfrecord.gz", "c.tfrecord-00000-of-00001"]
+        assert names(f"{root}/names/") == shards
+        assert names(f"{root}/names/*.tfrecord*")[-3:] == shards
+        assert names(f"{root}/names/a.tfrecord") == ["a.tfrecord"]
+        assert names(f"{root}/names/{{a.tfrecord,b.tfrecord.gz}}") == shards[:2]
+        assert names(f"{root}/plain/train-{{00..01}}") == ["train-00", "train-01"]
+        assert names(f"{root}/plain/") == ["train-00", "train-01", "y.gz"]
+        for missing in (f"{root}/names/z.tfrecord", f"{root}/none/", f"{root}/none/*.tfrecord"):
+            with pytest.raises(MissingDataError, match=r"no file matches|does not list"):
+                find_sources(missing)
+
+
+def test_compressed_shard_is_expanded_in_the_cache(tmp_path: Path, bucket: Bucket) -> None:
+    plain = write(tmp_path / "zip" / "a.tfrecord", *(small(f"v{number}") for number in range(5))).read_bytes()
+    bucket.put("zip/a.tfrecord.gz", gzip.compress(plain))
+    videos = Videos(indexed(f"{bucket.address}/zip"))
+    assert all((videos.frames(i) == small(f"v{i}").expected_frames).all() for i in range(5))
+    assert [path.read_bytes() for path in (workspace() / "shards").glob("*.tfrecord")] == [plain]
+
+
+def test_index_is_used_again_without_a_download(tmp_path: Path, server: FileServer) -> None:
+    data = serve_folder(server, three_shards(tmp_path / "local"), "data")
+    index = indexed(data)
+    shutil.rmtree(workspace() / "shards")
+    server.requests.clear()
+    assert indexed(data).table == index.table
+    assert {path for path, _ in server.requests} == {"data/"}
+    server.files["data/b.tfrecord"] = write(tmp_path / "new.tfrecord", small("new")).read_bytes()
+    assert "new" in Videos(indexed(data)).ids
+    assert {path for path, _ in server.requests} == {"data/", "data/b.tfrecord"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", ["1GB", "10kB"])
+def test_training_on_a_bucket_has_the_weights_of_one_on_disk(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, budget: str
+) -> None:
+    local = tiny_experiment(tmp_path)
+    (tmp_path / "train" / "vocabulary.csv").write_text("Index,Name\n" + "".join(f"{i},n{i}\n" for i in range(8)))
+    data = Data(
+        bucket.upload(tmp_path / "train", f"{budget}/train"),
+        bucket.upload(tmp_path / "validation", f"{budget}/validation"),
+        streams=STREAMS,
+    )
+    remote_experiment = tiny_experiment(tmp_path, data=data)
+    on_disk = train(local, tmp_path / "disk")
+    monkeypatch.setenv("YT8M_SHARD_CACHE", budget)
+    on_bucket = train(remote_experiment, tmp_path / "bucket")
+    assert on_bucket.weights_file.read_bytes() == on_disk.weights_file.read_bytes()
+    assert (tmp_path / "bucket" / "vocabulary.csv").read_bytes() == (tmp_path / "disk" / "vocabulary.csv").read_bytes()
+    config = json.loads((tmp_path / "bucket" / "config.json").read_text())
+    assert config["experiment"]["data"]["train"] == data.train
+
+
+def test_folder_without_shards_and_unknown_protocols_are_refused(bucket: Bucket) -> None:
+    bucket.put("texts/notes.txt", b"no shard")
+    with pytest.raises(UserError, match=r"folder s3://shards/texts: no \*\.tfrecord file\. Choose the folder"):
+        find_sources(f"{bucket.address}/texts")
+    with pytest.raises(UserError, match="unknown://bucket/a: an address that cannot be used: Protocol not known"):
+        find_sources("unknown://bucket/a")
+    with pytest.raises(UserError, match=r"no file matches s3://another-bucket/train"):
+        find_sources("s3://another-bucket/train")
+
+
+@pytest.mark.fault
+def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec.core
+
+    def fail(*_: object, **__: object) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
+    with pytest.raises(
+        UserError, match=r"s3:// needs a package that is not installed\. .* pip install 'yt8m\[remote\]'"
+    ):
+        find_sources("s3://bucket/train")
