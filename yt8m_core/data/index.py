@@ -163,7 +163,7 @@ def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> di
 
 
 def _remote_schema(old: Index | None, shards: Sequence[Shard]) -> Schema | None:
-    """Return the schema that was detected in the first shard before, if it is remote: a download would not change it."""
+    """Return the schema that was detected in the first shard before, if it is remote, to spare its download."""
     is_same = old is not None and shards[0].is_remote and shards[0] == old.shards[0]
     return old.schema if old is not None and is_same and old.table["shard"][0].as_py() == 0 else None
 

@@ -153,7 +153,12 @@ class ShardCache:
         remove_abandoned(self.folder)
         copies = self._copies()
         excess = sum(copies.values()) + shard.size - self.budget
-        missing = shard.size + MIN_FREE - shutil.disk_usage(self.folder).free
+        free = shutil.disk_usage(self.folder).free
+        missing = shard.size + MIN_FREE - free
+        if missing > sum(copies.values()):  # no deletion would help
+            if needed is None:
+                raise self._full_error(shard, f"{free:,} bytes are free")
+            return False
         for file, size in copies.items():
             if max(excess, missing) <= 0:
                 break
@@ -164,7 +169,7 @@ class ShardCache:
             if _delete(file):
                 excess, missing = excess - size, missing - size
         if missing > 0 and needed is None:
-            raise self._full_error(shard, f"{MIN_FREE - missing + shard.size:,} bytes are free")
+            raise self._full_error(shard, f"{free:,} bytes were free")
         return max(excess, missing) <= 0 or needed is None
 
     def _copies(self) -> dict[Path, int]:

@@ -211,10 +211,7 @@ def _list(address: str) -> Listing:
         return Listing(address, False, {address: info})
     entries = _entries(files, _call(files, "ls", path, detail=True))
     if is_http and not entries:
-        raise MissingDataError(
-            f"{address}: the server does not list this folder",
-            advice=f"Name its shards: '{address.rstrip('/')}/{{a,b}}.tfrecord', or with numbers, {{00..99}}.",
-        )
+        raise _unlisted(address)
     return Listing(address, True, entries)
 
 
@@ -293,7 +290,16 @@ def _reported(address: str) -> Iterator[None]:
         raise _failed(address, error) from None
 
 
+def _unlisted(address: str) -> MissingDataError:
+    return MissingDataError(
+        f"{address}: the server does not list this folder",
+        advice=f"Name its shards: '{address.rstrip('/')}/{{a,b}}.tfrecord', or with numbers, {{00..99}}.",
+    )
+
+
 def _failed(address: str, error: BaseException, progress: str = "") -> UserError:
+    if address.lower().startswith("http") and address.endswith("/") and 400 <= _status(error) < 500:
+        return _unlisted(address)
     if isinstance(error, FileNotFoundError) or _status(error) == 404:
         return MissingDataError(f"no file matches {address}", advice=NAMES_ADVICE)
     if isinstance(error, UserError):
