@@ -25,12 +25,14 @@ from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.scale import find_demo_world
 from yt8m_core.data.schema import Streams
 from yt8m_core.data.shards import find_shards
+from yt8m_core.data.sources import find_sources
 from yt8m_core.data.vocabulary import find_vocabulary
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 from yt8m_core.labels import cooccurrence as label_pairs
 from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.address import is_address
 from yt8m_core.storage.file_state import FileState
 
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
@@ -46,6 +48,7 @@ RUN_FILES = (
     "config.json", "vocabulary.csv", "metrics.json", "model.safetensors", "predictions.parquet",
     "label_precision.parquet",
 )  # fmt: skip
+REMOTE_SECONDS = 60  # between two listings of a remote data set
 READING = "Reading the data set. The first time, every record is checked…"
 
 
@@ -77,6 +80,24 @@ class StampedRun(Run):
         return str(self.path), self.stamp
 
 
+def _data_stamp(path: str, named_vocabulary: str) -> str:
+    try:
+        shards = find_shards(path)
+    except UserError:
+        return ""
+    vocabulary = named_vocabulary or find_vocabulary(path)
+    return file_stamp([*shards, *([Path(vocabulary)] if vocabulary else [])])
+
+
+@st.cache_data(max_entries=64, ttl=REMOTE_SECONDS, show_spinner="Listing the shards…")
+def _remote_stamp(address: str) -> str:
+    """Return the stamp of remote shards. Their vocabulary is read again with them."""
+    try:
+        return content_digest(repr(find_sources(address)).encode())
+    except UserError:
+        return ""
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set that can be opened."""
@@ -89,12 +110,7 @@ class DataSet:
     @cached_property
     def stamp(self) -> str:
         """Stamp of the shards and the vocabulary; empty where there are no shards, which ``videos`` reports."""
-        try:
-            shards = find_shards(self.path)
-        except UserError:
-            return ""
-        vocabulary = Path(self.vocabulary) if self.vocabulary else find_vocabulary(Path(self.path))
-        return file_stamp([*shards, *([vocabulary] if vocabulary else [])])
+        return _remote_stamp(self.path) if is_address(self.path) else _data_stamp(self.path, self.vocabulary)
 
     @property
     def cache_key(self) -> tuple[Any, ...]:

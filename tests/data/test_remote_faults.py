@@ -29,7 +29,7 @@ from yt8m_core.data.shard_cache import ShardCache, shard_cache
 from yt8m_core.data.sources import find_sources
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data
-from yt8m_core.storage import remote
+from yt8m_core.storage import remote, remote_access
 from yt8m_core.workspace import workspace
 
 SHARD_VIDEOS = 6
@@ -38,7 +38,7 @@ SHARD_VIDEOS = 6
 @pytest.fixture(autouse=True)
 def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(remote_access, "PAUSE", 0.01)
 
 
 class Served(NamedTuple):
@@ -98,7 +98,7 @@ def test_server_that_drops_every_connection_ends_in_a_sentence(served: Served) -
     served.server.faults["data/b.tfrecord"] = [Cut(100)] * 50
     with pytest.raises(UserError, match=r"b\.tfrecord: cannot be read after 0 of 27,\d+ bytes: .* complete shards are"):
         indexed(served.data)
-    assert len(served.reads("b")) == remote.ATTEMPTS
+    assert len(served.reads("b")) == remote_access.ATTEMPTS
     served.server.faults.clear()
     served.server.requests.clear()
     check_frames(Videos(indexed(served.data)))
@@ -122,7 +122,7 @@ def test_object_replaced_during_its_download_is_refused_and_not_kept(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "BLOCK", 4096)
-    original = remote._call
+    original = remote.call
 
     def replace_after_the_first_block(files: Any, method: str, *arguments: Any, **options: Any) -> Any:
         answer = original(files, method, *arguments, **options)
@@ -130,7 +130,7 @@ def test_object_replaced_during_its_download_is_refused_and_not_kept(
             served.server.files["data/a.tfrecord"] = other_version(served.server.files["data/a.tfrecord"])
         return answer
 
-    monkeypatch.setattr(remote, "_call", replace_after_the_first_block)
+    monkeypatch.setattr(remote, "call", replace_after_the_first_block)
     with pytest.raises(UserError, match=r"a\.tfrecord: the object has changed"):
         indexed(served.data)
     assert cached_bytes() == 0
@@ -166,7 +166,7 @@ def test_object_replaced_during_training_ends_it_and_keeps_the_checkpoint(
 def test_silent_server_is_given_up_with_a_sentence(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     index = indexed(served.data)
     remove_copies()
-    monkeypatch.setattr(remote, "TIMEOUT", 0.2)
+    monkeypatch.setattr(remote_access, "TIMEOUT", 0.2)
     served.server.pause = 1
     started = time.monotonic()
     with pytest.raises(UserError, match=r"a\.tfrecord: cannot be read after 0 of .* bytes: no answer in 0\.2 s\."):
@@ -179,7 +179,7 @@ def test_silent_server_is_given_up_with_a_sentence(served: Served, monkeypatch: 
 def test_slow_server_is_read_in_smaller_blocks(tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     content = small("long", x=3000)
     served.server.files = {"data/a.tfrecord": write(tmp_path / "long", content).read_bytes()}
-    monkeypatch.setattr(remote, "TIMEOUT", 0.6)
+    monkeypatch.setattr(remote_access, "TIMEOUT", 0.6)
     served.server.pause = 0.1  # 640 kB/s: the shard takes more than a second
     videos = Videos(indexed(served.data))
     assert (videos.frames(0) == content.expected_frames[:300]).all()
@@ -239,13 +239,13 @@ def test_cache_with_room_for_one_shard_never_has_two(served: Served, monkeypatch
     budget = served.shard_size
     monkeypatch.setenv("YT8M_SHARD_CACHE", str(budget))
     sizes: list[int] = []
-    original = remote._call
+    original = remote.call
 
     def watch(*arguments: Any, **options: Any) -> Any:
         sizes.append(cached_bytes())
         return original(*arguments, **options)
 
-    monkeypatch.setattr(remote, "_call", watch)
+    monkeypatch.setattr(remote, "call", watch)
     videos = Videos(indexed(served.data))
     expected = {video_id: small(video_id, x=20).expected_frames for video_id in videos.ids}
     batches = shuffled_batches(videos.num_frames, 5, seed=0, epoch=0)

@@ -4,12 +4,14 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.buckets import Bucket, serve_bucket
+from tests.support.buckets import KEY, SECRET, Bucket, serve_bucket
+from tests.support.command import yt8m
 from tests.support.file_server import FileServer, serve_files
 from tests.support.shards import indexed, small, three_shards, write
 from tests.support.tiny import STREAMS, tiny_experiment
@@ -18,7 +20,7 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.sources import find_sources
 from yt8m_core.errors import MissingDataError, UserError
 from yt8m_core.experiment import Data
-from yt8m_core.storage import remote
+from yt8m_core.storage import remote_access
 from yt8m_core.workspace import workspace
 
 pytestmark = [pytest.mark.usefixtures("own_workspace")]
@@ -33,7 +35,7 @@ def bucket() -> Iterator[Bucket]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(remote_access, "PAUSE", 0.01)
     with serve_files() as server:
         server.has_etags = server.lists_folders = True
         yield server
@@ -118,22 +120,30 @@ def test_index_is_used_again_without_a_download(tmp_path: Path, server: FileServ
 
 @pytest.mark.slow
 @pytest.mark.parametrize("budget", ["1GB", "10kB"])
+@pytest.mark.parametrize("pool_once", ["no", "float32"])
 def test_training_on_a_bucket_has_the_weights_of_one_on_disk(
-    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, budget: str
+    tmp_path: Path,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    budget: str,
+    pool_once: str,
 ) -> None:
     local = tiny_experiment(tmp_path)
+    local = replace(local, training=replace(local.training, pool_once=pool_once))
     (tmp_path / "train" / "vocabulary.csv").write_text("Index,Name\n" + "".join(f"{i},n{i}\n" for i in range(8)))
     data = Data(
-        bucket.upload(tmp_path / "train", f"{budget}/train"),
-        bucket.upload(tmp_path / "validation", f"{budget}/validation"),
+        bucket.upload(tmp_path / "train", f"{pool_once}{budget}/train"),
+        bucket.upload(tmp_path / "validation", f"{pool_once}{budget}/validation"),
         streams=STREAMS,
     )
-    remote_experiment = tiny_experiment(tmp_path, data=data)
     on_disk = train(local, tmp_path / "disk")
     monkeypatch.setenv("YT8M_SHARD_CACHE", budget)
-    on_bucket = train(remote_experiment, tmp_path / "bucket")
+    on_bucket = train(replace(local, data=data), tmp_path / "bucket")
     assert on_bucket.weights_file.read_bytes() == on_disk.weights_file.read_bytes()
     assert (tmp_path / "bucket" / "vocabulary.csv").read_bytes() == (tmp_path / "disk" / "vocabulary.csv").read_bytes()
+    found = {("1GB", "no"): "each shard is downloaded once", ("10kB", "no"): "times the data"}.get((budget, pool_once))
+    assert ("remote shards" in caplog.text, not found or found in caplog.text) == (pool_once == "no", True)
     config = json.loads((tmp_path / "bucket" / "config.json").read_text())
     assert config["experiment"]["data"]["train"] == data.train
 
@@ -144,7 +154,7 @@ def test_folder_without_shards_and_unknown_protocols_are_refused(bucket: Bucket)
         find_sources(f"{bucket.address}/texts")
     with pytest.raises(UserError, match="unknown://bucket/a: an address that cannot be used: Protocol not known"):
         find_sources("unknown://bucket/a")
-    with pytest.raises(UserError, match=r"no file matches s3://another-bucket/train"):
+    with pytest.raises(MissingDataError, match=r"no file matches s3://another-bucket/train"):
         find_sources("s3://another-bucket/train")
 
 
@@ -160,3 +170,41 @@ def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch:
         UserError, match=r"s3:// needs a package that is not installed\. .* pip install 'yt8m\[remote\]'"
     ):
         find_sources("s3://bucket/train")
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_credentials_are_neither_printed_nor_logged_nor_stored(
+    tmp_path: Path,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    tiny_experiment(tmp_path)
+    data = [bucket.upload(tmp_path / split, f"secret/{split}") for split in ("train", "validation")]
+    streams = ["--streams", "rgb:24", "audio:8"]
+    run = tmp_path / "run"
+    with caplog.at_level("DEBUG", "yt8m_core"):
+        yt8m(monkeypatch, "index", data[0], *streams)
+        training = ["--pooling", "mean", "--epochs", "1", "--pool-once", "no"]
+        yt8m(monkeypatch, "train", "--train", data[0], "--validation", data[1], "--run", run, *streams, *training)
+        yt8m(monkeypatch, "evaluate", run, "--data", data[1], "--json")
+        monkeypatch.setattr(remote_access, "PAUSE", 0.01)
+        fail_with = RuntimeError(f"signature of {KEY} with {SECRET} at https://ada:{SECRET}@host?sig={SECRET}")
+        monkeypatch.setattr("yt8m_core.storage.remote.call", lambda *_, **__: raise_error(fail_with))
+        with pytest.raises(SystemExit) as failed:
+            yt8m(monkeypatch, "index", data[0], *streams)
+    captured = capfd.readouterr()
+    texts = [str(failed.value), captured.out, captured.err]
+    texts += [record.getMessage() for record in caplog.records if record.name.startswith("yt8m_core")]
+    stored = [path for folder in (run, workspace()) for path in folder.rglob("*") if path.is_file()]
+    assert "cannot be read: signature of *** with ***" in texts[0]
+    assert "s3://shards/secret/train" in (run / "config.json").read_text()
+    for secret in (SECRET, KEY):
+        assert [text for text in texts if secret in text] == []
+        assert [path for path in stored if secret.encode() in path.read_bytes()] == []
+
+
+def raise_error(error: Exception) -> None:
+    raise error

@@ -146,7 +146,7 @@ def plan_downloads(
         numbers: [N] the shard of each video.
         batches: positions of the videos of each batch.
     """
-    if not is_remote(shards):
+    if not is_remote(shards) or not len(numbers):
         return None
     sizes = [shard.size for shard in shards]
     used = np.unique(numbers).tolist()

@@ -8,7 +8,8 @@ from yt8m_core.data.shards import HEADER, NAME, expand_home, find_shards, is_tfr
 from yt8m_core.data.tfrecord.shard import MAX_BYTES, Shard
 from yt8m_core.errors import MissingDataError, UserError
 from yt8m_core.storage.address import is_address
-from yt8m_core.storage.remote import NAMES_ADVICE, Listing, list_objects, read_start
+from yt8m_core.storage.remote import Listing, list_objects, read_start
+from yt8m_core.storage.remote_access import NAMES_ADVICE
 
 _START = 4096  # bytes of an object whose name does not tell whether it is a shard
 
