@@ -172,6 +172,51 @@ def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch:
         find_sources("s3://bucket/train")
 
 
+def test_any_file_system_of_fsspec_is_read(tmp_path: Path) -> None:
+    import fsspec
+
+    folder = three_shards(tmp_path / "local")
+    memory = fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        memory.pipe(f"/any/{path.name}", path.read_bytes())
+    for data in ("memory://any", "memory://any/*.tfrecord", f"file://{folder}"):
+        assert Videos(indexed(data)).ids == Videos(indexed(folder)).ids
+
+
+def test_bucket_with_empty_objects_as_folders_is_listed(tmp_path: Path, bucket: Bucket) -> None:
+    for key in ("marked/", "marked/sub/", "marked/empty"):
+        bucket.put(key, b"")
+    bucket.put("marked/train-00", write(tmp_path / "train-00", small()).read_bytes())
+    assert [shard.path for shard in find_sources("s3://shards/marked/")] == ["s3://shards/marked/train-00"]
+
+
+@pytest.mark.slow
+def test_every_command_reads_a_bucket(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_experiment(tmp_path)
+    train, validation = (bucket.upload(tmp_path / split, f"commands/{split}") for split in ("train", "validation"))
+    streams = ["--streams", "rgb:24", "audio:8"]
+    run = tmp_path / "run"
+    training = ["--pooling", "mean", "--epochs", "1"]
+    yt8m(monkeypatch, "labels", train, *streams)
+    yt8m(monkeypatch, "train", "--train", train, "--validation", validation, "--run", run, *streams, *training)
+    yt8m(monkeypatch, "train", "--train", train, "--fold", "1/2", "--run", tmp_path / "fold", *streams, *training)
+    yt8m(monkeypatch, "calibrate", run, "--data", validation)
+    yt8m(monkeypatch, "predict", run, "--data", f"{validation}/*.tfrecord", "--output", tmp_path / "scores.parquet")
+    yt8m(monkeypatch, "ensemble", run, tmp_path / "scores.parquet", "--data", validation)
+    yt8m(monkeypatch, "export", run, "--output", tmp_path / "run.pt2")
+    yt8m(monkeypatch, "card", run)
+    yt8m(monkeypatch, "relocate", run, "--train", str(tmp_path / "train"))
+    yt8m(monkeypatch, "relocate", run, "--train", train, "--validation", validation)
+    missing = ["--folds", "2", "--epochs", "1", "--limit", "5", "--pooling", "mean"]
+    yt8m(monkeypatch, "missing-labels", "--train", train, "--output", tmp_path / "missing.csv", *streams, *missing)
+    assert f"run, train: {train}\n" in capsys.readouterr().out
+    data = json.loads((run / "config.json").read_text())["experiment"]["data"]
+    assert (data["train"], data["validation"]) == (train, validation)
+    assert json.loads((run / "calibration.json").read_text())["data"] == validation
+
+
 @pytest.mark.slow
 @pytest.mark.fault
 def test_credentials_are_neither_printed_nor_logged_nor_stored(

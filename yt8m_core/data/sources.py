@@ -47,6 +47,7 @@ def _shards_of_folder(listing: Listing) -> list[str]:
     files = [address for address, name in names.items() if name and not name.startswith(".")]
     shards = [address for address in files if NAME.fullmatch(names[address])]
     others = [address for address in files if "." not in names[address] or names[address].endswith(".gz")]
+    others = [address for address in others if listing.entries[address].get("size") != 0]  # which stores use as folders
     shards = shards or [address for address in others if _is_shard(address)]
     if not shards:
         raise UserError(

@@ -5,9 +5,10 @@ attempt has a time limit, so that a connection that is open but silent ends in a
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from glob import has_magic
 from typing import Any
 
@@ -37,7 +38,10 @@ Info = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RemoteState:
-    """Size of an object in bytes, and what differs between its versions: its ETag, or another property."""
+    """Size of an object in bytes, and what differs between its versions: its ETag, or another property, with its name.
+
+    Of a server that tells neither ETag nor time, the version is empty: changes of the same size are not noticed.
+    """
 
     size: int
     version: str
@@ -171,7 +175,10 @@ def read_start(address: str, num_bytes: int) -> bytes:
 
 
 def _check_state(address: str, state: RemoteState) -> None:
-    if object_state(address) != state:
+    with report_failures(address):
+        info = retry(lambda: _info(address))
+    names = [state.version.partition("=")[0]]  # a store may list fewer properties than it tells of one object
+    if _state(address, info, names) != state:
         raise UserError(
             "the object has changed since the data set was opened",
             where=address,
@@ -216,14 +223,19 @@ def _infos(addresses: list[str]) -> list[Info]:
         return list(pool.map(_info, addresses))
 
 
-def _version(info: Info) -> str:
-    return next((str(info[name]).strip('"') for name in _VERSIONS if info.get(name)), "")
+def _version(info: Info, names: Sequence[str] = _VERSIONS) -> str:
+    """Return the first of some properties that an object has, with its name; empty if it has none."""
+    for name in names:
+        if value := info.get(name):
+            text = value.timestamp() if isinstance(value, datetime) else value
+            return f"{name}={text}"
+    return ""
 
 
-def _state(address: str, info: Info) -> RemoteState:
+def _state(address: str, info: Info, names: Sequence[str] = _VERSIONS) -> RemoteState:
     size = info.get("size")
     if size is None:
         raise UserError(
             "the server does not tell the size of the object", where=address, expected="a header Content-Length"
         )
-    return RemoteState(int(size), _version(info))
+    return RemoteState(int(size), _version(info, names))
