@@ -1,6 +1,5 @@
 """Random access to the videos of a data set: one strided copy per video and stream."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
 from yt8m_core.data.index import Index, open_index
-from yt8m_core.data.read_ahead import is_remote, reading_order
+from yt8m_core.data.read_ahead import reading_order
 from yt8m_core.data.schema import Schema, Streams
-from yt8m_core.data.shard_cache import open_shard
+from yt8m_core.data.shard_cache import shard_opener
 from yt8m_core.data.tfrecord.parse import parse_record
 from yt8m_core.data.tfrecord.scan import MISSING, frame_layout
-from yt8m_core.data.tfrecord.shard import MAX_OPEN_SHARDS
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 
@@ -61,9 +59,7 @@ class Videos:
             (slice(end - dim, end), dim, frame_layout(dim, self.schema)[2])
             for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
         ]
-        # The shard cache closes copies of remote shards where it needs room, so that they are not kept here.
-        keep = lru_cache(0 if is_remote(self.shards) else MAX_OPEN_SHARDS)
-        self._open_shard = keep(lambda number: open_shard(self.shards[number]))
+        self._open_shard = shard_opener(self.shards)
 
     @property
     def whole(self) -> "Videos":

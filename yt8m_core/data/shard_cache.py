@@ -13,13 +13,15 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
+from weakref import WeakValueDictionary
 
+from yt8m_core.data.shard_copy import allocate, delete_copy, is_complete, last_use, mark_complete, open_copy
 from yt8m_core.data.shards import MIN_FREE, expand_shard
 from yt8m_core.data.tfrecord.shard import MAX_OPEN_SHARDS, OpenShard, Shard
 from yt8m_core.errors import UserError
@@ -27,11 +29,6 @@ from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write, file_lock, remove_abandoned
 from yt8m_core.storage.remote import RemoteState, read_blocks
 from yt8m_core.workspace import workspace
-
-try:
-    import fcntl
-except ImportError:  # Windows, which does not delete a file that is mapped
-    fcntl = None  # type: ignore[assignment]
 
 VARIABLE = "YT8M_SHARD_CACHE"
 _UNITS = {"": 1} | {f"{unit}{i}": (1024 if i else 1000) ** (n + 1) for n, unit in enumerate("kmgt") for i in ("", "i")}
@@ -58,6 +55,7 @@ class ShardCache:
         self.budget = budget
         self._maps: OrderedDict[Path, OpenShard] = OrderedDict()  # least recently used first
         self._lock = threading.Lock()  # of the maps
+        self._files: dict[Shard, Path] = {}
 
     def open(self, shard: Shard, progress: Progress = silent) -> OpenShard:
         """Return a remote shard as a mapped file, downloading it where there is no copy.
@@ -65,14 +63,11 @@ class ShardCache:
         Raises:
             UserError: the object has changed or cannot be read, or the disk is full.
         """
+        if opened := self._mapped(shard):
+            return opened
         file = self._file(shard)
-        with self._lock, suppress(UserError):  # a damaged copy is made again
-            if opened := self._maps.pop(file, None):
-                opened.check()
-                self._maps[file] = opened
-                return opened
         for _ in range(_ATTEMPTS):
-            if (found := _open_copy(file, shard)) is not None:
+            if (found := open_copy(file, shard)) is not None:
                 with self._lock:
                     self._maps[file] = found
                     while len(self._maps) > MAX_OPEN_SHARDS:
@@ -82,9 +77,8 @@ class ShardCache:
         raise UserError("other processes delete the copy of a shard again and again", where=str(file), advice=_ADVICE)
 
     def has(self, shard: Shard) -> bool:
-        """Whether there is a complete copy of a shard."""
-        file = self._file(shard)
-        return file in self._maps or _is_complete(file)
+        """Whether there is a complete copy of a shard, which is then the last one to be deleted."""
+        return self._mapped(shard) is not None or is_complete(self._file(shard))
 
     def fetch_ahead(self, shard: Shard, needed: Collection[Shard], is_cancelled: Callable[[], bool]) -> bool:
         """Download a shard before it is needed. Return False where the budget has no room for it beside ``needed``.
@@ -107,17 +101,32 @@ class ShardCache:
         return False
 
     def _file(self, shard: Shard) -> Path:
-        return self.folder / _copy_name(shard)
+        file = self._files.get(shard)
+        if file is None:
+            content = json.dumps([shard.path, *astuple(shard.state)])
+            file = self.folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.tfrecord"
+            self._files[shard] = file
+        return file
+
+    def _mapped(self, shard: Shard) -> OpenShard | None:
+        """Return the map of a copy that this process has opened; None where there is none, or the copy is damaged."""
+        file = self._file(shard)
+        with self._lock, suppress(UserError):
+            if opened := self._maps.pop(file, None):
+                opened.check()
+                self._maps[file] = opened
+                return opened
+        return None
 
     def _fetch(self, file: Path, shard: Shard, progress: Progress, needed: Collection[Path] | None = None) -> bool:
         """Download a shard unless there is a copy. With ``needed``, only if the budget has room beside those copies."""
-        if _is_complete(file):
+        if is_complete(file):
             return True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with file_lock(file, "download of this shard", wait=lambda message: progress(message, 0, shard.size)):
                 # Another process may just have downloaded it.
-                return _is_complete(file) or self._download(file, shard, progress, needed)
+                return is_complete(file) or self._download(file, shard, progress, needed)
         except OSError as error:
             if error.errno in _DISK_ERRORS:
                 raise self._full_error(shard, error.strerror or "") from None
@@ -131,7 +140,7 @@ class ShardCache:
                 if not self._make_room(shard, needed):
                     return False
                 unfinished = stack.enter_context(atomic_write(file))
-                _allocate(unfinished, shard.size)  # so that others count it, and a full disk is an error now
+                allocate(unfinished, shard.size)  # so that others count it, and a full disk is an error now
             with unfinished.open("r+b") as copy:
                 for block in read_blocks(shard.path, cast(RemoteState, shard.state)):
                     copy.write(block)
@@ -139,9 +148,7 @@ class ShardCache:
             expanded = unfinished.with_suffix(".expanded")
             if expand_shard(unfinished, expanded, shard, progress):
                 os.replace(expanded, unfinished)
-            stamp = _stamp(file)
-            os.utime(unfinished, ns=(stamp, stamp))
-            _used(file).touch()
+            mark_complete(unfinished, file)
         return True
 
     def _make_room(self, shard: Shard, needed: Collection[Path] | None) -> bool:
@@ -166,7 +173,7 @@ class ShardCache:
                 continue
             with self._lock:
                 self._maps.pop(file, None)
-            if _delete(file):
+            if delete_copy(file):
                 excess, missing = excess - size, missing - size
         if missing > 0 and needed is None:
             raise self._full_error(shard, f"{free:,} bytes were free")
@@ -180,7 +187,7 @@ class ShardCache:
         for pattern in ("*.tfrecord", ".*.tmp/*.tfrecord"):
             for file in self.folder.glob(pattern):
                 with suppress(OSError):
-                    sizes[file] = order.get(file, -1), _last_use(file), file.stat().st_size
+                    sizes[file] = order.get(file, -1), last_use(file), file.stat().st_size
         return {file: size for file, (_, _, size) in sorted(sizes.items(), key=lambda entry: entry[1][:2])}
 
     def _full_error(self, shard: Shard, found: str) -> UserError:
@@ -210,6 +217,25 @@ def open_shard(shard: Shard) -> OpenShard:
     return shard_cache().open(shard) if shard.is_remote else OpenShard(shard)
 
 
+def shard_opener(shards: Sequence[Shard]) -> Callable[[int], OpenShard]:
+    """Return a function that opens the shards of a data set by number, and keeps them open.
+
+    The cache closes copies of remote shards where it needs room.
+    """
+    if not (shards and shards[0].is_remote):
+        return lru_cache(MAX_OPEN_SHARDS)(lambda number: OpenShard(shards[number]))
+    cache = shard_cache()
+    opened: WeakValueDictionary[int, OpenShard] = WeakValueDictionary()
+
+    def open_copy(number: int) -> OpenShard:
+        shard = opened.get(number)
+        if shard is None:
+            shard = opened[number] = cache.open(shards[number])
+        return shard
+
+    return open_copy
+
+
 @lru_cache(maxsize=8)
 def _shard_cache(folder: Path, setting: str) -> ShardCache:
     cache = ShardCache(folder, 0)
@@ -231,67 +257,6 @@ def parse_size(text: str) -> int:
     if found is None or found[2].lower() not in _UNITS:
         raise UserError(f"'{text[:40]}'", where=VARIABLE, expected="a size such as 50GB")
     return int(float(found[1]) * _UNITS[found[2].lower()])
-
-
-@lru_cache(maxsize=1 << 14)
-def _copy_name(shard: Shard) -> str:
-    content = json.dumps([shard.path, *astuple(shard.state)])
-    return f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.tfrecord"
-
-
-def _open_copy(file: Path, shard: Shard) -> OpenShard | None:
-    """Map a copy; None where there is none, or where it is damaged or just being deleted."""
-    if not _is_complete(file):
-        return None
-    with suppress(UserError):
-        opened = OpenShard(Shard.at(file, shard.path))
-        if opened.lock():
-            opened.check()  # it was not deleted before it was locked
-            with suppress(OSError):
-                _used(file).touch()
-            return opened
-    return None
-
-
-def _is_complete(file: Path) -> bool:
-    """Whether a copy is as it was written: any later write has another time."""
-    try:
-        return file.stat().st_mtime_ns == _stamp(file)
-    except OSError:
-        return False
-
-
-def _stamp(file: Path) -> int:
-    """Return the modification time of a complete copy: nanoseconds, in even seconds, which every disk can store."""
-    return (10**9 + 2 * int(file.name[:7], 16)) * 10**9
-
-
-def _used(file: Path) -> Path:
-    """Return the file whose modification time is that of the last use of a copy."""
-    return file.with_suffix(".used")
-
-
-def _last_use(file: Path) -> float:
-    try:
-        return _used(file).stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _delete(file: Path) -> bool:
-    """Delete a copy that no process has mapped."""
-    with suppress(OSError), file.open("rb") as opened:
-        if fcntl is not None:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.unlink(missing_ok=True)
-        _used(file).unlink(missing_ok=True)
-    return not file.exists()
-
-
-def _allocate(file: Path, size: int) -> None:
-    with file.open("wb") as opened:
-        if size and hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(opened.fileno(), 0, size)
 
 
 def _ignore(message: str) -> None:
