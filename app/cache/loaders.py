@@ -19,13 +19,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from cache.addresses import check_named, remote_stamp
 from yt8m_core.analysis.data_labels import Labels, count_labels
 from yt8m_core.data.checks import DataCheck, check_videos
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.scale import find_demo_world
 from yt8m_core.data.schema import Streams
 from yt8m_core.data.shards import find_shards
-from yt8m_core.data.sources import find_sources
 from yt8m_core.data.vocabulary import find_vocabulary
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
@@ -48,7 +48,6 @@ RUN_FILES = (
     "config.json", "vocabulary.csv", "metrics.json", "model.safetensors", "predictions.parquet",
     "label_precision.parquet",
 )  # fmt: skip
-REMOTE_SECONDS = 60  # between two listings of a remote data set
 READING = "Reading the data set. The first time, every record is checked…"
 
 
@@ -89,15 +88,6 @@ def _data_stamp(path: str, named_vocabulary: str) -> str:
     return file_stamp([*shards, *([Path(vocabulary)] if vocabulary else [])])
 
 
-@st.cache_data(max_entries=64, ttl=REMOTE_SECONDS, show_spinner="Listing the shards…")
-def _remote_stamp(address: str) -> str:
-    """Return the stamp of remote shards. Their vocabulary is read again with them."""
-    try:
-        return content_digest(repr(find_sources(address)).encode())
-    except UserError:
-        return ""
-
-
 @dataclass(frozen=True)
 class DataSet:
     """A data set that can be opened."""
@@ -110,7 +100,7 @@ class DataSet:
     @cached_property
     def stamp(self) -> str:
         """Stamp of the shards and the vocabulary; empty where there are no shards, which ``videos`` reports."""
-        return _remote_stamp(self.path) if is_address(self.path) else _data_stamp(self.path, self.vocabulary)
+        return remote_stamp(self.path) if is_address(self.path) else _data_stamp(self.path, self.vocabulary)
 
     @property
     def cache_key(self) -> tuple[Any, ...]:
@@ -148,6 +138,7 @@ def _open_videos(data: DataSet, streams: Streams, max_frames: int) -> Videos:
 
 def videos(data: DataSet) -> Videos:
     """Open the videos of a data set."""
+    check_named(data.path, data.vocabulary)
     with contextlib.nullcontext() if data.owner is None else advise_relocation(data.owner, data.path):
         return _open_videos(data, data.streams, MAX_FRAMES)
 
@@ -160,6 +151,7 @@ def run_videos(run: Run, data: DataSet) -> Videos:
     """
     from yt8m_core.inference.evaluation import check_run_data
 
+    check_named(data.path, data.vocabulary)
     with advise_relocation(data.owner or run, data.path):
         opened = _open_videos(data, run.experiment.data.streams, run.experiment.data.max_frames)
     check_run_data(run, opened, data.path)
@@ -198,6 +190,7 @@ def labels(data: DataSet) -> Labels:
     Raises:
         UserError: No video has labels.
     """
+    check_named(data.path, data.vocabulary)
     return count_labels(videos(data), data.path, data.vocabulary or None)
 
 

@@ -1,12 +1,14 @@
 """The app on DATA behind HTTP."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.app.conftest import CopyRun
 from tests.support.file_server import FileServer, serve_files
-from tests.support.pages import error_text, open_page, output, tables
+from tests.support.pages import MEAN_RUN, error_text, open_page, output, tables
 
 
 @pytest.fixture
@@ -55,3 +57,19 @@ def test_server_that_is_gone_and_address_with_a_token_are_reported(
     at = open_page("overview")
     assert "an address with a query, which may have a token" in error_text(at)
     assert "0123456789abcdef" not in output(at)
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize("field", ["validation", "vocabulary"])
+def test_address_that_only_a_run_names_is_not_opened(server: FileServer, copy_run: CopyRun, field: str) -> None:
+    config = copy_run("foreign", MEAN_RUN) / "config.json"
+    values = json.loads(config.read_text())
+    values["experiment"]["data"][field] = f"{server.address}/bucket/validation/"
+    config.write_text(json.dumps(values))
+    for page in ("overview", "videos", "imbalance"):
+        for data in ("bucket/validation", "smoke/validation"):
+            open_page(page, run="foreign", data=data)
+    at = open_page("imbalance", run="foreign", data="bucket/validation")
+    assert field == "vocabulary" or "an address that only a run names is not opened" in error_text(at)
+    assert (server.requests, server.size_requests) == ([], [])

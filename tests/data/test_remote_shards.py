@@ -172,6 +172,24 @@ def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch:
         find_sources("s3://bucket/train")
 
 
+def test_objects_of_a_bucket_that_change_or_are_added_are_indexed_again(tmp_path: Path, bucket: Bucket) -> None:
+    data = bucket.upload(three_shards(tmp_path / "local"), "changing")
+    assert len(Videos(indexed(data))) == 15
+    bucket.put("changing/b.tfrecord", write(tmp_path / "b", small("b-new")).read_bytes())
+    bucket.put("changing/d.tfrecord", write(tmp_path / "d", small("d-new")).read_bytes())
+    videos = Videos(indexed(data))
+    assert (len(videos), videos.find("b-new"), videos.find("d-new")) == (12, 4, 11)
+    assert (videos.frames(4) == small("b-new").expected_frames).all()
+
+
+def test_shards_of_several_folders_have_the_order_of_paths(tmp_path: Path, bucket: Bucket) -> None:
+    for folder in ("a", "a-b", "a.c"):
+        shard = write(tmp_path / "order" / folder / "x.tfrecord", small(folder))
+        bucket.put(f"order/{folder}/x.tfrecord", shard.read_bytes())
+    local, remote = (Videos(indexed(f"{root}/order/*/*.tfrecord")).ids for root in (tmp_path, bucket.address))
+    assert remote == local == ["a", "a-b", "a.c"]
+
+
 def test_any_file_system_of_fsspec_is_read(tmp_path: Path) -> None:
     import fsspec
 

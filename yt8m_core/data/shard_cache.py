@@ -57,8 +57,12 @@ class ShardCache:
         self._lock = threading.Lock()  # of the maps
         self._files: dict[Shard, Path] = {}
 
-    def open(self, shard: Shard, progress: Progress = silent) -> OpenShard:
+    def open(self, shard: Shard, *, keep: bool = True) -> OpenShard:
         """Return a remote shard as a mapped file, downloading it where there is no copy.
+
+        Args:
+            shard: the shard.
+            keep: whether it stays mapped until its room is needed.
 
         Raises:
             UserError: the object has changed or cannot be read, or the disk is full.
@@ -68,12 +72,13 @@ class ShardCache:
         file = self._file(shard)
         for _ in range(_ATTEMPTS):
             if (found := open_copy(file, shard)) is not None:
-                with self._lock:
-                    self._maps[file] = found
-                    while len(self._maps) > MAX_OPEN_SHARDS:
-                        self._maps.popitem(last=False)
+                if keep:
+                    with self._lock:
+                        self._maps[file] = found
+                        while len(self._maps) > MAX_OPEN_SHARDS:
+                            self._maps.popitem(last=False)
                 return found
-            self._fetch(file, shard, progress)
+            self._fetch(file, shard, silent)
         raise UserError("other processes delete the copy of a shard again and again", where=str(file), advice=_ADVICE)
 
     def has(self, shard: Shard) -> bool:
@@ -169,7 +174,7 @@ class ShardCache:
         for file, size in copies.items():
             if max(excess, missing) <= 0:
                 break
-            if file in (needed or ()) or file.parent != self.folder:
+            if file in (needed or ()) or file.parent != self.folder:  # or it is being written
                 continue
             with self._lock:
                 self._maps.pop(file, None)
@@ -213,8 +218,8 @@ def shard_cache() -> ShardCache:
 
 
 def open_shard(shard: Shard) -> OpenShard:
-    """Open a shard on this machine, or the copy of a remote one. Raises UserError as these do."""
-    return shard_cache().open(shard) if shard.is_remote else OpenShard(shard)
+    """Open a shard on this machine, or the copy of a remote one, to read it once. Raises UserError as these do."""
+    return shard_cache().open(shard, keep=False) if shard.is_remote else OpenShard(shard)
 
 
 def shard_opener(shards: Sequence[Shard]) -> Callable[[int], OpenShard]:

@@ -88,7 +88,8 @@ def list_objects(address: str) -> Listing:
         with report_failures(one):
             listings.append(retry(lambda one=one: _list(one)))  # type: ignore[misc]
     entries = {name: info for listing in listings for name, info in listing.entries.items()}
-    return Listing(address, len(listings) == 1 and listings[0].is_folder, dict(sorted(entries.items())))
+    entries = {name: entries[name] for name in sorted(entries, key=lambda name: name.split("/"))}  # as paths
+    return Listing(address, len(listings) == 1 and listings[0].is_folder, entries)
 
 
 def find_object(data: str, names: Collection[str]) -> str | None:

@@ -16,7 +16,7 @@ PAUSE = 0.5  # seconds before the second attempt, then twice as many
 NAMES_ADVICE = "Use a .tfrecord file, a folder of them, or a glob in quotes."
 MIN_SECRET = 8  # characters
 _SECRET_NAME = re.compile("KEY|SECRET|TOKEN|PASSW|CREDENTIAL", re.IGNORECASE)
-_EXTRA = ("s3", "s3a", "gs", "gcs", "http", "https")  # protocols of the extra "remote"
+_EXTRA = ("s3", "s3a", "gs", "gcs")  # protocols of the extra "remote"
 
 T = TypeVar("T")
 
