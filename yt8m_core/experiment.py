@@ -15,6 +15,7 @@ from typing import Any, Self
 from yt8m_core.data.schema import MAX_WIDTH, UNLABELED_POLICIES
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.slot import Slot
+from yt8m_core.storage.address import check_address, is_address
 from yt8m_core.storage.atomic import printable_name
 from yt8m_core.storage.typed_json import check_number, read_fields
 
@@ -26,7 +27,7 @@ DATA_PATHS = ("train", "validation", "vocabulary")  # fields of Data
 
 @dataclass(frozen=True)
 class Data:
-    """Data sets: each a shard, a folder of shards, or a glob."""
+    """Data sets: each a shard, a folder of shards, or a glob; or the address of one, such as s3://bucket/train."""
 
     train: str
     """Training data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file."""
@@ -70,6 +71,8 @@ class Data:
 
 
 def _check_path(path: str, where: str) -> None:
+    if is_address(path):  # before its text is shown
+        check_address(path)
     if "\0" in path or len(path) > MAX_PATH or printable_name(path) != path:
         raise UserError(ascii(path[:80]), where=where, expected="a path in Unicode")
 

@@ -19,6 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from cache.addresses import check_named, remote_stamp
 from yt8m_core.analysis.data_labels import Labels, count_labels
 from yt8m_core.data.checks import DataCheck, check_videos
 from yt8m_core.data.dataset import Videos, open_videos
@@ -31,6 +32,7 @@ from yt8m_core.errors import UserError
 from yt8m_core.labels import cooccurrence as label_pairs
 from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Run
+from yt8m_core.storage.address import is_address
 from yt8m_core.storage.file_state import FileState
 
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
@@ -77,6 +79,15 @@ class StampedRun(Run):
         return str(self.path), self.stamp
 
 
+def _data_stamp(path: str, named_vocabulary: str) -> str:
+    try:
+        shards = find_shards(path)
+    except UserError:
+        return ""
+    vocabulary = named_vocabulary or find_vocabulary(path)
+    return file_stamp([*shards, *([Path(vocabulary)] if vocabulary else [])])
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set that can be opened."""
@@ -89,12 +100,7 @@ class DataSet:
     @cached_property
     def stamp(self) -> str:
         """Stamp of the shards and the vocabulary; empty where there are no shards, which ``videos`` reports."""
-        try:
-            shards = find_shards(self.path)
-        except UserError:
-            return ""
-        vocabulary = Path(self.vocabulary) if self.vocabulary else find_vocabulary(Path(self.path))
-        return file_stamp([*shards, *([vocabulary] if vocabulary else [])])
+        return remote_stamp(self.path) if is_address(self.path) else _data_stamp(self.path, self.vocabulary)
 
     @property
     def cache_key(self) -> tuple[Any, ...]:
@@ -132,6 +138,7 @@ def _open_videos(data: DataSet, streams: Streams, max_frames: int) -> Videos:
 
 def videos(data: DataSet) -> Videos:
     """Open the videos of a data set."""
+    check_named(data.path, data.vocabulary)
     with contextlib.nullcontext() if data.owner is None else advise_relocation(data.owner, data.path):
         return _open_videos(data, data.streams, MAX_FRAMES)
 
@@ -144,6 +151,7 @@ def run_videos(run: Run, data: DataSet) -> Videos:
     """
     from yt8m_core.inference.evaluation import check_run_data
 
+    check_named(data.path, data.vocabulary)
     with advise_relocation(data.owner or run, data.path):
         opened = _open_videos(data, run.experiment.data.streams, run.experiment.data.max_frames)
     check_run_data(run, opened, data.path)
@@ -182,6 +190,7 @@ def labels(data: DataSet) -> Labels:
     Raises:
         UserError: No video has labels.
     """
+    check_named(data.path, data.vocabulary)
     return count_labels(videos(data), data.path, data.vocabulary or None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -18,7 +19,10 @@ from yt8m_core.demo.runs import demo_experiments, demo_folder, is_ready, runs_fo
 from yt8m_core.errors import UserError
 from yt8m_core.runs import table
 from yt8m_core.runs.run import Run, find_runs
+from yt8m_core.storage.address import check_address, is_address, split_paths
 from yt8m_core.storage.atomic import printable_name
+
+AnyPath = TypeVar("AnyPath", str, Path)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def find_workspace() -> Workspace:
         errors[key] = run
         if not os.path.lexists(path / "metrics.json"):
             unfinished[key] = path, stamp
-    listed = _listed_paths([*map(str, data_paths), *(path for run in runs.values() for path in _own_paths(run))])
+    listed = _listed_paths([*data_paths, *(path for run in runs.values() for path in _own_paths(run))])
     runs = {key: _with_listed_paths(run, listed) for key, run in runs.items()}
     return Workspace(runs, errors, _data_sets(data_paths, runs.values(), listed), listed, unfinished)
 
@@ -116,15 +120,16 @@ def _is_demo_ready(stamp: str) -> bool:
     return is_ready()
 
 
-def search_paths() -> tuple[list[Path], list[Path]]:
+def search_paths() -> tuple[list[Path], list[str]]:
     """Return the folders that are searched for runs, and the data sets that are listed besides those of the runs."""
 
-    def environment_paths(variable: str) -> list[Path]:
-        return [Path(part).expanduser().absolute() for part in os.environ.get(variable, "").split(os.pathsep) if part]
+    def absolute(path: str) -> str:
+        return check_address(path) if is_address(path) else str(Path(path).expanduser().absolute())
 
     world = demo_folder()
-    demo_data = [world / "validation", world / "train"] if (world / "world.json").is_file() else []
-    return [runs_folder(), *environment_paths("YT8M_RUNS")], [*demo_data, *environment_paths("YT8M_DATA")]
+    demo_data = [str(world / "validation"), str(world / "train")] if (world / "world.json").is_file() else []
+    folders, data = (map(absolute, split_paths(os.environ.get(name, ""))) for name in ("YT8M_RUNS", "YT8M_DATA"))
+    return [runs_folder(), *map(Path, folders)], [*demo_data, *data]
 
 
 def _run_folders(folders: Iterable[Path]) -> Iterable[Path]:
@@ -135,7 +140,8 @@ def _run_folders(folders: Iterable[Path]) -> Iterable[Path]:
 def _listed_paths(paths: Iterable[str]) -> dict[str, str]:
     """Map each path to the first one that leads to the same place, such as through a link or ``..``."""
     first: dict[str, str] = {}
-    return {path: first.setdefault(os.path.realpath(path), path) for path in dict.fromkeys(paths)}
+    places = {path: path if is_address(path) else os.path.realpath(path) for path in paths}
+    return {path: first.setdefault(place, path) for path, place in places.items()}
 
 
 def _with_listed_paths(run: StampedRun, listed: Mapping[str, str]) -> StampedRun:
@@ -145,23 +151,24 @@ def _with_listed_paths(run: StampedRun, listed: Mapping[str, str]) -> StampedRun
     return replace(run, experiment=run.experiment.map_paths(lambda path: listed.get(path, path)))
 
 
-def _data_sets(named: Iterable[Path], runs: Iterable[Run], listed: Mapping[str, str]) -> dict[str, DataSet]:
+def _data_sets(named: Iterable[str], runs: Iterable[Run], listed: Mapping[str, str]) -> dict[str, DataSet]:
     run_data = {
         path: DataSet(path, run.experiment.data.vocabulary, run.experiment.data.streams, run)
         for run in runs
         for path in _own_paths(run)
     }
-    paths = _keys((Path(path) for path in dict.fromkeys([*(listed[str(path)] for path in named), *run_data])), parts=2)
+    paths = _keys([*(listed[path] for path in named), *run_data], parts=2)
     streams = parse_streams(os.environ.get("YT8M_STREAMS", "").split())
-    return {key: run_data.get(str(path), DataSet(str(path), streams=streams)) for key, path in paths.items()}
+    return {key: run_data.get(path, DataSet(path, streams=streams)) for key, path in paths.items()}
 
 
-def _keys(paths: Iterable[Path], parts: int) -> dict[str, Path]:
-    """Key paths by their last parts, with a digest of the whole path where two share those."""
-    keyed: dict[str, Path] = {}
+def _keys(paths: Iterable[AnyPath], parts: int) -> dict[str, AnyPath]:
+    """Key paths and addresses by their last parts, with a digest of the whole path where two share those."""
+    keyed: dict[str, AnyPath] = {}
     for path in dict.fromkeys(paths):
-        key = printable_name("/".join(path.parts[-parts:]))
-        keyed[f"{key} {hashlib.sha256(bytes(path)).hexdigest()[:4]}" if key in keyed else key] = path
+        place = path.partition("://")[2] if isinstance(path, str) and is_address(path) else path
+        key = printable_name("/".join(Path(place).parts[-parts:]))
+        keyed[f"{key} {hashlib.sha256(os.fsencode(path)).hexdigest()[:4]}" if key in keyed else key] = path
     return keyed
 
 

@@ -1,7 +1,6 @@
 """Charts: their text colors, the provenance of their numbers, and their export as an image, a table and code."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,6 +8,7 @@ import streamlit as st
 
 from components.selectors import download_csv
 from context import PageContext
+from yt8m_core.data.sources import data_key
 from yt8m_core.figures.style import add_provenance, pluralize, set_font, shorten_names
 from yt8m_core.runs.run import Run
 
@@ -60,7 +60,7 @@ def figure_code(
     return "\n".join(
         [
             "from yt8m_core import Inspection, figures",
-            f"view = Inspection({run_path!r}, {str(Path(page.data.path).absolute())!r})",
+            f"view = Inspection({run_path!r}, {data_key(page.data.path)!r})",
             *([setup] if setup else []),
             f"figures.{figure}({', '.join([*arguments, *values, 'scale=view.scale'])})",
         ]

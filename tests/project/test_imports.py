@@ -49,6 +49,7 @@ HOMES = {
     "plotly": "yt8m_core/figures/",
     "lightning_fabric": "yt8m_core/training/",
     "tyro": "yt8m_core/cli/",
+    "fsspec": "yt8m_core/storage/remote",
     "requests": "yt8m_core/data/download/http.py",
     "huggingface_hub": "yt8m_core/sharing/hub",
     "httpx2": "yt8m_core/sharing/hub",

@@ -1,5 +1,6 @@
 """Local HTTP server that logs requests and simulates faults."""
 
+import hashlib
 import threading
 import time
 from collections import defaultdict
@@ -37,8 +38,17 @@ class FileServer:
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     pause: float = 0  # seconds before each 64 KiB of a response
     sizes: dict[str, int] = field(default_factory=dict)  # false sizes for HEAD
+    has_etags: bool = False  # of the contents
+    lists_folders: bool = False  # as HTML pages with links
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # GET: path and range
     size_requests: list[str] = field(default_factory=list)  # HEAD: path
+
+    def page(self, folder: str) -> bytes | None:
+        """Return the page of a folder with a link to each file in it; None for anything else."""
+        names = {path.removeprefix(folder).split("/")[0] for path in self.files if path.startswith(folder)}
+        if not self.lists_folders or not names or not folder.endswith("/"):
+            return None
+        return "".join(f'<a href="{name}">{name}</a>\n' for name in sorted(names)).encode()
 
     def ranges(self, path: str) -> list[str | None]:
         return [requested_range for requested, requested_range in self.requests if requested == path]
@@ -66,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         server, path = self._file_server, self.path.lstrip("/")
         server.size_requests.append(path)
+        if server.page(path) is not None:
+            return self._respond(200, b"", 0, "text/html")
         if path not in server.files:
             return self._respond(404, b"", 0)
         return self._respond(200, b"", server.sizes.get(path, len(server.files[path])))
@@ -74,17 +86,20 @@ class _Handler(BaseHTTPRequestHandler):
         server, path, requested_range = self._file_server, self.path.lstrip("/"), self.headers["Range"]
         server.requests.append((path, requested_range))
         fault = server.faults[path].pop(0) if server.faults[path] else None
+        if (page := server.page(path)) is not None:
+            return self._respond(200, page, None, "text/html")
         data = fault.data if isinstance(fault, Content) else server.files.get(path)
         if isinstance(fault, int) or data is None:
             return self._respond(fault if isinstance(fault, int) else 404, b"no")
-        start = 0
+        start, end = 0, len(data)
         if requested_range and fault != IGNORE_RANGE:
-            start = int(requested_range.removeprefix("bytes=").removesuffix("-")) - (fault == SHIFT_RANGE)
+            first, _, last = requested_range.removeprefix("bytes=").partition("-")
+            start, end = int(first) - (fault == SHIFT_RANGE), min(int(last) + 1, len(data)) if last else len(data)
             if start >= len(data):
                 return self._respond(416, b"")
-            self._range = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        sent = data[start : start + fault.after] if isinstance(fault, Cut) else data[start:]
-        self._respond(206 if requested_range and fault != IGNORE_RANGE else 200, sent, len(data) - start)
+            self._range = f"bytes {start}-{end - 1}/{len(data)}"
+        sent = data[start : start + fault.after] if isinstance(fault, Cut) else data[start:end]
+        self._respond(206 if requested_range and fault != IGNORE_RANGE else 200, sent, end - start)
         self.close_connection = isinstance(fault, Cut)
 
     @property
@@ -92,8 +107,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._range = ""
         return self.server.file_server  # type: ignore[attr-defined]
 
-    def _respond(self, status: int, content: bytes, length: int | None = None) -> None:
+    def _respond(self, status: int, content: bytes, length: int | None = None, kind: str = "") -> None:
         self.send_response(status)
+        if kind:
+            self.send_header("Content-Type", kind)
+        server: FileServer = self.server.file_server  # type: ignore[attr-defined]
+        file = server.files.get(self.path.lstrip("/"))
+        if server.has_etags and file is not None:
+            self.send_header("ETag", f'"{hashlib.md5(file, usedforsecurity=False).hexdigest()}"')
         self.send_header("Content-Length", str(len(content) if length is None else length))
         if self._range:
             self.send_header("Content-Range", self._range)

@@ -9,6 +9,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from yt8m_core.data.schema import parse_streams
 from yt8m_core.models.slot import Slot
+from yt8m_core.storage.address import check_address, is_address
 
 DataArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 Allowed = Annotated[tuple[str, ...], tyro.conf.arg(metavar="CHECK [CHECK ...]")]
@@ -68,7 +69,12 @@ def choose_device(accelerator: Accelerator, precision: Precision = None) -> None
 
 
 def absolute(data: str | Path) -> str:
-    """Return DATA as an absolute path or glob."""
+    """Return DATA as an absolute path or glob; an address as it is.
+
+    Raises UserError for an address with a password or a token, which must not be stored.
+    """
+    if is_address(data):
+        return check_address(str(data))
     return os.path.abspath(Path(data).expanduser())
 
 

@@ -82,7 +82,7 @@ def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> 
 
 def labels(
     data: DataArgument,
-    vocabulary: Path | None = None,
+    vocabulary: str = "",
     minimum_support: int = 10,
     pairs: int = 20,
     streams: Streams = (),

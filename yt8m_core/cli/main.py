@@ -22,6 +22,7 @@ from yt8m_core.cli.runs import ensemble, evaluate, predict, relocate, train_comm
 from yt8m_core.cli.sharing import card, pull, push
 from yt8m_core.data.schema import parse_streams
 from yt8m_core.errors import UserError
+from yt8m_core.storage.address import split_paths
 
 
 def app(
@@ -57,9 +58,9 @@ def app(
 def _add_paths(variable: str, paths: list[str]) -> str:
     """Return the paths in a variable of the environment and further ones, each once."""
     for path in paths:
-        if os.pathsep in path:
+        if split_paths(path) != [path]:
             raise UserError(f"a path with '{os.pathsep}'", where=path, advice="Give a link to it another name.")
-    return os.pathsep.join(dict.fromkeys([*filter(None, os.environ.get(variable, "").split(os.pathsep)), *paths]))
+    return os.pathsep.join(dict.fromkeys([*split_paths(os.environ.get(variable, "")), *paths]))
 
 
 def _add_streams(streams: Streams) -> str:

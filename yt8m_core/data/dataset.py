@@ -1,6 +1,5 @@
 """Random access to the videos of a data set: one strided copy per video and stream."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
 from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.read_ahead import reading_order
 from yt8m_core.data.schema import Schema, Streams
+from yt8m_core.data.shard_cache import shard_opener
 from yt8m_core.data.tfrecord.parse import parse_record
 from yt8m_core.data.tfrecord.scan import MISSING, frame_layout
-from yt8m_core.data.tfrecord.shard import MAX_OPEN_SHARDS, OpenShard
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 
@@ -25,6 +25,7 @@ class Videos:
         schema: level and feature streams.
         max_frames: maximum number of frames per video.
         num_frames: int64 [N], number of frames used: at most ``max_frames`` (section 2.2: the first 300 seconds).
+        shard_numbers: int32 [N], the shard of each video: an index into ``shards``.
         label_values, label_offsets: the labels of video i are ``label_values[label_offsets[i]:label_offsets[i + 1]]``.
         is_labeled: bool [N], False for videos of test shards, whose labels are not published.
         bad_records: skipped records.
@@ -44,7 +45,7 @@ class Videos:
         self.is_labeled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
         self._table = table
         self._ids = _only_chunk(table["id"])
-        self._shard: NDArray[np.int32] = table["shard"].to_numpy()
+        self.shard_numbers: NDArray[np.int32] = table["shard"].to_numpy()
         self._record: NDArray[np.int32] = table["record"].to_numpy()
         self._start: NDArray[np.int64] = table["start"].to_numpy()
         self._end: NDArray[np.int64] = table["end"].to_numpy()
@@ -58,7 +59,7 @@ class Videos:
             (slice(end - dim, end), dim, frame_layout(dim, self.schema)[2])
             for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
         ]
-        self._open_shard = lru_cache(MAX_OPEN_SHARDS)(lambda number: OpenShard(self.shards[number]))
+        self._open_shard = shard_opener(self.shards)
 
     @property
     def whole(self) -> "Videos":
@@ -107,7 +108,7 @@ class Videos:
 
     def location(self, video: int) -> str:
         """Return the shard and record of a video, for messages."""
-        return f"{self.shards[self._shard[video]].name}, record {self._record[video]}"
+        return f"{self.shards[self.shard_numbers[video]].name}, record {self._record[video]}"
 
     def frames(self, video: int) -> NDArray[Any]:
         """Return the features of a video, of type ``dtype`` [T, D]; T = 1 at video level."""
@@ -122,14 +123,18 @@ class Videos:
         per video at frame level, and once per batch at video level, where a check takes as long as a copy.
 
         Raises:
-            UserError: a shard has changed since it was indexed.
+            UserError: a shard has changed since it was indexed; or a remote one cannot be downloaded.
         """
-        regular = self._is_regular[batch]
-        rows = np.flatnonzero(regular)
-        (self._copy_frames if self.schema.level == "frame" else self._copy_vectors)(batch[rows], rows, out)
-        for row in np.flatnonzero(~regular):
+        for rows in reading_order(self.shards, self.shard_numbers[batch]):
+            self._copy_rows(batch, rows, out)
+
+    def _copy_rows(self, batch: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        is_regular = self._is_regular[batch[rows]]
+        regular = rows[is_regular]
+        (self._copy_frames if self.schema.level == "frame" else self._copy_vectors)(batch[regular], regular, out)
+        for row in rows[~is_regular]:
             video, length = batch[row], self.num_frames[batch[row]]
-            shard, start, end = int(self._shard[video]), self._start[video], self._end[video]
+            shard, start, end = int(self.shard_numbers[video]), self._start[video], self._end[video]
             path, record = self.shards[shard].name, int(self._record[video])
             opened = self._open_shard(shard)
             opened.check()
@@ -140,7 +145,7 @@ class Videos:
 
     def _copy_frames(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Copy each stream of a video with one strided copy, during which NumPy releases the GIL."""
-        columns_by_video = (column[videos].tolist() for column in (self._shard, self._offsets, self.num_frames))
+        columns_by_video = (column[videos].tolist() for column in (self.shard_numbers, self._offsets, self.num_frames))
         itemsize = self.schema.dtype.itemsize
         for row, shard, offsets, length in zip(rows.tolist(), *columns_by_video, strict=True):
             opened, frames = self._open_shard(shard), out[row]
@@ -164,7 +169,7 @@ class Videos:
         streams = list(enumerate(sizes))
         checked: set[int] = set()
         for at, shard, offsets in zip(
-            starts, self._shard[videos].tolist(), self._offsets[videos].tolist(), strict=True
+            starts, self.shard_numbers[videos].tolist(), self._offsets[videos].tolist(), strict=True
         ):
             opened = self._open_shard(shard)
             if shard not in checked:
@@ -207,6 +212,7 @@ class VideoSubset(Videos):
         self.schema, self.shards, self.bad_records = videos.schema, videos.shards, videos.bad_records
         self.max_frames = videos.max_frames
         self.num_frames = videos.num_frames[positions]
+        self.shard_numbers = videos.shard_numbers[positions]
         self.is_labeled = videos.is_labeled[positions]
         first = videos.label_offsets[positions]
         counts = videos.label_offsets[positions + 1] - first
@@ -272,7 +278,7 @@ def open_videos(
     (64, True)
 
     Args:
-        data: a shard, a folder of shards, or a glob.
+        data: a shard, a folder of shards, or a glob; or the address of one, such as s3://bucket/train.
         max_frames: maximum number of frames per video.
         streams: feature streams of the data set; those of YouTube-8M and AudioSet are recognized.
         skip_bad: skip bad records and list them in ``Videos.bad_records``.

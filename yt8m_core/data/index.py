@@ -28,18 +28,21 @@ import pyarrow.parquet as pq
 from crc32c import crc32c
 
 from yt8m_core.data.schema import Schema, Streams
+from yt8m_core.data.shard_cache import open_shard, shard_cache
 from yt8m_core.data.shard_rows import ShardRows, concatenate, merge_tables
-from yt8m_core.data.shards import expand_home, find_shards, readable_shard
+from yt8m_core.data.shards import readable_shard
+from yt8m_core.data.sources import data_key, find_sources
 from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.parse import detect_schema
 from yt8m_core.data.tfrecord.records import RecordError, iter_records
 from yt8m_core.data.tfrecord.scan import scan_record
-from yt8m_core.data.tfrecord.shard import OpenShard, Shard, settled_shards
+from yt8m_core.data.tfrecord.shard import Shard, settled_shards
 from yt8m_core.data.unique_ids import make_ids_unique
 from yt8m_core.errors import UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.file_state import FileState
+from yt8m_core.storage.remote import RemoteState
 from yt8m_core.workspace import workspace
 
 FORMAT = 4
@@ -92,7 +95,8 @@ def open_index(
     The index is stored only after all shards have been indexed.
 
     Args:
-        data: a shard, a folder of shards, or a glob.
+        data: a shard, a folder of shards, or a glob; or the address of one, whose states are listed. Only shards
+            that have changed are downloaded.
         streams: feature streams of the data set; those of YouTube-8M and AudioSet are recognized.
         skip_bad: skip bad records and list them in ``Index.bad_records``.
         processes: number of processes; None for the number of CPU cores.
@@ -101,16 +105,16 @@ def open_index(
     Raises:
         UserError: a record is bad (RecordError, without ``skip_bad``), all records are bad, or a video id occurs twice.
     """
-    paths = find_shards(data)
-    sources = tuple(map(Shard.at, paths))
+    sources = find_sources(data)
     file = index_file(data, streams)
     old = _read_index(file)
     if old is not None and old.sources == sources and (skip_bad or not old.bad_records) and _expanded_exist(old):
         return old
 
-    sources = settled_shards(paths)
+    if not sources[0].is_remote:  # versions of remote ones have names
+        sources = settled_shards([Path(source.path) for source in sources])
     shards = tuple(readable_shard(source, progress) for source in sources)
-    schema = _detect_schema(shards, streams, skip_bad)
+    schema = _remote_schema(old, shards) or _detect_schema(shards, streams, skip_bad)
     shard_rows = {} if old is None or old.schema != schema else _reusable_rows(old, set(shards), skip_bad)
     total, done = sum(s.size for s in shards), sum(s.size for s in shard_rows)
 
@@ -134,7 +138,7 @@ def open_index(
 
 def index_file(data: str | Path, streams: Streams | None = None) -> Path:
     """Return the file that stores the index of DATA."""
-    key = f"{expand_home(data).absolute()} {streams}"
+    key = f"{data_key(data)} {streams}"
     return workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
 
 
@@ -163,11 +167,17 @@ def _reusable_rows(old: Index, current: Collection[Shard], skip_bad: bool) -> di
     }
 
 
+def _remote_schema(old: Index | None, shards: Sequence[Shard]) -> Schema | None:
+    """Return the schema that was detected in the first shard before, if it is remote, to spare its download."""
+    is_same = old is not None and shards[0].is_remote and shards[0] == old.shards[0]
+    return old.schema if old is not None and is_same and old.table["shard"][0].as_py() == 0 else None
+
+
 def _detect_schema(shards: Iterable[Shard], streams: Streams | None, skip_bad: bool) -> Schema:
     """Detect the schema from the first record, with ``skip_bad`` from the first record that has a known one."""
     first_error: UserError | None = None
     for shard in shards:
-        opened = OpenShard(shard)
+        opened = open_shard(shard)
         for span in islice(iter_records(opened.data, shard.name), MAX_SCHEMA_TRIES if skip_bad else 1):
             try:
                 if isinstance(span, RecordError):
@@ -188,6 +198,8 @@ def _index_shards(
 ) -> Iterator[tuple[Shard, ShardRows]]:
     remaining = dict.fromkeys(shards)
     processes = min(processes or os.cpu_count() or 1, len(shards))
+    if remote := [shard.size for shard in shards if shard.is_remote]:  # each process reads a shard of the cache
+        processes = max(1, min(processes, shard_cache().budget // max(max(remote), 1)))
     if processes > 1 and sum(shard.size for shard in shards) >= PARALLEL_BYTES:
         # spawn: a forked child would inherit the locks of the app's and torch's threads. A spawned child imports the
         # main script and dies if that lacks `if __name__ == "__main__"`; then this process indexes the rest.
@@ -214,7 +226,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
     """
     columns: list[list[Any]] = [[] for _ in COLUMNS]
     bad = []
-    opened = OpenShard(shard)
+    opened = open_shard(shard)
     data, path = opened.data, shard.name
     for record, span in enumerate(iter_records(data, path)):
         try:
@@ -258,8 +270,8 @@ def _read_index(file: Path) -> Index | None:
         return None
 
 
-def _parse_shard(path: str, state: dict[str, int], source: str) -> Shard:
-    return Shard(path, FileState(**state), source)
+def _parse_shard(path: str, state: dict[str, Any], source: str) -> Shard:
+    return Shard(path, RemoteState(**state) if "version" in state else FileState(**state), source)
 
 
 def _checksum(content: pa.Buffer) -> bytes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.read_ahead import ReadAhead
 
 # Number of batches whose videos are sorted by length together. Larger buckets pad less (8: an eighth of the rows for
 # uniform lengths, 32: a twentieth), but a bucket with all videos of a small data set repeats its batches every epoch.
@@ -134,6 +135,7 @@ class Loader:
         pending: deque[tuple[Future[Batch], Tensor]] = deque()
         remaining = iter(self.batches)
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="loader")
+        ahead = ReadAhead(self.videos.shards, self.videos.shard_numbers, self.batches)
 
         def fill_next(buffer: Tensor) -> None:
             copy_done = None
@@ -153,8 +155,10 @@ class Loader:
             while pending:
                 future, buffer = pending.popleft()
                 yield future.result()
+                ahead.advance()
                 fill_next(buffer)
         finally:
+            ahead.close()
             pool.shutdown(cancel_futures=True)
 
     def _fill(self, batch: NDArray[np.int64], buffer: Tensor, copy_done: torch.cuda.Event | None) -> Batch:

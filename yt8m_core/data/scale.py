@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from yt8m_core.storage.address import is_address
+
 # YouTube-8M has 3.9 to 4.9 million training videos; anything below this number is a sample.
 MIN_FULL_VIDEOS = 1_000_000
 
@@ -10,6 +12,8 @@ SCALE_NAMES = {"demo": "demo world", "sample": "sample of real data", "paper": "
 
 def find_demo_world(data: str | Path) -> Path | None:
     """Return the folder of the demo world that contains DATA, or None."""
+    if is_address(data):
+        return None
     folder = Path(data)
     return next((parent for parent in (folder, *folder.parents[:2]) if (parent / "world.json").is_file()), None)
 

@@ -19,14 +19,15 @@ from yt8m_core.data.tfrecord.shard import MAX_BYTES, Shard, report_unreadable
 from yt8m_core.errors import MissingDataError, UserError
 from yt8m_core.progress import Progress, silent
 from yt8m_core.storage.atomic import atomic_write
+from yt8m_core.storage.file_state import FileState
 from yt8m_core.storage.paths import check_unicode, open_file
 from yt8m_core.workspace import workspace
 
 # .tfrecord, .tfrecords, .tfrecord.gz, .tfrecord-00000-of-00100, …
-_NAME = re.compile(r".*\.tfrecords?(-\d+-of-\d+)?(\.gz|\.zlib)?", re.DOTALL | re.IGNORECASE)
+NAME = re.compile(r".*\.tfrecords?(-\d+-of-\d+)?(\.gz|\.zlib)?", re.DOTALL | re.IGNORECASE)
 MIN_FREE = 1 << 30  # bytes that stay free on the disk of the workspace
 _BLOCK = 1 << 22
-_HEADER = 12  # bytes of a record before its payload: length and checksum
+HEADER = 12  # bytes of a record before its payload: length and checksum
 
 
 def find_shards(data: str | Path) -> list[Path]:
@@ -60,7 +61,7 @@ def find_shards(data: str | Path) -> list[Path]:
 
 def _shards_of_folder(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
-    shards = [path for path in files if _NAME.fullmatch(path.name)]  # a link to nothing is an error when it is read
+    shards = [path for path in files if NAME.fullmatch(path.name)]  # a link to nothing is an error when it is read
     shards = shards or [path for path in files if path.suffix in ("", ".gz") and path.is_file() and _is_shard(path)]
     if shards:
         return shards
@@ -87,6 +88,8 @@ def readable_shard(source: Shard, progress: Progress = silent) -> Shard:
     Raises:
         UserError: the compressed data are damaged, or the disk is full.
     """
+    if source.is_remote:  # which the shard cache expands
+        return source
     path = Path(source.path)
     with report_unreadable(path):
         compression = _compression(path)
@@ -101,7 +104,7 @@ def readable_shard(source: Shard, progress: Progress = silent) -> Shard:
             if not _is_copy(expanded, source):
                 for old in copies.glob("*-*"):  # of earlier versions, unfinished or damaged
                     shutil.rmtree(old)
-                _write_copy(path, compression, source, expanded, progress)
+                _write_copy(path, source, expanded, progress)
     return Shard.at(expanded, source.path)
 
 
@@ -111,33 +114,58 @@ def _is_copy(expanded: Path, source: Shard) -> bool:
         time = expanded.stat().st_mtime_ns
     except OSError:
         return False
-    return abs(time - source.state.mtime_ns) <= (2e9 if time % 10**9 == 0 else 1e6)
+    return abs(time - _source_time(source)) <= (2e9 if time % 10**9 == 0 else 1e6)
 
 
-def _write_copy(path: Path, compression: str, source: Shard, expanded: Path, progress: Progress) -> None:
-    with atomic_write(expanded) as unfinished, unfinished.open("wb") as file:
-        size = 0
-        for block in _expand(path, compression):
+def _write_copy(path: Path, source: Shard, expanded: Path, progress: Progress) -> None:
+    with atomic_write(expanded) as unfinished:
+        expand_shard(path, unfinished, source, progress)
+        os.utime(unfinished, ns=(_source_time(source), _source_time(source)))
+
+
+def _source_time(source: Shard) -> int:
+    """Return the modification time of a source, in nanoseconds."""
+    return source.state.mtime_ns if isinstance(source.state, FileState) else 0
+
+
+def expand_shard(path: Path, expanded: Path, source: Shard, progress: Progress = silent) -> bool:
+    """Write the expanded bytes of a compressed file to another file, and return whether it is compressed.
+
+    Args:
+        path: the file.
+        expanded: the file to write.
+        source: what the file is a copy of, for messages.
+        progress: called with the number of expanded bytes.
+
+    Raises:
+        UserError: the compressed data are damaged, or the disk is full.
+    """
+    compression = _compression(path)
+    if not compression:
+        return False
+    size = 0
+    with expanded.open("wb") as file:
+        for block in _expand(path, compression, source.name):
             if shutil.disk_usage(expanded.parent).free < MIN_FREE + len(block):
                 raise UserError(
                     f"the disk is full after {size:,} bytes of the expanded shard",
-                    where=str(path),
+                    where=source.name,
                     advice="Set YT8M_HOME to a folder on another disk.",
                 )
             file.write(block)
             size += len(block)
-            progress(f"expanding {path.name}", size, max(size, source.size))
-        file.flush()
-        os.utime(unfinished, ns=(source.state.mtime_ns, source.state.mtime_ns))
+            progress(f"expanding {Path(source.path).name}", size, max(size, source.size))
+    return True
 
 
 def _read_header(path: Path) -> bytes:
     with open_file(path, MAX_BYTES) as file:
-        return file.read(_HEADER)
+        return file.read(HEADER)
 
 
-def _is_tfrecord(header: bytes) -> bool:
-    return len(header) == _HEADER and masked_crc32c(header[:8]) == int.from_bytes(header[8:], "little")
+def is_tfrecord(header: bytes) -> bool:
+    """Whether a file with these first ``HEADER`` bytes begins with a TFRecord."""
+    return len(header) == HEADER and masked_crc32c(header[:8]) == int.from_bytes(header[8:], "little")
 
 
 def _is_shard(path: Path) -> bool:
@@ -145,38 +173,36 @@ def _is_shard(path: Path) -> bool:
     with report_unreadable(path):
         if compression := _compression(path):
             with suppress(EOFError, zlib.error, gzip.BadGzipFile):
-                return _is_tfrecord(next(_expand_blocks(path, compression), b"")[:_HEADER])
-        return _is_tfrecord(_read_header(path))
+                return is_tfrecord(next(_expand_blocks(path, compression), b"")[:HEADER])
+        return is_tfrecord(_read_header(path))
 
 
 def _compression(path: Path) -> str:
     """Return how a file is compressed: "gzip", "zlib", or an empty string."""
     header = _read_header(path)
-    if _is_tfrecord(header):
+    if is_tfrecord(header):
         return ""
     if header.startswith(b"\x1f\x8b"):
         return "gzip"
     # A zlib header is method 8 and a multiple of 31, as one damaged length in a thousand is too.
     if len(header) > 1 and header[0] & 0x0F == 8 and header[0] >> 4 <= 7 and int.from_bytes(header[:2]) % 31 == 0:
         with suppress(EOFError, zlib.error):
-            return "zlib" if _is_tfrecord(next(_expand_zlib(path), b"")[:_HEADER]) else ""
+            return "zlib" if is_tfrecord(next(_expand_zlib(path), b"")[:HEADER]) else ""
     return ""
 
 
-def _expand(path: Path, compression: str) -> Iterator[bytes]:
+def _expand(path: Path, compression: str, name: str) -> Iterator[bytes]:
     """Yield the expanded bytes of a file in blocks. Raises UserError where they are damaged or no TFRecord file."""
     is_first = True
     try:
         for block in _expand_blocks(path, compression):
-            if is_first and not _is_tfrecord(block[:_HEADER]):
-                raise UserError(
-                    f"a {compression} file without TFRecords", where=str(path), expected="a compressed shard"
-                )
+            if is_first and not is_tfrecord(block[:HEADER]):
+                raise UserError(f"a {compression} file without TFRecords", where=name, expected="a compressed shard")
             is_first = False
             yield block
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
-            f"damaged {compression} data ({error})", where=str(path), advice="Download it again, or leave it out."
+            f"damaged {compression} data ({error})", where=name, advice="Download it again, or leave it out."
         ) from None
 
 

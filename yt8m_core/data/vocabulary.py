@@ -13,9 +13,11 @@ from yt8m_core.data.schema import AUDIOSET_STREAMS, Schema
 from yt8m_core.data.shards import expand_home
 from yt8m_core.data.vocabulary_files import Entry, describe_gaps, parse_vocabulary
 from yt8m_core.errors import UserError
+from yt8m_core.storage.address import is_address
 from yt8m_core.storage.atomic import atomic_write
 from yt8m_core.storage.csv_file import table_text
 from yt8m_core.storage.paths import read_file
+from yt8m_core.storage.remote import find_object, read_object
 
 _HEADER_2018 = (
     "Index", "TrainVideoCount", "KnowledgeGraphId", "Name", "WikiUrl",
@@ -108,13 +110,15 @@ def unnamed_vocabulary(num_classes: int) -> Vocabulary:
     return Vocabulary(("",) * num_classes, ("",) * num_classes)
 
 
-def find_vocabulary(data: Path) -> Path | None:
+def find_vocabulary(data: str | Path) -> str | Path | None:
     """Find the vocabulary file of a data set: in its folder, else in the parent folder.
 
     Args:
-        data: a folder of shards, a shard, or a glob.
+        data: a folder of shards, a shard, or a glob; or the address of one.
     """
-    folder = data.absolute()
+    if is_address(data):
+        return find_object(str(data), _FILE_NAMES)
+    folder = expand_home(data).absolute()
     if not folder.is_dir():
         folder = folder.parent
     # The folders of a glob may have wildcards too: the folder of /data/*/train*.tfrecord is /data.
@@ -139,7 +143,7 @@ def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[n
     Raises:
         UserError: as ``read_vocabulary`` does.
     """
-    path = Path(file) if file else find_vocabulary(expand_home(data))
+    path = file or find_vocabulary(data)
     if path:
         return read_vocabulary(path)
     num_classes = int(labels.max(initial=0)) + 1
@@ -150,14 +154,14 @@ def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[n
     return Vocabulary(names, ("",) * num_classes)
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
-    """Read a vocabulary file. Ids that it lacks become labels without a name, which is logged.
+def read_vocabulary(path: str | Path) -> Vocabulary:
+    """Read a vocabulary file, also one at an address. Ids that it lacks become labels without a name, which is logged.
 
     Raises:
         UserError: the file is not a vocabulary, or lists an id twice. The message names the file and the row.
     """
     try:
-        data = read_file(path, MAX_BYTES)
+        data = read_object(str(path), MAX_BYTES) if is_address(path) else read_file(Path(path), MAX_BYTES)
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
     entries = parse_vocabulary(data, str(path))

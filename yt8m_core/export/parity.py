@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from yt8m_core.data.quantization import dequantize
-from yt8m_core.data.shards import find_shards
+from yt8m_core.data.sources import find_sources
 from yt8m_core.errors import UserError
 from yt8m_core.inference.compute import check_finite
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data
@@ -42,7 +42,7 @@ def load_videos(run: Run) -> list[NDArray[Any]]:
     """Return a few videos [T, D] of the first shard of the run's data; none where it cannot be read or does not fit."""
     data = run.experiment.data
     try:
-        shard = find_shards(data.train if data.fold else data.validation)[0]
+        shard = find_sources(data.train if data.fold else data.validation)[0].path
         videos = open_experiment_data(run.experiment, shard)
         check_run_data(run, videos, shard)
         positions = np.linspace(0, len(videos) - 1, min(MAX_VIDEOS, len(videos)), dtype=np.int64)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Batch, Loader, fill_batch
+from yt8m_core.data.read_ahead import ReadAhead
 from yt8m_core.errors import UserError, check_choice, is_out_of_memory
 from yt8m_core.inference.pooled_videos import PooledVideos
 
@@ -140,6 +141,7 @@ class Compute:
                 batch = fill_batch(videos, positions, local.buffer)
             return replace(batch, frames=NO_FRAMES), self.run(function, batch.frames, batch.num_frames)
 
+        ahead = ReadAhead(videos.shards, videos.shard_numbers, batches if pooled is None else [])
         pending: deque[Future[tuple[Batch, tuple[Tensor, ...]]]] = deque()
         with _one_thread_per_operation() as cores:
             threads = max(1, min(cores, len(batches), MAX_BYTES // max(8 * values, 1)))
@@ -149,9 +151,12 @@ class Compute:
                     pending.append(pool.submit(compute, batch))
                     if len(pending) > threads:  # one more than is computed, so that no thread waits for the caller
                         yield pending.popleft().result()
+                        ahead.advance()
                 while pending:
                     yield pending.popleft().result()
+                    ahead.advance()
             finally:
+                ahead.close()
                 pool.shutdown(cancel_futures=True)
 
 

@@ -36,7 +36,7 @@ from yt8m_core.training.checkpoint import Epochs, TrainingProgress, load_checkpo
 from yt8m_core.training.initial_weights import read_initial_weights
 from yt8m_core.training.interrupt import StopSignal
 from yt8m_core.training.log import METRICS, RunLog
-from yt8m_core.training.setup import check_facts, create_learner, load_pooled_split, open_existing_run
+from yt8m_core.training.setup import check_facts, create_learner, load_pooled_split, open_existing_run, warn_downloads
 from yt8m_core.training.splits import open_splits
 from yt8m_core.training.step import Learner, launch_fabric, learning_rate, on_device
 from yt8m_core.training.update_ratio import update_ratios
@@ -131,6 +131,8 @@ def _train(
         pooled = [
             load_pooled_split(fabric, model, split, experiment, group, progress) for split in (videos, validation)
         ]
+    if fabric.is_global_zero and pooled[0] is None:
+        warn_downloads(videos, experiment)
     fabric.barrier()  # until every process has read the folder
     run = Run(folder, experiment, facts)
     if fabric.is_global_zero:

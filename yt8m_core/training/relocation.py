@@ -1,7 +1,6 @@
 """Point a run to data that lie elsewhere now, after checking that they are the data of the run."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -61,7 +60,7 @@ def relocate(
                 _check_videos(moved, name, progress)
         rewrite_paths(run.path, moved.experiment)
         if vocabulary:
-            write_vocabulary(run.path / "vocabulary.csv", _add_names(run.vocabulary, read_vocabulary(Path(vocabulary))))
+            write_vocabulary(run.path / "vocabulary.csv", _add_names(run.vocabulary, read_vocabulary(vocabulary)))
     return Run.open(run.path)
 
 
@@ -75,7 +74,7 @@ def _add_names(own: Vocabulary, named: Vocabulary) -> Vocabulary:
 def _check_vocabulary(run: Run) -> None:
     """Raise UserError where the vocabulary file of the training data, if any, has other labels than the run."""
     data = run.experiment.data
-    file = Path(data.vocabulary) if data.vocabulary else find_vocabulary(Path(data.train))
+    file = data.vocabulary or find_vocabulary(data.train)
     if file is None:
         return
     advice = f"Add --vocabulary FILE; {run.path / 'vocabulary.csv'} has the labels of the run."

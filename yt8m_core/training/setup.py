@@ -1,5 +1,6 @@
 """Set up a training: the run that its folder may hold, and the model, loss and optimizer."""
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.loader import shuffled_batches
+from yt8m_core.data.read_ahead import plan_downloads
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import DATA_PATHS, Experiment
 from yt8m_core.inference.compute import Compute
@@ -101,6 +104,13 @@ def _build_modules(experiment: Experiment, facts: Facts) -> tuple[VideoClassifie
         embedding_features=model.classification.embedding_features,
     )
     return model, loss
+
+
+def warn_downloads(videos: Videos, experiment: Experiment) -> None:
+    """Log how much of remote training data an epoch downloads; nothing for data on this machine."""
+    batches = shuffled_batches(videos.num_frames, experiment.training.batch_size, seed=experiment.seed, epoch=0)
+    if plan := plan_downloads(videos.shards, videos.shard_numbers, batches):
+        logging.getLogger(__name__).warning("%s", plan.message)
 
 
 def load_pooled_split(

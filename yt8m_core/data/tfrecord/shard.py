@@ -16,6 +16,12 @@ from pathlib import Path
 from yt8m_core.errors import UserError
 from yt8m_core.storage.file_state import FileState
 from yt8m_core.storage.paths import check_file, open_descriptor
+from yt8m_core.storage.remote import RemoteState
+
+try:
+    import fcntl
+except ImportError:  # Windows, which does not delete a file that is mapped
+    fcntl = None  # type: ignore[assignment]
 
 # Resolution of file times with a margin: 4 ms in most Linux kernels, 10 ms in some.
 TICK_NS = 20_000_000
@@ -37,11 +43,16 @@ MAX_OPEN_SHARDS = _max_open_shards()
 
 @dataclass(frozen=True)
 class Shard:
-    """Path and state of a shard at the time it was indexed."""
+    """Path and state of a shard at the time it was indexed; of a remote one the address (``shard_cache``)."""
 
     path: str
-    state: FileState
-    source: str = ""  # the compressed file that it was expanded from, if any
+    state: FileState | RemoteState
+    source: str = ""  # the compressed file that it was expanded from, or the address that it was downloaded from
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the shard is an object on another machine."""
+        return isinstance(self.state, RemoteState)
 
     @property
     def size(self) -> int:
@@ -86,6 +97,15 @@ class OpenShard:
         self.data = memoryview(mapped)
         self._last = stat
 
+    def lock(self) -> bool:
+        """Hold a shared lock on the file while it is open and mapped. False where another process is deleting it."""
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        return True
+
     def __del__(self) -> None:
         # Not on cache eviction: another thread may still be reading. The map is also closed when it is collected.
         if self._fd >= 0:
@@ -120,7 +140,8 @@ def settled_shards(paths: Sequence[Path]) -> tuple[Shard, ...]:
     """
     shards = tuple(map(Shard.at, paths))
     now = time.time_ns()
-    times = (time_ns for shard in shards for time_ns in (shard.state.mtime_ns, shard.state.ctime_ns))
+    states = (shard.state for shard in shards if isinstance(shard.state, FileState))
+    times = (time_ns for state in states for time_ns in (state.mtime_ns, state.ctime_ns))
     # A time in the future comes from another clock.
     if wait := max((time_ns + TICK_NS - now for time_ns in times if 0 <= now - time_ns < TICK_NS), default=0):
         time.sleep(wait / 1e9)

@@ -1,0 +1,69 @@
+"""An S3 server on the loopback device (moto), with a bucket."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SECRET = "wJalrXUtnFEMI-a-secret-of-the-tests"  # noqa: S105
+KEY = "AKIA-A-KEY-OF-THE-TESTS"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket, and a client that does not go through fsspec.
+
+    Attributes:
+        address: such as s3://name.
+        endpoint: URL of the server.
+        client: boto3's.
+    """
+
+    address: str
+    endpoint: str
+    client: Any
+
+    def put(self, key: str, content: bytes) -> None:
+        self.client.put_object(Bucket=self.address.removeprefix("s3://"), Key=key, Body=content)
+
+    def upload(self, folder: Path, prefix: str = "") -> str:
+        """Upload the files of a folder and return the address of their folder."""
+        prefix = prefix or folder.name
+        for path in sorted(folder.iterdir()):
+            self.put(f"{prefix}/{path.name}", path.read_bytes())
+        return f"{self.address}/{prefix}"
+
+
+@contextmanager
+def serve_bucket(name: str = "shards") -> Iterator[Bucket]:
+    """Run an S3 server in a thread, with credentials and its address in the environment."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            patch.setenv(variable, value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=name)
+        yield Bucket(f"s3://{name}", endpoint, client)
+    server.stop()
+
+
+def cached_bytes() -> int:
+    """Return the bytes of all files in the shard cache of the workspace, also of incomplete ones."""
+    folder = Path(os.environ["YT8M_HOME"]) / "shards"
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
