@@ -27,9 +27,10 @@ from playwright.async_api import async_playwright
 from benchmarks.app import Target, Timings, new_page, open_page, resident
 from benchmarks.app_pages import PAGES
 from tests.support.server import FLAGS, served
-from yt8m_core.data import index as module
+from yt8m_core.data import index_store
 from yt8m_core.data.dataset import Videos, open_videos
-from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.index import open_index
+from yt8m_core.data.index_store import Index
 from yt8m_core.data.loader import shuffled_batches
 from yt8m_core.data.shards import find_shards
 from yt8m_core.data.tfrecord.shard import Shard, settled_shards
@@ -77,7 +78,9 @@ def store_index(folder: Path) -> None:
         rows = rows.set_column(rows.column_names.index(name), name, column)
     sources = settled_shards(paths)
     shards = tuple(Shard(source.path, source.state) for source in sources)
-    module._write_index(module.index_file(folder), Index(bases.schema, shards, rows.combine_chunks(), (), sources))
+    index_store.write_index(
+        index_store.index_file(folder), Index(bases.schema, shards, rows.combine_chunks(), (), sources)
+    )
 
 
 def measure(what: str, task: Callable[[], object], limit: str = "") -> None:

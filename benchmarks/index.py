@@ -13,9 +13,10 @@ from crc32c import crc32c
 
 from benchmarks.measure import measure_interleaved, row
 from benchmarks.reader import STREAMS, map_shards, synthetic_index
-from yt8m_core.data import index as module
+from yt8m_core.data import index_store
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.index import COLUMNS, Index, index_shard
+from yt8m_core.data.index import index_shard
+from yt8m_core.data.index_store import COLUMNS, Index
 from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.shard import Shard
 from yt8m_core.storage.file_state import FileState
@@ -91,17 +92,17 @@ def open_row(repeats: int) -> dict[str, Any]:
     index = full_size_index()
     with TemporaryDirectory(prefix="yt8m-benchmark-") as folder:
         stored = Path(folder, "index.parquet")
-        module._write_index(stored, index)
+        index_store.write_index(stored, index)
         del index
 
         def ours() -> None:
-            index = module._read_index(stored)
+            index = index_store.read_index(stored)
             if index is None or len(Videos(index)) != VIDEOS:
                 raise AssertionError("the index differs after writing and reading")
 
         def read() -> None:
             with pa.memory_map(str(stored)) as mapped:
-                pq.read_table(pa.BufferReader(mapped.read_buffer(mapped.size() - module.CHECKSUM_SIZE)))
+                pq.read_table(pa.BufferReader(mapped.read_buffer(mapped.size() - index_store.CHECKSUM_SIZE)))
 
         costs = measure_interleaved({"ours": ours, "limit": read}, repeats)
     rates = {name: VIDEOS / cost.wall for name, cost in costs.items()}

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import measure_interleaved, one_torch_thread, row
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.index import open_index
+from yt8m_core.data.index_store import Index
 from yt8m_core.data.loader import Loader, ordered_batches
 from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
 from yt8m_core.data.tfrecord.records import parse_example

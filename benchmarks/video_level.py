@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from benchmarks.measure import measure_interleaved, one_torch_thread, row
 from benchmarks.reader import BATCH, CLASSES
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.index import open_index
+from yt8m_core.data.index_store import Index
 from yt8m_core.data.loader import Batch, Loader, shuffled_batches
 from yt8m_core.data.tfrecord.encode import encode_example, write_shard
 from yt8m_core.inference.pooled_videos import PooledVideos

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.shards import FRAME_STREAMS, indexed, small, stored_indexes, three_shards, vector, write
-from yt8m_core.data import index
-from yt8m_core.data.index import Index, index_shard, open_index
+from yt8m_core.data import index, index_store
+from yt8m_core.data.index import index_shard, open_index
+from yt8m_core.data.index_store import Index
 from yt8m_core.errors import UserError
 
 
@@ -170,14 +171,14 @@ def test_progress_counts_bytes_and_ends_at_the_total(folder: Path) -> None:
 
 
 def stored_table(path: Path) -> pa.Table:
-    return pq.read_table(io.BytesIO(path.read_bytes()[: -index.CHECKSUM_SIZE]))
+    return pq.read_table(io.BytesIO(path.read_bytes()[: -index_store.CHECKSUM_SIZE]))
 
 
 def store_table(path: Path, table: pa.Table) -> None:
     """Replace the table of a stored index, with the right checksum."""
     pq.write_table(table, path)
     content = path.read_bytes()
-    path.write_bytes(content + index._checksum(pa.py_buffer(content)))
+    path.write_bytes(content + index_store._checksum(pa.py_buffer(content)))
 
 
 def another_table(path: Path) -> None:
@@ -224,13 +225,13 @@ def test_index_is_rebuilt_when_any_bit_of_its_columns_has_flipped(folder: Path) 
     """Otherwise features would silently be read from the wrong offsets."""
     good, path = indexed(folder), stored_indexes()[0]
     content = path.read_bytes()
-    end = len(content) - index.CHECKSUM_SIZE
+    end = len(content) - index_store.CHECKSUM_SIZE
     footer = end - 8 - int.from_bytes(content[end - 8 : end - 4], "little")
     for position in range(4, footer, 7):
         damaged = bytearray(content)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
-        read = index._read_index(path)
+        read = index_store.read_index(path)
         assert read is None or read.table.equals(good.table), position
     assert position > 500
 
@@ -240,17 +241,17 @@ def test_index_is_rebuilt_when_any_bit_of_its_footer_has_flipped(folder: Path) -
     """The footer has the shards, the streams, the skipped records, and where each column lies."""
     path = (indexed(folder), stored_indexes()[0])[1]
     content = path.read_bytes()
-    end = len(content) - index.CHECKSUM_SIZE
+    end = len(content) - index_store.CHECKSUM_SIZE
     for position in range(end - 8 - int.from_bytes(content[end - 8 : end - 4], "little"), len(content)):
         damaged = bytearray(content)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
-        assert index._read_index(path) is None, position
+        assert index_store.read_index(path) is None, position
     for size in (0, 3, 4, 100, end):
         path.write_bytes(content[:size])
-        assert index._read_index(path) is None, size
+        assert index_store.read_index(path) is None, size
     path.write_bytes(content)
-    assert index._read_index(path) is not None
+    assert index_store.read_index(path) is not None
 
 
 @pytest.mark.fault

@@ -17,7 +17,7 @@ from tests.fuzz.outcome import outcome
 from tests.runs.test_calibration_file import CALIBRATION
 from tests.support.tiny import CLASSES, STREAMS, tiny_experiment
 from tests.training.test_hostile_resume import EPOCHS, PROGRESS, STEPS, contents, make_state
-from yt8m_core.data import index as index_module
+from yt8m_core.data import index_store
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.inference.ensemble import Ensemble
 from yt8m_core.inference.prediction import predict
@@ -191,12 +191,12 @@ def stored_index(random: Random, real: Any, set_memory_limit: Callable[[int], No
     _, videos = seed_run()
     with TemporaryDirectory(prefix="yt8m-fuzz-") as folder:
         file = Path(folder, "a.parquet")
-        index = index_module.open_index(Path(videos.shards[0].path).parent, streams=STREAMS)
-        index_module._write_index(file, index)
+        index = index_store.open_index(Path(videos.shards[0].path).parent, streams=STREAMS)
+        index_store.write_index(file, index)
         mutant = _mutate(random, file.name, file.read_bytes(), b"PAR1" * 20)
         file.write_bytes(mutant)
         set_memory_limit(len(mutant))
-        read = index_module._read_index(file)
+        read = index_store.read_index(file)
         assert read is None or (read == index and read.table.equals(index.table))
 
 

@@ -19,7 +19,7 @@ ALLOWED = {
     "storage": "errors",
     "processes": "errors progress storage",
     "labels": "errors",
-    "data": "errors progress storage workspace",
+    "data": "errors progress storage processes workspace",
     "models": "errors labels data",
     "experiment": "errors storage data models",
     "explain": "errors progress data models",

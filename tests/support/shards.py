@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.index import open_index
+from yt8m_core.data.index_store import Index
 from yt8m_core.data.schema import Schema
 from yt8m_core.data.tfrecord.encode import encode_example, encode_sequence_example
 from yt8m_core.workspace import workspace

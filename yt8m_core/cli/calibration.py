@@ -59,7 +59,7 @@ def calibrate(
     opened = Run.open(run)
     with open_group() as group:
         progress = console_progress() if group.is_first else silent
-        videos = group.first(lambda: open_run_data(opened, data, skip_bad=skip_bad, progress=progress))
+        videos = open_run_data(opened, data, skip_bad=skip_bad, group=group, progress=progress)
         videos = labeled_videos(videos, unlabeled or opened.experiment.data.unlabeled)
         if group.is_first:
             check_features(opened, videos, allow)

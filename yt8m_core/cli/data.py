@@ -1,16 +1,23 @@
 """Commands on data: demo world, download, index and labels."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import tyro
 
 from yt8m_core.cli.arguments import Accelerator, DataArgument, Streams, choose_device, format_gap
 from yt8m_core.errors import UserError
-from yt8m_core.progress import console_progress
+from yt8m_core.processes.group import Group, open_group
+from yt8m_core.processes.parts import Parts, shared_lock
+from yt8m_core.progress import console_progress, silent
 from yt8m_core.storage.typed_json import check_number
+from yt8m_core.workspace import workspace
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from yt8m_core.data.dataset import Videos
 
 # Commands import what they need when they run, so that `yt8m --help` and `yt8m app` start fast.
@@ -72,7 +79,10 @@ def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> 
     """
     from yt8m_core.data.schema import describe_schema
 
-    videos = _open(data, streams, skip_bad)
+    with open_group() as group:
+        videos = _open(data, streams, skip_bad, group)
+    if not group.is_first:
+        return
     num_labeled = int(videos.is_labeled.sum())
     frames = f", {videos.num_frames.mean():.1f} frames per video" if videos.schema.level == "frame" else ""
     print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe_schema(videos.schema)}{frames}")
@@ -103,10 +113,14 @@ def labels(
 
     check_number(minimum_support, 0, where="minimum support")
     check_number(pairs, 0, where="pairs")
-    videos = _open(data, streams, skip_bad)
-    names = load_vocabulary(data, vocabulary, videos.label_values, videos.schema)
-    videos.check_labels(names.num_classes)
-    matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
+    with open_group() as group:
+        videos = _open(data, streams, skip_bad, group)
+        names = load_vocabulary(data, vocabulary, videos.label_values, videos.schema)
+        videos.check_labels(names.num_classes)
+        matrix = statistics.label_matrix(videos.label_values, videos.label_offsets, names.num_classes)
+        with_both = _count_pairs(matrix, group)
+    if not group.is_first:
+        return
     counts = statistics.counts(matrix)
     table = statistics.rank_frequency(counts, names.to_frame())
     print(f"{len(videos):,} videos with {int((counts > 0).sum()):,} of {names.num_classes:,} labels")
@@ -114,7 +128,7 @@ def labels(
         print(f"  {name.replace('_', ' ')}: {value:.4g}")
     print(table.head(20).to_string(index=False))
     strongest = cooccurrence.strongest_pairs(
-        cooccurrence.count_pairs(matrix), len(videos), "phi", minimum_support=minimum_support, limit=pairs
+        with_both, len(videos), "phi", minimum_support=minimum_support, limit=pairs
     )
     for position, side in enumerate("ab"):
         strongest.insert(position, side, [names.name(label) for label in strongest[f"label_{side}"]])
@@ -122,10 +136,37 @@ def labels(
     print(strongest.drop(columns=["label_a", "label_b"]).to_string(index=False, float_format="%.3f"))
 
 
-def _open(data: str, streams: Streams, skip_bad: bool) -> "Videos":
+def _count_pairs(matrix: "csr_array", group: Group) -> "csr_array":
+    """Count the videos of each pair of labels, each process those of a share of the videos."""
+    from scipy.sparse import csr_array, load_npz, save_npz
+
+    from yt8m_core.labels.cooccurrence import count_pairs
+
+    if group.size == 1:
+        return count_pairs(matrix)
+    bounds = np.linspace(0, matrix.shape[0], group.size + 1).astype(int)
+    digest = hashlib.sha256(matrix.indptr.tobytes() + matrix.indices.tobytes()).hexdigest()[:16]
+    parts = Parts(workspace() / "parts" / f"label-pairs-{digest}-{group.size}", group.size)
+
+    def write(number: int, unfinished: Path) -> None:
+        with unfinished.open("wb") as file:
+            save_npz(file, count_pairs(matrix[bounds[number] : bounds[number + 1]]))
+
+    with shared_lock(parts.folder, "count of these labels", group, silent):
+        parts.make(write, group)
+        total = csr_array((matrix.shape[1], matrix.shape[1]), dtype=np.int64)
+        for path in parts.paths:
+            total = csr_array(total + load_npz(path))
+        parts.remove(group)
+    return total
+
+
+def _open(data: str, streams: Streams, skip_bad: bool, group: Group) -> "Videos":
     from yt8m_core.data.checks import warn_videos
     from yt8m_core.data.dataset import open_videos
 
-    videos = open_videos(data, streams=streams or None, skip_bad=skip_bad, progress=console_progress())
-    warn_videos(videos)
+    progress = group.watch(console_progress() if group.is_first else silent)
+    videos = open_videos(data, streams=streams or None, skip_bad=skip_bad, group=group, progress=progress)
+    if group.is_first:
+        warn_videos(videos)
     return videos

@@ -8,13 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
-from yt8m_core.data.index import Index, open_index
+from yt8m_core.data.index import open_index
+from yt8m_core.data.index_store import Index
 from yt8m_core.data.read_ahead import reading_order
 from yt8m_core.data.schema import Schema, Streams
 from yt8m_core.data.shard_cache import shard_opener
 from yt8m_core.data.tfrecord.parse import parse_record
 from yt8m_core.data.tfrecord.scan import MISSING, frame_layout
 from yt8m_core.errors import UserError
+from yt8m_core.processes.group import ALONE, Group
 from yt8m_core.progress import Progress, silent
 
 
@@ -263,6 +265,7 @@ def open_videos(
     streams: Streams | None = None,
     skip_bad: bool = False,
     processes: int | None = None,
+    group: Group = ALONE,
     progress: Progress = silent,
 ) -> Videos:
     """Open a data set, indexing it first if needed.
@@ -282,13 +285,14 @@ def open_videos(
         max_frames: maximum number of frames per video.
         streams: feature streams of the data set; those of YouTube-8M and AudioSet are recognized.
         skip_bad: skip bad records and list them in ``Videos.bad_records``.
-        processes: number of processes for indexing; None for the number of CPU cores.
+        processes: number of processes that this one starts for indexing; None for the number of CPU cores.
+        group: the processes that divide the indexing.
         progress: called with the number of bytes indexed.
 
     Raises:
         UserError: as ``open_index`` does.
     """
-    index = open_index(data, streams=streams, skip_bad=skip_bad, processes=processes, progress=progress)
+    index = open_index(data, streams=streams, skip_bad=skip_bad, processes=processes, group=group, progress=progress)
     return Videos(index, max_frames=max_frames)
 
 

@@ -11,27 +11,34 @@ is used only by callers that also set ``skip_bad``.
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from crc32c import crc32c
 
+from yt8m_core.data.index_store import (
+    COLUMNS,
+    FORMAT,
+    Index,
+    index_file,
+    read_index,
+    read_rows,
+    write_index,
+    write_rows,
+)
 from yt8m_core.data.schema import Schema, Streams
 from yt8m_core.data.shard_cache import open_shard, shard_cache
 from yt8m_core.data.shard_rows import ShardRows, concatenate, merge_tables
 from yt8m_core.data.shards import readable_shard
-from yt8m_core.data.sources import data_key, find_sources
+from yt8m_core.data.sources import find_sources
 from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.parse import detect_schema
 from yt8m_core.data.tfrecord.records import RecordError, iter_records
@@ -39,47 +46,14 @@ from yt8m_core.data.tfrecord.scan import scan_record
 from yt8m_core.data.tfrecord.shard import Shard, settled_shards
 from yt8m_core.data.unique_ids import make_ids_unique
 from yt8m_core.errors import UserError
+from yt8m_core.processes.group import ALONE, Group
+from yt8m_core.processes.parts import Parts, shared_lock
 from yt8m_core.progress import Progress, silent
-from yt8m_core.storage.atomic import atomic_write
-from yt8m_core.storage.file_state import FileState
-from yt8m_core.storage.remote import RemoteState
-from yt8m_core.workspace import workspace
 
-FORMAT = 4
-CHECKSUM_SIZE = 4  # bytes at the end of the file: CRC32C of all others, little-endian
 # Below this many bytes, starting more processes costs more time than it saves.
 PARALLEL_BYTES = 256 << 20
 # With skip_bad, number of records per shard to try when detecting the schema.
 MAX_SCHEMA_TRIES = 100
-
-COLUMNS = pa.schema(
-    {
-        "id": pa.string(),
-        "shard": pa.int32(),
-        "record": pa.int32(),
-        "start": pa.int64(),
-        "end": pa.int64(),
-        "num_frames": pa.int32(),
-        "labels": pa.list_(pa.int32()),
-        "offsets": pa.list_(pa.int64()),
-        "video_id": pa.string(),  # of the record, where the id is that of a segment; else null
-        "start_time": pa.float64(),  # of a segment, in seconds; null if unknown
-        "content": pa.int64(),  # digest of the features
-        "findings": pa.int8(),  # bits of ``scan.py``
-        "unread_keys": pa.list_(pa.string()),  # null if there are none
-    }
-)
-
-
-@dataclass(frozen=True)
-class Index:
-    """Index of a data set: a table with ``COLUMNS`` and one row per video, in shard order."""
-
-    schema: Schema
-    shards: tuple[Shard, ...]
-    table: pa.Table
-    bad_records: tuple[BadRecord, ...] = ()  # skipped
-    sources: tuple[Shard, ...] = ()  # files that the shards were expanded from; for other shards the shards themselves
 
 
 def open_index(
@@ -88,6 +62,7 @@ def open_index(
     streams: Streams | None = None,
     skip_bad: bool = False,
     processes: int | None = None,
+    group: Group = ALONE,
     progress: Progress = silent,
 ) -> Index:
     """Return the index of DATA from the workspace, or build it if it is missing or out of date.
@@ -99,7 +74,8 @@ def open_index(
             that have changed are downloaded.
         streams: feature streams of the data set; those of YouTube-8M and AudioSet are recognized.
         skip_bad: skip bad records and list them in ``Index.bad_records``.
-        processes: number of processes; None for the number of CPU cores.
+        processes: number of processes that this one starts; None for the number of CPU cores.
+        group: the processes that divide the shards; each returns the index.
         progress: called with the number of bytes indexed.
 
     Raises:
@@ -107,9 +83,9 @@ def open_index(
     """
     sources = find_sources(data)
     file = index_file(data, streams)
-    old = _read_index(file)
-    if old is not None and old.sources == sources and (skip_bad or not old.bad_records) and _expanded_exist(old):
-        return old
+    old = read_index(file)
+    if group.share(_is_current(old, sources, skip_bad)):
+        return old or _missing_index(file)
 
     if not sources[0].is_remote:  # versions of remote ones have names
         sources = settled_shards([Path(source.path) for source in sources])
@@ -121,25 +97,60 @@ def open_index(
     def report_each(indexed: Iterator[tuple[Shard, ShardRows]]) -> Iterator[tuple[Shard, ShardRows]]:
         nonlocal done
         for shard, rows in indexed:
-            done += shard.size
+            done = min(done + shard.size * group.size, total)  # the other processes are about as fast
             progress(f"indexing {data}", done, total)
             yield shard, rows
 
     missing = [shard for shard in shards if shard not in shard_rows]
-    shard_rows |= merge_tables(report_each(_index_shards(missing, schema, skip_bad, processes)))
+    if group.size == 1 and sum(shard.size for shard in missing) < PARALLEL_BYTES:
+        shard_rows |= merge_tables(report_each(_index_shards(missing, schema, skip_bad, processes)))
+        index = Index(schema, shards, *_table(shards, shard_rows, skip_bad), sources)
+        write_index(file, index)
+        return index
+    what = json.dumps([FORMAT, schema.level, schema.streams, schema.has_float_frames, skip_bad])
+    parts = Parts(file.with_name(f".{file.stem}.{_digest(what)}.parts"), [_digest(repr(shard)) for shard in missing])
+    with shared_lock(file, "indexing of this data set", group, progress):
+        made = read_index(file)  # another group may have made it meanwhile
+        if group.share(_is_current(made, sources, skip_bad)):
+            return made or _missing_index(file)
+        own = {missing[number]: number for number in parts.share(group)}
+        for shard, rows in report_each(_index_shards(list(own), schema, skip_bad, processes)):
+            with parts.write(own[shard]) as unfinished:
+                write_rows(unfinished, rows)
+            group.check()
+        parts.wait(group)
+        shard_rows |= merge_tables((shard, read_rows(path)) for shard, path in zip(missing, parts.paths, strict=True))
+        index = Index(schema, shards, *_table(shards, shard_rows, skip_bad), sources)
+        if group.is_first:
+            write_index(file, index)
+        parts.remove(group)
+    return index
+
+
+def _table(
+    shards: Sequence[Shard], shard_rows: Mapping[Shard, ShardRows], skip_bad: bool
+) -> tuple[pa.Table, tuple[BadRecord, ...]]:
+    """Return the table of all shards, in which each id occurs once, and the bad records."""
     table, bad = concatenate([shard_rows[shard] for shard in shards])
     if not table.num_rows:
         raise UserError(f"all {len(bad):,} records are bad. The first: {bad[0].message}")
     table, duplicates = make_ids_unique(table, shards, skip_bad=skip_bad)
-    index = Index(schema, shards, table, (*bad, *duplicates), sources)
-    _write_index(file, index)
-    return index
+    return table, (*bad, *duplicates)
 
 
-def index_file(data: str | Path, streams: Streams | None = None) -> Path:
-    """Return the file that stores the index of DATA."""
-    key = f"{data_key(data)} {streams}"
-    return workspace() / "index" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_current(index: Index | None, sources: Sequence[Shard], skip_bad: bool) -> bool:
+    """Whether a stored index is that of these sources, and may be used."""
+    if index is None or index.sources != sources or (index.bad_records and not skip_bad):
+        return False
+    return _expanded_exist(index)
+
+
+def _missing_index(file: Path) -> NoReturn:
+    raise UserError("no index of the first process", where=str(file), expected="a disk that all machines share")
 
 
 def _expanded_exist(index: Index) -> bool:
@@ -247,58 +258,3 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
         opened.check()  # before the next record is read
     table = pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS)
     return ShardRows(table, 0, len(table), tuple(bad))
-
-
-def _read_index(file: Path) -> Index | None:
-    """Read a stored index; None if it is missing, damaged or of another version."""
-    try:
-        with pa.memory_map(str(file)) as mapped:
-            content = mapped.read_buffer()
-        end = max(content.size - CHECKSUM_SIZE, 0)
-        if content[end:].to_pybytes() != _checksum(content[:end]):
-            return None
-        table = pq.read_table(pa.BufferReader(content[:end]))
-        stored = json.loads(table.schema.metadata[b"yt8m"])
-        if stored["format"] != FORMAT or not table.schema.equals(COLUMNS):
-            return None
-        streams = tuple((name, dim) for name, dim in stored["streams"])
-        schema = Schema(stored["level"], streams, stored["has_float_frames"])
-        bad = tuple(BadRecord(**record) for record in stored["bad"])
-        shards, sources = (tuple(_parse_shard(**shard) for shard in stored[key]) for key in ("shards", "sources"))
-        return Index(schema, shards, table.combine_chunks(), bad, sources)
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
-        return None
-
-
-def _parse_shard(path: str, state: dict[str, Any], source: str) -> Shard:
-    return Shard(path, RemoteState(**state) if "version" in state else FileState(**state), source)
-
-
-def _checksum(content: pa.Buffer) -> bytes:
-    """Return the checksum of the content of an index, footer included: a wrong offset would read other features."""
-    return crc32c(memoryview(content)).to_bytes(CHECKSUM_SIZE, "little")
-
-
-def _write_index(file: Path, index: Index) -> None:
-    stored = {
-        "format": FORMAT,
-        "level": index.schema.level,
-        "streams": index.schema.streams,
-        "has_float_frames": index.schema.has_float_frames,
-        "shards": [asdict(shard) for shard in index.shards],
-        "sources": [asdict(shard) for shard in index.sources],
-        "bad": [asdict(record) for record in index.bad_records],
-    }
-    table = index.table.replace_schema_metadata({"yt8m": json.dumps(stored)})
-    try:
-        with atomic_write(file) as unfinished:
-            pq.write_table(table, unfinished)
-            with pa.memory_map(str(unfinished)) as mapped:
-                checksum = _checksum(mapped.read_buffer())
-            with unfinished.open("ab") as opened:
-                opened.write(checksum)
-    except OSError as error:
-        raise UserError(
-            f"the index cannot be written: {error}",
-            advice="Set YT8M_HOME to a folder with free space that you may write to.",
-        ) from None

@@ -116,9 +116,7 @@ class Ensemble:
             if not run.vocabulary.fits(runs[0].vocabulary):
                 raise UserError("other labels", where=str(run.path), expected=f"those of {runs[0].path}")
         num_classes = runs[0].facts.num_classes
-        run_videos = group.first(
-            lambda: [open_run_data(run, data, skip_bad=skip_bad, progress=progress) for run in runs]
-        )
+        run_videos = [open_run_data(run, data, skip_bad=skip_bad, group=group, progress=progress) for run in runs]
         if group.is_first:
             for run, videos in zip(runs, run_videos, strict=True):
                 check_features(run, videos, allow)

@@ -75,7 +75,7 @@ def evaluate(
     """
     compute = choose_compute(accelerator, precision)
     model, progress = run.load_model(compute.device), group.watch(progress)
-    videos = group.first(lambda: open_run_data(run, data, skip_bad=skip_bad, progress=progress))
+    videos = open_run_data(run, data, skip_bad=skip_bad, group=group, progress=progress)
     videos = labeled_videos(videos, unlabeled or run.experiment.data.unlabeled)
     if group.is_first:
         check_features(run, videos, allow)
@@ -103,7 +103,12 @@ def evaluate(
 
 
 def open_experiment_data(
-    experiment: Experiment, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent
+    experiment: Experiment,
+    data: str | Path,
+    *,
+    skip_bad: bool = False,
+    group: Group = ALONE,
+    progress: Progress = silent,
 ) -> Videos:
     """Open DATA with the streams and the maximum number of frames of an experiment. Raises UserError on bad data."""
     return open_videos(
@@ -111,14 +116,17 @@ def open_experiment_data(
         max_frames=experiment.data.max_frames,
         streams=experiment.data.streams or None,
         skip_bad=skip_bad,
+        group=group,
         progress=progress,
     )
 
 
-def open_run_data(run: Run, data: str | Path, *, skip_bad: bool = False, progress: Progress = silent) -> Videos:
+def open_run_data(
+    run: Run, data: str | Path, *, skip_bad: bool = False, group: Group = ALONE, progress: Progress = silent
+) -> Videos:
     """Open DATA for a run. Raises UserError where its features or labels do not fit the run."""
     with advise_relocation(run, data):
-        videos = open_experiment_data(run.experiment, data, skip_bad=skip_bad, progress=progress)
+        videos = open_experiment_data(run.experiment, data, skip_bad=skip_bad, group=group, progress=progress)
     check_run_data(run, videos, data)
     return videos
 

@@ -128,7 +128,7 @@ def predict(
     check_output(output)
     compute = choose_compute(accelerator, precision)
     model, progress = run.load_model(compute.device), group.watch(progress)
-    videos = group.first(lambda: open_run_data(run, data, skip_bad=skip_bad, progress=progress))
+    videos = open_run_data(run, data, skip_bad=skip_bad, group=group, progress=progress)
     if group.is_first:
         warn_videos(videos)
         stop_if_fatal(check_scale(videos, run.facts.feature_norms), allow)

@@ -110,8 +110,8 @@ def _train(
         if fabric.is_global_zero:  # left by a process that was killed just before it deleted the checkpoint
             (folder / CHECKPOINT).unlink(missing_ok=True)
         return existing
-    with fabric.rank_zero_first():  # writes the index that the other processes read
-        splits = open_splits(experiment, skip_bad=skip_bad, allow=allow, progress=progress)
+    with open_group() as group:
+        splits = open_splits(experiment, skip_bad=skip_bad, allow=allow, group=group, progress=progress)
     videos, validation, facts = splits.videos, splits.validation, splits.facts
     if fabric.is_global_zero:
         splits.warn()

@@ -27,6 +27,7 @@ from yt8m_core.data.vocabulary import Vocabulary, load_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Experiment, parse_fold
 from yt8m_core.inference.evaluation import open_experiment_data
+from yt8m_core.processes.group import ALONE, Group
 from yt8m_core.progress import Progress, silent
 from yt8m_core.runs.data_paths import advise_relocation
 from yt8m_core.runs.run import Facts, Run
@@ -55,20 +56,27 @@ class Splits:
 
 
 def open_splits(
-    experiment: Experiment, *, skip_bad: bool = False, allow: Sequence[str] = (), progress: Progress = silent
+    experiment: Experiment,
+    *,
+    skip_bad: bool = False,
+    allow: Sequence[str] = (),
+    group: Group = ALONE,
+    progress: Progress = silent,
 ) -> Splits:
-    """Open the data of an experiment.
+    """Open the data of an experiment. A group of processes divides the indexing.
 
     Raises UserError where the data cannot be used, a fatal check is not allowed, or the splits do not fit each other.
     """
     data = experiment.data
-    videos = open_experiment_data(experiment, data.train, skip_bad=skip_bad, progress=progress)
+    videos = open_experiment_data(experiment, data.train, skip_bad=skip_bad, group=group, progress=progress)
     videos = labeled_videos(videos, data.unlabeled)
     validation: Videos
     if data.fold:
         videos, validation = split_fold(videos, data.fold)
     else:
-        validation = open_experiment_data(experiment, data.validation, skip_bad=skip_bad, progress=progress)
+        validation = open_experiment_data(
+            experiment, data.validation, skip_bad=skip_bad, group=group, progress=progress
+        )
         validation = labeled_videos(validation, data.unlabeled)
     labels = np.concatenate([videos.label_values, validation.label_values])
     vocabulary = load_vocabulary(data.train, data.vocabulary, labels, videos.schema)
