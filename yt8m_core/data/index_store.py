@@ -134,4 +134,5 @@ def read_rows(file: Path) -> ShardRows:
         raise UserError(
             f"a damaged part of an index ({error})"[:300], where=str(file), advice="Delete its folder."
         ) from None
+    table = pa.Table.from_arrays(table.columns, schema=COLUMNS)  # without the metadata of the file
     return ShardRows(table.combine_chunks(), 0, len(table), bad)
