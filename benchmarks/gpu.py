@@ -1,4 +1,4 @@
-"""Training speed of every row of Table 1 and every head at the paper's widths, compared with the limits of the device.
+"""Speed of training and scoring with every row of Table 1 and every head, compared with the limits of the device.
 
     python -m benchmarks.gpu [--device cuda] [--output benchmarks/gpu.csv]
 
@@ -20,13 +20,17 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.__main__ import machine
-from yt8m_core.data.loader import Batch, MicroBatch
+from benchmarks.reader import synthetic_index
+from yt8m_core.data.dataset import Videos
+from yt8m_core.data.loader import Batch, MicroBatch, ordered_batches
 from yt8m_core.data.schema import Schema
 from yt8m_core.demo.runs import demo_experiments, prepare
 from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.inference.compute import Compute
 from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.registry import build
 from yt8m_core.paper_tables import TABLES, Row
@@ -99,21 +103,22 @@ def paper_rows() -> Iterator[tuple[str, Row]]:
                 yield f"{TABLES[table].title.split(':')[0]}: {row.name}", row
 
 
-def limits(model: VideoClassifier, size: Size, rates: Rates) -> dict[str, float]:
-    """Return the minimum seconds of a step by bound: work that every implementation of the step has to do."""
-    once = getattr(model.pooling, "is_cacheable", False)
+def limits(model: VideoClassifier, size: Size, rates: Rates, *, trains: bool = True) -> dict[str, float]:
+    """Return the minimum seconds of a step, or of scoring a batch, by bound: work that nobody can avoid."""
+    once = trains and getattr(model.pooling, "is_cacheable", False)
+    per_weight, passes = (4.0, 3) if trains else (2.0, 1)  # backward twice
     per_frame = list((model.pooling or model.classification).parameters())
     per_video = list(model.classification.parameters()) if model.pooling is not None else []
     frames = size.batch * size.frames
-    flops = 4.0 * sum(w.numel() for w in per_frame if w.ndim >= 2) * (0 if once else frames)
-    flops += 4.0 * sum(w.numel() for w in per_video if w.ndim == 2) * size.batch
+    flops = per_weight * sum(w.numel() for w in per_frame if w.ndim >= 2) * (0 if once else frames)
+    flops += per_weight * sum(w.numel() for w in per_video if w.ndim == 2) * size.batch
     recurrent = any("weight_hh" in name or "recurrent" in name for name, _ in model.named_parameters())
     weights = sum(w.numel() for w in model.parameters())
     return {
         "copying": 0.0 if once else frames * sum(width for _, width in STREAMS) / rates.copied,
-        "weights": ADAM * 4 * weights / rates.moved,
+        "weights": (ADAM if trains else 1) * 4 * weights / rates.moved,
         "products": flops / rates.flops,
-        "waiting": 3 * size.frames / rates.chained if recurrent else 0.0,  # forward once, backward twice
+        "waiting": passes * size.frames / rates.chained if recurrent else 0.0,
     }
 
 
@@ -180,6 +185,35 @@ def measure(name: str, row: Row, precision: str, device: torch.device, size: Siz
     return dict(zip(COLUMNS, values, strict=True))
 
 
+def measure_scoring(
+    name: str, row: Row, precision: str, device: torch.device, size: Size, videos: Videos
+) -> dict[str, Any]:
+    """Measure how fast a row scores a data set, as ``yt8m evaluate`` and ``predict`` do, and its limit."""
+    model, compute = row_model(row, size).to(device).eval(), Compute(device, precision)
+    batches = ordered_batches(len(videos), size.batch)
+
+    def score(frames: Tensor, num_frames: Tensor) -> tuple[Tensor, ...]:
+        return (model(frames, num_frames)[0].p,)
+
+    def run() -> None:
+        for _, (p,) in compute.map(score, videos, batches):
+            p.cpu()
+
+    run()
+    started = time.perf_counter()
+    run()
+    rate = len(videos) / (time.perf_counter() - started)
+    activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
+    with profile(activities=[activity]) as profiled:
+        run()
+    frames = replace(size, frames=int(videos.num_frames.mean()))
+    bound = limits(model, frames, Rates.measure(device, precision, size), trains=False)
+    what = max(bound, key=bound.__getitem__)
+    limit = size.batch / bound[what]
+    values = (f"scoring, {name}", precision, rate, limit, rate / limit, what, most_time(profiled, device))
+    return dict(zip(COLUMNS, values, strict=True))
+
+
 def most_time(profiled: profile, device: torch.device) -> str:
     """Return the three kernels that take the most time, with their shares."""
     field = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
@@ -201,10 +235,12 @@ def gaps_of_precisions(experiment: Experiment, accelerator: str) -> dict[str, fl
 
 
 def rows(device: torch.device, size: Size, steps: int, precisions: Iterable[str]) -> list[dict[str, Any]]:
-    """Measure all rows of the paper in each precision."""
-    return [
-        measure(name, row, precision, device, size, steps) for name, row in paper_rows() for precision in precisions
-    ]
+    """Measure training and scoring of all rows of the paper in each precision."""
+    chosen = [(name, row, precision) for name, row in paper_rows() for precision in precisions]
+    trained = [measure(*one, device, size, steps) for one in chosen]
+    with synthetic_index(size.batch * steps) as index:
+        videos = Videos(index, max_frames=size.frames)
+        return [*trained, *(measure_scoring(*one, device, size, videos) for one in chosen)]
 
 
 def main() -> None:
