@@ -26,7 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.__main__ import machine
 from benchmarks.reader import synthetic_index
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.loader import Batch, MicroBatch, ordered_batches
+from yt8m_core.data.loader import Batch, Loader, MicroBatch, ordered_batches
 from yt8m_core.data.schema import Schema
 from yt8m_core.demo.runs import demo_experiments, prepare
 from yt8m_core.experiment import Data, Experiment, Training
@@ -204,8 +204,9 @@ def measure_scoring(
     run()
     rate = len(videos) / (time.perf_counter() - started)
     activity = ProfilerActivity.CUDA if device.type == "cuda" else ProfilerActivity.CPU
-    with profile(activities=[activity]) as profiled:
-        run()
+    with profile(activities=[activity]) as profiled:  # which sees this thread only
+        for batch in Loader(videos, batches[:2]):
+            compute.run(score, batch.frames, batch.num_frames)
     frames = replace(size, frames=int(videos.num_frames.mean()))
     bound = limits(model, frames, Rates.measure(device, precision, size), trains=False)
     what = max(bound, key=bound.__getitem__)
