@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test ! -e $(UNVERIFIED) || rm -rf .venv
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@touch $(UNVERIFIED)
-	$(INSTALL) '.[app,export,hub,import,nb,dev]'
+	$(INSTALL) '.[app,export,hub,import,nb,remote,dev]'
 	@$(VERIFY)
 	@touch $@
 

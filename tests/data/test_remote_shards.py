@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.buckets import KEY, SECRET, Bucket, serve_bucket
+from tests.support.buckets import KEY, SECRET, Bucket, serve_bucket, serve_google_bucket
 from tests.support.command import yt8m
 from tests.support.file_server import FileServer, serve_files
 from tests.support.shards import indexed, small, three_shards, write
 from tests.support.tiny import STREAMS, tiny_experiment
 from yt8m_core import train
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.shard_cache import ShardCache
 from yt8m_core.data.sources import find_sources
 from yt8m_core.errors import MissingDataError, UserError
 from yt8m_core.experiment import Data
@@ -170,6 +171,22 @@ def test_missing_package_is_named_with_the_command_that_installs_it(monkeypatch:
         UserError, match=r"s3:// needs a package that is not installed\. .* pip install 'yt8m\[remote\]'"
     ):
         find_sources("s3://bucket/train")
+
+
+def test_google_bucket_is_read_and_its_changes_are_noticed(tmp_path: Path) -> None:
+    folder = three_shards(tmp_path / "local")
+    local = Videos(indexed(folder))
+    with serve_google_bucket() as put:
+        for path in folder.iterdir():
+            put(f"train/{path.name}", path.read_bytes())
+        for data in ("gs://shards/train", "gs://shards/train/*.tfrecord"):
+            videos = Videos(indexed(data))
+            assert videos.ids == local.ids
+            assert all((a == b).all() for a, b in zip(all_frames(videos), all_frames(local), strict=True))
+        put("train/a.tfrecord", (folder / "a.tfrecord").read_bytes()[::-1])
+        shutil.rmtree(workspace() / "shards")
+        with pytest.raises(UserError, match=r"gs://shards/train/a\.tfrecord: the object has changed"):
+            ShardCache(workspace() / "shards", 1 << 30).open(videos.shards[0])
 
 
 def test_objects_of_a_bucket_that_change_or_are_added_are_indexed_again(tmp_path: Path, bucket: Bucket) -> None:

@@ -1,13 +1,16 @@
-"""An S3 server on the loopback device (moto), with a bucket."""
+"""Servers of S3 (moto) and of Google Cloud Storage on the loopback device, with a bucket each."""
 
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import requests
 
 SECRET = "wJalrXUtnFEMI-a-secret-of-the-tests"  # noqa: S105
 KEY = "AKIA-A-KEY-OF-THE-TESTS"
@@ -67,3 +70,25 @@ def cached_bytes() -> int:
     """Return the bytes of all files in the shard cache of the workspace, also of incomplete ones."""
     folder = Path(os.environ["YT8M_HOME"]) / "shards"
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def serve_google_bucket(name: str = "shards") -> Iterator[Callable[[str, bytes], None]]:
+    """Run a Google Cloud Storage server in a thread, with a bucket. Yield a function that uploads an object."""
+    from gcp_storage_emulator.server import create_server
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket=name)
+    server.start()
+    upload = f"http://127.0.0.1:{port}/upload/storage/v1/b/{name}/o?uploadType=media&name="
+
+    def put(key: str, content: bytes) -> None:
+        requests.post(f"{upload}{quote(key, safe='')}", data=content, timeout=60).raise_for_status()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        yield put
+    server.stop()

@@ -37,8 +37,8 @@ _ATTEMPTS = 10  # to open a copy that others delete
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class _CancelledError(Exception):
-    """The download of a shard was cancelled."""
+class _CanceledError(Exception):
+    """The download of a shard was canceled."""
 
 
 class ShardCache:
@@ -85,22 +85,22 @@ class ShardCache:
         """Whether there is a complete copy of a shard, which is then the last one to be deleted."""
         return self._mapped(shard) is not None or is_complete(self._file(shard))
 
-    def fetch_ahead(self, shard: Shard, needed: Collection[Shard], is_cancelled: Callable[[], bool]) -> bool:
+    def fetch_ahead(self, shard: Shard, needed: Collection[Shard], is_canceled: Callable[[], bool]) -> bool:
         """Download a shard before it is needed. Return False where the budget has no room for it beside ``needed``.
 
         Args:
             shard: the shard.
             needed: shards whose copies are not deleted for it.
-            is_cancelled: called after each block; once it returns True, the incomplete copy is removed.
+            is_canceled: called after each block; once it returns True, the incomplete copy is removed.
 
         Raises UserError as ``open`` does.
         """
 
         def check(*_: object) -> None:
-            if is_cancelled():
-                raise _CancelledError
+            if is_canceled():
+                raise _CanceledError
 
-        with suppress(_CancelledError):
+        with suppress(_CanceledError):
             check()
             return self._fetch(self._file(shard), shard, check, {self._file(other) for other in needed})
         return False
@@ -147,9 +147,10 @@ class ShardCache:
                 unfinished = stack.enter_context(atomic_write(file))
                 allocate(unfinished, shard.size)  # so that others count it, and a full disk is an error now
             with unfinished.open("r+b") as copy:
+                done = 0
                 for block in read_blocks(shard.path, cast(RemoteState, shard.state)):
-                    copy.write(block)
-                    progress(f"downloading {shard.path}", copy.tell(), shard.size)
+                    done += copy.write(block)
+                    progress(f"downloading {shard.path}", done, shard.size)
             expanded = unfinished.with_suffix(".expanded")
             if expand_shard(unfinished, expanded, shard, progress):
                 os.replace(expanded, unfinished)
