@@ -6,6 +6,8 @@ of fsspec and its libraries, from the environment or from their own files.
 
 import os
 import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from yt8m_core.errors import UserError
@@ -15,7 +17,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://")
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*@|(?<=http://)[^/\s@]*@|(?<=https://)[^/\s@]*@")
 _QUERY = re.compile(r"(?<=\?)[^\s'\")]+")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 MAX_ADDRESSES = 100_000  # that braces may stand for
 
 
@@ -68,18 +70,27 @@ def expand_braces(address: str) -> list[str]:
     >>> expand_braces("http://host/{train,test}{08..10}.tfrecord")[2:4]
     ['http://host/train10.tfrecord', 'http://host/test08.tfrecord']
     """
+    addresses = [address]
+    while any(_BRACES.search(one) for one in addresses):
+        expanded = (other for one in addresses for other in _expand_first(one))
+        addresses = list(islice(expanded, MAX_ADDRESSES + 1))
+        if len(addresses) > MAX_ADDRESSES:
+            raise UserError(f"more than {MAX_ADDRESSES:,} addresses", where=address)
+    return list(dict.fromkeys(addresses))
+
+
+def _expand_first(address: str) -> Iterator[str]:
+    """Yield the addresses that the first braces stand for; the address itself without braces."""
     found = _BRACES.search(address)
     if found is None:
-        return [address]
-    numbers = _RANGE.fullmatch(found[1])
-    names = found[1].split(",")
-    if numbers:
-        first, last = int(numbers[1]), int(numbers[2])
-        if last - first >= MAX_ADDRESSES:
-            raise UserError(f"{last - first:,} addresses", where=address, expected=f"at most {MAX_ADDRESSES:,}")
-        names = [f"{number:0{len(numbers[1])}}" for number in range(first, last + 1)]
-    head, tail = address[: found.start()], address[found.end() :]
-    return [f"{head}{name}{rest}" for name in names for rest in expand_braces(tail)]
+        yield address
+        return
+    names: Iterable[str] = found[1].split(",")
+    if numbers := _RANGE.fullmatch(found[1]):
+        width = len(numbers[1])
+        names = (f"{number:0{width}}" for number in range(int(numbers[1]), int(numbers[2]) + 1))
+    for name in names:
+        yield f"{address[: found.start()]}{name}{address[found.end() :]}"
 
 
 def split_paths(text: str) -> list[str]:
