@@ -62,6 +62,8 @@ def streams_rule(type_info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Strea
 
 def choose_device(accelerator: Accelerator, precision: Precision = None) -> None:
     """Let this process, and those that it starts, compute on a device. Raises UserError where there is none."""
+    if not accelerator and not precision:  # torch takes seconds to import
+        return
     from yt8m_core.inference.compute import ACCELERATOR, PRECISION, choose_compute
 
     choose_compute(accelerator or "", precision or "")
