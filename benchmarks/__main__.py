@@ -15,7 +15,18 @@ from typing import Any
 from benchmarks.measure import COLUMNS
 
 # The loader comes first: it forks workers, which is safest before TensorFlow starts threads.
-NAMES = ("loader", "index", "reader", "importer", "video_level", "metrics", "scaling", "step", "pool_once")
+NAMES = (
+    "loader",
+    "index",
+    "reader",
+    "importer",
+    "video_level",
+    "metrics",
+    "scaling",
+    "step",
+    "pool_once",
+    "evaluation",
+)
 PACKAGES = ("yt8m", "torch", "numpy", "pyarrow", "protobuf", "crc32c", "tensorflow-cpu", "tensorflow", "tfrecord")
 
 
