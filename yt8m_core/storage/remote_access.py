@@ -105,7 +105,7 @@ def access_error(address: str, error: BaseException, progress: str = "") -> User
         error: the exception.
         progress: how far that was, such as " after 5 of 9 bytes".
     """
-    if address.lower().startswith("http") and address.endswith("/") and 400 <= _status(error) < 500:
+    if address.lower().startswith("http") and address.endswith("/") and _status(error) in (403, 404, 405):
         return unlisted_error(address)
     if isinstance(error, FileNotFoundError) or _status(error) == 404:
         return MissingDataError(f"no file matches {address}", advice=NAMES_ADVICE)
