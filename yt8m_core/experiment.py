@@ -30,10 +30,11 @@ class Data:
     """Data sets: each a shard, a folder of shards, or a glob; or the address of one, such as s3://bucket/train."""
 
     train: str
-    """Training data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file."""
+    """Training data: a shard, a folder of shards, or a glob, on a disk or at an address. Required, here or in the
+    --experiment file."""
     validation: str
-    """Validation data: a shard, a folder of shards, or a glob. Required, here or in the --experiment file, unless
-    there is a --fold."""
+    """Validation data: a shard, a folder of shards, or a glob, on a disk or at an address. Required, here or in the
+    --experiment file, unless there is a --fold."""
     vocabulary: str = ""
     """Vocabulary file with the label names. Default: the one next to the training data, if any."""
     streams: tuple[tuple[str, int], ...] = ()

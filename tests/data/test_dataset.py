@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.shards import FRAME_STREAMS, QUIRKS, Content, Encoder, contents, small, vector, write
-from yt8m_core.data import dataset
+from yt8m_core.data import shard_cache
 from yt8m_core.data.dataset import Videos, open_videos
 from yt8m_core.data.loader import Loader
 from yt8m_core.data.schema import MAX_FEATURE
@@ -164,7 +164,7 @@ def test_first_frames_are_used_when_a_video_is_longer(tmp_path: Path, quirks: li
 
 def test_number_of_open_shards_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = five_shards(tmp_path)
-    monkeypatch.setattr(dataset, "MAX_OPEN_SHARDS", 2)
+    monkeypatch.setattr(shard_cache, "MAX_OPEN_SHARDS", 2)
     videos = opened(tmp_path)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
@@ -175,7 +175,7 @@ def test_number_of_open_shards_is_limited(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_videos_are_correct_when_threads_share_one_open_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = five_shards(tmp_path)
-    monkeypatch.setattr(dataset, "MAX_OPEN_SHARDS", 1)
+    monkeypatch.setattr(shard_cache, "MAX_OPEN_SHARDS", 1)
     videos = opened(tmp_path)
     order = np.random.default_rng(0).integers(0, 10, 400)
     with ThreadPoolExecutor(4) as pool:

@@ -47,7 +47,7 @@ def test_all_real_records_are_valid_and_regular(videos: Videos, folder: str) -> 
 def test_sample_is_bitwise_equal_to_the_protobuf_parse(videos: Videos) -> None:
     for video in np.random.default_rng(0).choice(len(videos), 200, replace=False):
         start, end = videos._start[video], videos._end[video]
-        with open(videos.shards[videos._shard[video]].path, "rb") as file:
+        with open(videos.shards[videos.shard_numbers[video]].path, "rb") as file:
             file.seek(start)
             message = SequenceExample.FromString(file.read(end - start))
         features, lists = message.context.feature, message.feature_lists.feature_list

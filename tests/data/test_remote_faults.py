@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -193,6 +194,32 @@ def test_denied_access_is_a_sentence_and_not_repeated(served: Served, status: in
     with pytest.raises(UserError, match=r"a\.tfrecord: access is denied \(.*\)\. Give credentials in the environment"):
         indexed(served.data)
     assert len(served.reads("a")) == 1
+
+
+def test_server_that_compresses_its_answers_is_asked_for_the_bytes_of_the_object(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "BLOCK", 4096)
+    served.server.compresses = True
+    check_frames(Videos(indexed(served.data)))
+    assert len(served.reads("a")) > 2  # in ranges
+
+
+@pytest.mark.fault
+def test_token_in_the_configuration_of_fsspec_is_used_and_not_stored(
+    tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.server.token = "Bearer 0123456789abcdef"  # noqa: S105
+    with pytest.raises(UserError, match="access is denied") as refused:
+        indexed(served.data)
+    monkeypatch.setitem(fsspec.config.conf, "http", {"headers": {"Authorization": served.server.token}})
+    check_frames(Videos(indexed(served.data)))
+    served.server.faults["data/a.tfrecord"] = [403] * 9
+    remove_copies()
+    with pytest.raises(UserError, match="access is denied") as denied:
+        check_frames(Videos(indexed(served.data)))
+    assert "0123456789abcdef" not in f"{refused.value}{denied.value}"
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and b"0123456789ab" in path.read_bytes()] == []
 
 
 def test_server_without_ranges_is_read_whole(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

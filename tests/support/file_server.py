@@ -1,5 +1,6 @@
 """Local HTTP server that logs requests and simulates faults."""
 
+import gzip
 import hashlib
 import threading
 import time
@@ -39,6 +40,8 @@ class FileServer:
     pause: float = 0  # seconds before each 64 KiB of a response
     sizes: dict[str, int] = field(default_factory=dict)  # false sizes for HEAD
     has_etags: bool = False  # of the contents
+    compresses: bool = False  # answers to clients that accept gzip
+    token: str = ""  # that requests must have in their header Authorization, if any
     lists_folders: bool = False  # as HTML pages with links
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # GET: path and range
     size_requests: list[str] = field(default_factory=list)  # HEAD: path
@@ -76,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         server, path = self._file_server, self.path.lstrip("/")
         server.size_requests.append(path)
+        if server.token and self.headers["Authorization"] != server.token:
+            return self._respond(401, b"", 0)
         if server.page(path) is not None:
             return self._respond(200, b"", 0, "text/html")
         if path not in server.files:
@@ -85,12 +90,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, path, requested_range = self._file_server, self.path.lstrip("/"), self.headers["Range"]
         server.requests.append((path, requested_range))
+        if server.token and self.headers["Authorization"] != server.token:
+            return self._respond(401, b"no")
         fault = server.faults[path].pop(0) if server.faults[path] else None
         if (page := server.page(path)) is not None:
             return self._respond(200, page, None, "text/html")
         data = fault.data if isinstance(fault, Content) else server.files.get(path)
         if isinstance(fault, int) or data is None:
             return self._respond(fault if isinstance(fault, int) else 404, b"no")
+        if server.compresses and "gzip" in self.headers.get("Accept-Encoding", ""):
+            return self._respond(200, gzip.compress(data), None, encoding="gzip")
         start, end = 0, len(data)
         if requested_range and fault != IGNORE_RANGE:
             first, _, last = requested_range.removeprefix("bytes=").partition("-")
@@ -107,10 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._range = ""
         return self.server.file_server  # type: ignore[attr-defined]
 
-    def _respond(self, status: int, content: bytes, length: int | None = None, kind: str = "") -> None:
+    def _respond(
+        self, status: int, content: bytes, length: int | None = None, kind: str = "", encoding: str = ""
+    ) -> None:
         self.send_response(status)
-        if kind:
-            self.send_header("Content-Type", kind)
+        for name, value in (("Content-Type", kind), ("Content-Encoding", encoding)):
+            if value:
+                self.send_header(name, value)
         server: FileServer = self.server.file_server  # type: ignore[attr-defined]
         file = server.files.get(self.path.lstrip("/"))
         if server.has_etags and file is not None:

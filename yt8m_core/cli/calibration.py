@@ -39,7 +39,8 @@ def calibrate(
 
     Args:
         run: Run folder.
-        data: A shard, a folder of shards, or a glob: labeled videos that the run was not trained on.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address. Labeled videos that the run was not
+            trained on.
         target_precision: Maximize the recall of each label at this precision, from 0 to 1. Default: maximize F1.
         as_json: Print the content of calibration.json.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.

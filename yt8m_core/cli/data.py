@@ -73,7 +73,7 @@ def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> 
     """Check every record and store the offsets of its features.
 
     Args:
-        data: A shard, a folder of shards, or a glob.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address.
         streams: Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
@@ -101,7 +101,7 @@ def labels(
     """Print label counts, class imbalance and the most correlated label pairs.
 
     Args:
-        data: A shard, a folder of shards, or a glob.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address.
         vocabulary: Vocabulary file with the label names. Default: the one next to the data, if any.
         minimum_support: Minimum number of videos with both labels of a pair.
         pairs: Number of pairs.

@@ -45,7 +45,7 @@ def missing_labels(
     `yt8m train`.
 
     Args:
-        train: Data with labels: a shard, a folder of shards, or a glob.
+        train: Data with labels: a shard, a folder of shards, or a glob, on a disk or at an address.
         output: CSV file to write.
         folds: Number of folds. More folds train each run on more of the videos.
         limit: Maximum number of candidates.

@@ -88,7 +88,7 @@ def evaluate(
 
     Args:
         run: Run folder.
-        data: A shard, a folder of shards, or a glob.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address.
         as_json: Print the metrics as JSON.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
         unlabeled: Videos without labels: error, skip to leave them out, or negative if they have none of the labels.
@@ -138,7 +138,7 @@ def predict(
     Args:
         run: Run folder.
         features: Feature file, or a folder of them.
-        data: A shard, a folder of shards, or a glob. Labels are not needed.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address. Labels are not needed.
         output: File to write, .csv or .parquet.
         threshold: Threshold of all labels, from 0 to 1; or calibrated, for the threshold of each label that `yt8m
             calibrate` chose on one half of its data.
@@ -206,7 +206,7 @@ def ensemble(
     Args:
         members: Run folders, at least one; .parquet files that `yt8m predict` wrote for the same data; .csv files of
             any program in the format of the Kaggle competitions, whose missing labels count 0.
-        data: A shard, a folder of shards, or a glob.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address.
         output: .csv or .parquet file to write the ensemble's predictions to.
         weights: One weight per member. Default: equal weights.
         average: Average of probability or of logit.
@@ -242,8 +242,8 @@ def relocate(run: RunArgument, train: str = "", validation: str = "", vocabulary
 
     Args:
         run: Run folder.
-        train: The training data of the run: a shard, a folder of shards, or a glob.
-        validation: The validation data of the run: a shard, a folder of shards, or a glob.
+        train: The training data of the run: a shard, a folder of shards, or a glob, on a disk or at an address.
+        validation: The validation data of the run: a shard, a folder of shards, or a glob, on a disk or at an address.
         vocabulary: Vocabulary file of these data. Labels of the run without a name get the names in this file.
     """
     from yt8m_core.runs.run import Run

@@ -17,6 +17,7 @@ from yt8m_core.data.tfrecord.shard import Shard
 from yt8m_core.errors import UserError
 
 WINDOW = 64  # batches
+MARGIN = 1.1  # of the budget that is advised, over the size of the data: the size is rounded where it is shown
 
 
 def is_remote(shards: Sequence[Shard]) -> bool:
@@ -132,7 +133,7 @@ class DownloadPlan:
         times = self.epoch_bytes / self.data_bytes
         return (
             f"{text}, {times:,.0f} times the data, because every batch has videos of many shards. "
-            f"Set {VARIABLE} to {_size(self.data_bytes)} or more, or train on a glob with fewer shards."
+            f"Set {VARIABLE} to {_size(int(MARGIN * self.data_bytes))} or more, or train on a glob with fewer shards."
         )
 
 

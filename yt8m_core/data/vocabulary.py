@@ -135,7 +135,7 @@ def load_vocabulary(data: str | Path, file: str | Path | None, labels: NDArray[n
     label names, which is logged: other labels on such features need a file of their own.
 
     Args:
-        data: a shard, a folder of shards, or a glob.
+        data: a shard, a folder of shards, or a glob, on a disk or at an address.
         file: a vocabulary file, or None.
         labels: all labels of the data set.
         schema: feature streams of the data set.

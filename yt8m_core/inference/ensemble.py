@@ -96,7 +96,7 @@ class Ensemble:
 
         Args:
             members: run folders, at least one, and ``.parquet`` and ``.csv`` files (``score_files``).
-            data: a shard, a folder of shards, or a glob.
+            data: a shard, a folder of shards, or a glob, on a disk or at an address.
             weights: one per member; none for equal weights.
             kind: "probability" or "logit", as in ``average``.
             accelerator, precision: as of ``compute.choose_compute``.

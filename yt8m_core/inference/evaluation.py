@@ -59,7 +59,7 @@ def evaluate(
 
     Args:
         run: finished run.
-        data: a shard, a folder of shards, or a glob.
+        data: a shard, a folder of shards, or a glob, on a disk or at an address.
         accelerator, precision: as of ``compute.choose_compute``.
         skip_bad: skip bad records and warn about them; otherwise the first one raises an error.
         unlabeled: "error", "skip" or "negative" for videos without labels; default: as in the run's experiment.

@@ -108,7 +108,7 @@ def predict(
 
     Args:
         run: finished run.
-        data: a shard, a folder of shards, or a glob. Labels are not needed.
+        data: a shard, a folder of shards, or a glob, on a disk or at an address. Labels are not needed.
         output: the file to write, ``.csv`` or ``.parquet``.
         threshold: threshold of all labels, or "calibrated" for each label's own (``yt8m calibrate``).
         accelerator, precision: as of ``compute.choose_compute``.

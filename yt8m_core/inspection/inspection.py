@@ -60,7 +60,7 @@ class Inspection:
 
     Args:
         run: A run folder; None for the members that need the data set only.
-        data: A shard, a folder of shards, or a glob.
+        data: A shard, a folder of shards, or a glob, on a disk or at an address.
     """
 
     def __init__(self, run: str | Path | None, data: str | Path) -> None:

@@ -26,8 +26,12 @@ def open_filesystem(address: str) -> tuple[Any, str]:
     import fsspec
 
     scheme = address.partition("://")[0].lower()
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if scheme in ("http", "https"):  # compressed answers have other lengths than the object
+        headers = fsspec.config.conf.get(scheme, {}).get("headers", {})
+        options["headers"] = {**headers, "Accept-Encoding": "identity"}
     try:
-        files, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
+        files, path = fsspec.core.url_to_fs(address, **options)
     except ImportError as error:
         advice = "Install it: pip install 'yt8m[remote]'." if scheme in _EXTRA else f"{error}."
         raise UserError(f"{scheme}:// needs a package that is not installed", where=address, advice=advice) from None
@@ -101,7 +105,7 @@ def access_error(address: str, error: BaseException, progress: str = "") -> User
         error: the exception.
         progress: how far that was, such as " after 5 of 9 bytes".
     """
-    if address.lower().startswith("http") and address.endswith("/") and 400 <= _status(error) < 500:
+    if address.lower().startswith("http") and address.endswith("/") and _status(error) in (403, 404, 405):
         return unlisted_error(address)
     if isinstance(error, FileNotFoundError) or _status(error) == 404:
         return MissingDataError(f"no file matches {address}", advice=NAMES_ADVICE)
