@@ -32,9 +32,12 @@ VIEWS = {
     "Welcome": [""],
 }
 OUTLINE = "link => { const style = getComputedStyle(link); return [style.outlineStyle, style.outlineWidth]; }"
-TRANSITIONS_END = """() => Promise.allSettled(
-    document.getAnimations().filter(animation => animation instanceof CSSTransition).map(({finished}) => finished)
-).then(() => null)"""
+TRANSITIONS_END = """() => Promise.race([
+    Promise.allSettled(
+        document.getAnimations().filter(animation => animation instanceof CSSTransition).map(({finished}) => finished)
+    ),
+    new Promise(resolve => setTimeout(resolve, 5000)),  // a page that draws no frame ends none
+]).then(() => null)"""
 CHARTS_FIT = """() => [...document.querySelectorAll(".stPlotlyChart")].every(chart => {
   const drawing = chart.querySelector(".main-svg")
   return !chart.checkVisibility() || (drawing && Math.abs(drawing.clientWidth - chart.clientWidth) < 2)

@@ -25,7 +25,11 @@ PAGES = {
     "Experiments": "experiments",
 }  # fmt: skip
 
-IDLE = "new Promise(resolve => requestIdleCallback(() => resolve(null)))"  # Streamlit hears keys after it has drawn
+# Streamlit hears keys after it has drawn. A page that is never idle, or draws no frame, gets a time limit.
+IDLE = """new Promise(resolve => {
+    requestIdleCallback(() => resolve(null), {timeout: 2000})
+    setTimeout(() => resolve(null), 5000)
+})"""
 
 
 @pytest.fixture(scope="module")
