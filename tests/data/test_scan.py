@@ -14,7 +14,7 @@ from yt8m_core.data.schema import MAX_LABEL, Schema, Streams
 from yt8m_core.data.tfrecord import records
 from yt8m_core.data.tfrecord.encode import FeatureValue, encode_example, encode_sequence_example, frame_header
 from yt8m_core.data.tfrecord.parse import ParsedRecord, detect_schema, parse_record
-from yt8m_core.data.tfrecord.records import RecordError, SequenceExample
+from yt8m_core.data.tfrecord.records import RecordError, SequenceExample, masked_crc32c
 from yt8m_core.data.tfrecord.scan import (
     CONSTANT_STREAM,
     CONSTANT_VIDEO,
@@ -30,7 +30,8 @@ from yt8m_core.errors import UserError
 def scan(payload: bytes, schema: Schema = SMALL, before: bytes = b"\x0a", after: bytes = b"\x0a\x01") -> ScannedRecord:
     """Scan a record in the middle of a shard."""
     data = memoryview(before + payload + after)
-    return scan_record(data, len(before), len(before) + len(payload), schema, "a.tfrecord", 5)
+    end = len(before) + len(payload)
+    return scan_record(data, len(before), end, masked_crc32c(payload), schema, "a.tfrecord", 5)
 
 
 def parse(payload: bytes, schema: Schema = SMALL) -> ParsedRecord:
@@ -490,3 +491,15 @@ def test_labels_in_a_feature_list_and_no_stream_are_unread_keys() -> None:
     payload = encode_sequence_example({"id": b"a"}, {"segment_x": frames(2, 4), "labels": frames(2, 1)})
     schema = Schema("frame", (("segment_x", 4),))
     assert scan(payload, schema).unread_keys == parse(payload, schema).unread_keys == ("labels",)
+
+
+@pytest.mark.parametrize("quirks", [[], QUIRKS[:1]], ids=["regular", "irregular"])
+def test_payload_with_a_wrong_checksum_is_an_error_whatever_its_layout(quirks: list[str]) -> None:
+    payload = Encoder(quirks).encode(small(labels=(1, 2)))
+    shard = len(payload).to_bytes(8, "little")
+    shard += records.masked_crc32c(shard).to_bytes(4, "little") + payload + bytes(4)
+    (expected,) = records.iter_records(memoryview(shard), "a.tfrecord")
+    with pytest.raises(RecordError) as error:
+        scan_record(memoryview(shard), 12, 12 + len(payload), 0, SMALL, "a.tfrecord", 0)
+    assert str(error.value) == str(expected)
+    assert f"{len(payload)} bytes with a wrong checksum" in str(expected)

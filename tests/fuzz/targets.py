@@ -128,7 +128,7 @@ def records(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit)
 
 def read_by_scan(data: memoryview, start: int, end: int, schema: Schema) -> tuple[Any, ...]:
     """Read a record like the loader: features of regular records by offset, None for irregular ones."""
-    record = scan_record(data, start, end, schema, "a", 3)
+    record = scan_record(data, start, end, masked_crc32c(data[start:end]), schema, "a", 3)
     if record.offsets is None:
         return record.id, record.labels, record.num_frames, None
     columns = []

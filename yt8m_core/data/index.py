@@ -40,8 +40,9 @@ from yt8m_core.data.shard_rows import ShardRows, concatenate, merge_tables
 from yt8m_core.data.shards import readable_shard
 from yt8m_core.data.sources import find_sources
 from yt8m_core.data.tfrecord.bad_records import BadRecord
+from yt8m_core.data.tfrecord.content import Piece, digest_content
 from yt8m_core.data.tfrecord.parse import detect_schema
-from yt8m_core.data.tfrecord.records import RecordError, iter_records
+from yt8m_core.data.tfrecord.records import RecordError, iter_records, iter_spans, stored_checksum
 from yt8m_core.data.tfrecord.scan import scan_record
 from yt8m_core.data.tfrecord.shard import Shard, settled_shards
 from yt8m_core.data.unique_ids import make_ids_unique
@@ -235,15 +236,16 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
         RecordError: a record is bad (without ``skip_bad``).
         UserError: the shard changes meanwhile.
     """
-    columns: list[list[Any]] = [[] for _ in COLUMNS]
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS.names if name != "content"}
+    pieces: list[tuple[Piece, ...]] = []
     bad = []
     opened = open_shard(shard)
     data, path = opened.data, shard.name
-    for record, span in enumerate(iter_records(data, path)):
+    for record, span in enumerate(iter_spans(data, path)):
         try:
             if isinstance(span, RecordError):
                 raise span
-            row = scan_record(data, *span, schema, path, record)
+            row = scan_record(data, *span, stored_checksum(data, span[1]), schema, path, record)
         except RecordError as error:
             if not skip_bad:
                 raise
@@ -251,10 +253,11 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
         else:  # concatenate fills in the shard number
             values = (
                 row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
-                None, row.start_time, row.content, row.findings, row.unread_keys or None,
+                None, row.start_time, row.findings, row.unread_keys or None,
             )  # fmt: skip
-            for column, value in zip(columns, values, strict=True):
+            for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
+            pieces.append(row.pieces)
         opened.check()  # before the next record is read
-    table = pa.table(dict(zip(COLUMNS.names, columns, strict=True)), schema=COLUMNS)
+    table = pa.table({**columns, "content": digest_content(pieces)}, schema=COLUMNS)
     return ShardRows(table, 0, len(table), tuple(bad))

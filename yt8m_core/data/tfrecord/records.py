@@ -50,6 +50,11 @@ def masked_crc32c(*data: bytes | memoryview) -> int:
     crc = 0
     for part in data:
         crc = crc32c(part, crc)
+    return mask(crc)
+
+
+def mask(crc: int) -> int:
+    """Return TFRecord's form of a CRC32C."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -71,6 +76,14 @@ def iter_records(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]
     Iteration continues after a damaged payload. It ends at a bad length, because the next record cannot be located.
     A length field never causes an allocation.
     """
+    for record, span in enumerate(iter_spans(data, path)):
+        if not isinstance(span, RecordError) and masked_crc32c(data[slice(*span)]) != stored_checksum(data, span[1]):
+            span = damaged_payload(path, record, span)
+        yield span
+
+
+def iter_spans(data: memoryview, path: Path | str) -> Iterator[tuple[int, int] | RecordError]:
+    """Yield as ``iter_records``, with the payloads not checked."""
     position, record, size = 0, 0, len(data)
     while position < size:
         start = position + _LENGTH.size
@@ -91,12 +104,25 @@ def iter_records(data: memoryview, path: Path | str) -> Iterator[tuple[int, int]
                               expected=f"{length + _CRC.size}", advice="The file is truncated: download it again.",
                               unreadable_bytes=size - position)  # fmt: skip
             return
-        if masked_crc32c(data[start:end]) != _CRC.unpack_from(data, end)[0]:
-            yield RecordError(path, record, "data", f"{length} bytes with a wrong checksum",
-                              advice="The file is damaged: download it again.")  # fmt: skip
-        else:
-            yield start, end
+        yield start, end
         position, record = end + _CRC.size, record + 1
+
+
+def stored_checksum(data: memoryview, end: int) -> int:
+    """Return the masked CRC32C that is stored after the payload that ends at ``end``."""
+    checksum: int = _CRC.unpack_from(data, end)[0]
+    return checksum
+
+
+def damaged_payload(path: Path | str, record: int, span: tuple[int, int]) -> RecordError:
+    """Return the error of a payload with a wrong checksum."""
+    return RecordError(
+        path,
+        record,
+        "data",
+        f"{span[1] - span[0]} bytes with a wrong checksum",
+        advice="The file is damaged: download it again.",
+    )
 
 
 def parse_example(payload: memoryview) -> Any:

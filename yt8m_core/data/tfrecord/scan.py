@@ -12,9 +12,10 @@ import numpy as np
 from crc32c import crc32c
 
 from yt8m_core.data.schema import MAX_LABEL, Level, Schema, find_invalid_feature
+from yt8m_core.data.tfrecord.content import Piece, digest_content
 from yt8m_core.data.tfrecord.encode import encode_frames, frame_header
 from yt8m_core.data.tfrecord.parse import ID_KEYS, find_unread_keys, parse_record, parse_start_time
-from yt8m_core.data.tfrecord.records import DecodeError, parse_example
+from yt8m_core.data.tfrecord.records import DecodeError, damaged_payload, mask, masked_crc32c, parse_example
 
 MISSING = -1  # offset of an optional stream that the record lacks
 # Findings about a record that ``data/checks.py`` counts.
@@ -30,9 +31,14 @@ class ScannedRecord:
     num_frames: int
     offsets: tuple[int, ...] | None  # first byte of each stream from the start of the buffer; None if not regular
     start_time: float | None  # of a segment of a video, in seconds
-    content: int  # 63-bit digest of the features, as regular records have them, up to the end of the shortest stream
+    pieces: tuple[Piece, ...]  # of the streams, as regular records have them, up to the end of the shortest one
     findings: int  # bits REPEATED_LABEL, MISSING_STREAM, CONSTANT_STREAM (of one value), CONSTANT_VIDEO (all streams)
     unread_keys: tuple[str, ...]
+
+    @property
+    def content(self) -> int:
+        """Digest of the features."""
+        return int(digest_content([self.pieces])[0])
 
 
 class _Irregular(Exception):
@@ -95,31 +101,54 @@ def frame_layout(dim: int, schema: Schema) -> tuple[bytes, int, int]:
     return header, size, len(header) + size
 
 
-def scan_record(data: memoryview, start: int, end: int, schema: Schema, path: Path | str, record: int) -> ScannedRecord:
+def scan_record(
+    data: memoryview, start: int, end: int, checksum: int, schema: Schema, path: Path | str, record: int
+) -> ScannedRecord:
     """Scan the record with payload data[start:end], checking every frame header (or every float at video level).
 
+    Args:
+        data: bytes of the shard.
+        start, end: span of the payload.
+        checksum: masked CRC32C that the payload must have.
+        schema: schema of the data set.
+        path: the shard, for messages.
+        record: number of the record, for messages.
+
     Raises:
-        RecordError: the record is not usable; names the field and what was expected.
+        RecordError: the payload is damaged, or the record is not usable; names the field and what was expected.
     """
     try:
-        return _scan_regular(data, start, end, schema)
+        scanned, crc = _scan_regular(data, start, end, schema)
+        if mask(crc) == checksum:
+            return scanned
+        raise damaged_payload(path, record, (start, end))
     except (_Irregular, IndexError, UnicodeDecodeError, DecodeError):
+        if masked_crc32c(data[start:end]) != checksum:
+            raise damaged_payload(path, record, (start, end)) from None
         parsed = parse_record(data[start:end], schema, path, record)
         findings = REPEATED_LABEL * parsed.repeats_label | MISSING_STREAM * bool(parsed.missing)
-        content, first, constant = 0, 0, []
+        pieces, first, constant = [], 0, []
         for name, dim in schema.streams:
             values, first = np.ascontiguousarray(parsed.frames[:, first : first + dim]), first + dim
             if name not in parsed.missing:
                 encoded = encode_frames(values) if schema.level == "frame" else memoryview(values.tobytes())
-                content = _add_content(content, encoded, 0, len(encoded))
+                pieces.append(_checksum_streams(memoryview(encoded), 0, len(encoded), [(0, len(encoded))])[0][0])
                 constant.append(bool((values == values[0, 0]).all()))
         findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
         return ScannedRecord(
-            parsed.id, parsed.labels, len(parsed.frames), None, parsed.start_time, content, findings, parsed.unread_keys
+            parsed.id,
+            parsed.labels,
+            len(parsed.frames),
+            None,
+            parsed.start_time,
+            tuple(pieces),
+            findings,
+            parsed.unread_keys,
         )
 
 
-def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> ScannedRecord:
+def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> tuple[ScannedRecord, int]:
+    """Return the record, and the CRC32C of its payload."""
     context, context_end = _read_field(data, start, end, 0x0A)
     features = _read_map(data, context, context_end)
     lists: dict[str, tuple[int, int]] = {}
@@ -149,9 +178,8 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
         starts.append((first, stride))
     if not lengths:
         raise _Irregular
-    content = 0
-    for first, stride in starts:
-        content = _add_content(content, data, first, first + min(lengths) * stride)
+    T = min(lengths)
+    pieces, crc = _checksum_streams(data, start, end, [(first, first + T * stride) for first, stride in starts])
     findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
     # Unused features must be valid too, so that this path and protobuf accept the same records.
     streams = {name for name, _ in schema.streams}
@@ -163,7 +191,7 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> Sca
         parse_example(data[context_end:end])
     unread = find_unread_keys(features, lists, schema)
     video_id = str(data[id_start:id_end], "utf-8")
-    return ScannedRecord(video_id, labels, min(lengths), tuple(offsets), start_time, content, findings, unread)
+    return ScannedRecord(video_id, labels, T, tuple(offsets), start_time, pieces, findings, unread), crc
 
 
 def _has_no_values(data: memoryview, first: int, last: int, level: Level) -> bool:
@@ -210,11 +238,23 @@ def _may_be_constant(data: memoryview, first: int, size: int) -> bool:
     return size < 16 or data[first : first + 8] == data[first + 8 : first + 16]
 
 
-def _add_content(content: int, data: memoryview, first: int, last: int) -> int:
-    """Add the bytes of a stream to the digest of a record's features: the checksum of each half."""
-    middle = (first + last) // 2
-    digest = crc32c(data[first:middle]) << 32 | crc32c(data[middle:last])
-    return (content * 0x9E3779B97F4A7C15 + digest) & 0x7FFFFFFFFFFFFFFF
+def _checksum_streams(
+    data: memoryview, start: int, end: int, streams: list[tuple[int, int]]
+) -> tuple[tuple[Piece, ...], int]:
+    """Return the pieces of streams in a payload data[start:end], given their spans, and the CRC32C of the payload.
+
+    One pass over the bytes serves both.
+    """
+    pieces: list[Piece | None] = [None] * len(streams)
+    crc, at = 0, start
+    for number in sorted(range(len(streams)), key=streams.__getitem__):
+        first, last = streams[number]
+        middle = (first + last) // 2
+        before = crc32c(data[at:first], crc)
+        half = crc32c(data[first:middle], before)
+        crc, at = crc32c(data[middle:last], half), last
+        pieces[number] = before, half, crc, middle - first, last - middle
+    return tuple(piece for piece in pieces if piece is not None), crc32c(data[at:end], crc)
 
 
 def _scan_labels(data: memoryview, feature: tuple[int, int]) -> tuple[list[int], int]:
