@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --report $(REPORT) --constraint 
 # an interrupted one.
 UNVERIFIED := .venv/.unverified
 VERIFY := $(PYTHON) -m supply verify $(REPORT) && rm $(UNVERIFIED)
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help app test test-fast lint notebooks results lab bench gallery hashes advisories audit clean

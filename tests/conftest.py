@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,19 +23,33 @@ settings.register_profile("yt8m", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("yt8m")
 
 ROOT = Path(__file__).parents[1]
+SLOW = 50  # how many other tests take as long as a slow one
 # Set by .ci/run, where a missing data folder or browser is a failure and no reason to skip.
 NOTHING_SKIPPED = os.environ.get("YT8M_NOTHING_SKIPPED") == "1"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark browser tests as slow; keep each file in one worker, for its fixtures, and all browser tests in one."""
+    """Mark browser tests as slow; keep each file in one worker, for its fixtures, and all browser tests in one.
+
+    The groups with the most slow tests come first, so that no worker has a long one left when the other has ended.
+    """
+    weights: Counter[str] = Counter()
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("xdist_group") is None:
             group = "browser" if item.get_closest_marker("browser") else item.nodeid.split("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
+        weights[_group(item)] += SLOW if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -weights[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the name of a test's group, whose tests run one after another."""
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return str(marker.args[0] if marker.args else marker.kwargs["name"])
 
 
 def skip_or_fail(reason: str) -> None:
