@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from yt8m_core.models.mixture import log_mixture
+
 VARIANTS = ("paper", "authors")  # the equations as printed, or the published code where it differs from them
 
 
@@ -57,11 +59,7 @@ class Scores(NamedTuple):
         """
         # [C, k, B], the memory layout of ``TransposedLinear``: sums over few experts are fast over a contiguous batch.
         gates, experts = (promote_to_float32(logits).permute(1, 2, 0) for logits in (gate_logits, expert_logits))
-        gates = gates - gates.detach().amax(dim=1, keepdim=True)  # the log below would lose the digits of a large gate
-        log_gates = gates - gates.exp().sum(dim=1, keepdim=True).log()
-        real, dummy = log_gates.tensor_split([experts.shape[1]], dim=1)  # dummy: [C, 1, B] or [C, 0, B]
-        log_p = (real + F.logsigmoid(experts)).logsumexp(dim=1)  # [C, B]
-        log_not_p = torch.cat([real + F.logsigmoid(-experts), dummy], dim=1).logsumexp(dim=1)
+        log_gates, log_p, log_not_p = log_mixture(gates, experts)
         return cls(log_p.T, log_not_p.T, embedding, Mixture(log_gates.permute(2, 0, 1), expert_logits))
 
     def add_to_logits(self, residual: Tensor) -> "Scores":
