@@ -45,6 +45,7 @@ export default function ({ data, parentElement }) {
     else waitsUntil = event.timeStamp + PATIENCE
   }
   const isShortcut = event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false
     const shortcuts = [...document.querySelectorAll(`${BUTTON} ${SHORTCUT}`)]
     return shortcuts.some(({ textContent }) => textContent === event.key.toUpperCase())
   }
