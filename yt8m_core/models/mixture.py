@@ -30,7 +30,7 @@ def log_mixture(gates: Tensor, experts: Tensor) -> LogMixture:
     """
     is_plain = gates.device.type == "cpu" and not torch.compiler.is_compiling()
     if is_plain and gates.numel() and bool(2 * gates.abs().max() + experts.abs().max() <= LIMIT):  # False for NaN
-        return LogMixture(*_ModerateMixture.apply(gates, experts))
+        return LogMixture(*_ModerateMixture.apply(gates, experts))  # type: ignore[no-untyped-call]
     return exact_log_mixture(gates, experts)
 
 
@@ -63,7 +63,7 @@ class _ModerateMixture(torch.autograd.Function):
         return gates - log_total[:, None], p.log().sub_(log_total), not_p.log().sub_(log_total)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_gates: Tensor | None, d_p: Tensor | None, d_not_p: Tensor | None) -> tuple[Tensor, Tensor]:
         weights, total, on, off, p, not_p = ctx.saved_tensors
         k = on.shape[1]
