@@ -1,13 +1,15 @@
 """App latency in a browser: loading pages and moving controls, and the load of concurrent sessions on the server.
 
-    python -m benchmarks.app --home FOLDER --run NAME [--sessions 20 --minutes 10 --reading 30]
+    python -m benchmarks.app --home FOLDER --run NAME [--sessions 20 --browsers 20 --minutes 10 --reading 30]
 
 FOLDER is a workspace (``YT8M_HOME``) with two trained runs that can be compared; NAME is one of them. The limits apply
 to a run on the 3,541 videos of the real validation shards. Times are in seconds; there is no other tool to compare
 with. Browser and server share the machine.
 First, one session opens each page several times with warm caches and moves each control. Then, many sessions visit all
-pages, each for ``--reading`` seconds, while the server's memory is measured. One of five uploads files instead, and a
-further one is hostile: garbage in its WebSocket, uploads without end, random links.
+pages, each for ``--reading`` seconds, while the server's memory is measured. ``--browsers`` of them are in Chromium, of
+which one of five uploads files instead; the others ask the server for what a browser asks, and draw nothing: a browser
+takes twice the CPU time of the server for each page. A further session is hostile: garbage in its WebSocket, uploads
+without end, random links.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import os
 import random
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +28,7 @@ import numpy as np
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as BrowserError
 
-from benchmarks.app_load import UPLOADS, attack, upload_files
+from benchmarks.app_load import UPLOADS, attack, read_pages, upload_files
 from benchmarks.app_pages import PAGES, VISITS, moves
 from tests.support.server import FLAGS, served
 from yt8m_core.progress import console_progress
@@ -162,7 +165,11 @@ async def visit_pages(
     rng = random.Random(seed)
     page = await new_page(browser, timings)
     await asyncio.sleep(rng.uniform(0, reading))
-    await open_page(page, target, "overview", Timings())
+    try:
+        await open_page(page, target, "overview", timings)
+    except BrowserError as error:  # the others go on
+        timings.errors.append(f"first page of session {seed}: {str(error)[:200]}")
+        return
     while seed % UPLOADS == UPLOADS - 1 and time.monotonic() < deadline:
         try:
             timings.add("uploaded files", await upload_files(page, target.url("predictions?from=my+file"), rng))
@@ -211,7 +218,18 @@ async def sample_memory(address: str, deadline: float) -> list[int]:
     return samples
 
 
-async def measure(target: Target, sessions: int, minutes: float, reading: float) -> bool:
+async def show_progress(minutes: float, timings: Timings) -> None:
+    """Show each minute how many pages were opened, how fast, and how many errors there were."""
+    progress = console_progress()
+    for minute in range(1, int(minutes) + 1):
+        await asyncio.sleep(60)
+        pages = [s for seconds in timings.seconds.values() for s in seconds]
+        p95 = np.quantile(pages, 0.95) if pages else np.nan
+        note = f"{len(pages):,} pages, 95th percentile {p95:.2f} s, {len(timings.errors):,} errors"
+        progress("many sessions", minute, int(minutes), note)
+
+
+async def measure(target: Target, sessions: int, browsers: int, minutes: float, reading: float) -> bool:
     """Print all results, and return whether there was no error."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
@@ -228,16 +246,32 @@ async def measure(target: Target, sessions: int, minutes: float, reading: float)
         many = Timings()
         if minutes:
             deadline = time.monotonic() + 60 * minutes
-            memory, hostile, *_ = await asyncio.gather(
-                sample_memory(target.address, deadline),
-                asyncio.to_thread(attack, target.address, deadline),
-                *(visit_pages(browser, target, seed, deadline, reading, many) for seed in range(sessions)),
-            )
+            seeds = range(browsers, sessions)
+            with ThreadPoolExecutor(len(seeds) + 1) as pool:
+                loop = asyncio.get_running_loop()
+                others = [
+                    loop.run_in_executor(pool, read_pages, target.address, target.run, seed, deadline, reading)
+                    for seed in seeds
+                ]
+                memory, _, hostile, read, *_ = await asyncio.gather(
+                    sample_memory(target.address, deadline),
+                    show_progress(minutes, many),
+                    loop.run_in_executor(pool, attack, target.address, deadline),
+                    asyncio.gather(*others),
+                    *(visit_pages(browser, target, seed, deadline, reading, many) for seed in range(browsers)),
+                )
+            many.errors += [error for _, errors in read for error in errors]
+            answers = [s for seconds, _ in read for s in seconds]
             pages = [s for seconds in many.seconds.values() for s in seconds]
             halves = memory[: len(memory) // 2 or 1], memory[len(memory) // 2 :]
             early, late = (f"from {half[0] / 2**20:,.0f} to {half[-1] / 2**20:,.0f} MB" for half in halves)
             print(f"\n{sessions} sessions for {minutes:g} minutes, a page every {reading:g} s (s):\n{many.table()}")
             print(f"all pages, 95th percentile: {np.quantile(pages, 0.95):.2f} s (limit: {PAGE_LIMIT})")
+            if answers:
+                print(
+                    f"{len(seeds)} of the sessions without a browser: {len(answers):,} answers of the server, median "
+                    f"{np.median(answers):.2f} s, 95th percentile {np.quantile(answers, 0.95):.2f} s"
+                )
             print(f"memory: at most {max(memory) / 2**20:,.0f} MB (limit: {MEMORY_LIMIT / 2**20:,.0f})")
             print(f"memory in the first half {early}, in the second half {late}")
             print("the hostile session:", ", ".join(f"{kind} {count:,}" for kind, count in sorted(hostile.items())))
@@ -253,6 +287,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True, help="a workspace with trained runs")
     parser.add_argument("--run", required=True, help="name of the run whose pages are measured")
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--browsers", type=int, default=20, help="number of the sessions that are in Chromium")
     parser.add_argument(
         "--minutes", type=float, default=10, help="duration of the concurrent sessions; 0 for one session only"
     )
@@ -260,7 +295,10 @@ def main() -> None:
     args = parser.parse_args()
     environment = {"YT8M_HOME": str(args.home.absolute()), "YT8M_RUNS": "", "YT8M_DATA": ""}
     with served(environment) as address:
-        is_valid = asyncio.run(measure(Target(address, args.run), args.sessions, args.minutes, args.reading))
+        target = Target(address, args.run)
+        is_valid = asyncio.run(
+            measure(target, args.sessions, min(args.browsers, args.sessions), args.minutes, args.reading)
+        )
     raise SystemExit(not is_valid)
 
 

@@ -1,4 +1,4 @@
-"""Load on the app besides readers: sessions that upload files, and one that is hostile."""
+"""Load on the app: sessions that upload files, sessions without a browser, and a hostile one."""
 
 import io
 import random
@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from contextlib import suppress
 from http.client import HTTPException
+from urllib.parse import quote
 
 import numpy as np
 from playwright.async_api import FilePayload, Page
 from websockets.exceptions import WebSocketException
 
+from benchmarks.app_pages import PAGES
 from tests.support.session import Session, open_session
 
 UPLOADS = 5  # one of so many sessions uploads files
@@ -40,6 +42,32 @@ async def upload_files(page: Page, url: str, rng: random.Random) -> float:
     await page.locator(".js-plotly-plot .main-svg").first.wait_for()
     await page.locator(FINISHED).wait_for(state="attached")
     return time.perf_counter() - started
+
+
+def read_pages(address: str, run: str, seed: int, deadline: float, reading: float) -> tuple[list[float], list[str]]:
+    """Visit all pages in random order until a deadline, as a browser asks the server for them, and draw nothing.
+
+    Returns:
+        The seconds from each request to the end of its script run, and errors.
+    """
+    rng, seconds, errors = random.Random(seed), list[float](), list[str]()
+    time.sleep(rng.uniform(0, reading))
+    try:
+        with open_session(address) as session:
+            while time.monotonic() < deadline:
+                for name, (path, _) in rng.sample(list(PAGES.items()), len(PAGES)):
+                    if time.monotonic() > deadline:
+                        break
+                    page, _, query = path.partition("?")
+                    started = time.perf_counter()
+                    session.run(f"run={quote(run)}&{query}", page)
+                    seconds.append(time.perf_counter() - started)
+                    errors += [f"{name}: {message}" for message in session.exceptions]
+                    session.exceptions.clear()
+                    time.sleep(rng.uniform(0.5, 1.5) * reading)
+    except (WebSocketException, HTTPException, OSError) as error:
+        errors.append(f"session {seed} without a browser: {error!r}")
+    return seconds, errors
 
 
 def send_hostile_request(session: Session, rng: random.Random) -> str:

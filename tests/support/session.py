@@ -26,6 +26,7 @@ class Session:
         address: Host and port of the server.
         connection: The WebSocket.
         id: The session's id at the server.
+        exceptions: Messages of the exceptions that pages have shown.
         token: The token that the server gave for uploads.
     """
 
@@ -33,6 +34,7 @@ class Session:
         self.address, self.connection = address, connection
         self.token = xsrf_token(address)
         self.id = ""
+        self.exceptions: list[str] = []
         self.run("")
 
     def run(self, query: str, page: str = "") -> None:
@@ -46,6 +48,8 @@ class Session:
             kind = answer.WhichOneof("type")
             if kind == "new_session":
                 self.id = answer.new_session.initialize.session_id
+            elif kind == "delta" and answer.delta.new_element.WhichOneof("type") == "exception":
+                self.exceptions.append(answer.delta.new_element.exception.message)
             elif kind == "script_finished":
                 return
 
