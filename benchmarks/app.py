@@ -20,7 +20,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ from playwright.async_api import Error as BrowserError
 
 from benchmarks.app_load import UPLOADS, attack, read_pages, upload_files
 from benchmarks.app_pages import PAGES, VISITS, moves
+from benchmarks.timings import Timings
 from tests.support.server import FLAGS, served
 from yt8m_core.progress import console_progress
 
@@ -63,25 +64,6 @@ class Target:
         """Return the address of a page with the run."""
         data = f"&data={quote(self.data, safe='')}" if self.data else ""
         return f"{self.address}/{path}{'&' if '?' in path else '?'}run={quote(self.run)}{data}"
-
-
-@dataclass
-class Timings:
-    """Times in seconds by name, and errors."""
-
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Add one time."""
-        self.seconds.setdefault(name, []).append(seconds)
-
-    def table(self) -> str:
-        """Return a line per name with the median and the 95th percentile."""
-        lines = [f"{'':44}{'median':>8}{'p95':>8}{'times':>7}"]
-        for name, seconds in self.seconds.items():
-            lines.append(f"{name:44}{np.nanmedian(seconds):8.2f}{np.nanquantile(seconds, 0.95):8.2f}{len(seconds):7}")
-        return "\n".join(lines)
 
 
 async def new_page(browser: Browser, timings: Timings) -> Page:
