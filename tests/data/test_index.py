@@ -143,6 +143,7 @@ def test_error_in_a_process_reaches_the_caller_with_its_message(folder: Path, mo
 
 
 @pytest.mark.slow
+@pytest.mark.fault
 def test_index_is_built_when_a_script_has_no_main_guard(folder: Path) -> None:
     """The worker processes, which import the script, cannot start then; the app's script has no guard."""
     script = folder / "script.py"

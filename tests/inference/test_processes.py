@@ -26,6 +26,12 @@ FILES = ("scores.csv", "scores.parquet", "ensemble.csv", "predictions.json")
 VIDEOS = 3000  # six parts of 512
 
 
+@pytest.fixture(autouse=True)
+def own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests leave parts in theirs: those of commands that they interrupt."""
+    monkeypatch.setenv("YT8M_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     """Train two tiny runs."""

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -108,6 +108,7 @@ def open_index(
         index = Index(schema, shards, *_table(shards, shard_rows, skip_bad), sources)
         write_index(file, index)
         return index
+    _stop_in_own_worker()
     what = json.dumps([FORMAT, schema.level, schema.streams, schema.has_float_frames, skip_bad])
     parts = Parts(file.with_name(f".{file.stem}.{_digest(what)}.parts"), [_digest(repr(shard)) for shard in missing])
     with shared_lock(file, "indexing of this data set", group, progress):
@@ -126,6 +127,15 @@ def open_index(
             write_index(file, index)
         parts.remove(group)
     return index
+
+
+def _stop_in_own_worker() -> None:
+    """End a worker process that runs its caller's script again, as it does without ``if __name__ == "__main__"``.
+
+    It would wait for the lock that its caller holds until this worker has ended. Its caller indexes alone then.
+    """
+    if getattr(current_process(), "_inheriting", False):  # as multiprocessing itself finds out
+        raise RuntimeError('the script starts again in each of its processes: it lacks `if __name__ == "__main__":`')
 
 
 def _table(
