@@ -26,7 +26,7 @@ class Command:
     Attributes:
         arguments: Its arguments.
         needs: Names of the commands whose results lie in the folder when it starts.
-        grows: Files that it writes in place, which are not complete while it runs.
+        grows: Files that are incomplete, or there only while it runs: the same command completes or removes them.
         varies: Files that differ between two runs without faults; a pattern with ``*`` also stands for differing names.
         variables: Environment variables.
     """
@@ -64,7 +64,7 @@ def commands(inputs: Path, work: Path, address: str) -> dict[str, Command]:
         "import": Command(("import", *features, "--output", out, "--yes"), varies=worlds),
         "train": Command(("train", "--run", run, *data, *TRAIN), (), growing, runs),
         "train with all state": Command(("train", "--run", other, *data, *TRAIN, *ALL_STATE), (), growing, runs),
-        "evaluate": Command(("evaluate", run, "--data", validation), ("train",), varies=caches),
+        "evaluate": Command(("evaluate", run, "--data", validation), ("train",), ("/parts/*",), caches),
         "calibrate": Command(("calibrate", run, "--data", validation), ("train",), varies=caches),
         "predict": Command(
             ("predict", run, "--data", train, "--output", f"{out}/scores.csv"), ("train",), varies=caches

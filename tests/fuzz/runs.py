@@ -19,6 +19,7 @@ from tests.support.tiny import CLASSES, STREAMS, tiny_experiment
 from tests.training.test_hostile_resume import EPOCHS, PROGRESS, STEPS, contents, make_state
 from yt8m_core.data import index_store
 from yt8m_core.data.dataset import Videos, open_videos
+from yt8m_core.data.index import open_index
 from yt8m_core.inference.ensemble import Ensemble
 from yt8m_core.inference.prediction import predict
 from yt8m_core.inference.score_files import open_score_file
@@ -191,7 +192,7 @@ def stored_index(random: Random, real: Any, set_memory_limit: Callable[[int], No
     _, videos = seed_run()
     with TemporaryDirectory(prefix="yt8m-fuzz-") as folder:
         file = Path(folder, "a.parquet")
-        index = index_store.open_index(Path(videos.shards[0].path).parent, streams=STREAMS)
+        index = open_index(Path(videos.shards[0].path).parent, streams=STREAMS)
         index_store.write_index(file, index)
         mutant = _mutate(random, file.name, file.read_bytes(), b"PAR1" * 20)
         file.write_bytes(mutant)

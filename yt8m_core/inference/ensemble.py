@@ -37,6 +37,7 @@ EPS = 1e-7  # probabilities are clamped to [EPS, 1 - EPS] before their logits ar
 def average(scores: Sequence[Tensor], weights: Sequence[float], kind: str = "probability") -> Tensor:
     """Return the weighted average of the members' probabilities.
 
+    >>> import torch
     >>> average([torch.tensor([[0.2]]), torch.tensor([[0.8]])], [3, 1])
     tensor([[0.3500]])
 
