@@ -4,11 +4,12 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 if TYPE_CHECKING:
@@ -33,16 +34,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark browser tests as slow; keep each file in one worker, for its fixtures, and all browser tests in one.
 
     The groups with the most slow tests come first, so that no worker has a long one left when the other has ended.
+    Tests of faults come last, in groups of their own, because ``pytest_runtest_call`` leaves them out of the coverage:
+    the modules that they use have been imported then.
     """
     weights: Counter[str] = Counter()
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("xdist_group") is None:
-            group = "browser" if item.get_closest_marker("browser") else item.nodeid.split("::")[0]
+            file = item.nodeid.split("::")[0]
+            group = "browser" if item.get_closest_marker("browser") else f"{file} faults" if _is_fault(item) else file
             item.add_marker(pytest.mark.xdist_group(group))
         weights[_group(item)] += SLOW if item.get_closest_marker("slow") else 1
-    items.sort(key=lambda item: -weights[_group(item)])
+    items.sort(key=lambda item: (_is_fault(item), -weights[_group(item)]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave tests of faults out of the coverage: they repeat what others do, and tracing doubles their time."""
+    coverage = Coverage.current() if _is_fault(item) else None
+    if coverage is None:
+        return (yield)
+    coverage.stop()
+    try:
+        return (yield)
+    finally:
+        coverage.start()
+
+
+def _is_fault(item: pytest.Item) -> bool:
+    """Whether a test proves a promise of docs/faults.md in this process."""
+    return item.get_closest_marker("fault") is not None and item.get_closest_marker("browser") is None
 
 
 def _group(item: pytest.Item) -> str:

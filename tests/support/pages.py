@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from streamlit.source_util import PageInfo
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
@@ -23,13 +25,18 @@ FILTER_KEYS = {"find", "label", "has", "score", "threshold", "order", "only", "b
 ATTENTION_RUN, MEAN_RUN = "smoke-indirect-clustering-moe", "smoke-mean-mlp"
 
 
+@cache
+def registered_pages() -> dict[str, PageInfo]:
+    """Return the pages that the app tells Streamlit. AppTest would learn them from a first run for each page."""
+    return AppTest.from_file(str(MAIN), default_timeout=60).run()._registered_pages
+
+
 def open_page(page: str = "overview", **query: str | list[str]) -> AppTest:
     """Open a page of the app with a query, as a link does."""
     at = AppTest.from_file(str(MAIN), default_timeout=60)
     if page != "overview":
-        at.run()  # which tells AppTest the pages
+        at._registered_pages = registered_pages()
         at.switch_page(f"views/{page}/page.py")
-        at.query_params.clear()
     for name, value in query.items():
         at.query_params[name] = value
     return at.run()
