@@ -107,7 +107,8 @@ class Loader:
         videos: data set.
         batches: positions of the videos of each batch.
         threads: number of threads that fill buffers.
-        buffers: number of reused buffers, each as large as the largest batch.
+        buffers: number of reused buffers, each as large as the largest batch. Default: one per thread and one for the
+            consumer, or two where its copies to a GPU take time. Each further one leaves less of the others in caches.
         pin_memory: whether to allocate the buffers in pinned memory, for copies to a GPU.
     """
 
@@ -117,13 +118,13 @@ class Loader:
         batches: Sequence[NDArray[np.int64]],
         *,
         threads: int = 1,
-        buffers: int = 3,
+        buffers: int | None = None,
         pin_memory: bool = False,
     ) -> None:
         self.videos = videos
         self.batches = batches
         self.threads = threads
-        self.buffers = buffers
+        self.buffers = buffers or threads + 1 + pin_memory
         self.pin_memory = pin_memory
 
     def __len__(self) -> int:
