@@ -229,19 +229,19 @@ async def measure(target: Target, sessions: int, browsers: int, minutes: float, 
         if minutes:
             deadline = time.monotonic() + 60 * minutes
             seeds = range(browsers, sessions)
-            with ThreadPoolExecutor(len(seeds) + 1) as pool:
-                loop = asyncio.get_running_loop()
-                others = [
-                    loop.run_in_executor(pool, read_pages, target.address, target.run, seed, deadline, reading)
-                    for seed in seeds
-                ]
-                memory, _, hostile, read, *_ = await asyncio.gather(
-                    sample_memory(target.address, deadline),
-                    show_progress(minutes, many),
-                    loop.run_in_executor(pool, attack, target.address, deadline),
-                    asyncio.gather(*others),
-                    *(visit_pages(browser, target, seed, deadline, reading, many) for seed in range(browsers)),
-                )
+            # Not as a context, which would wait for its threads until the deadline before an error is shown.
+            pool, loop = ThreadPoolExecutor(len(seeds) + 1), asyncio.get_running_loop()
+            others = [
+                loop.run_in_executor(pool, read_pages, target.address, target.run, seed, deadline, reading)
+                for seed in seeds
+            ]
+            memory, _, hostile, read, *_ = await asyncio.gather(
+                sample_memory(target.address, deadline),
+                show_progress(minutes, many),
+                loop.run_in_executor(pool, attack, target.address, deadline),
+                asyncio.gather(*others),
+                *(visit_pages(browser, target, seed, deadline, reading, many) for seed in range(browsers)),
+            )
             many.errors += [error for _, errors in read for error in errors]
             answers = [s for seconds, _ in read for s in seconds]
             pages = [s for seconds in many.seconds.values() for s in seconds]
