@@ -37,6 +37,7 @@ from yt8m_core.progress import console_progress
 CHART_LIMIT, CONTROL_LIMIT, PAGE_LIMIT = 2.0, 1.0, 3.0  # seconds
 TRANSFER_LIMIT, MEMORY_LIMIT = 3_000_000, 2 << 30  # bytes
 REPEATS = 5
+UPLOADED = "uploaded files"  # from the choice of the files to their predictions; no page
 FIRST_RESULT = ".js-plotly-plot .main-svg, [data-testid=stDataFrame], [data-testid=stAlert]"
 FINISHED = "[data-testid=stApp][data-test-script-state=notRunning]"
 # Milliseconds from the move of a control to the end of the rerun, and two drawn frames.
@@ -154,7 +155,7 @@ async def visit_pages(
         return
     while seed % UPLOADS == UPLOADS - 1 and time.monotonic() < deadline:
         try:
-            timings.add("uploaded files", await upload_files(page, target.url("predictions?from=my+file"), rng))
+            timings.add(UPLOADED, await upload_files(page, target.url("predictions?from=my+file"), rng))
         except BrowserError as error:
             timings.errors.append(f"upload: {str(error)[:200]}")
         await asyncio.sleep(rng.uniform(0.5, 1.5) * reading)
@@ -200,12 +201,22 @@ async def sample_memory(address: str, deadline: float) -> list[int]:
     return samples
 
 
+def page_seconds(timings: Timings) -> list[float]:
+    """Return the seconds of all pages."""
+    return [
+        seconds
+        for name, of_name in timings.seconds.items()
+        if name != UPLOADED and "(first result)" not in name
+        for seconds in of_name
+    ]
+
+
 async def show_progress(minutes: float, timings: Timings) -> None:
     """Show each minute how many pages were opened, how fast, and how many errors there were."""
     progress = console_progress()
     for minute in range(1, int(minutes) + 1):
         await asyncio.sleep(60)
-        pages = [s for seconds in timings.seconds.values() for s in seconds]
+        pages = page_seconds(timings)
         p95 = np.quantile(pages, 0.95) if pages else np.nan
         note = f"{len(pages):,} pages, 95th percentile {p95:.2f} s, {len(timings.errors):,} errors"
         progress("many sessions", minute, int(minutes), note)
@@ -244,18 +255,17 @@ async def measure(target: Target, sessions: int, browsers: int, minutes: float, 
             )
             many.errors += [error for _, errors in read for error in errors]
             answers = [s for seconds, _ in read for s in seconds]
-            pages = [s for seconds in many.seconds.values() for s in seconds]
-            halves = memory[: len(memory) // 2 or 1], memory[len(memory) // 2 :]
-            early, late = (f"from {half[0] / 2**20:,.0f} to {half[-1] / 2**20:,.0f} MB" for half in halves)
+            tenths = [np.median(part) / 2**20 for part in np.array_split(memory, 10) if len(part)]
             print(f"\n{sessions} sessions for {minutes:g} minutes, a page every {reading:g} s (s):\n{many.table()}")
-            print(f"all pages, 95th percentile: {np.quantile(pages, 0.95):.2f} s (limit: {PAGE_LIMIT})")
+            p95 = np.quantile(page_seconds(many), 0.95)
+            print(f"all pages, the first ones of new browsers too, 95th percentile: {p95:.2f} s (limit: {PAGE_LIMIT})")
             if answers:
                 print(
                     f"{len(seeds)} of the sessions without a browser: {len(answers):,} answers of the server, median "
                     f"{np.median(answers):.2f} s, 95th percentile {np.quantile(answers, 0.95):.2f} s"
                 )
             print(f"memory: at most {max(memory) / 2**20:,.0f} MB (limit: {MEMORY_LIMIT / 2**20:,.0f})")
-            print(f"memory in the first half {early}, in the second half {late}")
+            print("median memory in each tenth of the time (MB):", " ".join(f"{median:,.0f}" for median in tenths))
             print("the hostile session:", ", ".join(f"{kind} {count:,}" for kind, count in sorted(hostile.items())))
         for error in (*single.errors, *many.errors)[:20]:
             print("error:", error)
