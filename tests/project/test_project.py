@@ -1,5 +1,6 @@
 """Packaging files, README and Makefile agree with each other and with the code."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_tests_of_a_file_stay_in_one_worker(request: pytest.FixtureRequest) -> None:
+    """A group that pytest-xdist does not see makes each worker prepare the fixtures of the file."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process has no groups")
+    assert request.node.nodeid.endswith("@tests/project/test_project.py")
 
 
 @pytest.mark.slow
