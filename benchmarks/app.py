@@ -14,12 +14,10 @@ without end, random links.
 
 import argparse
 import asyncio
-import os
 import random
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -30,6 +28,7 @@ from playwright.async_api import Error as BrowserError
 
 from benchmarks.app_load import UPLOADS, attack, read_pages, upload_files
 from benchmarks.app_pages import PAGES, VISITS, moves
+from benchmarks.process_memory import resident
 from benchmarks.timings import Timings
 from tests.support.server import FLAGS, served
 from yt8m_core.progress import console_progress
@@ -178,18 +177,6 @@ async def visit_pages(
                     timings.errors.append(f"{title} {part}: {str(error)[:200]}")
                 await asyncio.sleep(rng.uniform(0.5, 1.5) * reading)
     await page.context.close()
-
-
-def resident(address: str) -> int:
-    """Return the resident memory of the server in bytes."""
-    port = address.rsplit(":", 1)[1].split("/")[0]
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (process / "cmdline").read_bytes().split(b"\0")
-            if b"streamlit" in command and port.encode() in command:
-                pages = int((process / "statm").read_text().split()[1])
-                return pages * os.sysconf("SC_PAGE_SIZE")
-    return 0
 
 
 async def sample_memory(address: str, deadline: float) -> list[int]:

@@ -11,7 +11,6 @@ those of the table.
 import argparse
 import asyncio
 import os
-import re
 import resource
 import shutil
 import subprocess
@@ -25,8 +24,9 @@ import numpy as np
 import pyarrow as pa
 from playwright.async_api import async_playwright
 
-from benchmarks.app import Target, Timings, new_page, open_page, resident
+from benchmarks.app import Target, Timings, new_page, open_page
 from benchmarks.app_pages import PAGES
+from benchmarks.process_memory import memory, resident
 from tests.support.server import FLAGS, served
 from yt8m_core.data import index_store
 from yt8m_core.data.dataset import Videos, open_videos
@@ -100,13 +100,13 @@ def measure_command(what: str, arguments: Sequence[str], videos: int) -> None:
     command = [sys.executable, "-m", "yt8m_core", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - no shell
     while process.poll() is None:
-        sizes = dict(re.findall(r"(Rss\w+):\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text()))
-        own, mapped = (max(most, int(sizes.get(name, 0))) for most, name in ((own, "RssAnon"), (mapped, "RssFile")))
+        status = Path("/proc", str(process.pid))
+        own, mapped = max(own, memory(status, "RssAnon")), max(mapped, memory(status, "RssFile"))
         time.sleep(0.2)
     seconds = time.perf_counter() - started
     print(
-        f"{what:44}{seconds:9.0f} s  {videos / seconds:,.0f} videos/s, own memory {own / 2**20:.2f} GiB (limit: "
-        f"{MEMORY_LIMIT >> 30}), mapped {mapped / 2**20:.2f} GiB, exit status {process.returncode}",
+        f"{what:44}{seconds:9.0f} s  {videos / seconds:,.0f} videos/s, own memory {own / 2**30:.2f} GiB (limit: "
+        f"{MEMORY_LIMIT >> 30}), mapped {mapped / 2**30:.2f} GiB, exit status {process.returncode}",
         flush=True,
     )
 
@@ -124,7 +124,8 @@ async def measure_pages(address: str, run: str, data: str) -> None:
                 await open_page(page, target, name, timings)
             first, again = (timings.seconds[f"{name} (first result)"][0] for timings in (cold, warm))
             print(f"{name:44}{first:9.2f} s, warm {again:.2f} s (limit: {FIRST_CHART:g} s)", flush=True)
-        print(f"memory of the server: {resident(address) / 2**30:.2f} GiB (limit: {MEMORY_LIMIT >> 30} GiB)")
+        own, mapped = (resident(address, kind) / 2**30 for kind in ("RssAnon", "RssFile"))
+        print(f"own memory of the server {own:.2f} GiB (limit: {MEMORY_LIMIT >> 30}), mapped {mapped:.2f} GiB")
         for error in warm.errors:
             print("error:", error)
         await browser.close()

@@ -9,7 +9,6 @@ The limit is the forward pass of the same batches in memory, in one thread.
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import one_torch_thread
+from benchmarks.process_memory import children_memory
 from benchmarks.reader import CLASSES
 from benchmarks.video_level import STREAMS, synthetic_vectors
 from yt8m_core.data.vocabulary import unnamed_vocabulary, write_vocabulary
@@ -33,14 +33,19 @@ COUNTS = (1, 2, 4)
 BATCH = 128
 
 
-def run_command(processes: int, arguments: Sequence[str]) -> tuple[float, float]:
-    """Run a command in several processes; return its seconds and the largest memory of a process in bytes."""
+def run_command(processes: int, arguments: Sequence[str]) -> tuple[float, int]:
+    """Run a command in several processes; return its seconds and the largest own memory of a process in bytes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m", "--"]
     command = [sys.executable, *launcher, "yt8m_core", *arguments, "--accelerator", "cpu"]
-    started = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - no shell
-    return time.perf_counter() - started, 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    started, largest = time.perf_counter(), 0
+    launched = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - no shell
+    while launched.poll() is None:
+        largest = max([largest, *children_memory(launched.pid, "RssAnon")])
+        time.sleep(0.2)
+    if launched.returncode:
+        raise SystemExit(f"{command} ended with {launched.returncode}")
+    return time.perf_counter() - started, largest
 
 
 def forward_rate(run: Run) -> float:

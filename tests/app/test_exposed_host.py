@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from benchmarks.app import resident
 from benchmarks.app_load import attack
+from benchmarks.process_memory import resident
 from tests.app.test_server_faults import GUARD, attempts, get, with_hooks
 from tests.conftest import ROOT
 from tests.support.server import served, smoke_environment

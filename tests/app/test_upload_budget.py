@@ -16,7 +16,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.web.server.starlette.starlette_routes import create_upload_routes
 
 import upload_budget  # of app/
-from benchmarks.app import resident
+from benchmarks.process_memory import resident
 from tests.app.test_uploads import demo_file, set_files, upload_files, upload_table
 from tests.support.browser import open_browser_page, wait_for_page
 from tests.support.pages import charts, error_text, page_text
