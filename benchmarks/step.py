@@ -144,11 +144,28 @@ def head_rows(repeats: int) -> list[dict[str, Any]]:
         ours = training_step(model, *inputs, labels, compiled=False)
         for peer in peers.values():  # the same loss from the same weights
             np.testing.assert_allclose(float(cast(float, peer())), float(cast(Tensor, ours())), rtol=2e-3)
-        candidates = {"ours": ours, "floor": partial(_run_all, floors), **peers}
+        candidates = {"ours": ours, "floor": partial(_run_all, floors), "update": weight_update(model), **peers}
         rates = {key: BATCH / cost.wall for key, cost in measure_interleaved(candidates, repeats).items()}
         peer_name = "TensorFlow" if peers else "TensorFlow: not installed (pip install tensorflow-cpu)"
         results.append(row(f"step: {name}", UNIT, rates["ours"], peer_name, rates.get("TensorFlow"), rates["floor"]))
+        both = 1 / (1 / rates["floor"] + 1 / rates["update"])
+        results.append(row(f"step: {name}, update in the limit", UNIT, rates["ours"], "", None, both))
     return results
+
+
+def weight_update(model: nn.Module) -> Step:
+    """Return the norms of gradients and the update by Adam of weights like those of a model."""
+    weights = [weight.detach().clone() for weight in model.parameters()]
+    for weight in weights:
+        weight.grad = torch.randn_like(weight)
+    optimizer = torch.optim.Adam(weights, RATE, fused=True)
+
+    def update() -> None:
+        for weight in weights:
+            torch.linalg.vector_norm(cast(Tensor, weight.grad))
+        optimizer.step()
+
+    return update
 
 
 def _run_all(steps: list[Step]) -> None:
