@@ -6,9 +6,8 @@ stands still has ended. PyTorch's collectives would wait for it until their time
 than the longest work.
 """
 
-import base64
+import json
 import os
-import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,17 +62,21 @@ class Group:
                     self._pause()
 
     def share(self, value: Result) -> Result:
-        """Return the value of the first process in all processes. Raises ProcessEndedError where it has ended."""
+        """Return the value of the first process, which JSON has, in all processes.
+
+        Anyone who reaches the store may write there, so nothing that could run code is read from it. Raises
+        ProcessEndedError where the first process has ended.
+        """
         if self._store is None:
             return value
         name = f"value {next(self._waits)}"
         with _report_store():
             if self.is_first:
-                self._store.set(name, base64.b64encode(pickle.dumps(value)).decode())
+                self._store.set(name, json.dumps(value))
                 return value
             while not self._store.check([name]):
                 self._pause()
-            shared: Result = pickle.loads(base64.b64decode(self._store.get(name)))  # noqa: S301 - written by the first process
+            shared: Result = json.loads(self._store.get(name))
             return shared
 
     def first(self, task: Callable[[], Result]) -> Result:
