@@ -69,6 +69,13 @@ def test_bucket_and_http_have_the_videos_of_the_same_shards_on_disk(
         assert videos.location(0) == f"{data.rstrip('/')}/a.tfrecord, record 0"
 
 
+def test_each_server_of_a_process_is_asked_at_its_own_address(tmp_path: Path) -> None:
+    folder = three_shards(tmp_path / "local")
+    for name in ("first", "second"):
+        with serve_bucket(name) as bucket:
+            assert len(find_sources(bucket.upload(folder))) == 3
+
+
 def test_folders_files_globs_and_braces_name_the_shards(tmp_path: Path, bucket: Bucket, server: FileServer) -> None:
     for name in ("a.tfrecord", "b.tfrecord.gz", "c.tfrecord-00000-of-00001", "notes.txt", ".hidden.tfrecord"):
         write(tmp_path / "names" / name, small(name))

@@ -45,7 +45,10 @@ class Bucket:
 def serve_bucket(name: str = "shards") -> Iterator[Bucket]:
     """Run an S3 server in a thread, with credentials and its address in the environment."""
     import boto3
+    import s3fs
     from moto.server import ThreadedMotoServer
+
+    s3fs.S3FileSystem.clear_instance_cache()  # fsspec keeps the connections to another server of this process
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -63,6 +66,7 @@ def serve_bucket(name: str = "shards") -> Iterator[Bucket]:
         client = boto3.client("s3")
         client.create_bucket(Bucket=name)
         yield Bucket(f"s3://{name}", endpoint, client)
+    s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
 
 
@@ -75,7 +79,10 @@ def cached_bytes() -> int:
 @contextmanager
 def serve_google_bucket(name: str = "shards") -> Iterator[Callable[[str, bytes], None]]:
     """Run a Google Cloud Storage server in a thread, with a bucket. Yield a function that uploads an object."""
+    import gcsfs
     from gcp_storage_emulator.server import create_server
+
+    gcsfs.GCSFileSystem.clear_instance_cache()
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -91,4 +98,5 @@ def serve_google_bucket(name: str = "shards") -> Iterator[Callable[[str, bytes],
         patch.setenv("NO_PROXY", "127.0.0.1")
         patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         yield put
+    gcsfs.GCSFileSystem.clear_instance_cache()
     server.stop()
