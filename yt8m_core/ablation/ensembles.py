@@ -36,10 +36,10 @@ def average_runs(members: Sequence[Path], data: str, folder: Path, progress: Pro
     for batch, mean in ensemble.score(callback=comparison):
         done += len(batch.videos)
         progress("scoring", done, len(videos))
-        rows, labels = batch.labels.to(device)
-        metric.update(mean, (rows, labels))
+        truth = batch.truth(mean.shape[1], device)
+        metric.update(mean, truth)
         if precision is not None:
-            precision.update(batch, mean)
+            precision.update(batch.videos, mean, truth)
     best = metric.top_labels()
     predictions = pd.DataFrame(
         {

@@ -246,7 +246,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
         RecordError: a record is bad (without ``skip_bad``).
         UserError: the shard changes meanwhile.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS.names if name != "content"}
+    rows: list[tuple[Any, ...]] = []
     pieces: list[tuple[Piece, ...]] = []
     bad = []
     opened = open_shard(shard)
@@ -261,13 +261,13 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
                 raise
             bad.append(BadRecord(path, record, str(error), error.unreadable_bytes))
         else:  # concatenate fills in the shard number
-            values = (
+            rows.append((
                 row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
                 None, row.start_time, row.findings, row.unread_keys or None,
-            )  # fmt: skip
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
+            ))  # fmt: skip
             pieces.append(row.pieces)
         opened.check()  # before the next record is read
+    names = [name for name in COLUMNS.names if name != "content"]
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
     table = pa.table({**columns, "content": digest_content(pieces)}, schema=COLUMNS)
     return ShardRows(table, 0, len(table), tuple(bad))

@@ -48,6 +48,12 @@ class Batch:
         targets[labels, rows] = 1
         return targets.T
 
+    def truth(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor:
+        """Return the labels as a bool tensor [B, C] on ``device``, for metrics."""
+        truth = torch.zeros(len(self.videos), num_classes, dtype=torch.bool, device=device)
+        truth[tuple(self.labels.to(device))] = True
+        return truth
+
 
 def shuffled_batches(
     num_frames: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int

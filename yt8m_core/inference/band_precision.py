@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
-from yt8m_core.data.loader import Batch
 from yt8m_core.inference.sampling import MAX_SCORES, sample_videos
 from yt8m_core.labels.statistics import BANDS, bands
 from yt8m_core.metrics.label_precision import LabelPrecision
@@ -35,10 +34,13 @@ class BandPrecision:
         self.is_sampled[sample_videos(videos.is_labeled, MAX_SCORES // len(training_counts))] = True
         self.precision = LabelPrecision(len(training_counts)).to(device)
 
-    def update(self, batch: Batch, p: Tensor) -> None:
-        """Add the probabilities [B, C] of a batch."""
-        sampled = torch.from_numpy(self.is_sampled[batch.videos]).to(p.device)
-        self.precision.update(p[sampled], batch.targets(p.shape[1], p.device)[sampled])
+    def update(self, videos: NDArray[np.int64], p: Tensor, truth: Tensor) -> None:
+        """Add videos [B] of the data set, with their probabilities [B, C] and labels, bool [B, C]."""
+        sampled = self.is_sampled[videos]
+        if not sampled.all():
+            rows = torch.from_numpy(sampled).to(p.device)
+            p, truth = p[rows], truth[rows]
+        self.precision.update(p, truth)
 
     def compute(self) -> tuple[pd.DataFrame, dict[str, float]]:
         """Return one row per label, and metrics by name.

@@ -60,10 +60,11 @@ class EvaluationState:
 
     def update(self, batch: Batch, p: Tensor) -> None:
         """Add the probabilities [B, C] of a batch."""
-        rows, labels = batch.labels.to(p.device)
-        self.metric.update(p, (rows, labels))
+        p = p.contiguous()  # a classification may return a transposed view
+        truth = batch.truth(p.shape[1], p.device)
+        self.metric.update(p, truth)
         if self.precision is not None:
-            self.precision.update(batch, p)
+            self.precision.update(batch.videos, p, truth)
 
     def save(self, file: Path) -> None:
         """Write the state to a file."""

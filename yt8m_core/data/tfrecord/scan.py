@@ -5,8 +5,9 @@ read as one strided view per stream. ``scan_record`` locates these views without
 parsed by protobuf (``parse.py``), with the same result.
 """
 
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from crc32c import crc32c
@@ -22,8 +23,7 @@ MISSING = -1  # offset of an optional stream that the record lacks
 REPEATED_LABEL, MISSING_STREAM, CONSTANT_STREAM, CONSTANT_VIDEO = 1, 2, 4, 8
 
 
-@dataclass(frozen=True)
-class ScannedRecord:
+class ScannedRecord(NamedTuple):
     """Id, labels, feature offsets and findings of one record."""
 
     id: str
@@ -94,10 +94,11 @@ def _read_map(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]
     return spans
 
 
-def frame_layout(dim: int, schema: Schema) -> tuple[bytes, int, int]:
+@cache
+def frame_layout(dim: int, has_float_frames: bool) -> tuple[bytes, int, int]:
     """Return the header of each frame of a stream, the number of bytes after it, and the stride between frames."""
-    size = dim * schema.dtype.itemsize
-    header = frame_header(size, schema.has_float_frames)
+    size = 4 * dim if has_float_frames else dim
+    header = frame_header(size, has_float_frames)
     return header, size, len(header) + size
 
 
@@ -161,35 +162,41 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> tup
     id_start, id_end = _read_only_field(data, _read_only_field(data, features[key], 0x0A), 0x0A)
     labels, findings = _scan_labels(data, features["labels"]) if "labels" in features else (None, 0)
 
-    scan_stream, spans = (_scan_frames, lists) if schema.level == "frame" else (_scan_vector, features)
-    offsets, lengths, constant, starts = [], [], [], []
+    spans = lists if schema.level == "frame" else features
+    offsets, streams = [], []
     for name, dim in schema.streams:
         first, last = spans.get(name, (0, 0))
-        if schema.is_optional(name) and _has_no_values(data, first, last, schema.level):
+        if _has_no_values(data, first, last, schema.level) and schema.is_optional(name):
             if schema.level == "frame" and name in features:
                 raise _Irregular  # frames in the context
             offsets.append(MISSING)
             findings |= MISSING_STREAM
             continue
-        offset, count, first, stride, is_constant = scan_stream(data, first, last, dim, schema)
-        offsets.append(offset)
-        lengths.append(count)
-        constant.append(is_constant)
-        starts.append((first, stride))
-    if not lengths:
+        stream = _locate_frames(first, last, dim, schema) if spans is lists else _locate_vector(data, first, last, dim)
+        streams.append(stream)
+        offsets.append(stream.first + len(stream.header))
+    if not streams:
         raise _Irregular
-    T = min(lengths)
-    pieces, crc = _checksum_streams(data, start, end, [(first, first + T * stride) for first, stride in starts])
-    findings |= CONSTANT_STREAM * any(constant) | CONSTANT_VIDEO * all(constant)
+    T = min(stream.num_frames for stream in streams)
+    # The checksum comes first: it brings the bytes into the caches of the processor.
+    pieces, crc = _checksum_streams(
+        data, start, end, [(stream.first, stream.first + T * stream.stride) for stream in streams]
+    )
+    constant = [_verify_stream(data, stream, schema.level == "video" or schema.has_float_frames) for stream in streams]
+    if True in constant:
+        findings |= CONSTANT_STREAM | CONSTANT_VIDEO * all(constant)
     # Unused features must be valid too, so that this path and protobuf accept the same records.
-    streams = {name for name, _ in schema.streams}
+    names = {name for name, _ in schema.streams}
+    has_more_features = not features.keys() <= {"labels", key, *(() if spans is lists else names)}
+    has_more_lists = not lists.keys() <= (names if spans is lists else set())
     start_time: float | None = None
-    if features.keys() - {"labels", key} - (streams if schema.level == "video" else set()):
-        parsed = parse_example(data[start:context_end]).context.feature
-        start_time = parse_start_time(parsed)
-    if lists.keys() - (streams if schema.level == "frame" else set()):
+    unread: tuple[str, ...] = ()
+    if has_more_features:
+        start_time = parse_start_time(parse_example(data[start:context_end]).context.feature)
+    if has_more_lists:
         parse_example(data[context_end:end])
-    unread = find_unread_keys(features, lists, schema)
+    if has_more_features or has_more_lists:
+        unread = find_unread_keys(features, lists, schema)
     video_id = str(data[id_start:id_end], "utf-8")
     return ScannedRecord(video_id, labels, T, tuple(offsets), start_time, pieces, findings, unread), crc
 
@@ -199,38 +206,47 @@ def _has_no_values(data: memoryview, first: int, last: int, level: Level) -> boo
     return first == last or (level == "video" and bytes(data[first:last]) == b"\x12\x00")
 
 
-def _scan_frames(data: memoryview, first: int, last: int, dim: int, schema: Schema) -> tuple[int, int, int, int, bool]:
-    """Check the frames of a stream.
+class _Stream(NamedTuple):
+    """Where the frames of a stream are: ``num_frames`` times a header and values, from byte ``first`` on."""
 
-    Returns the offset, the number of frames, their start, their stride, and whether all values are equal.
-    """
-    header, size, stride = frame_layout(dim, schema)
+    first: int
+    num_frames: int
+    dim: int
+    header: bytes
+    stride: int
+
+
+def _locate_frames(first: int, last: int, dim: int, schema: Schema) -> _Stream:
+    header, _, stride = frame_layout(dim, schema.has_float_frames)
     count, rest = divmod(last - first, stride)
     if count == 0 or rest:
         raise _Irregular
-    headers = np.ndarray(count, f"V{len(header)}", data, first, stride)
-    if headers.tobytes() != header * count:  # packing first is four times as fast as a strided ==
-        raise _Irregular
-    offset = first + len(header)
-    is_constant = _may_be_constant(data, offset, size)
-    if is_constant or schema.has_float_frames:
-        frames = np.ndarray((count, dim), schema.dtype, data, offset, (stride, schema.dtype.itemsize))
-        if schema.has_float_frames and find_invalid_feature(frames) is not None:
-            raise _Irregular
-        is_constant = bool((frames == frames[0, 0]).all())
-    return offset, count, first, stride, is_constant
+    return _Stream(first, count, dim, header, stride)
 
 
-def _scan_vector(data: memoryview, first: int, last: int, dim: int, schema: Schema) -> tuple[int, int, int, int, bool]:
-    """Check the vector of a stream; returns as ``_scan_frames``."""
+def _locate_vector(data: memoryview, first: int, last: int, dim: int) -> _Stream:
     first, last = _read_only_field(data, _read_only_field(data, (first, last), 0x12), 0x0A)
     if last - first != 4 * dim:
         raise _Irregular
-    values = np.frombuffer(data, "<f4", dim, first)
-    if find_invalid_feature(values) is not None:
-        raise _Irregular
-    is_constant = _may_be_constant(data, first, last - first) and bool((values == values[0]).all())
-    return first, 1, first, 4 * dim, is_constant
+    return _Stream(first, 1, dim, b"", 4 * dim)
+
+
+def _verify_stream(data: memoryview, stream: _Stream, has_floats: bool) -> bool:
+    """Check the headers of the frames, and floats. Return whether all values are equal."""
+    first, count, dim, header, stride = stream
+    if header:
+        headers = np.ndarray(count, f"V{len(header)}", data, first, stride)
+        if headers.tobytes() != header * count:  # packing first is four times as fast as a strided ==
+            raise _Irregular
+    offset = first + len(header)
+    is_constant = _may_be_constant(data, offset, stride - len(header))
+    if is_constant or has_floats:
+        dtype = np.dtype("<f4" if has_floats else "u1")
+        frames = np.ndarray((count, dim), dtype, data, offset, (stride, dtype.itemsize))
+        if has_floats and find_invalid_feature(frames) is not None:
+            raise _Irregular
+        is_constant = bool((frames == frames[0, 0]).all())
+    return is_constant
 
 
 def _may_be_constant(data: memoryview, first: int, size: int) -> bool:
