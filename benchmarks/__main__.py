@@ -26,6 +26,7 @@ NAMES = (
     "step",
     "pool_once",
     "evaluation",
+    "segments",
 )
 PACKAGES = ("yt8m", "torch", "numpy", "pyarrow", "protobuf", "crc32c", "tensorflow-cpu", "tensorflow", "tfrecord")
 

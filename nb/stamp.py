@@ -15,6 +15,8 @@ from nbformat import NotebookNode
 from yt8m_core.ablation import SWEEPS, correlation_readings, demo_sweeps
 from yt8m_core.ablation.recipe import digest_of, table_source
 from yt8m_core.ablation.results import digests, result_file
+from yt8m_core.analysis.localization_study import EPOCHS, RATES, TUNING_FOLD
+from yt8m_core.demo import segments
 from yt8m_core.paper_tables import TABLES
 
 FOLDER = Path(__file__).parent
@@ -62,6 +64,8 @@ def _experiments(code: str) -> dict[str, str]:
         experiments["readings"] = correlation_readings.digest(SCALE)
     if "stored_readings" in called:
         experiments["readings, sample"] = _digest(correlation_readings.readings_file("sample"))
+    if "compare_localizers" in called:
+        experiments["segments"] = digest_of([segments.FORMAT, segments.VIDEOS[SCALE], RATES, TUNING_FOLD, EPOCHS])
     if called & {"stored_result", "all_claims"}:
         shown = TABLES if "all_claims" in called else [name for name in TABLES if name in constants]
         files = {name: result_file(name, "sample") for name in shown}

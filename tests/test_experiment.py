@@ -85,6 +85,7 @@ def changed_settings() -> list[tuple[str, Experiment]]:
         "ema": 0.5,
         "fold": "1/5",
         "unlabeled": "skip",
+        "segments": "rated",
     }
     found = []
     for part in ("data", "training", None):

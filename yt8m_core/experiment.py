@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from yt8m_core.data.schema import MAX_WIDTH, UNLABELED_POLICIES
+from yt8m_core.data.schema import MAX_WIDTH, UNLABELED_POLICIES, TrainedSegments
 from yt8m_core.errors import UserError, check_choice
 from yt8m_core.models.slot import Slot
 from yt8m_core.storage.address import check_address, is_address
@@ -46,6 +46,9 @@ class Data:
     data. The fold of a video depends only on its id."""
     unlabeled: str = "error"
     """Videos without labels: error, skip to leave them out, or negative if they have none of the labels."""
+    segments: TrainedSegments = ""
+    """Train on the rated segments of the videos (2019 edition) instead of the videos: rated. Labels that were not rated
+    in a segment are unknown there, and have no part in the loss."""
 
     def __post_init__(self) -> None:
         """Validate the values. Raises UserError."""
@@ -60,6 +63,13 @@ class Data:
             raise UserError("a stream twice", where="data, streams", expected="different names")
         check_number(self.max_frames, 1, where="data, max_frames")
         check_choice("unlabeled", self.unlabeled, UNLABELED_POLICIES, where="data")
+        if self.segments:
+            check_choice("segments", self.segments, ("rated",), where="data")
+
+    @property
+    def items(self) -> str:
+        """What is trained on: videos or rated segments."""
+        return "rated segments" if self.segments else "videos"
 
     @property
     def validation_name(self) -> str:
@@ -67,8 +77,11 @@ class Data:
 
         >>> Data("/shards/train", "", fold="2/5").validation_name
         'fold 2/5 of /shards/train'
+        >>> Data("/shards/train", "/shards/validate", segments="rated").validation_name
+        'rated segments of /shards/validate'
         """
-        return f"fold {self.fold} of {self.train}" if self.fold else self.validation
+        name = f"fold {self.fold} of {self.train}" if self.fold else self.validation
+        return f"{self.segments} segments of {name}" if self.segments else name
 
 
 def _check_path(path: str, where: str) -> None:
@@ -202,7 +215,7 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """Return the experiment as plain values for JSON. Entries that older runs lack are omitted at their default."""
         values = dataclasses.asdict(self)
-        for name in ("fold", "unlabeled"):
+        for name in ("fold", "unlabeled", "segments"):
             if getattr(self.data, name) == getattr(Data, name):
                 del values["data"][name]
         if not self.init:

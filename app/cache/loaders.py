@@ -229,6 +229,12 @@ def prediction(page: "PageContext", video: int) -> "Prediction":
     return predict_video(page.model, page.run_videos.frames(video))
 
 
+def ratings(data: DataSet, video: int, label: int) -> list[tuple[int, bool]]:
+    """Return the ratings of a label in the segments of a video: (start, whether it is present) each."""
+    found = videos(data).column("ratings")[video].as_py() or []
+    return [(rating["start"], rating["is_present"]) for rating in found if rating["label"] == label]
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _read_truth(world: Path, stamp: str) -> pd.DataFrame:
     return demo.read_truth(world)

@@ -15,7 +15,7 @@ import streamlit as st
 from cache.loaders import HASH_FUNCS, DataSet, StampedRun, file_stamp, run_stamp
 from yt8m_core.analysis import top_k_errors
 from yt8m_core.data.schema import describe_schema, parse_streams
-from yt8m_core.demo.runs import demo_experiments, demo_folder, is_ready, runs_folder
+from yt8m_core.demo.runs import demo_experiments, demo_folder, is_ready, runs_folder, segments_folder
 from yt8m_core.errors import UserError
 from yt8m_core.runs import table
 from yt8m_core.runs.run import Run, find_runs
@@ -112,7 +112,9 @@ def find_workspace() -> Workspace:
 def is_demo_ready() -> bool:
     """Return whether the demo world and its runs exist, as ``yt8m_core.demo.runs.is_ready``."""
     runs = [runs_folder() / name / file for name in demo_experiments() for file in ("config.json", "metrics.json")]
-    return _is_demo_ready(file_stamp([demo_folder() / "world.json", *runs]))
+    return _is_demo_ready(
+        file_stamp([*(folder / "world.json" for folder in (demo_folder(), segments_folder())), *runs])
+    )
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -128,6 +130,8 @@ def search_paths() -> tuple[list[Path], list[str]]:
 
     world = demo_folder()
     demo_data = [str(world / "validation"), str(world / "train")] if (world / "world.json").is_file() else []
+    rated = segments_folder()
+    demo_data += [str(rated / "validate")] if (rated / "world.json").is_file() else []
     folders, data = (map(absolute, split_paths(os.environ.get(name, ""))) for name in ("YT8M_RUNS", "YT8M_DATA"))
     return [runs_folder(), *map(Path, folders)], [*demo_data, *data]
 

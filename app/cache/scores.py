@@ -17,6 +17,7 @@ from yt8m_core.runs.run import Run
 # torch takes seconds to import. Import what needs it inside functions: the first page works without.
 if TYPE_CHECKING:
     from context import PageContext
+    from yt8m_core.analysis.best_segments import BestSegments
     from yt8m_core.analysis.ensembling import EnsembleResult
     from yt8m_core.analysis.label_mixing import MixingTerms
     from yt8m_core.analysis.learned_correlation import CorrelationMatrices
@@ -217,6 +218,22 @@ def attribution(run: Run, digest: str, label: int, _frames: NDArray[Any]) -> "At
     from yt8m_core.explain.attribution import attribute_label
 
     return attribute_label(loaders.model(run), _frames, label)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Scoring the segments, once per run…", hash_funcs=HASH_FUNCS)
+def best_segments(page: "PageContext") -> "BestSegments":
+    """Return the best segments of each label, as ``best_segments.best_segments``."""
+    from yt8m_core.analysis.best_segments import best_segments
+
+    return best_segments(page.run, page.run_videos)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Scoring the segments…", hash_funcs=HASH_FUNCS)
+def segment_scores(run: Run, digest: str, _frames: NDArray[Any]) -> NDArray[np.float32]:
+    """Score each five seconds of a video, which the digest of its frames identifies: [S, C]."""
+    from yt8m_core.explain.localization import score_segments
+
+    return score_segments(loaders.model(run), _frames)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Measuring the training features…", hash_funcs=HASH_FUNCS)

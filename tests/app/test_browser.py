@@ -425,9 +425,9 @@ def test_box_in_the_map_opens_its_videos(browser: Browser, app: str) -> None:
         number = int(count.inner_text().split()[0])
         page.get_by_role("button", name="Open selection").click()
         wait_for_page(page, "Videos")
-        expect(page.get_by_text(f"{number} of 32 videos")).to_be_visible()
+        expect(page.get_by_text(f"{number} of 32 videos").first).to_be_visible()
         page.get_by_role("button", name="Clear", exact=True).click()
-        expect(page.get_by_text("32 of 32 videos")).to_be_visible()
+        expect(page.get_by_text("32 of 32 videos").first).to_be_visible()
 
 
 def test_pair_of_the_matrix_opens_its_videos(browser: Browser, app: str) -> None:
@@ -441,7 +441,7 @@ def test_pair_of_the_matrix_opens_its_videos(browser: Browser, app: str) -> None
         number = re.findall(r"Open (\d+)", button.inner_text())[0]
         button.click()
         wait_for_page(page, "Videos")
-        expect(page.get_by_text(f"{number} of 32 videos")).to_be_visible()
+        expect(page.get_by_text(f"{number} of 32 videos").first).to_be_visible()
 
 
 def test_upload_is_refused_or_predicted(browser: Browser, app: str, demo_home: Path) -> None:

@@ -25,7 +25,8 @@ def test_overview_tells_the_fold_that_a_run_was_measured_on(copy_run: CopyRun, d
 
 def test_data_sets_of_a_fold_run_are_its_training_data_only(copy_run: CopyRun) -> None:
     make_fold_run(copy_run)
-    assert sorted(open_page(run="fold").selectbox(key="data").options) == ["smoke/train", "smoke/validation"]
+    options = open_page(run="fold").selectbox(key="data").options
+    assert sorted(options) == ["smoke-segments/validate", "smoke/train", "smoke/validation"]
 
 
 def test_training_data_of_a_fold_run_are_seen_outside_the_fold(copy_run: CopyRun) -> None:

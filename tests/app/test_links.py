@@ -107,7 +107,7 @@ def test_run_opens_its_own_data(other_labels: str) -> None:
 @pytest.mark.fault
 def test_data_that_do_not_fit_are_offered_apart_with_the_reason(other_labels: str) -> None:
     at = open_page("imbalance", run=ATTENTION_RUN)
-    assert at.selectbox(key="data").options == ["smoke/validation", "smoke/train"]
+    assert at.selectbox(key="data").options == ["smoke/validation", "smoke/train", "smoke-segments/validate"]
     apart = at.sidebar.expander[0]
     assert [button.label.replace("\\", "") for button in apart.button] == [other_labels, "other/train"]
     assert "It has other labels than the run." in apart.caption[0].value.replace("\\", "")

@@ -81,6 +81,17 @@ MATRIX: dict[tuple[str, str], tuple[list[str], str, str]] = {
     ("predict", "features"): (["{root}/run", "{path}"], "features", ".npz"),
     ("predict", "data"): (["{root}/run", "--data", "{path}", "--output", "{out}/p.csv"], "validation", ""),
     ("predict", "output"): (["{root}/run", "--data", "{root}/validation", "--output", "{path}"], "labels", ".csv"),
+    ("predict", "vocabulary"): (
+        ["{root}/run", "--data", "{root}/validation", "--output", "{out}/p.csv", "--segments", "all", "--vocabulary",
+         "{path}"],
+        "vocabulary",
+        ".csv",
+    ),
+    ("submission", "file"): (["{path}", "--vocabulary", "{root}/vocabulary.csv"], "submission", ".csv"),
+    ("submission", "vocabulary"): (["{root}/submission.csv", "--vocabulary", "{path}"], "vocabulary", ".csv"),
+    ("submission", "data"): (
+        ["{root}/submission.csv", "--vocabulary", "{root}/vocabulary.csv", "--data", "{path}"], "validation", "",
+    ),
     ("ensemble", "members"): (["{path}", "--data", "{root}/validation"], "scores", ".csv"),
     ("ensemble", "data"): (["{root}/run", "--data", "{path}"], "validation", ""),
     ("ensemble", "output"): (["{root}/run", "--data", "{root}/validation", "--output", "{path}"], "labels", ".csv"),
@@ -105,6 +116,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(root / "features.npz", rgb=np.ones((3, 24), np.uint8), audio=np.ones((3, 8), np.uint8))
     (root / "labels.csv").write_text("id,label\nfeatures,cat\n")
     (root / "vocabulary.csv").write_text("id,name\n" + "".join(f"{label},label{label}\n" for label in range(6)))
+    (root / "submission.csv").write_text("Class,Segments\n" + "".join(f"{label},v:0\n" for label in range(6)))
     with pytest.MonkeyPatch.context() as patch:
         yt8m(patch, "predict", root / "run", "--data", root / "validation", "--output", root / "scores.csv")
     return root

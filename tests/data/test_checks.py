@@ -47,7 +47,7 @@ def test_clean_data_have_no_findings(tmp_path: Path) -> None:
 @pytest.mark.fault
 def test_every_finding_is_counted_and_names_the_first_video(tmp_path: Path) -> None:
     half = replace(small("half"), streams={**small().streams, "x": np.full((4, 7), 9, np.uint8)})
-    unread = encode_sequence_example({"id": b"unread", "segment_labels": [1], "labels": [1]}, small("u").streams)
+    unread = encode_sequence_example({"id": b"unread", "class_labels": [1], "labels": [1]}, small("u").streams)
     videos = opened(
         tmp_path, small("a"), small("twice", (1, 1)), half, constant("gray", 7), constant("black", 0), unread,
         replace(small("a"), id="copy"),
@@ -62,7 +62,7 @@ def test_every_finding_is_counted_and_names_the_first_video(tmp_path: Path) -> N
         "may be 0/1 vectors, or padded; they must be the ids of the video's labels."
     )
     assert checks["unread-keys"].message == (
-        "1 of 7 records have the keys 'segment_labels', which are not read: labels are in 'labels'."
+        "1 of 7 records have the keys 'class_labels', which are not read: labels are in 'labels'."
     )
     assert checks["equal-features"].message.endswith("The first: 'a' and 'copy'.")
     assert found(videos.subset(np.array([0, 4]))) == {"constant-features": 1}

@@ -128,7 +128,7 @@ def test_video_level_floats_are_the_same_bits_when_read(tmp_path: Path, encode: 
         content.streams["mean_rgb"][:4] = [-0.0, np.finfo(np.float32).smallest_subnormal, MAX_FEATURE, 0.1]
     write(tmp_path / "a.tfrecord", *map(encode, videos))
     read = open_videos(tmp_path)
-    assert read._is_regular.all() == (encode is Content.regular)
+    assert read.reader.is_regular.all() == (encode is Content.regular)
     assert_same(read, videos)
 
 
@@ -169,7 +169,7 @@ def test_number_of_open_shards_is_limited(tmp_path: Path, monkeypatch: pytest.Mo
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
         assert_same(videos, expected)
-    assert videos._open_shard.cache_info().currsize == 2
+    assert videos.reader.open_shard.cache_info().currsize == 2
     assert len(os.listdir("/proc/self/fd")) <= before + 4
 
 

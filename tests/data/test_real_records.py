@@ -29,7 +29,7 @@ def videos(real_data: Path, folder: str) -> Videos:
 
 def test_all_real_records_are_valid_and_regular(videos: Videos, folder: str) -> None:
     assert len(videos) == len(set(videos.ids)) == FOLDERS[folder]
-    assert videos._is_regular.all()
+    assert videos.reader.is_regular.all()
     assert videos.is_labeled.all()
     if folder == "audioset":
         assert videos.schema.streams == (("audio_embedding", 128),)
@@ -46,7 +46,7 @@ def test_all_real_records_are_valid_and_regular(videos: Videos, folder: str) -> 
 
 def test_sample_is_bitwise_equal_to_the_protobuf_parse(videos: Videos) -> None:
     for video in np.random.default_rng(0).choice(len(videos), 200, replace=False):
-        start, end = videos._start[video], videos._end[video]
+        start, end = videos.reader.starts[video], videos.reader.ends[video]
         with open(videos.shards[videos.shard_numbers[video]].path, "rb") as file:
             file.seek(start)
             message = SequenceExample.FromString(file.read(end - start))
@@ -82,7 +82,7 @@ def test_real_frame_level_video_is_read_back_from_a_shard(real_data: Path, tmp_p
         labels = tuple(stored["labels"].tolist())
         write(tmp_path / "a.tfrecord", Content(str(stored["id"]), labels, streams))
     videos = open_videos(tmp_path)
-    assert videos._is_regular.all()
+    assert videos.reader.is_regular.all()
     assert videos.num_frames.tolist() == [170]
     assert videos.labels(0).tolist() == sorted(labels)
     assert (videos.frames(0) == np.hstack(list(streams.values()))).all()

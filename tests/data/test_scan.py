@@ -472,7 +472,7 @@ def test_features_that_would_overflow_are_refused(number: float) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "unread"),
-    [("segment_labels", [1], ("segment_labels",)), ("label", [1], ("label",)), ("title", b"x", ())],
+    [("class_labels", [1], ("class_labels",)), ("label", [1], ("label",)), ("title", b"x", ())],
 )
 def test_keys_that_look_like_labels_and_are_not_read_are_found(
     key: str, value: FeatureValue, unread: tuple[str, ...]

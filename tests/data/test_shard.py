@@ -94,7 +94,7 @@ def test_shard_stays_readable_when_only_permissions_or_links_change(tmp_path: Pa
     (tmp_path / "a.tfrecord").chmod(0o400)
     os.link(tmp_path / "a.tfrecord", tmp_path / "backup")
     assert (videos.frames(0) == before).all()
-    opened = videos._open_shard(0)
+    opened = videos.reader.open_shard(0)
     assert opened._last.st_ctime_ns == os.stat(tmp_path / "a.tfrecord").st_ctime_ns  # no further stat of the path
 
 

@@ -118,6 +118,9 @@ LABELS_ADDED = pd.DataFrame(
     {"name": ["Car", "Dog"], "score": [0.9, 0.1], "fixed": [0.02, 0.01], "trained": [0.05, -0.03]}
 )
 COMPARISON = pd.DataFrame({"name": ["Car", "Dog"], "mean": [0.5, 0.3], "p a": [0.4, 0.3], "p b": [0.6, 0.3]})
+SEGMENTS = pd.DataFrame(
+    {"start": [0, 5], "end": [5, 8], "probability": [0.2, 0.7], "attention": [0.4, 0.6]},
+)
 READINGS = pd.DataFrame(
     {
         "matrix_norm": ["joint", "phi"] * 2, "space": ["prob", "logit"] * 2, "relative_step": 0.1, "beta": 0.1,
@@ -198,6 +201,9 @@ EXAMPLES: dict[str, Callable[[], go.Figure]] = {
         MAPPED_VIDEOS, method="UMAP", explained=None, scale="demo world"
     ),
     "threshold_curve": lambda: figures.threshold_curve(CURVE, 0.3, title="All labels", scale="demo world"),
+    "segment_scores": lambda: figures.segment_scores(
+        SEGMENTS, title="Car", scale="demo world", whole=0.5, ratings=[(0, False), (5, True)], main_scene=[(4, 8)]
+    ),
 }
 
 
@@ -217,7 +223,7 @@ def test_figure_names_its_axes_its_title_and_its_scale(name: str) -> None:
     assert subtitle(figure).startswith("demo world")
     axis_titles = [axis.title.text for axis in (*figure.select_xaxes(), *figure.select_yaxes())]
     # Of stacked subplots, only the lowest names the shared axis.
-    shared = {"learning_curve": 1, "frame_overview": 1, "correlation_readings": 1}.get(name, 0)
+    shared = {"learning_curve": 1, "frame_overview": 1, "correlation_readings": 1, "segment_scores": 1}.get(name, 0)
     assert sum(not text for text in axis_titles) == shared
 
 

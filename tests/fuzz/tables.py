@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from tests.fuzz.outcome import outcome
 from yt8m_core.data.schema import MAX_LABEL
 from yt8m_core.data.vocabulary_files import describe_gaps, parse_vocabulary
 from yt8m_core.inference.score_files import parse_listed_scores
+from yt8m_core.inference.segment_submission import iter_submission
 
 # A file of each format, with names that need quotes.
 VOCABULARIES = [
@@ -28,6 +31,10 @@ VOCABULARIES = [
 SCORES = (
     'VideoId,LabelConfidencePairs\nabcd,3 0.91 0 0.5 17 1e-05\n"-b_d",1 1\nefgh,\n"a,""b",0 0.25 3861 0.125\n',
     "\ufeffvideo_id, Label Confidence Pairs\r\nefgh,2 0.5  1 0.25\r\nabcd, 0 0\r\n",
+)
+SUBMISSIONS = (
+    "Class,Segments\n3,abcd:0 -b_d:15 abcd:5\n7,-b_d:0\n8,\n",
+    "Class,Segments\r\n0,efgh:295\r\n3861,a:5\r\n",
 )
 NUM_CLASSES = 3862
 POSITIONS = {video: position for position, video in enumerate(("abcd", "-b_d", "efgh", 'a,"b', "ijkl"))}
@@ -66,3 +73,22 @@ def scores(random: Random, real: Any, set_memory_limit: Callable[[int], None]) -
         assert len(set(labels)) == len(labels)
         assert all(0 <= label < NUM_CLASSES and str(label) in text for label in labels)
         assert start < 0 or video.replace('"', '""') in text
+
+
+def submission(random: Random, real: Any, set_memory_limit: Callable[[int], None]) -> None:
+    content, other = (random.choice(SUBMISSIONS).encode() for _ in range(2))
+    mutant = mutate(random, content, other)
+    set_memory_limit(len(mutant))
+    with TemporaryDirectory(prefix="yt8m-fuzz-") as folder:
+        file = Path(folder, "a.csv")
+        file.write_bytes(mutant)
+        rows = outcome(lambda: list(iter_submission(file)))
+    if isinstance(rows, str):
+        assert len(rows) < 2000
+        return
+    text = mutant.decode()
+    assert len({row.label for row in rows}) == len(rows) > 0
+    for row in rows:
+        assert len(set(row.segments)) == len(row.segments)
+        assert str(row.label) in text
+        assert all(name in text and name.rpartition(":")[2].isdecimal() for name in row.segments)

@@ -26,8 +26,10 @@ from yt8m_core.data.dataset import Videos
 from yt8m_core.data.features import read_upload
 from yt8m_core.data.index import open_index
 from yt8m_core.data.schema import MAX_LABEL, Schema
+from yt8m_core.data.segments import Segments
 from yt8m_core.data.tfrecord.encode import encode_sequence_example
 from yt8m_core.data.tfrecord.parse import parse_record
+from yt8m_core.data.tfrecord.ratings import Rating, rating_features
 from yt8m_core.data.tfrecord.records import (
     RecordError,
     SequenceExample,
@@ -71,6 +73,8 @@ class RealRecords:
         cuts = [
             encode_sequence_example(context, {name: video[name][:T] for name, _ in FRAMES}) for T in (12, 12, 12, 170)
         ]
+        ratings = rating_features([Rating(0, 3, True), Rating(5, 3, False), Rating(5, 861, True), Rating(20, 3, True)])
+        cuts.append(encode_sequence_example({**context, **ratings}, {name: video[name][:12] for name, _ in FRAMES}))
         vectors = Schema("video", (("mean_rgb", 1024), ("mean_audio", 128)))
         return cls(
             [
@@ -129,8 +133,9 @@ def records(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit)
 def read_by_scan(data: memoryview, start: int, end: int, schema: Schema) -> tuple[Any, ...]:
     """Read a record like the loader: features of regular records by offset, None for irregular ones."""
     record = scan_record(data, start, end, masked_crc32c(data[start:end]), schema, "a", 3)
+    read = record.id, record.labels, record.num_frames, record.ratings
     if record.offsets is None:
-        return record.id, record.labels, record.num_frames, None
+        return *read, None
     columns = []
     for (_, dim), offset in zip(schema.streams, record.offsets, strict=True):
         if offset == MISSING:
@@ -139,7 +144,7 @@ def read_by_scan(data: memoryview, start: int, end: int, schema: Schema) -> tupl
             columns.append(np.ndarray((record.num_frames, dim), np.uint8, data, offset, (stride(dim), 1)))
         else:
             columns.append(np.frombuffer(data, "<f4", dim, offset)[None])
-    return record.id, record.labels, record.num_frames, np.concatenate(columns, axis=1).tobytes()
+    return *read, np.concatenate(columns, axis=1).tobytes()
 
 
 @cache
@@ -160,7 +165,8 @@ def payload(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit)
         assert by_scan == by_protobuf
         return
     assert by_scan[:3] == (by_protobuf.id, by_protobuf.labels, len(by_protobuf.frames))
-    assert by_scan[3] is None or by_scan[3] == by_protobuf.frames.tobytes()
+    assert by_scan[3] == by_protobuf.ratings
+    assert by_scan[4] is None or by_scan[4] == by_protobuf.frames.tobytes()
 
 
 # ---- index and videos
@@ -198,6 +204,14 @@ def index(random: Random, real: RealRecords, set_memory_limit: SetMemoryLimit) -
         assert videos.ids == [record.id for record in kept]
         for video, record in enumerate(kept):
             assert videos.labels(video).tolist() == (record.labels or [])
+            assert (videos.column("ratings")[video].as_py() is None) == (record.ratings is None)
+        if seeds.schema.level == "frame":
+            within = [
+                (r.start, r.label) for record in kept for r in record.ratings or () if r.start < len(record.frames)
+            ]
+            rated = Segments(videos, "rated")
+            assert len(rated.rated.values) == len(within)
+            assert len(Segments(videos, "all")) == sum(-(-len(record.frames) // 5) for record in kept)
             assert videos.frames(video).tobytes() == record.frames.tobytes()
 
 
@@ -281,6 +295,7 @@ TARGETS: dict[str, tuple[int, Callable[[Random, RealRecords, SetMemoryLimit], No
     **{f"upload {extension}": (9, partial(upload, extension)) for extension in UPLOADS},
     "vocabulary": (9, tables.vocabulary),
     "scores": (9, tables.scores),
+    "submission": (6, tables.submission),
     **imports.TARGETS,
     **runs.TARGETS,
     **command_lines.TARGETS,

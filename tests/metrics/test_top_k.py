@@ -623,6 +623,20 @@ def test_bootstrap_counts_exactly_beyond_the_range_of_float32(monkeypatch: pytes
     assert actual == 1 / (2**24 + 2) != 1 / (2**24 + 1)
 
 
+def test_bootstrap_of_segments_draws_their_videos() -> None:
+    random = np.random.default_rng(0)
+    scores, labels = random.random((60, 8)).astype(np.float32), random.random((60, 8)) < 0.3
+    metric, repeated = TopLabels(8), TopLabels(8)
+    metric.update(torch.from_numpy(scores), torch.from_numpy(labels))
+    for _ in range(4):  # four equal segments per video say no more than one
+        repeated.update(torch.from_numpy(scores), torch.from_numpy(labels))
+    numbers = np.tile(np.arange(60), 4)
+    assert repeated.bootstrap(0, 50, numbers) == pytest.approx(metric.bootstrap(0, 50), abs=0.02)
+    low, high = repeated.bootstrap(0, 200, numbers)
+    narrow_low, narrow_high = repeated.bootstrap(0, 200)
+    assert narrow_high - narrow_low < 0.7 * (high - low)
+
+
 def test_bootstrap_depends_only_on_the_seed() -> None:
     metric = fill_metric(*predictable_data(100))
     assert metric.bootstrap(1) == metric.bootstrap(1)

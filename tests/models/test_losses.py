@@ -322,3 +322,22 @@ def test_training_fits_the_loss_to_the_training_labels(tmp_path: Path, monkeypat
 def test_build_rejects_invalid_options(name: str, options: Options, message: str) -> None:
     with pytest.raises(UserError, match=message):
         build_loss(name, **options)
+
+
+@cases("loss")
+def test_weights_multiply_each_term(slot: str, name: str, options: Options) -> None:
+    """A weight of 0 removes a video and class, as if the targets were those of other videos; 1 changes nothing."""
+    loss = make_method(slot, name, options).eval()
+    scores, targets = batch(torch.float64)
+    unweighted = loss(scores, targets)[0]
+    torch.testing.assert_close(loss(scores, targets, torch.ones_like(targets))[0], unweighted)
+    logits = scores.embedding.clone().requires_grad_()
+    weights = torch.ones_like(targets)
+    weights[1, 2] = weights[-1, 0] = 0
+    weighted = loss(Scores.from_logits(logits, logits.detach()), targets, weights)[0]
+    (gradient,) = torch.autograd.grad(weighted, logits)
+    assert gradient[1, 2] == gradient[-1, 0] == 0
+    assert not torch.isclose(weighted, unweighted)
+    if isinstance(loss, PerClassLoss):
+        expected = (loss.per_class(scores, targets) * weights).sum(dim=1).mean()
+        torch.testing.assert_close(weighted, expected)

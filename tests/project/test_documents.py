@@ -47,8 +47,9 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 @pytest.fixture
 def environment(demo_home: Path, tmp_path: Path) -> dict[str, str]:
-    """Put the smallest demo world in ``shards/``; return the variables of a workspace of its own."""
+    """Put the smallest demo world in ``shards/`` and ``segments/``; return the variables of a workspace of its own."""
     (tmp_path / "shards").symlink_to(demo_home / "smoke")
+    (tmp_path / "segments").symlink_to(demo_home / "smoke-segments")
     write_features(demo_home / "smoke" / "validation", tmp_path)
     variables = {"YT8M_HOME": str(tmp_path / "home"), "YT8M_SCALE": "smoke", "PYTHONPATH": str(ROOT)}
     return variables | {"YT8M_RUNS": "", "YT8M_DATA": ""}

@@ -75,7 +75,7 @@ def test_notebook_shows_the_slots_and_marks_its_own(file: Path) -> None:
 
 def test_every_table_and_sweep_is_in_a_notebook() -> None:
     sources = {file.name[:2]: file.read_text() for file in notebooks()}
-    assert list(sources) == ["01", "02", "03", "04", "05", "06", "07", "08"]
+    assert list(sources) == ["01", "02", "03", "04", "05", "06", "07", "08", "09"]
     assert {table for table in TABLES if f'\\"{table}\\"' in sources[readme.NOTEBOOKS[table]]} == set(TABLES)
     assert all(any(f'\\"{sweep}\\"' in source for source in sources.values()) for sweep in SWEEPS)
 

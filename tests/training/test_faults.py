@@ -36,7 +36,7 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 import yt8m_core.cli.main as cli
-import yt8m_core.cli.runs as commands
+import yt8m_core.cli.training as commands
 import yt8m_core.inference.evaluation as evaluation
 import yt8m_core.training.loop as training
 training.LOG_STEPS, training.CHECKPOINT_STEPS, evaluation.BATCH_SIZE = 1, 2, 16

@@ -74,7 +74,9 @@ def test_run_on_a_fold_equals_one_on_separate_files(pooling: str, tmp_path: Path
     for name, part in zip(("train", "validation"), split_fold(videos, "2/4"), strict=True):
         payloads = []
         for video in part.positions:
-            shard, start, end = (int(column[video]) for column in (videos.shard_numbers, videos._start, videos._end))
+            shard, start, end = (
+                int(column[video]) for column in (videos.shard_numbers, videos.reader.starts, videos.reader.ends)
+            )
             payloads.append(Path(videos.shards[shard].path).read_bytes()[start:end])
         paths[name] = write(tmp_path / "split" / name / "a.tfrecord", *payloads)
     apart = replace(experiment, data=Data(str(paths["train"]), str(paths["validation"]), streams=STREAMS))

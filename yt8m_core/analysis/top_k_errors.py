@@ -75,6 +75,7 @@ def most_confident_false_positive(predictions: pd.DataFrame) -> FalsePositive | 
     true = np.isin(_keys(rows, labels), _keys(*_pairs(predictions["true_labels"])))
     # The labels of an unlabeled video are unknown, so none of its predictions is known to be wrong.
     known = predictions["true_labels"].map(len).to_numpy()[rows] > 0
+    known &= scores > 0  # a label that was not rated in a segment has the score 0
     wrong = np.where(~true & known, scores, -1)
     if not (wrong >= 0).any():
         return None

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -78,6 +78,19 @@ def absolute(data: str | Path) -> str:
     if is_address(data):
         return check_address(str(data))
     return os.path.abspath(Path(data).expanduser())
+
+
+def format_results(metrics: dict[str, Any]) -> str:
+    """Return GAP and MAP@K, those of them that there are, with their CIs as text."""
+    texts = []
+    if "gap" in metrics:
+        texts.append(format_gap(metrics))
+    if "map_at_k" in metrics:
+        low, high = metrics["map_low"], metrics["map_high"]
+        texts.append(
+            f"MAP@K {metrics['map_at_k']:.4f}, 95% CI [{low:.4f}, {high:.4f}], {metrics['num_ratings']:,} ratings"
+        )
+    return "; ".join(texts)
 
 
 def format_gap(metrics: dict[str, float]) -> str:

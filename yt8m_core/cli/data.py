@@ -78,6 +78,7 @@ def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> 
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
     """
     from yt8m_core.data.schema import describe_schema
+    from yt8m_core.data.segments import Segments
 
     with open_group() as group:
         videos = _open(data, streams, skip_bad, group)
@@ -88,6 +89,9 @@ def index(data: DataArgument, streams: Streams = (), skip_bad: bool = False) -> 
     print(f"{len(videos):,} videos in {len(videos.shards):,} shards: {describe_schema(videos.schema)}{frames}")
     bad = f"{len(videos.bad_records):,} bad records skipped" if videos.bad_records else "no bad records"
     print(f"{num_labeled:,} labeled videos, {len(videos.label_values) / max(num_labeled, 1):.2f} labels each, {bad}")
+    if videos.schema.level == "frame" and len(segments := Segments(videos, "rated")):
+        num_ratings, present = len(segments.rated.values), len(segments.label_values)
+        print(f"{len(segments):,} rated segments with {num_ratings:,} ratings, {present:,} of them positive")
 
 
 def labels(

@@ -18,8 +18,9 @@ from yt8m_core.cli.data import demo, download, index, labels
 from yt8m_core.cli.export import export
 from yt8m_core.cli.importing import import_
 from yt8m_core.cli.missing_labels import missing_labels
-from yt8m_core.cli.runs import ensemble, evaluate, predict, relocate, train_command
+from yt8m_core.cli.runs import ensemble, evaluate, predict, submission
 from yt8m_core.cli.sharing import card, pull, push
+from yt8m_core.cli.training import relocate, train_command
 from yt8m_core.data.schema import parse_streams
 from yt8m_core.errors import UserError
 from yt8m_core.storage.address import split_paths
@@ -110,8 +111,8 @@ def commands(arguments: Sequence[str] = ()) -> dict[str, Callable[..., None]]:
     """
     train = train_command(arguments)
     functions: tuple[Callable[..., None], ...] = (
-        demo, download, import_, index, labels, missing_labels, train, evaluate, calibrate, predict, ensemble,
-        export, relocate, rates, ablate, readings, card, push, pull, app,
+        demo, download, import_, index, labels, missing_labels, train, evaluate, calibrate, predict, submission,
+        ensemble, export, relocate, rates, ablate, readings, card, push, pull, app,
     )  # fmt: skip
     return {command.__name__.rstrip("_").replace("_", "-"): command for command in functions}
 

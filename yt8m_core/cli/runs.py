@@ -1,11 +1,9 @@
-"""Commands on runs: train, evaluate, predict, ensemble and relocate."""
+"""Commands on runs: evaluate, predict, submission and ensemble."""
 
 import json
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -14,64 +12,17 @@ from yt8m_core.cli.arguments import (
     Allowed,
     Precision,
     RunArgument,
-    absolute,
+    Streams,
     choose_device,
-    format_gap,
+    format_results,
 )
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment
 from yt8m_core.processes.group import open_group
 from yt8m_core.progress import console_progress, silent
-from yt8m_core.runs.data_paths import follow_workspace
-from yt8m_core.storage.json_file import read_json
 from yt8m_core.storage.typed_json import check_number
 
-Flags = Annotated[Experiment, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="experiment")]
-
-
-def train_command(arguments: Sequence[str]) -> Callable[..., None]:
-    """Return the command ``train`` with the defaults of the ``--experiment`` file among its arguments.
-
-    Raises UserError for a file that cannot be read or is not an experiment.
-    """
-    defaults = _default_experiment(arguments) if arguments[:1] == ["train"] else Experiment(Data("", ""))
-
-    def train(
-        run: Path,
-        flags: Flags = defaults,
-        experiment: Path | None = None,
-        skip_bad: bool = False,
-        allow: Allowed = (),
-        accelerator: Accelerator = None,
-    ) -> None:
-        """Train an experiment. The same command resumes an interrupted training.
-
-        A slot is a name, or a name with options: --classification "moe(experts=16)". Defaults are the paper's, or those
-        of --experiment.
-
-        On several GPUs or machines: torchrun --standalone --nproc-per-node 8 -m -- yt8m_core train …
-
-        Args:
-            run: Run folder to write.
-            flags: Experiment.
-            experiment: JSON file with the defaults of the flags, for example the config.json of a run.
-            skip_bad: Skip bad records and list them. Without it, the first one is an error.
-            allow: Data checks that do not stop the training: repeated-labels, constant-features, shared-videos.
-        """
-        from yt8m_core.training.loop import train as train_experiment
-        from yt8m_core.training.step import configure_training_process
-
-        init = absolute(flags.init) if flags.init and flags.init != defaults.init else flags.init
-        settings = replace(flags, data=_absolute_data(flags.data, defaults.data), init=init)
-        choose_device(accelerator)
-        configure_training_process()
-        trained = train_experiment(settings, run, skip_bad=skip_bad, allow=allow, progress=console_progress())
-        if os.environ.get("RANK", "0") == "0":  # one of torchrun's processes prints
-            origin = f", from the weights of {trained.experiment.init}" if trained.experiment.init else ""
-            print(f"{trained.path}: {trained.experiment}{origin}")
-            print(f"{format_gap(trained.metrics['validation'])} ({trained.facts.scale})")
-
-    return train
+if TYPE_CHECKING:
+    from yt8m_core.runs.run import Run
 
 
 def evaluate(
@@ -80,15 +31,19 @@ def evaluate(
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
     unlabeled: str = "",
+    segments: Annotated[Literal["rated", "all"] | None, tyro.conf.arg(metavar="{rated,all}")] = None,
     allow: Allowed = (),
     accelerator: Accelerator = None,
     precision: Precision = None,
 ) -> None:
     """Evaluate a run on a data set.
 
+    With --segments, also MAP@K on the rated segments of the videos (2019 edition).
+
     Args:
         run: Run folder.
         data: A shard, a folder of shards, or a glob, on a disk or at an address.
+        segments: Segments that are ranked for MAP@K: the rated ones, or all of the videos, as in the competition.
         as_json: Print the metrics as JSON.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
         unlabeled: Videos without labels: error, skip to leave them out, or negative if they have none of the labels.
@@ -96,23 +51,62 @@ def evaluate(
         allow: Data checks that do not stop the evaluation: repeated-labels, constant-features, other-scale.
     """
     from yt8m_core.inference.evaluation import evaluate as evaluate_run
+    from yt8m_core.inference.evaluation import open_run_data
+    from yt8m_core.inference.segment_evaluation import evaluate_segments
     from yt8m_core.runs.run import Run
+    from yt8m_core.training.splits import warn_learned
 
     choose_device(accelerator, precision)
     opened = Run.open(run)
     with open_group() as group:
         progress = console_progress() if group.is_first else silent
-        evaluation = evaluate_run(
-            opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, group=group, progress=progress
-        )
+        videos = open_run_data(opened, data, skip_bad=skip_bad, group=group, progress=group.watch(progress))
+        metrics: dict[str, Any] = {}
+        if segments:
+            if group.is_first:
+                warn_learned(opened, videos)
+            metrics = evaluate_segments(
+                opened, data, segments, skip_bad=skip_bad, allow=allow, group=group, progress=progress
+            )
+        if not segments or videos.is_labeled.any():  # shards of rated segments may have no labels of videos
+            of_videos = evaluate_run(
+                opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, group=group, progress=progress
+            )
+            metrics = of_videos.metrics | metrics
     if not group.is_first:
         return
-    metrics = evaluation.metrics
     if as_json:
-        print(json.dumps({"run": str(run), "data": data, "bad_records": evaluation.bad_records, **metrics}))
+        print(json.dumps({"run": str(run), "data": data, "bad_records": len(videos.bad_records), **metrics}))
         return
-    print(f"{opened.path} on {data}: {format_gap(metrics)}")
+    print(f"{opened.path} on {data}: {format_results(metrics)}")
     for name, value in metrics.items():
+        print(f"  {name}: {value:.6g}")
+
+
+def submission(
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")],
+    data: str = "",
+    vocabulary: str = "",
+    streams: Streams = (),
+    skip_bad: bool = False,
+) -> None:
+    """Check a submission of the 2019 competition (Class,Segments), and score it where the data have ratings.
+
+    Args:
+        file: The submission.
+        data: The data set of its segments: a shard, a folder of shards, or a glob, on a disk or at an address.
+            Without it, only the form is checked.
+        vocabulary: Vocabulary file with the labels that must be there, one row each. Default: the 1,000 of 2019.
+        streams: Custom feature streams as name:width. Default: those of YouTube-8M and AudioSet are recognized.
+        skip_bad: Skip bad records and list them. Without it, the first one is an error.
+    """
+    from yt8m_core.inference.segment_evaluation import check_and_score
+
+    checked = check_and_score(
+        file, data, vocabulary, streams=streams or None, skip_bad=skip_bad, progress=console_progress()
+    )
+    print(f"{file}: {checked.num_segments:,} segments of {checked.num_labels:,} labels, no fault found")
+    for name, value in checked.metrics.items():
         print(f"  {name}: {value:.6g}")
 
 
@@ -122,6 +116,8 @@ def predict(
     data: str = "",
     output: Path | None = None,
     threshold: Annotated[float | Literal["calibrated"] | None, tyro.conf.arg(metavar="{NUMBER,calibrated}")] = None,
+    segments: Annotated[Literal["all"] | None, tyro.conf.arg(metavar="{all}")] = None,
+    vocabulary: str = "",
     top: int = 5,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
     skip_bad: bool = False,
@@ -135,6 +131,8 @@ def predict(
     format of the 2017 and 2018 Kaggle competitions, with the 20 top labels of each video; a .parquet file has all
     scores. Both can be members of an ensemble. With --threshold, both have the labels at or above it, however many.
 
+    With --segments all, the .csv file is a submission of the 2019 competition: each label with its best segments.
+
     Args:
         run: Run folder.
         features: Feature file, or a folder of them.
@@ -142,6 +140,9 @@ def predict(
         output: File to write, .csv or .parquet.
         threshold: Threshold of all labels, from 0 to 1; or calibrated, for the threshold of each label that `yt8m
             calibrate` chose on one half of its data.
+        segments: Write the best segments of each label instead of the labels of each video.
+        vocabulary: Vocabulary file with the labels of a submission. Default: the 1,000 of 2019 for a run with 3,862
+            labels, else all labels.
         top: Number of labels to print per video of FEATURES.
         as_json: Print the labels of FEATURES as one JSON object per line.
         skip_bad: Skip bad records and list them. Without it, the first one is an error.
@@ -157,6 +158,10 @@ def predict(
             expected="a feature file, or --data and --output",
             advice="yt8m predict RUN features.npz, or yt8m predict RUN --data DATA --output predictions.csv.",
         )
+    if vocabulary and not segments:
+        raise UserError("--vocabulary without --segments all", advice="It names the labels of a submission.")
+    if threshold is not None and segments:
+        raise UserError("--threshold with --segments", advice="A submission has the best segments of each label.")
     choose_device(accelerator, precision)
     check_number(top, 0, where="top")
     opened = Run.open(run)
@@ -170,6 +175,9 @@ def predict(
                 print(f"  {probability:.3f}  {name}")
             for note in video.notes:
                 print(f"  {note}")
+        return
+    if segments:
+        _predict_segments(opened, data, str(output), vocabulary, skip_bad, allow)
         return
     with open_group() as group:
         progress = console_progress() if group.is_first else silent
@@ -188,6 +196,21 @@ def predict(
     if threshold == "calibrated":
         print(opened.calibration.description)
     print(f"{output}: {num_videos:,} videos")
+
+
+def _predict_segments(
+    run: "Run", data: str, output: str, vocabulary: str, skip_bad: bool, allow: Sequence[str]
+) -> None:
+    from yt8m_core.inference.segment_evaluation import predict_segments, submission_labels
+
+    labels = submission_labels(run.facts.num_classes, vocabulary)
+    with open_group() as group:
+        progress = console_progress() if group.is_first else silent
+        num_segments = predict_segments(
+            run, data, output, labels=labels, skip_bad=skip_bad, allow=allow, group=group, progress=progress
+        )
+    if group.is_first:
+        print(f"{output}: the best of {num_segments:,} segments for each of {len(labels):,} labels")
 
 
 def ensemble(
@@ -233,60 +256,3 @@ def ensemble(
     if len(members) > 1:
         print("\nDiversity of the members:")
         print(comparison.diversity().to_string(index=False, float_format="%.3f"))
-
-
-def relocate(run: RunArgument, train: str = "", validation: str = "", vocabulary: str = "") -> None:
-    """Point a run to data that lie elsewhere now, such as those of a run that was pulled. Changes no other setting.
-
-    Features, labels and number of videos must be those of the run.
-
-    Args:
-        run: Run folder.
-        train: The training data of the run: a shard, a folder of shards, or a glob, on a disk or at an address.
-        validation: The validation data of the run: a shard, a folder of shards, or a glob, on a disk or at an address.
-        vocabulary: Vocabulary file of these data. Labels of the run without a name get the names in this file.
-    """
-    from yt8m_core.runs.run import Run
-    from yt8m_core.training.relocation import relocate as relocate_run
-
-    given = {"train": train, "validation": validation, "vocabulary": vocabulary}
-    paths = {name: absolute(path) for name, path in given.items() if path}
-    relocated = relocate_run(Run.open(run), **paths, progress=console_progress())
-    for name in paths:
-        print(f"{relocated.path}, {name}: {getattr(relocated.experiment.data, name)}")
-
-
-def _default_experiment(arguments: Sequence[str]) -> Experiment:
-    """Return the experiment of the ``--experiment`` file among the arguments; the paper's defaults without one."""
-    file = None
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument == "--experiment" and following:
-            file = Path(following)
-        elif argument.startswith("--experiment="):
-            file = Path(argument.partition("=")[2])
-    if file is None:
-        return Experiment(Data("", ""))
-    config = read_json(file, missing=f"no file {file}")
-    try:
-        values = config.get("experiment", config)
-        data = values.get("data", {}) if isinstance(values, dict) else None
-        if isinstance(data, dict):  # the flags may name the data
-            values = {**values, "data": {"train": "", "validation": "", **data}}
-        return follow_workspace(Experiment.from_dict(values), config.get("workspace"), file.parent)
-    except UserError as error:
-        raise UserError(str(error), where=str(file)) from None
-
-
-def _absolute_data(data: Data, defaults: Data) -> Data:
-    """Make the paths that were given as flags absolute. Raises UserError without training or validation data."""
-    for name, alternative in (("train", ""), ("validation", ", or --fold K/N")):
-        if not getattr(data, name) and not (name == "validation" and data.fold):
-            raise UserError(
-                f"no {name} data", advice=f"Add --{name} DATA (a shard, a folder of shards, or a glob){alternative}."
-            )
-
-    def path(name: str) -> str:
-        value: str = getattr(data, name)
-        return absolute(value) if value and value != getattr(defaults, name) else value
-
-    return replace(data, train=path("train"), validation=path("validation"), vocabulary=path("vocabulary"))

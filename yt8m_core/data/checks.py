@@ -5,7 +5,7 @@ stops, unless the user allows the check by name.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.segments import Ratings, Segments
 from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.data.tfrecord.scan import CONSTANT_STREAM, CONSTANT_VIDEO, MISSING_STREAM, REPEATED_LABEL
 from yt8m_core.errors import UserError, check_choice
@@ -37,7 +38,9 @@ class DataCheck:
 
 
 def check_videos(videos: Videos) -> tuple[DataCheck, ...]:
-    """Check one data set."""
+    """Check one data set; of segments, their videos."""
+    if isinstance(videos.whole, Segments):
+        videos = videos.whole.videos
     findings = videos.column("findings").to_numpy()
     checks = [
         _count(
@@ -55,6 +58,7 @@ def check_videos(videos: Videos) -> tuple[DataCheck, ...]:
         _count(videos, findings & MISSING_STREAM, "missing-audio", "no audio", _missing_advice(videos, findings)),
         _check_unread_keys(videos),
         _check_equal_content(videos, findings),
+        *_check_ratings(videos),
     ]  # fmt: skip
     return tuple(check for check in checks if check is not None)
 
@@ -152,6 +156,21 @@ def _check_unread_keys(videos: Videos) -> DataCheck | None:
     keys = ", ".join(f"'{key}'" for key in sorted(pc.unique(pc.list_flatten(column)).to_pylist())[:8])
     message = f"{count:,} of {len(videos):,} records have the keys {keys}, which are not read: labels are in 'labels'."
     return DataCheck("unread-keys", count, message)
+
+
+def _check_ratings(videos: Videos) -> Iterator[DataCheck]:
+    """Yield the checks of the ratings of segments (2019 edition)."""
+    if videos.schema.level != "frame":
+        return
+    ratings = Ratings(videos)
+    total = len(ratings.labels) + ratings.num_beyond
+    for name, count, text in (
+        ("ratings-beyond", ratings.num_beyond, "after the last frame of its video. They are left out."),
+        ("ratings-cut", ratings.num_cut, "whose five seconds the video does not have. They are of the frames it has."),
+        ("ratings-between", ratings.num_between, "that begins at no multiple of five seconds. No submission has it."),
+    ):
+        if count:
+            yield DataCheck(name, count, f"{count:,} of {total:,} ratings are of a segment {text}")
 
 
 def _check_equal_content(videos: Videos, findings: NDArray[np.int8]) -> DataCheck | None:

@@ -8,13 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
+from yt8m_core.data.frame_reader import FrameReader, Spans, only_chunk
 from yt8m_core.data.index import open_index
 from yt8m_core.data.index_store import Index
-from yt8m_core.data.read_ahead import reading_order
-from yt8m_core.data.schema import Schema, Streams
-from yt8m_core.data.shard_cache import shard_opener
-from yt8m_core.data.tfrecord.parse import parse_record
-from yt8m_core.data.tfrecord.scan import MISSING, frame_layout
+from yt8m_core.data.label_lists import LabelLists
+from yt8m_core.data.schema import Schema, SegmentChoice, Streams
 from yt8m_core.errors import UserError
 from yt8m_core.processes.group import ALONE, Group
 from yt8m_core.progress import Progress, silent
@@ -28,10 +26,16 @@ class Videos:
         max_frames: maximum number of frames per video.
         num_frames: int64 [N], number of frames used: at most ``max_frames`` (section 2.2: the first 300 seconds).
         shard_numbers: int32 [N], the shard of each video: an index into ``shards``.
+        reader: copies the features.
         label_values, label_offsets: the labels of video i are ``label_values[label_offsets[i]:label_offsets[i + 1]]``.
         is_labeled: bool [N], False for videos of test shards, whose labels are not published.
+        segments: what the items are: "" for videos, else the choice of segments (``segments.py``).
+        rated: the labels that are known of each video, if not all are: the others are neither true nor false.
         bad_records: skipped records.
     """
+
+    segments: SegmentChoice = ""
+    rated: LabelLists | None = None
 
     def __init__(self, index: Index, *, max_frames: int = 300) -> None:
         table = index.table
@@ -40,28 +44,15 @@ class Videos:
         self.bad_records = index.bad_records
         self.max_frames = max_frames
         self.num_frames: NDArray[np.int64] = np.minimum(table["num_frames"].to_numpy(), max_frames).astype(np.int64)
-        labels = _only_chunk(table["labels"])
+        labels = only_chunk(table["labels"])
         self.label_values: NDArray[np.int32] = labels.flatten().to_numpy()
         offsets = labels.offsets.to_numpy().astype(np.int64)
         self.label_offsets: NDArray[np.int64] = offsets - offsets[0]  # a reused table may be a slice with an offset
         self.is_labeled: NDArray[np.bool_] = labels.is_valid().to_numpy(zero_copy_only=False)
         self._table = table
-        self._ids = _only_chunk(table["id"])
-        self.shard_numbers: NDArray[np.int32] = table["shard"].to_numpy()
-        self._record: NDArray[np.int32] = table["record"].to_numpy()
-        self._start: NDArray[np.int64] = table["start"].to_numpy()
-        self._end: NDArray[np.int64] = table["end"].to_numpy()
-        # [N, streams]; null in the index for irregular records, which do not use it
-        streams = _only_chunk(table["offsets"])
-        self._is_regular: NDArray[np.bool_] = streams.is_valid().to_numpy(zero_copy_only=False)
-        self._offsets = np.zeros((len(self), len(self.schema.streams)), np.int64)
-        self._offsets[self._is_regular] = streams.flatten().to_numpy().reshape(-1, len(self.schema.streams))
-        ends = np.cumsum([dim for _, dim in self.schema.streams]).tolist()
-        self._columns = [  # per stream: its columns of a frame, width, and stride between frames in the shard
-            (slice(end - dim, end), dim, frame_layout(dim, self.schema.has_float_frames)[2])
-            for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
-        ]
-        self._open_shard = shard_opener(self.shards)
+        self._ids = only_chunk(table["id"])
+        self.reader = FrameReader(index)
+        self.shard_numbers = self.reader.shard_numbers
 
     @property
     def whole(self) -> "Videos":
@@ -83,12 +74,16 @@ class Videos:
     @property
     def ids(self) -> list[str]:
         """Ids of all videos, by position."""
-        ids: list[str] = self._ids.to_pylist()
+        return self.ids_at(np.arange(len(self)))
+
+    def ids_at(self, positions: NDArray[np.int64]) -> list[str]:
+        """Return the ids of some videos."""
+        ids: list[str] = self._ids.take(pa.array(positions)).to_pylist()
         return ids
 
     def column(self, name: str) -> Any:
         """Return a column of the index (``index.COLUMNS``) as an Arrow array, one value per video."""
-        return _only_chunk(self._table[name])
+        return only_chunk(self._table[name])
 
     @property
     def video_ids(self) -> Any:
@@ -110,7 +105,7 @@ class Videos:
 
     def location(self, video: int) -> str:
         """Return the shard and record of a video, for messages."""
-        return f"{self.shards[self.shard_numbers[video]].name}, record {self._record[video]}"
+        return self.reader.location(video)
 
     def frames(self, video: int) -> NDArray[Any]:
         """Return the features of a video, of type ``dtype`` [T, D]; T = 1 at video level."""
@@ -127,73 +122,44 @@ class Videos:
         Raises:
             UserError: a shard has changed since it was indexed; or a remote one cannot be downloaded.
         """
-        for rows in reading_order(self.shards, self.shard_numbers[batch]):
-            self._copy_rows(batch, rows, out)
+        self.copy_spans(batch, np.zeros(len(batch), np.int64), self.num_frames[batch], out)
 
-    def _copy_rows(self, batch: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        is_regular = self._is_regular[batch[rows]]
-        regular = rows[is_regular]
-        (self._copy_frames if self.schema.level == "frame" else self._copy_vectors)(batch[regular], regular, out)
-        for row in rows[~is_regular]:
-            video, length = batch[row], self.num_frames[batch[row]]
-            shard, start, end = int(self.shard_numbers[video]), self._start[video], self._end[video]
-            path, record = self.shards[shard].name, int(self._record[video])
-            opened = self._open_shard(shard)
-            opened.check()
-            out[row, :length] = parse_record(opened.data[start:end], self.schema, path, record).frames[:length]
-            out[row, length:] = 0
+    def copy_spans(
+        self,
+        batch: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        out: NDArray[Any],
+    ) -> None:
+        """Copy a span of the frames of each video [B], given its first frame and its length, as ``copy_batch`` does."""
+        self.reader.copy(Spans(batch, starts, lengths), out)
 
-    # Both methods convert to lists of ints first: indexing the arrays per video costs more than copying its floats.
-
-    def _copy_frames(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        """Copy each stream of a video with one strided copy, during which NumPy releases the GIL."""
-        columns_by_video = (column[videos].tolist() for column in (self.shard_numbers, self._offsets, self.num_frames))
-        itemsize = self.schema.dtype.itemsize
-        for row, shard, offsets, length in zip(rows.tolist(), *columns_by_video, strict=True):
-            opened, frames = self._open_shard(shard), out[row]
-            opened.check()
-            for (columns, dim, stride), offset in zip(self._columns, offsets, strict=True):
-                if offset == MISSING:
-                    frames[:length, columns] = self.schema.fill
-                    continue
-                stored = np.ndarray((length, dim), self.dtype, opened.data, offset, (stride, itemsize))
-                frames[:length, columns] = stored
-            frames[length:] = 0
-
-    def _copy_vectors(self, videos: NDArray[np.int64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        """Copy each stream of a video as one slice of bytes: at this size, creating an array costs twice the copy.
-
-        Floats in records are little-endian, as on every machine that PyTorch supports.
-        """
-        target = out.data.cast("B")
-        sizes = [4 * dim for _, dim in self.schema.streams]
-        starts = (rows * sum(sizes)).tolist()
-        streams = list(enumerate(sizes))
-        checked: set[int] = set()
-        for at, shard, offsets in zip(
-            starts, self.shard_numbers[videos].tolist(), self._offsets[videos].tolist(), strict=True
-        ):
-            opened = self._open_shard(shard)
-            if shard not in checked:
-                opened.check()
-                checked.add(shard)
-            data = opened.data
-            for stream, size in streams:
-                offset = offsets[stream]
-                if offset == MISSING:
-                    target[at : at + size] = self.schema.fill.tobytes() * (size // 4)
-                else:
-                    target[at : at + size] = data[offset : offset + size]
-                at += size
+    @property
+    def all_labels(self) -> list[NDArray[np.int32]]:
+        """Arrays with the labels of all videos; of segments, also those that were rated as absent."""
+        return [self.label_values, *([] if self.rated is None else [self.rated.values])]
 
     def check_labels(self, num_classes: int) -> None:
-        """Raise UserError for the first video with a label outside 0..num_classes-1."""
+        """Raise UserError for the first video with a label, or a segment with a rated one, outside 0..num_classes-1."""
+        if self.rated is not None:
+            self._check_ratings(self.rated, num_classes)
         invalid = np.flatnonzero(self.label_values >= num_classes)
         if len(invalid):
             video = int(np.searchsorted(self.label_offsets, invalid[0], side="right")) - 1
             raise UserError(
                 f"label {self.label_values[invalid[0]]} of video '{self.id(video)}'",
                 where=f"{self.location(video)}, context 'labels'",
+                expected=f"0 to {num_classes - 1}",
+                advice="The vocabulary or the run belongs to another edition of the data set.",
+            )
+
+    def _check_ratings(self, rated: LabelLists, num_classes: int) -> None:
+        invalid = np.flatnonzero(rated.values >= num_classes)
+        if len(invalid):
+            segment = int(np.searchsorted(rated.offsets, invalid[0], side="right")) - 1
+            raise UserError(
+                f"a rating of label {rated.values[invalid[0]]}",
+                where=self.location(segment),
                 expected=f"0 to {num_classes - 1}",
                 advice="The vocabulary or the run belongs to another edition of the data set.",
             )
@@ -216,11 +182,10 @@ class VideoSubset(Videos):
         self.num_frames = videos.num_frames[positions]
         self.shard_numbers = videos.shard_numbers[positions]
         self.is_labeled = videos.is_labeled[positions]
-        first = videos.label_offsets[positions]
-        counts = videos.label_offsets[positions + 1] - first
-        self.label_offsets = np.concatenate([[0], np.cumsum(counts)])
-        within = np.arange(self.label_offsets[-1]) - np.repeat(self.label_offsets[:-1], counts)  # 0, 1, … per video
-        self.label_values = videos.label_values[np.repeat(first, counts) + within]
+        self.segments = videos.segments
+        self.rated = videos.rated and videos.rated.take(positions)
+        labels = LabelLists(videos.label_values, videos.label_offsets).take(positions)
+        self.label_values, self.label_offsets = labels.values, labels.offsets
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -234,11 +199,9 @@ class VideoSubset(Videos):
         """Return the id of a video."""
         return self.whole.id(int(self.positions[video]))
 
-    @property
-    def ids(self) -> list[str]:
-        """Ids of the videos, by position."""
-        ids: list[str] = self.whole._ids.take(pa.array(self.positions)).to_pylist()
-        return ids
+    def ids_at(self, positions: NDArray[np.int64]) -> list[str]:
+        """Return the ids of some videos."""
+        return self.whole.ids_at(self.positions[positions])
 
     def column(self, name: str) -> Any:
         """Return a column of the index (``index.COLUMNS``) as an Arrow array, one value per video."""
@@ -256,6 +219,16 @@ class VideoSubset(Videos):
     def copy_batch(self, batch: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Copy the features of videos as ``Videos.copy_batch`` does."""
         self.whole.copy_batch(self.positions[batch], out)
+
+    def copy_spans(
+        self,
+        batch: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        out: NDArray[Any],
+    ) -> None:
+        """Copy spans of frames as ``Videos.copy_spans`` does."""
+        self.whole.copy_spans(self.positions[batch], starts, lengths, out)
 
 
 def open_videos(
@@ -294,7 +267,3 @@ def open_videos(
     """
     index = open_index(data, streams=streams, skip_bad=skip_bad, processes=processes, group=group, progress=progress)
     return Videos(index, max_frames=max_frames)
-
-
-def _only_chunk(column: pa.ChunkedArray) -> Any:
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

@@ -42,6 +42,7 @@ from yt8m_core.data.sources import find_sources
 from yt8m_core.data.tfrecord.bad_records import BadRecord
 from yt8m_core.data.tfrecord.content import Piece, digest_content
 from yt8m_core.data.tfrecord.parse import detect_schema
+from yt8m_core.data.tfrecord.ratings import Rating
 from yt8m_core.data.tfrecord.records import RecordError, iter_records, iter_spans, stored_checksum
 from yt8m_core.data.tfrecord.scan import scan_record
 from yt8m_core.data.tfrecord.shard import Shard, settled_shards
@@ -263,7 +264,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
         else:  # concatenate fills in the shard number
             rows.append((
                 row.id, None, record, *span, row.num_frames, row.labels, row.offsets,
-                None, row.start_time, row.findings, row.unread_keys or None,
+                None, row.start_time, _rating_rows(row.ratings), row.findings, row.unread_keys or None,
             ))  # fmt: skip
             pieces.append(row.pieces)
         opened.check()  # before the next record is read
@@ -271,3 +272,7 @@ def index_shard(shard: Shard, schema: Schema, skip_bad: bool = False) -> ShardRo
     columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
     table = pa.table({**columns, "content": digest_content(pieces)}, schema=COLUMNS)
     return ShardRows(table, 0, len(table), tuple(bad))
+
+
+def _rating_rows(ratings: tuple[Rating, ...] | None) -> list[dict[str, Any]] | None:
+    return None if ratings is None else [rating._asdict() for rating in ratings]

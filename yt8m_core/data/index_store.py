@@ -21,7 +21,7 @@ from yt8m_core.storage.file_state import FileState
 from yt8m_core.storage.remote import RemoteState
 from yt8m_core.workspace import workspace
 
-FORMAT = 4
+FORMAT = 5
 CHECKSUM_SIZE = 4  # bytes at the end of the file: CRC32C of all others, little-endian
 _BAD = b"yt8m_bad_records"  # in the metadata of the rows of a shard
 
@@ -37,6 +37,7 @@ COLUMNS = pa.schema(
         "offsets": pa.list_(pa.int64()),
         "video_id": pa.string(),  # of the record, where the id is that of a segment; else null
         "start_time": pa.float64(),  # of a segment, in seconds; null if unknown
+        "ratings": pa.list_(pa.struct({"start": pa.int32(), "label": pa.int32(), "is_present": pa.bool_()})),
         "content": pa.int64(),  # digest of the features
         "findings": pa.int8(),  # bits of ``scan.py``
         "unread_keys": pa.list_(pa.string()),  # null if there are none

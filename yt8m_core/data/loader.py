@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
+from yt8m_core.data.label_lists import LabelLists
 from yt8m_core.data.read_ahead import ReadAhead
 
 # Number of batches whose videos are sorted by length together. Larger buckets pad less (8: an eighth of the rows for
@@ -29,13 +30,20 @@ class Batch:
     num_frames: Tensor  # int64 [B]
     labels: Tensor  # int64 [2, P]: pairs (row of the batch, label); made dense only on the device
     videos: NDArray[np.int64]  # [B] positions in the data set
+    rated: Tensor | None = None  # int64 [2, R], as ``labels``: the labels that are known, if not all are
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All tensors of the batch."""
+        return tuple(tensor for tensor in (self.frames, self.num_frames, self.labels, self.rated) if tensor is not None)
 
     def to(self, device: torch.device) -> "Batch":
         """Copy the tensors to a device, without waiting for the copies."""
         frames, num_frames, labels = (
             tensor.to(device, non_blocking=True) for tensor in (self.frames, self.num_frames, self.labels)
         )
-        return Batch(frames, num_frames, labels, self.videos)
+        rated = None if self.rated is None else self.rated.to(device, non_blocking=True)
+        return Batch(frames, num_frames, labels, self.videos, rated)
 
     def targets(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor:
         """Return the labels as a float32 multi-hot tensor [B, C] on ``device``.
@@ -43,10 +51,17 @@ class Batch:
         It is a transposed view, like the scores of the classification: mixed layouts would double the time of the
         loss's backward pass.
         """
-        targets = torch.zeros(num_classes, len(self.videos), device=device)
-        rows, labels = self.labels.to(device)
-        targets[labels, rows] = 1
-        return targets.T
+        return self._multi_hot(self.labels, num_classes, device)
+
+    def weights(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor | None:
+        """Return 1 for the known labels and 0 for the others, float32 [B, C] on ``device``; None if all are known."""
+        return None if self.rated is None else self._multi_hot(self.rated, num_classes, device)
+
+    def _multi_hot(self, pairs: Tensor, num_classes: int, device: torch.device | str) -> Tensor:
+        ones = torch.zeros(num_classes, len(self.videos), device=device)
+        rows, labels = pairs.to(device)
+        ones[labels, rows] = 1
+        return ones.T
 
     def truth(self, num_classes: int, device: torch.device | str = "cpu") -> Tensor:
         """Return the labels as a bool tensor [B, C] on ``device``, for metrics."""
@@ -186,14 +201,11 @@ def fill_batch(videos: Videos, batch: NDArray[np.int64], buffer: Tensor) -> Batc
     B, T, D = len(batch), int(lengths.max()), videos.schema.width
     frames = buffer[: B * T * D].view(B, T, D)
     videos.copy_batch(batch, frames.numpy())
-    return Batch(frames, torch.from_numpy(lengths), label_pairs(videos, batch), batch)
+    return Batch(frames, torch.from_numpy(lengths), *label_pairs(videos, batch))
 
 
-def label_pairs(videos: Videos, batch: NDArray[np.int64]) -> Tensor:
-    """Return the labels of a batch as pairs (row of the batch, label): int64 [2, P]."""
-    first = videos.label_offsets[batch]
-    counts = videos.label_offsets[batch + 1] - first  # [B]
-    rows = np.repeat(np.arange(len(batch)), counts)  # [P]
-    within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # [P]: 0, 1, … within each video
-    labels = videos.label_values[np.repeat(first, counts) + within]
-    return torch.from_numpy(np.stack([rows, labels.astype(np.int64)]))
+def label_pairs(videos: Videos, batch: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64], Tensor | None]:
+    """Return ``labels``, ``videos`` and ``rated`` of the batch with these videos."""
+    labels = LabelLists(videos.label_values, videos.label_offsets).pairs(batch)
+    rated = None if videos.rated is None else torch.from_numpy(videos.rated.pairs(batch))
+    return torch.from_numpy(labels), batch, rated

@@ -160,11 +160,7 @@ def read_vocabulary(path: str | Path) -> Vocabulary:
     Raises:
         UserError: the file is not a vocabulary, or lists an id twice. The message names the file and the row.
     """
-    try:
-        data = read_object(str(path), MAX_BYTES) if is_address(path) else read_file(Path(path), MAX_BYTES)
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    entries = parse_vocabulary(data, str(path))
+    entries = read_entries(path)
     if gaps := describe_gaps(entries):
         _warn(f"{path}: {gaps}")
     missing = Entry("", "", 0)
@@ -175,6 +171,15 @@ def read_vocabulary(path: str | Path) -> Vocabulary:
         tuple(label.vertical for label in labels),
         None if None in counts else np.array(counts, np.int64),
     )
+
+
+def read_entries(path: str | Path) -> dict[int, Entry]:
+    """Return the labels that a vocabulary file lists, by id, in its order. Raises as ``read_vocabulary``."""
+    try:
+        data = read_object(str(path), MAX_BYTES) if is_address(path) else read_file(Path(path), MAX_BYTES)
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    return parse_vocabulary(data, str(path))
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from yt8m_core.demo import segments
 from yt8m_core.demo import world as demo
 from yt8m_core.errors import UserError
 from yt8m_core.experiment import Data, Experiment, Training
@@ -38,6 +39,11 @@ def demo_folder() -> Path:
     return workspace() / demo_scale()
 
 
+def segments_folder() -> Path:
+    """Return the folder of the rated segments of the demo world."""
+    return workspace() / f"{demo_scale()}-segments"
+
+
 def runs_folder() -> Path:
     """Return the folder of the demo runs, where the app also looks for other runs."""
     return workspace() / "runs"
@@ -57,7 +63,11 @@ def demo_experiments() -> dict[str, Experiment]:
 
 def is_ready() -> bool:
     """Whether the demo world and all its runs exist and are up to date."""
-    return demo.is_built(demo_folder(), WORLDS[demo_scale()]) and all(
+    scale = demo_scale()
+    has_data = demo.is_built(demo_folder(), WORLDS[scale]) and segments.is_built(
+        segments_folder(), segments.VIDEOS[scale], WORLDS[scale]
+    )
+    return has_data and all(
         _has_experiment(runs_folder() / name, experiment) and (runs_folder() / name / "metrics.json").is_file()
         for name, experiment in demo_experiments().items()
     )
@@ -84,6 +94,7 @@ def _prepare(progress: Progress) -> list[Run]:
         if not (world_is_built and _has_experiment(runs_folder() / name, experiment)):
             remove_folder(runs_folder() / name, "training")
     demo.build_missing(folder, world, progress)
+    segments.build_missing(segments_folder(), segments.VIDEOS[demo_scale()], world, progress)
     runs = []
     for name, experiment in demo_experiments().items():
 

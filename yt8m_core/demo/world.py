@@ -7,7 +7,7 @@ controlled experiments: a metric measured on it says nothing about YouTube-8M.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -92,14 +92,21 @@ class DemoVideo:
 
 def draw_videos(world: World, split: str, shard: int) -> Iterator[DemoVideo]:
     """Yield the videos of one shard. Each depends only on the world, the split, and its number in the split."""
-    label_world = LabelWorld(demo_labels(), world.tail_exponent)
-    looks = label_world.draw_prototypes(_rng(world, 0, 0), RGB.dim, 2 * NUM_LOOKS, audio=False)
-    sounds = label_world.draw_prototypes(_rng(world, 0, 1), AUDIO.dim, 2 * NUM_LOOKS, audio=True)
     split_number = list(SHARDS).index(split)
     numbers = range(getattr(world, f"{split}_videos"))[shard :: SHARDS[split]]
-    for video_id, number in zip(_draw_ids(world, split_number, shard), numbers, strict=False):
+    yield from draw_numbered(world, split_number, zip(_draw_ids(world, split_number, shard), numbers, strict=False))
+
+
+def draw_numbered(world: World, split_number: int, videos: Iterable[tuple[str, int]]) -> Iterator[DemoVideo]:
+    """Yield videos of a split, given their ids and their numbers in it."""
+    label_world = LabelWorld(demo_labels(), world.tail_exponent)
+    looks = label_world.draw_prototypes(random_generator(world, 0, 0), RGB.dim, 2 * NUM_LOOKS, audio=False)
+    sounds = label_world.draw_prototypes(random_generator(world, 0, 1), AUDIO.dim, 2 * NUM_LOOKS, audio=True)
+    for video_id, number in videos:
         # Each cause has its own generator: changing label_noise, for example, changes no frames and no true labels.
-        label_rng, noise_rng, scene_rng, frame_rng = (_rng(world, 2, split_number, number, cause) for cause in range(4))
+        label_rng, noise_rng, scene_rng, frame_rng = (
+            random_generator(world, 2, split_number, number, cause) for cause in range(4)
+        )
         drawn = label_world.draw(label_rng, world.correlation)
         clean = label_world.add_ancestors(drawn)
         scenes = draw_scenes(scene_rng, world.main_share)
@@ -115,13 +122,16 @@ def draw_videos(world: World, split: str, shard: int) -> Iterator[DemoVideo]:
         )
 
 
-def _rng(world: World, *key: int) -> Generator:
+def random_generator(world: World, *key: int) -> Generator:
+    """Return the random generator of one cause in a world."""
     return Generator(Philox(SeedSequence(world.seed, spawn_key=key)))
 
 
 def _draw_ids(world: World, split_number: int, shard: int) -> list[str]:
     """Draw all possible ids of a shard, in random order."""
-    names = split_number * _NAMES_PER_SHARD + _rng(world, 1, split_number, shard).permutation(_NAMES_PER_SHARD)
+    names = split_number * _NAMES_PER_SHARD + random_generator(world, 1, split_number, shard).permutation(
+        _NAMES_PER_SHARD
+    )
     pairs = [first + second for first in _ALPHABET for second in _ALPHABET]
     return [pairs[name] + pairs[shard] for name in names]
 

@@ -29,6 +29,7 @@ from yt8m_core.figures.occlusion import (
 from yt8m_core.figures.reliability import reliability_diagram
 from yt8m_core.figures.run_differences import precision_by_run, video_precision_by_run
 from yt8m_core.figures.runs import gap_intervals, learning_curve, update_ratio
+from yt8m_core.figures.segments import segment_scores
 from yt8m_core.figures.video import attention, frame_similarity, predictions
 from yt8m_core.figures.video_map import video_map_by_outcome, video_map_by_precision
 
@@ -64,6 +65,7 @@ __all__ = [
     "reliability_diagram",
     "run_comparison",
     "second_contributions",
+    "segment_scores",
     "threshold_curve",
     "update_ratio",
     "video_map_by_outcome",

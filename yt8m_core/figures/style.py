@@ -182,6 +182,13 @@ def shade_main_scene(figure: go.Figure, intervals: Sequence[tuple[int, int]], co
             annotation_text="main",
             annotation_position="top left",
         )
+    # Of stacked subplots, each has the rectangles; one has their names.
+    shapes = [shape for shape in figure.layout.shapes if shape.name == "true main scene"]
+    for shape in shapes[1:]:
+        shape.showlegend = False
+    figure.layout.annotations = [
+        note for note in figure.layout.annotations if note.text != "main" or note.yref in ("y domain", "y")
+    ]
 
 
 def pluralize(count: int, noun: str) -> str:

@@ -59,7 +59,10 @@ class EvaluationState:
         self.precision = None if training_counts is None else BandPrecision(videos, training_counts, device)
 
     def update(self, batch: Batch, p: Tensor) -> None:
-        """Add the probabilities [B, C] of a batch."""
+        """Add the probabilities [B, C] of a batch. Labels that are unknown count as the last ones."""
+        weights = batch.weights(p.shape[1], p.device)
+        if weights is not None:
+            p = p * weights
         p = p.contiguous()  # a classification may return a transposed view
         truth = batch.truth(p.shape[1], p.device)
         self.metric.update(p, truth)
@@ -86,6 +89,17 @@ class EvaluationState:
     def _metrics(self) -> list[VideoRows]:
         return [self.metric, *([] if self.precision is None else [self.precision.precision])]
 
+    def _video_numbers(self, order: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+        """Return the number of the video of each row of the state, if the rows are segments."""
+        if not self.videos.segments:
+            return None
+        numbers: NDArray[np.int64] = self.videos.video_ids.dictionary_encode().indices.to_numpy().astype(np.int64)
+        if order is None:
+            return numbers
+        of_state = np.empty_like(numbers)
+        of_state[order] = numbers
+        return of_state
+
     def evaluation(self, order: NDArray[np.int64] | None = None, seed: int = 0) -> Evaluation:
         """Return the metrics and the top labels of all videos.
 
@@ -93,7 +107,7 @@ class EvaluationState:
             order: positions in the state of the videos of the data set; default: their own.
             seed: seed of the bootstrap.
         """
-        low, high = self.metric.bootstrap(seed)
+        low, high = self.metric.bootstrap(seed, videos=self._video_numbers(order))
         with self.metric.sync_context():
             top = self.metric.top_labels()
         rows = slice(None) if order is None else order

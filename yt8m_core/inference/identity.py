@@ -23,6 +23,8 @@ def videos_identity(videos: Videos) -> list[Any]:
     """Return a data set and the state of its shards as JSON values."""
     parts: list[Any] = [(shard.path, astuple(shard.state)) for shard in videos.shards]
     parts.append([len(videos), int(videos.is_labeled.sum())])
+    if videos.segments:
+        parts.append(videos.segments)
     if isinstance(videos, VideoSubset):
         parts.append(videos.positions.tolist())
     return parts

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import ordered_batches
+from yt8m_core.data.segments import Segments
 from yt8m_core.inference.array_cache import ArrayCache, CacheKey, Put, digest
 from yt8m_core.inference.compute import Compute
 from yt8m_core.inference.pooled_videos import PooledVideos
@@ -113,6 +114,10 @@ def _key(model: VideoClassifier, videos: Videos, precision: str) -> CacheKey:
     """Return the key: the shards, what is computed, and the state of the shards; an older state is replaced."""
     pooling = cast(CacheablePooling, model.pooling)
     shards = digest([shard.path for shard in videos.shards], 12)
-    recipe = digest([FORMAT, precision, pooling.summary, model.preprocessing, model.streams, videos.max_frames], 12)
+    # Number and lengths of segments depend on how many frames of their videos are used.
+    frames: list[int | str] = [videos.max_frames]
+    if isinstance(videos, Segments):
+        frames += [videos.segments, videos.videos.max_frames]
+    recipe = digest([FORMAT, precision, pooling.summary, model.preprocessing, model.streams, *frames], 12)
     state = digest([astuple(shard.state) for shard in videos.shards], 12)
     return CacheKey(f"{shards}-{recipe}-{state}", replaces=f"{shards}-{recipe}-")

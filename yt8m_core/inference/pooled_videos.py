@@ -34,7 +34,7 @@ class PooledVideos:
         """Yield batches as ``Loader`` does, with pooled vectors [B, s] in float32 as ``frames``."""
         for batch in batches:
             lengths = torch.from_numpy(self.videos.num_frames[batch])
-            yield Batch(self.vectors(batch), lengths, label_pairs(self.videos, batch), batch)
+            yield Batch(self.vectors(batch), lengths, *label_pairs(self.videos, batch))
 
     def vectors(self, batch: NDArray[np.int64]) -> Tensor:
         """Return the vectors of videos, given their positions in ``videos``: float32 [B, s]."""

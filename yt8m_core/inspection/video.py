@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from yt8m_core.data.vocabulary import Vocabulary
-from yt8m_core.explain import attention_metrics, attention_study, occlusion
+from yt8m_core.explain import attention_metrics, attention_study, localization, occlusion, segment_table
 from yt8m_core.explain.attribution import Attribution, attribute_label
 from yt8m_core.inference.prediction import Prediction, predict_video
 from yt8m_core.models.classifier import VideoClassifier
@@ -50,6 +50,11 @@ class VideoInspection:
     def attribution(self, label: int) -> Attribution:
         """Explain the score of a label (``attribute_label``)."""
         return attribute_label(self.model, self.frames, label)
+
+    def segment_table(self, label: int) -> pd.DataFrame:
+        """Return the probability of a label in each segment of five frames (``segment_table.segment_table``)."""
+        scores = localization.score_segments(self.model, self.frames)[:, label]
+        return segment_table.segment_table(scores, len(self.frames), self.prediction.attention)
 
     def label_contributions(self, label: int) -> pd.DataFrame | None:
         """Return the contributions of other labels to the score of a label, with names; None if there are none."""

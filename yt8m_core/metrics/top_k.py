@@ -200,20 +200,28 @@ class TopLabels(VideoRows):
             positives, ap = self.class_positives.cpu().numpy(), self._class_ap(self._state()[0])
         return pd.DataFrame({"label": np.arange(self.num_classes), "positives": positives, "ap": ap})
 
-    def bootstrap(self, seed: int, replicates: int = RUN_REPLICATES) -> Interval:
+    def bootstrap(self, seed: int, replicates: int = RUN_REPLICATES, videos: Integers | None = None) -> Interval:
         """Compute the 95% percentile bootstrap interval of GAP, resampling videos with replacement.
 
         A video drawn n times counts n times. All draws share one sort (see ``GapResampler``).
+
+        Args:
+            seed: seed of the draws.
+            replicates: number of draws.
+            videos: [N] number of the video, from 0, of which each row is a segment; default: each row is a video.
         """
         with self.sync_context():
             batches, num_labels = self._state()
-        resampler, num_videos, random = GapResampler(batches), len(num_labels), np.random.default_rng(seed)
+        num_rows = len(num_labels)
+        num_videos = num_rows if videos is None else int(videos.max()) + 1
+        resampler, random = GapResampler(batches), np.random.default_rng(seed)
         gaps: list[float] = []
         while len(gaps) < replicates:
-            copies = np.empty((num_videos, min(DRAWS, replicates - len(gaps))), np.float32)
+            copies = np.empty((num_rows, min(DRAWS, replicates - len(gaps))), np.float32)
             positives: list[int] = []
             while len(positives) < copies.shape[1]:
                 draw = np.bincount(random.integers(num_videos, size=num_videos), minlength=num_videos)
+                draw = draw if videos is None else draw[videos]
                 if draw_positives := int(draw @ num_labels):  # GAP of a draw without labels is undefined: draw again
                     copies[:, len(positives)] = draw
                     positives.append(draw_positives)

@@ -69,7 +69,8 @@ def metadata(run: Run, name: str, license_id: str) -> dict[str, Any]:
                         "task": dict(TASK),
                         "dataset": {
                             "type": known[0] if known else "other",
-                            "name": f"{one_line(data_name(data.validation or data.train))}"
+                            "name": f"{'rated segments of ' if data.segments else ''}"
+                            f"{one_line(data_name(data.validation or data.train))}"
                             f"{f', fold {data.fold}' if data.fold else ''} ({SCALE_NAMES[run.facts.scale]})",
                             "split": "validation",
                         },

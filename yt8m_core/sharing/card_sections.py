@@ -22,6 +22,11 @@ from yt8m_core.sharing.shared_copy import data_name
 
 _REFERENCE = re.compile(r"https://(?:arxiv\.org/abs|doi\.org)/[\w./-]*\w")
 
+RATED_ONLY = (
+    "These metrics are of the labels that were rated in a segment, often one. Hit@1, PERR and GAP on so few labels are "
+    "high for any model; MAP@K ranks segments (`yt8m evaluate --segments rated`)."
+)
+
 
 def model_section(run: Run) -> str:
     """Return slots, inputs and outputs."""
@@ -52,7 +57,7 @@ def data_section(run: Run) -> str:
     validation = f"fold {data.fold} of {training}" if data.fold else code(data_name(data.validation))
     rows = [
         ["name", f"{training}{' without that fold' if data.fold else ''}", validation],
-        ["videos", f"{facts.train_videos:,}", f"{facts.validation_videos:,}"],
+        [data.items, f"{facts.train_videos:,}", f"{facts.validation_videos:,}"],
         ["bad records, skipped", f"{facts.train_bad_records:,}", f"{facts.validation_bad_records:,}"],
     ]
     known = known_data(facts)
@@ -102,8 +107,11 @@ def metrics_section(run: Run) -> str:
     parts = [
         "## Validation metrics",
         table(["metric", "value", "95% CI"], rows),
-        f"On {run.facts.validation_videos:,} validation videos. The interval is a bootstrap over the videos.",
+        f"On {run.facts.validation_videos:,} {run.experiment.data.items} of the validation data. The interval is a "
+        "bootstrap over the videos.",
     ]
+    if run.experiment.data.segments:
+        parts.append(RATED_ONLY)
     if (run.path / LABEL_PRECISION).exists():
         parts += [
             "Average precision (AP) by frequency of the labels in the training data: head labels hold half of all "

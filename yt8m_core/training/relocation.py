@@ -6,6 +6,7 @@ import numpy as np
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.labeled import labeled_videos
+from yt8m_core.data.segments import select_segments
 from yt8m_core.data.vocabulary import Vocabulary, find_vocabulary, read_vocabulary, write_vocabulary
 from yt8m_core.errors import UserError
 from yt8m_core.inference.evaluation import check_run_data, open_experiment_data
@@ -95,7 +96,7 @@ def _check_videos(run: Run, split: str, progress: Progress) -> None:
     path, bad_records = getattr(data, split), getattr(facts, f"{split}_bad_records")
     videos = open_experiment_data(run.experiment, path, skip_bad=bad_records > 0, progress=progress)
     check_run_data(run, videos, path)
-    videos = labeled_videos(videos, data.unlabeled)
+    videos = labeled_videos(select_segments(videos, data.segments), data.unlabeled)
     parts = {split: videos}
     if data.fold:
         parts = dict(zip(("train", "validation"), split_fold(videos, data.fold), strict=True))

@@ -18,7 +18,7 @@ from yt8m_core.inference.pooled_cache import load_pooled
 from yt8m_core.inference.pooled_videos import PooledVideos
 from yt8m_core.labels.statistics import label_matrix
 from yt8m_core.models.classifier import VideoClassifier
-from yt8m_core.models.label_prior import fit_label_prior
+from yt8m_core.models.label_prior import fit_label_prior, has_label_prior
 from yt8m_core.models.registry import build
 from yt8m_core.models.size import check_training_size
 from yt8m_core.processes.group import Group
@@ -87,7 +87,14 @@ def create_learner(
     model, loss = _build_modules(experiment, facts)
     labels = label_matrix(videos.label_values, videos.label_offsets, facts.num_classes)
     for module in (model, loss):
-        fit_label_prior(module, labels)
+        if videos.rated is None:
+            fit_label_prior(module, labels)
+        elif has_label_prior(module) and (module is loss or weights is None):
+            raise UserError(
+                f"{experiment.loss if module is loss else experiment} with --segments",
+                expected="a loss and slots that need no frequencies of labels",
+                advice="Ratings of segments are no sample of the labels. Slots may come from a run: --init RUN.",
+            )
     if weights is not None:
         model.load_state_dict(weights)
     return Learner.create(fabric, model, loss, experiment.training, facts.num_classes)

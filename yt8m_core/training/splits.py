@@ -1,6 +1,7 @@
 """Open the training and validation data of an experiment and check that they fit each other."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from yt8m_core.data.feature_check.scale import load_norms
 from yt8m_core.data.labeled import labeled_videos
 from yt8m_core.data.scale import detect_scale
 from yt8m_core.data.schema import describe_schema
+from yt8m_core.data.segments import select_segments
 from yt8m_core.data.tfrecord.bad_records import warn_bad_records
 from yt8m_core.data.vocabulary import Vocabulary, load_vocabulary
 from yt8m_core.errors import UserError
@@ -69,7 +71,7 @@ def open_splits(
     """
     data = experiment.data
     videos = open_experiment_data(experiment, data.train, skip_bad=skip_bad, group=group, progress=progress)
-    videos = labeled_videos(videos, data.unlabeled)
+    videos = labeled_videos(select_segments(videos, data.segments), data.unlabeled)
     validation: Videos
     if data.fold:
         videos, validation = split_fold(videos, data.fold)
@@ -77,8 +79,8 @@ def open_splits(
         validation = open_experiment_data(
             experiment, data.validation, skip_bad=skip_bad, group=group, progress=progress
         )
-        validation = labeled_videos(validation, data.unlabeled)
-    labels = np.concatenate([videos.label_values, validation.label_values])
+        validation = labeled_videos(select_segments(validation, data.segments), data.unlabeled)
+    labels = np.concatenate([part for split in (videos, validation) for part in split.all_labels])
     vocabulary = load_vocabulary(data.train, data.vocabulary, labels, videos.schema)
     _check(videos, validation, vocabulary, experiment)
     facts = Facts(
@@ -142,7 +144,7 @@ def open_training_videos(run: Run) -> Videos:
     data = run.experiment.data
     with advise_relocation(run, data.train):
         videos = open_experiment_data(run.experiment, data.train, skip_bad=run.facts.train_bad_records > 0)
-    videos = labeled_videos(videos, data.unlabeled)
+    videos = labeled_videos(select_segments(videos, data.segments), data.unlabeled)
     if data.fold:
         videos, _ = split_fold(videos, data.fold)
     if len(videos) != run.facts.train_videos:
@@ -150,6 +152,21 @@ def open_training_videos(run: Run) -> Videos:
             f"{len(videos):,} videos", where=data.train, expected=f"the {run.facts.train_videos:,} training videos"
         )
     return videos
+
+
+def warn_learned(run: Run, videos: Videos) -> None:
+    """Log how many of some videos a run was trained on, as far as its training data can be opened."""
+    try:
+        training = open_training_videos(run)
+    except UserError:
+        return
+    if found := int(find_shared(training, videos).either.sum()):
+        logging.getLogger(__name__).warning(
+            "%s of %s videos are training videos of run %s: metrics on them are too good.",
+            f"{found:,}",
+            f"{len(videos):,}",
+            run.name,
+        )
 
 
 def split_fold(videos: Videos, fold: str) -> tuple[VideoSubset, VideoSubset]:
@@ -189,6 +206,12 @@ def _check(videos: Videos, validation: Videos, vocabulary: Vocabulary, experimen
         )
     for split in (videos, validation):
         split.check_labels(vocabulary.num_classes)
+        if split.rated is not None and not len(split.label_values):
+            raise UserError(
+                "no segment in which a label was rated as present",
+                where=split.location(0),
+                expected="some in the training and in the validation data",
+            )
 
 
 def check_data(videos: Videos, validation: Videos) -> tuple[DataCheck, ...]:

@@ -92,11 +92,12 @@ class Learner:
         means: dict[str, Tensor] = {}
         for number, (micro_batch, batch) in enumerate(batches):
             targets = batch.targets(self.num_classes, fabric.device)
+            weights = batch.weights(self.num_classes, fabric.device)
             if not micro_batch.weight:  # a placeholder without gradient, so that this process takes part
                 targets.zero_()
             with fabric.no_backward_sync(cast(Any, self.trained), enabled=number < last and fabric.world_size > 1):
                 scores, _ = self.trained(batch.frames, batch.num_frames, targets)
-                loss, terms = state.loss(scores, targets)
+                loss, terms = state.loss(scores, targets, weights)
                 # DDP averages over processes; the product undoes that and weights by the share of the batch.
                 fabric.backward(loss * micro_batch.weight * fabric.world_size)
             if (clamped := getattr(state.model.label_processing, "clamped_fraction", None)) is not None:
@@ -189,7 +190,7 @@ def on_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]
             return
         current_stream = torch.cuda.current_stream(device)
         current_stream.wait_stream(copy_stream)
-        for tensor in (following.frames, following.num_frames, following.labels):
+        for tensor in following.tensors:
             tensor.record_stream(current_stream)  # keeps its memory until the computation is done
         previous = following
 

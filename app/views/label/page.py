@@ -11,6 +11,7 @@ from components.text import plain
 from context import PageContext, current_page
 from views.label.measures import show_measures
 from views.label.related_labels import show_confusions, show_correlated
+from views.label.segments import show_best_segments
 from views.label.videos import show_videos
 from yt8m_core import figures
 from yt8m_core.errors import UserError
@@ -52,6 +53,7 @@ def show_label(page: PageContext, label: int) -> None:
         show_correlated(page, label)
     show_confusions(page, label, threshold, above, mistaken)
     show_videos(page, label, scores.true_ranks(page))
+    show_best_segments(page, label)
 
 
 page = current_page()

@@ -81,8 +81,14 @@ def show_metrics(page: PageContext) -> None:
             "(video, label) pairs of the training videos; head and mid together hold 90%.",
         )
     validation = run.experiment.data.validation_name
+    unit = run.experiment.data.items
+    if run.experiment.data.segments:
+        st.caption(
+            "These metrics are of the labels that were rated in a segment, often one, so they are high for any model. "
+            "MAP@K, which yt8m evaluate prints with --segments rated, ranks segments."
+        )
     st.caption(
-        f"Measured at the end of training, on {run.facts.validation_videos:,} validation videos of "
+        f"Measured at the end of training, on {run.facts.validation_videos:,} validation {unit} of "
         f"{plain(page.workspace.data_keys.get(validation, validation))} "
         f"({SCALE_NAMES.get(run.facts.scale, plain(run.facts.scale))}). {describe_shared_videos(run)}"
     )
@@ -97,11 +103,13 @@ def show_architecture(run: Run) -> None:
             for number, (slot, purpose, method, effect) in enumerate(describe_slots(run.experiment), 1)
         )
     )
-    training, init = run.experiment.training, run.experiment.init
-    origin = f" Started from the weights of {plain(init)} (digest {run.facts.init_weights})." if init else ""
+    experiment, facts = run.experiment, run.facts
+    training, init = experiment.training, experiment.init
+    origin = f" Started from the weights of {plain(init)} (digest {facts.init_weights})." if init else ""
     st.caption(
-        f"Training: {pluralize(run.facts.train_videos, 'video')}, {pluralize(training.epochs, 'epoch')}, learning rate "
-        f"{training.learning_rate:g}, batch size {training.batch_size}, random seed {run.experiment.seed}.{origin}"
+        f"Training: {facts.train_videos:,} {experiment.data.items}, {pluralize(training.epochs, 'epoch')}, "
+        f"learning rate {training.learning_rate:g}, batch size {training.batch_size}, "
+        f"random seed {experiment.seed}.{origin}"
     )
 
 

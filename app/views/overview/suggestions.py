@@ -31,7 +31,7 @@ def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
         yield Suggestion(
             f"Only {video.found} of the {video.labels} true labels of video **{plain(video.id)}** are in the top 20: "
             "the most misses of any validation video.",
-            "predictions", "Hardest video", ":material/label:", {**query, "video": video.id},
+            "predictions", "Hardest video", ":material/label:", {**query, "video": _video(page, video.id)},
         )  # fmt: skip
     if mistake := findings.false_positive:
         name = run.vocabulary.name(mistake.label)
@@ -39,7 +39,7 @@ def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
             f"The most confident false positive: **{plain(name)}** with probability {_percent(mistake.probability)} "
             f"in video **{plain(mistake.id)}**. The label may also be missing in the data.",
             "predictions", "Top false positive", ":material/label:",
-            {**query, "video": mistake.id, "label": f"{name} · {mistake.label}"},
+            {**query, "video": _video(page, mistake.id), "label": f"{name} · {mistake.label}"},
         )  # fmt: skip
     if len(findings.bands) > 1:
         ranked = findings.bands.sort_values("recall")
@@ -53,9 +53,15 @@ def run_suggestions(page: PageContext) -> Iterator[Suggestion]:
     if run.facts.schema.level == "frame" and run.experiment.pooling.name == "indirect_clustering" and findings.hardest:
         yield Suggestion(
             "The pooling weights the seconds of a video: see the weights in the hardest video.",
-            "attention", "Attention weights", ":material/show_chart:", {**query, "video": findings.hardest.id},
+            "attention", "Attention weights", ":material/show_chart:",
+            {**query, "video": _video(page, findings.hardest.id)},
         )  # fmt: skip
     yield from _ensemble_suggestion(page)
+
+
+def _video(page: PageContext, item: str) -> str:
+    """Return the id of the video of an item of the validation data: a segment if the run is trained on segments."""
+    return item.rpartition(":")[0] if page.run.experiment.data.segments else item
 
 
 def _ensemble_suggestion(page: PageContext) -> Iterator[Suggestion]:

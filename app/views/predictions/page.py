@@ -10,6 +10,7 @@ from views.predictions.explanation import show_label_explanation
 from views.predictions.feature_check import show_feature_check
 from views.predictions.label_table import show_outcomes, show_summary
 from views.predictions.run_comparison import show_run_comparison
+from views.predictions.segments import show_segments
 from views.predictions.similar_videos import show_similar_videos
 from views.predictions.uploads import upload_video
 from views.predictions.video_source import DATA_SET, select_video
@@ -39,6 +40,7 @@ outcomes = st.container()
 label = show_label_explanation(page, video, ranking)
 with outcomes:
     show_outcomes(page, video, ranking, label, st.session_state.get("label"), st.session_state.get("threshold"))
+show_segments(page, video, label)
 show_similar_videos(page, video, label)
 st.subheader("Other runs", anchor=False)
 show_run_comparison(page, video, ranking)

@@ -22,6 +22,7 @@ from yt8m_core.data.schema import (
     expected_features,
     find_invalid_feature,
 )
+from yt8m_core.data.tfrecord.ratings import RATING_KEYS, Rating, parse_ratings
 from yt8m_core.data.tfrecord.records import DecodeError, RecordError, parse_example
 from yt8m_core.errors import UserError
 
@@ -41,6 +42,7 @@ class ParsedRecord:
     missing: tuple[str, ...]  # optional streams that the record lacks
     repeats_label: bool  # whether a label occurs more than once
     start_time: float | None
+    ratings: tuple[Rating, ...] | None
     unread_keys: tuple[str, ...]
 
 
@@ -73,6 +75,7 @@ def parse_record(payload: memoryview, schema: Schema, path: Path | str, record: 
         tuple(name for name, _ in schema.streams if name not in columns),
         len(set(labels)) < len(labels),
         parse_start_time(features),
+        parse_ratings(features, error),
         find_unread_keys(features, message.feature_lists.feature_list, schema),
     )
 
@@ -86,11 +89,11 @@ def find_unread_keys(context: Iterable[str], lists: Iterable[str], schema: Schem
         schema: schema of the data set, whose streams are read.
 
     >>> schema = Schema("frame", (("rgb", 1024),))
-    >>> find_unread_keys(["id", "labels", "segment_labels", "segment_scores", "clip/label/index"], ["rgb"], schema)
-    ('clip/label/index', 'segment_labels', 'segment_scores')
+    >>> find_unread_keys(["id", "labels", "segment_labels", "segment_names", "clip/label/index"], ["rgb"], schema)
+    ('clip/label/index', 'segment_names')
     """
     streams = {name for name, _ in schema.streams}
-    names = {*(name for name in context if name != "labels"), *lists} - streams
+    names = {*(name for name in context if name != "labels"), *lists} - streams - set(RATING_KEYS)
     return tuple(sorted(name for name in names if "label" in name or name.startswith("segment_")))
 
 

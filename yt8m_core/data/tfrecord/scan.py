@@ -16,6 +16,7 @@ from yt8m_core.data.schema import MAX_LABEL, Level, Schema, find_invalid_feature
 from yt8m_core.data.tfrecord.content import Piece, digest_content
 from yt8m_core.data.tfrecord.encode import encode_frames, frame_header
 from yt8m_core.data.tfrecord.parse import ID_KEYS, find_unread_keys, parse_record, parse_start_time
+from yt8m_core.data.tfrecord.ratings import Rating, parse_ratings
 from yt8m_core.data.tfrecord.records import DecodeError, damaged_payload, mask, masked_crc32c, parse_example
 
 MISSING = -1  # offset of an optional stream that the record lacks
@@ -31,6 +32,7 @@ class ScannedRecord(NamedTuple):
     num_frames: int
     offsets: tuple[int, ...] | None  # first byte of each stream from the start of the buffer; None if not regular
     start_time: float | None  # of a segment of a video, in seconds
+    ratings: tuple[Rating, ...] | None  # of segments of the video; None if the record has none
     pieces: tuple[Piece, ...]  # of the streams, as regular records have them, up to the end of the shortest one
     findings: int  # bits REPEATED_LABEL, MISSING_STREAM, CONSTANT_STREAM (of one value), CONSTANT_VIDEO (all streams)
     unread_keys: tuple[str, ...]
@@ -43,6 +45,11 @@ class ScannedRecord(NamedTuple):
 
 class _Irregular(Exception):
     """The record does not have the byte layout of YouTube-8M and AudioSet records; it may still be valid."""
+
+
+def _irregular(*_: object, **__: object) -> _Irregular:
+    """Return the error of ratings that are not usable: ``parse_record`` raises it with its words."""
+    return _Irregular()
 
 
 def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -142,6 +149,7 @@ def scan_record(
             len(parsed.frames),
             None,
             parsed.start_time,
+            parsed.ratings,
             tuple(pieces),
             findings,
             parsed.unread_keys,
@@ -190,15 +198,17 @@ def _scan_regular(data: memoryview, start: int, end: int, schema: Schema) -> tup
     has_more_features = not features.keys() <= {"labels", key, *(() if spans is lists else names)}
     has_more_lists = not lists.keys() <= (names if spans is lists else set())
     start_time: float | None = None
+    ratings: tuple[Rating, ...] | None = None
     unread: tuple[str, ...] = ()
     if has_more_features:
-        start_time = parse_start_time(parse_example(data[start:context_end]).context.feature)
+        parsed = parse_example(data[start:context_end]).context.feature
+        start_time, ratings = parse_start_time(parsed), parse_ratings(parsed, _irregular)
     if has_more_lists:
         parse_example(data[context_end:end])
     if has_more_features or has_more_lists:
         unread = find_unread_keys(features, lists, schema)
     video_id = str(data[id_start:id_end], "utf-8")
-    return ScannedRecord(video_id, labels, T, tuple(offsets), start_time, pieces, findings, unread), crc
+    return ScannedRecord(video_id, labels, T, tuple(offsets), start_time, ratings, pieces, findings, unread), crc
 
 
 def _has_no_values(data: memoryview, first: int, last: int, level: Level) -> bool:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError
-from yt8m_core.models.losses.cross_entropy import CrossEntropy
+from yt8m_core.models.losses.cross_entropy import CrossEntropy, weigh
 from yt8m_core.models.outputs import Scores
 
 
@@ -24,11 +24,13 @@ class PerClassLoss(nn.Module):
         """Scores and targets [B, C] from 0 to 1 → loss of each video and class [B, C]."""
         raise NotImplementedError
 
-    def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores and targets [B, C] from 0 to 1 → L and its named parts: L and the plain cross entropy."""
-        loss = self.per_class(scores, targets).sum(dim=1).mean()
+    def forward(
+        self, scores: Scores, targets: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores, targets from 0 to 1 and weights [B, C] → L and its named parts: L and the plain cross entropy."""
+        loss = weigh(self.per_class(scores, targets), weights).sum(dim=1).mean()
         with torch.no_grad():
-            cross_entropy, _ = self.cross_entropy(scores, targets)
+            cross_entropy, _ = self.cross_entropy(scores, targets, weights)
         return loss, {self.name: loss.detach(), "cross_entropy": cross_entropy}
 
     def check_not_negative(self, **options: float) -> None:

@@ -83,9 +83,16 @@ class Center(nn.Module):
         self.register_buffer("sums", torch.zeros(num_classes, embedding_features), persistent=False)
         self.register_buffer("counts", torch.zeros(num_classes), persistent=False)
 
-    def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores and targets [B, C], 0 or 1 → L and its named parts: L, those of L_s, and L_c as center_distance."""
-        total, parts = self.loss(scores, targets)
+    def forward(
+        self, scores: Scores, targets: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores, targets, 0 or 1, and weights [B, C] → L and its parts: L, those of L_s, and L_c as center_distance.
+
+        L_c is over the labels whose weight is not 0.
+        """
+        total, parts = self.loss(scores, targets, weights)
+        if weights is not None:
+            targets = targets * (weights != 0)
         with torch.autocast(targets.device.type, enabled=False):
             embedding = promote_to_float32(scores.embedding)  # [B, e]
             targets = targets.to(embedding.dtype)
@@ -93,11 +100,11 @@ class Center(nn.Module):
                 self.sums += targets.T @ embedding.detach()
                 self.counts += targets.sum(dim=0)
             num_labels = targets.sum(dim=1)  # [B], N
-            weights = targets / num_labels.clamp(min=1).unsqueeze(1)  # [B, C], 1/N at each label
-            means = weights @ self.centers  # [B, e], c̄
+            shares = targets / num_labels.clamp(min=1).unsqueeze(1)  # [B, C], 1/N at each label
+            means = shares @ self.centers  # [B, e], c̄
             # Mean of ||e - c_j||² = ||e - c̄||² + (mean of ||c_j||² - ||c̄||²), without a tensor [B, C, e]. The gradient
             # depends on the first term only, which is accurate near the centers: no difference of large numbers.
-            spread = weights @ self.centers.square().sum(dim=1) - means.square().sum(dim=1)  # [B]
+            spread = shares @ self.centers.square().sum(dim=1) - means.square().sum(dim=1)  # [B]
             distances = self.scale * ((embedding - means).square().sum(dim=1) + spread)  # [B]
             if self.averages_pairs:
                 distance = (num_labels * distances).sum() / num_labels.sum().clamp(min=1)

@@ -34,7 +34,14 @@ class CrossEntropy(nn.Module):
             log_p, log_not_p = (log_p.exp() + self.eps).log(), (log_not_p.exp() + self.eps).log()
         return -(targets * log_p + (1 - targets) * log_not_p)
 
-    def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores and targets [B, C] from 0 to 1 → L and its named part."""
-        loss = self.per_class(scores, targets).sum(dim=1).mean()
+    def forward(
+        self, scores: Scores, targets: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores, targets from 0 to 1 and weights [B, C] → L and its named part. Unknown targets have the weight 0."""
+        loss = weigh(self.per_class(scores, targets), weights).sum(dim=1).mean()
         return loss, {"cross_entropy": loss.detach()}
+
+
+def weigh(per_class: Tensor, weights: Tensor | None) -> Tensor:
+    """Multiply a loss [B, C] by weights [B, C], where there are any."""
+    return per_class if weights is None else per_class * weights

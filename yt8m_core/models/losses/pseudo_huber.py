@@ -6,7 +6,7 @@ Table 4 has δ = 0.5, 1, 2 and 3; the best row is the default, 0.5. https://arxi
 from torch import Tensor, nn
 
 from yt8m_core.errors import UserError, check_choice
-from yt8m_core.models.losses.cross_entropy import CrossEntropy
+from yt8m_core.models.losses.cross_entropy import CrossEntropy, weigh
 from yt8m_core.models.outputs import Scores
 
 
@@ -38,13 +38,15 @@ class PseudoHuber(nn.Module):
         self.level = level
         self.cross_entropy = CrossEntropy(eps=eps)
 
-    def forward(self, scores: Scores, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scores and targets [B, C] from 0 to 1 → L and its named parts: L and the plain cross entropy."""
+    def forward(
+        self, scores: Scores, targets: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores, targets from 0 to 1 and weights [B, C] → L and its named parts: L and the plain cross entropy."""
         per_class = self.cross_entropy.per_class(scores, targets)  # [B, C]
-        per_example = per_class.sum(dim=1)  # [B]
+        per_example = weigh(per_class, weights).sum(dim=1)  # [B]
         cross_entropy = per_example.mean()
         if self.level == "class":
-            loss = self.huber(per_class).sum(dim=1).mean()
+            loss = weigh(self.huber(per_class), weights).sum(dim=1).mean()
         elif self.level == "example":
             loss = self.huber(per_example).mean()
         else:
