@@ -21,6 +21,7 @@ from benchmarks.reader import CLASSES
 from benchmarks.video_level import STREAMS, synthetic_vectors
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, ordered_batches
+from yt8m_core.data.schema import Streams
 from yt8m_core.inference.compute import Compute
 from yt8m_core.inference.evaluation import score_batches
 from yt8m_core.inference.evaluation_state import EvaluationState
@@ -42,11 +43,11 @@ def busy_process(*, is_busy: bool) -> Iterator[None]:
         process.wait()
 
 
-def video_level_model() -> VideoClassifier:
-    """Return MoE-2 at the paper's widths for video-level records."""
+def mean_moe(streams: Streams) -> VideoClassifier:
+    """Return MoE-2 on the mean of the frames, at the paper's widths."""
     torch.manual_seed(0)
     return VideoClassifier(
-        streams=STREAMS,
+        streams=streams,
         num_classes=CLASSES,
         pooling=("mean", {}),
         classification=("moe", {"experts": 2}),
@@ -97,5 +98,5 @@ def measure(videos: Videos, model: VideoClassifier, repeats: int, *, is_busy: bo
 def rows(videos: int = 4096, repeats: int = 3) -> list[dict[str, Any]]:
     """Return the rows of this benchmark."""
     with synthetic_vectors(videos) as index:
-        opened, model = Videos(index), video_level_model()
+        opened, model = Videos(index), mean_moe(STREAMS)
         return [measure(opened, model, repeats, is_busy=is_busy) for is_busy in (False, True)]

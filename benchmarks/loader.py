@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from benchmarks.evaluation import mean_moe
 from benchmarks.measure import measure_interleaved, row
 from benchmarks.reader import BATCH, CLASSES, PASSES, WIDTH, synthetic_index
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, shuffled_batches
-from yt8m_core.models.classifier import VideoClassifier
 from yt8m_core.models.losses.cross_entropy import CrossEntropy
 
 Item = tuple[NDArray[np.uint8], NDArray[np.int32]]  # frames [T, D], labels
@@ -62,13 +62,7 @@ def _consume(batches: Iterable[object]) -> None:
 
 def waiting_row(source: Videos) -> dict[str, Any]:
     """Measure the share of a CPU training epoch (mean, MoE-2, Adam) that is not spent waiting for a batch."""
-    model = VideoClassifier(
-        streams=source.schema.streams,
-        num_classes=CLASSES,
-        pooling=("mean", {}),
-        classification=("moe", {"experts": 2}),
-        label_processing=("identity", {}),
-    )
+    model = mean_moe(source.schema.streams).train()
     loss, optimizer = CrossEntropy(), torch.optim.Adam(model.parameters(), fused=True)
     loaded = iter(Loader(source, shuffled_batches(source.num_frames, BATCH, seed=0, epoch=0)))
     next(loaded)  # the first batch is always waited for; a real epoch has 38,000

@@ -20,14 +20,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from benchmarks.evaluation import mean_moe
 from benchmarks.measure import measure_interleaved, one_torch_thread, row
-from benchmarks.reader import CLASSES, STREAMS, synthetic_index
+from benchmarks.reader import STREAMS, synthetic_index
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.loader import Loader, ordered_batches
 from yt8m_core.data.segments import Segments
 from yt8m_core.inference.segment_submission import write_submission
 from yt8m_core.metrics.top_segments import CHUNK, TopSegments
-from yt8m_core.models.classifier import VideoClassifier
 
 LABELS, WINDOWS = 1000, 60
 BATCH = 128
@@ -35,13 +35,7 @@ BATCH = 128
 
 def pooling_row(repeats: int, videos: int = 512) -> dict[str, Any]:
     """Compare reading and pooling the segments with reading and pooling the videos."""
-    model = VideoClassifier(
-        streams=STREAMS,
-        num_classes=CLASSES,
-        pooling=("mean", {}),
-        classification=("moe", {"experts": 2}),
-        label_processing=("identity", {}),
-    ).eval()
+    model = mean_moe(STREAMS)
 
     def pool(items: Videos) -> None:
         with torch.no_grad():

@@ -67,9 +67,9 @@ class Data:
             check_choice("segments", self.segments, ("rated",), where="data")
 
     @property
-    def items(self) -> str:
-        """What is trained on: videos or rated segments."""
-        return "rated segments" if self.segments else "videos"
+    def item(self) -> str:
+        """The word for what is trained on, in the singular."""
+        return "rated segment" if self.segments else "video"
 
     @property
     def validation_name(self) -> str:

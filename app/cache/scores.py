@@ -230,7 +230,7 @@ def best_segments(page: "PageContext") -> "BestSegments":
 
 @st.cache_resource(max_entries=64, show_spinner="Scoring the segments…", hash_funcs=HASH_FUNCS)
 def segment_scores(run: Run, digest: str, _frames: NDArray[Any]) -> NDArray[np.float32]:
-    """Score each five seconds of a video, which the digest of its frames identifies: [S, C]."""
+    """Score each five-second segment of a video, which the digest of its frames identifies: [S, C]."""
     from yt8m_core.explain.localization import score_segments
 
     return score_segments(loaders.model(run), _frames)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.rated_videos import write_rated
 from tests.support.tiny import STREAMS, tiny_experiment
-from tests.training.test_segments import write_rated
 from yt8m_core.analysis import localization_study
 from yt8m_core.analysis.localization_study import compare_localizers, video_scores
 from yt8m_core.data.dataset import open_videos

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support.command import yt8m
+from tests.support.rated_videos import CLASSES, segment_experiment, write_rated
 from tests.support.tiny import STREAMS, tiny_experiment
-from tests.training.test_segments import CLASSES, segment_experiment, write_rated
 from yt8m_core.analysis.top_k_errors import most_confident_false_positive
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.segment_labels import read_segment_labels, segment_labels
@@ -30,17 +30,6 @@ from yt8m_core.training.loop import train
 from yt8m_core.training.relocation import relocate
 
 pytestmark = [pytest.mark.usefixtures("own_workspace")]
-
-
-@pytest.fixture(scope="module")
-def rated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_rated(tmp_path_factory.mktemp("rated"), 60)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    root = tmp_path_factory.mktemp("base")
-    return train(tiny_experiment(root), root / "run")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +88,7 @@ def test_labels_that_a_run_lacks_are_named(base: Run, tmp_path: Path) -> None:
     data = write_ratings(tmp_path / "data", [[Rating(0, 1, True), Rating(5, CLASSES, False)]])
     for choice in ("rated", "all"):
         with pytest.raises(
-            UserError, match=f"second 5: found a rating of label {CLASSES}; expected 0 to {CLASSES - 1}"
+            UserError, match=f"'segment_labels': found label {CLASSES} of segment 'w0:5'; expected 0 to 5"
         ):
             evaluate_segments(base, data, choice)  # type: ignore[arg-type]
 

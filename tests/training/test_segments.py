@@ -8,57 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.tiny import STREAMS, tiny_experiment
+from tests.support.rated_videos import CLASSES, segment_experiment
+from tests.support.tiny import STREAMS
 from yt8m_core.data.dataset import open_videos
 from yt8m_core.data.segments import Segments, select_segments
 from yt8m_core.data.tfrecord.encode import encode_sequence_example, write_shard
 from yt8m_core.data.tfrecord.ratings import Rating, rating_features
 from yt8m_core.errors import UserError
-from yt8m_core.experiment import Data, Experiment, Training
+from yt8m_core.experiment import Experiment
 from yt8m_core.inference.evaluation import score_batches
 from yt8m_core.inference.segment_evaluation import check_and_score, evaluate_segments, predict_segments
 from yt8m_core.runs.run import Run
 from yt8m_core.training.loop import train
-
-CLASSES = 6
-
-
-def write_rated(folder: Path, videos: int, seed: int = 3, prefix: str = "r") -> Path:
-    """Write videos of four segments, each of one of six prototypes; half of the segments have a rating."""
-    random = np.random.default_rng(seed)
-    prototypes = np.random.default_rng(0).integers(0, 256, (CLASSES, 32))
-    payloads = []
-    for number in range(videos):
-        shown = random.integers(CLASSES, size=4)
-        frames = np.repeat(prototypes[shown], 5, axis=0) + random.normal(0, 60, (20, 32))
-        frames = np.clip(frames, 0, 255).astype(np.uint8)
-        ratings = []
-        for segment in sorted(random.choice(4, 2, replace=False).tolist()):
-            label = int(shown[segment] if random.random() < 0.5 else random.integers(CLASSES))
-            ratings.append(Rating(5 * segment, label, label == shown[segment]))
-        context = {"id": f"{prefix}{number:03}".encode(), **rating_features(ratings)}
-        payloads.append(encode_sequence_example(context, {"rgb": frames[:, :24], "audio": frames[:, 24:]}))
-    for shard in range(2):
-        write_shard(folder / f"validate{shard}.tfrecord", payloads[shard::2])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def rated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_rated(tmp_path_factory.mktemp("rated"), 60)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that was trained on labels of whole videos."""
-    root = tmp_path_factory.mktemp("base")
-    return train(tiny_experiment(root), root / "run")
-
-
-def segment_experiment(rated: Path, **changes: object) -> Experiment:
-    data = Data(str(rated), "", streams=STREAMS, fold="1/3", segments="rated")
-    training = Training(epochs=3, batch_size=16, learning_rate=0.02)
-    return replace(tiny_experiment(rated.parent / "tiny"), data=data, training=training, **changes)  # type: ignore[arg-type]
 
 
 def test_training_on_ratings_learns_and_folds_are_of_videos(rated: Path, base: Run, tmp_path: Path) -> None:

@@ -60,23 +60,26 @@ def evaluate(
     opened = Run.open(run)
     with open_group() as group:
         progress = console_progress() if group.is_first else silent
-        videos = open_run_data(opened, data, skip_bad=skip_bad, group=group, progress=group.watch(progress))
         metrics: dict[str, Any] = {}
+        bad_records, has_labels = 0, True
         if segments:
+            videos = open_run_data(opened, data, skip_bad=skip_bad, group=group, progress=group.watch(progress))
             if group.is_first:
                 warn_learned(opened, videos)
             metrics = evaluate_segments(
                 opened, data, segments, skip_bad=skip_bad, allow=allow, group=group, progress=progress
             )
-        if not segments or videos.is_labeled.any():  # shards of rated segments may have no labels of videos
-            of_videos = evaluate_run(
+            # Shards of rated segments may have no labels of videos.
+            bad_records, has_labels = len(videos.bad_records), bool(videos.is_labeled.any())
+        if has_labels:
+            evaluation = evaluate_run(
                 opened, data, skip_bad=skip_bad, unlabeled=unlabeled, allow=allow, group=group, progress=progress
             )
-            metrics = of_videos.metrics | metrics
+            metrics, bad_records = evaluation.metrics | metrics, evaluation.bad_records
     if not group.is_first:
         return
     if as_json:
-        print(json.dumps({"run": str(run), "data": data, "bad_records": len(videos.bad_records), **metrics}))
+        print(json.dumps({"run": str(run), "data": data, "bad_records": bad_records, **metrics}))
         return
     print(f"{opened.path} on {data}: {format_results(metrics)}")
     for name, value in metrics.items():

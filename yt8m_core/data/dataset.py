@@ -13,6 +13,7 @@ from yt8m_core.data.index import open_index
 from yt8m_core.data.index_store import Index
 from yt8m_core.data.label_lists import LabelLists
 from yt8m_core.data.schema import Schema, SegmentChoice, Streams
+from yt8m_core.data.tfrecord.ratings import LABEL_KEY
 from yt8m_core.errors import UserError
 from yt8m_core.processes.group import ALONE, Group
 from yt8m_core.progress import Progress, silent
@@ -135,31 +136,20 @@ class Videos:
         self.reader.copy(Spans(batch, starts, lengths), out)
 
     @property
-    def all_labels(self) -> list[NDArray[np.int32]]:
-        """Arrays with the labels of all videos; of segments, also those that were rated as absent."""
-        return [self.label_values, *([] if self.rated is None else [self.rated.values])]
+    def known_labels(self) -> LabelLists:
+        """The labels that are known of each video: its own; of a segment, all that were rated, also as absent."""
+        return self.rated or LabelLists(self.label_values, self.label_offsets)
 
     def check_labels(self, num_classes: int) -> None:
-        """Raise UserError for the first video with a label, or a segment with a rated one, outside 0..num_classes-1."""
-        if self.rated is not None:
-            self._check_ratings(self.rated, num_classes)
-        invalid = np.flatnonzero(self.label_values >= num_classes)
+        """Raise UserError for the first video with a known label outside 0..num_classes-1."""
+        known = self.known_labels
+        invalid = np.flatnonzero(known.values >= num_classes)
         if len(invalid):
-            video = int(np.searchsorted(self.label_offsets, invalid[0], side="right")) - 1
+            video = int(np.searchsorted(known.offsets, invalid[0], side="right")) - 1
+            kind, key = ("video", "labels") if self.rated is None else ("segment", LABEL_KEY)
             raise UserError(
-                f"label {self.label_values[invalid[0]]} of video '{self.id(video)}'",
-                where=f"{self.location(video)}, context 'labels'",
-                expected=f"0 to {num_classes - 1}",
-                advice="The vocabulary or the run belongs to another edition of the data set.",
-            )
-
-    def _check_ratings(self, rated: LabelLists, num_classes: int) -> None:
-        invalid = np.flatnonzero(rated.values >= num_classes)
-        if len(invalid):
-            segment = int(np.searchsorted(rated.offsets, invalid[0], side="right")) - 1
-            raise UserError(
-                f"a rating of label {rated.values[invalid[0]]}",
-                where=self.location(segment),
+                f"label {known.values[invalid[0]]} of {kind} '{self.id(video)}'",
+                where=f"{self.location(video)}, context '{key}'",
                 expected=f"0 to {num_classes - 1}",
                 advice="The vocabulary or the run belongs to another edition of the data set.",
             )

@@ -46,7 +46,7 @@ class FrameReader:
         self._offsets[self.is_regular] = streams.flatten().to_numpy().reshape(-1, len(self.schema.streams))
         ends = np.cumsum([dim for _, dim in self.schema.streams]).tolist()
         self._columns = [  # per stream: its columns of a frame, width, and stride between frames in the shard
-            (slice(end - dim, end), dim, frame_layout(dim, self.schema.has_float_frames)[2])
+            (slice(end - dim, end), dim, frame_layout(dim, self.schema.has_float_frames)[1])
             for end, (_, dim) in zip(ends, self.schema.streams, strict=True)
         ]
         self.open_shard = shard_opener(self.shards)

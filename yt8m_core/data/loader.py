@@ -197,15 +197,14 @@ def fill_batch(videos: Videos, batch: NDArray[np.int64], buffer: Tensor) -> Batc
         batch: positions of the videos [B].
         buffer: [n] of the type of the features, with n at least B · T · D.
     """
-    lengths = videos.num_frames[batch]
-    B, T, D = len(batch), int(lengths.max()), videos.schema.width
+    B, T, D = len(batch), int(videos.num_frames[batch].max()), videos.schema.width
     frames = buffer[: B * T * D].view(B, T, D)
     videos.copy_batch(batch, frames.numpy())
-    return Batch(frames, torch.from_numpy(lengths), *label_pairs(videos, batch))
+    return make_batch(videos, batch, frames)
 
 
-def label_pairs(videos: Videos, batch: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64], Tensor | None]:
-    """Return ``labels``, ``videos`` and ``rated`` of the batch with these videos."""
+def make_batch(videos: Videos, batch: NDArray[np.int64], frames: Tensor) -> Batch:
+    """Return the batch of some videos, given their positions and what stands for their frames."""
     labels = LabelLists(videos.label_values, videos.label_offsets).pairs(batch)
     rated = None if videos.rated is None else torch.from_numpy(videos.rated.pairs(batch))
-    return torch.from_numpy(labels), batch, rated
+    return Batch(frames, torch.from_numpy(videos.num_frames[batch]), torch.from_numpy(labels), batch, rated)

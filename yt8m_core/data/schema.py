@@ -12,7 +12,6 @@ from yt8m_core.errors import UserError
 Level = Literal["frame", "video"]
 SegmentChoice = Literal["", "rated", "all"]  # whole videos, their rated segments, or all segments
 TrainedSegments = Literal["", "rated"]
-SEGMENT_CHOICES: tuple[SegmentChoice, ...] = ("", "rated", "all")
 Streams = tuple[tuple[str, int], ...]
 AUDIOSET_STREAMS: Streams = (("audio_embedding", 128),)
 # Data sets whose streams are recognized by name; for any other data set the user names the streams.

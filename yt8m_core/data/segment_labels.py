@@ -34,9 +34,10 @@ def read_segment_labels(file: str | Path) -> list[int]:
             lines = [line.strip() for line in opened if line.strip() and not line.startswith("#")]
     except (OSError, UnicodeDecodeError):
         lines = []  # the vocabulary's reader names what is wrong
-    if not lines or not all(line.isascii() and line.isdecimal() for line in lines[1:]):
+    ids = lines if lines and lines[0].isdecimal() else lines[1:]  # a header may come first
+    if not ids or not all(text.isascii() and text.isdecimal() for text in ids):
         return list(read_entries(file))
-    labels = [parse_whole(line, f"{file}, label") for line in lines[not lines[0].isdecimal() :]]
+    labels = [parse_whole(text, f"{file}, label") for text in ids]
     if len(set(labels)) < len(labels):
         raise UserError("a label twice", where=str(file), expected="each label once")
     return labels

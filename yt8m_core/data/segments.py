@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from yt8m_core.data.dataset import Videos
 from yt8m_core.data.label_lists import LabelLists
-from yt8m_core.data.schema import SEGMENT_CHOICES, SegmentChoice
+from yt8m_core.data.schema import SegmentChoice
 from yt8m_core.data.tfrecord.ratings import MAX_START, SEGMENT_FRAMES
 from yt8m_core.errors import UserError, check_choice
 
@@ -103,9 +103,9 @@ def select_segments(videos: Videos, choice: SegmentChoice) -> Videos:
     Raises UserError for video-level features, for data without ratings where rated segments are chosen, and for an
     unknown choice.
     """
-    check_choice("segments", choice, SEGMENT_CHOICES)
     if not choice:
         return videos
+    check_choice("segments", choice, ("rated", "all"))
     segments = Segments(videos, choice)
     if not len(segments):
         raise UserError(

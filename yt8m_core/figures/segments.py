@@ -1,6 +1,7 @@
 """Figure of the scores of a label in the segments of a video (2019 edition)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,58 +47,24 @@ def segment_scores(
         row_heights=[0.6, 0.4] if has_attention else None,
         vertical_spacing=0.12,
     )
-    middle, width = (table["start"] + table["end"] - 1) / 2, table["end"] - table["start"]
-    seconds = [f"{start} to {end - 1} s" for start, end in zip(table["start"], table["end"], strict=True)]
-    figure.add_bar(
-        x=middle,
-        y=table["probability"],
-        width=width,
-        name="probability in the segment",
-        marker={"color": BLUE, "line": {"width": 1, "color": "white"}},
-        customdata=np.column_stack([table["start"], seconds]),
-        hovertemplate="%{customdata[1]}<br>probability %{y:.4f}<extra></extra>",
-        row=1,
-        col=1,
-    )
     T = int(table["end"].iloc[-1])
+    top = max(1e-3, float(table["probability"].max()), whole or 0)
+    figure.add_bar(
+        **_bars(table, "probability"), name="probability in the segment",
+        marker={"color": BLUE, "line": {"width": 1, "color": "white"}}, row=1, col=1,
+    )  # fmt: skip
     if whole is not None:
         figure.add_scatter(
-            x=[-0.5, T - 0.5],
-            y=[whole] * 2,
-            mode="lines",
-            name=f"in the whole video, {whole:.3f}",
-            line={"color": GRAY, "dash": "dash"},
-            hoverinfo="skip",
-            row=1,
-            col=1,
-        )
-    top = max(1e-3, float(table["probability"].max()), whole or 0)
-    for name, value, symbol, color in RATINGS:
-        starts = [start for start, is_present in ratings if is_present == value]
-        if starts:
-            figure.add_scatter(
-                x=[start + 2 for start in starts],
-                y=[1.08 * top] * len(starts),
-                mode="markers",
-                name=name,
-                marker={"symbol": symbol, "size": 12, "color": color},
-                hovertemplate="%{x} s<extra>" + name + "</extra>",
-                row=1,
-                col=1,
-            )
-    notes = ["each 5 s scored as a video"]
+            x=[-0.5, T - 0.5], y=[whole] * 2, mode="lines", name=f"in the whole video, {whole:.3f}",
+            line={"color": GRAY, "dash": "dash"}, hoverinfo="skip", row=1, col=1,
+        )  # fmt: skip
+    _add_ratings(figure, ratings, 1.08 * top)
+    notes = ["each segment of 5 s is scored as a video"]
     if has_attention:
         figure.add_bar(
-            x=middle,
-            y=table["attention"],
-            width=width,
-            name="attention of the segment",
-            marker={"color": GRAY, "pattern": {"shape": "/"}, "line": {"width": 0}},
-            customdata=np.column_stack([table["start"], seconds]),
-            hovertemplate="%{customdata[1]}<br>attention %{y:.4f}<extra></extra>",
-            row=2,
-            col=1,
-        )
+            **_bars(table, "attention"), name="attention of the segment",
+            marker={"color": GRAY, "pattern": {"shape": "/"}, "line": {"width": 0}}, row=2, col=1,
+        )  # fmt: skip
         figure.update_yaxes(title_text="Attention", rangemode="tozero", row=2)
         agreement = attention_agreement(table)
         if agreement is not None:
@@ -109,3 +76,27 @@ def segment_scores(
     figure.update_xaxes(title_text="Time (s)", row=1 + has_attention)
     figure.update_yaxes(title_text="Probability", range=[0, 1.2 * top], row=1)
     return figure
+
+
+def _bars(table: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Return a bar for each segment, as wide as its frames."""
+    spans = [f"{start} to {end - 1} s" for start, end in zip(table["start"], table["end"], strict=True)]
+    return {
+        "x": (table["start"] + table["end"] - 1) / 2,
+        "y": table[column],
+        "width": table["end"] - table["start"],
+        "customdata": np.column_stack([table["start"], spans]),
+        "hovertemplate": f"%{{customdata[1]}}<br>{column} %{{y:.4f}}<extra></extra>",
+    }
+
+
+def _add_ratings(figure: go.Figure, ratings: Sequence[tuple[int, bool]], height: float) -> None:
+    """Add a marker above each rated segment."""
+    for name, value, symbol, color in RATINGS:
+        starts = [start for start, is_present in ratings if is_present == value]
+        if starts:
+            figure.add_scatter(
+                x=[start + 2 for start in starts], y=[height] * len(starts), mode="markers", name=name,
+                marker={"symbol": symbol, "size": 12, "color": color},
+                hovertemplate="%{x} s<extra>" + name + "</extra>", row=1, col=1,
+            )  # fmt: skip

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from yt8m_core.data.dataset import Videos, VideoSubset
-from yt8m_core.data.loader import Batch, label_pairs
+from yt8m_core.data.loader import Batch, make_batch
 
 
 class PooledVideos:
@@ -33,8 +33,7 @@ class PooledVideos:
     def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
         """Yield batches as ``Loader`` does, with pooled vectors [B, s] in float32 as ``frames``."""
         for batch in batches:
-            lengths = torch.from_numpy(self.videos.num_frames[batch])
-            yield Batch(self.vectors(batch), lengths, *label_pairs(self.videos, batch))
+            yield make_batch(self.videos, batch, self.vectors(batch))
 
     def vectors(self, batch: NDArray[np.int64]) -> Tensor:
         """Return the vectors of videos, given their positions in ``videos``: float32 [B, s]."""

@@ -57,7 +57,7 @@ def data_section(run: Run) -> str:
     validation = f"fold {data.fold} of {training}" if data.fold else code(data_name(data.validation))
     rows = [
         ["name", f"{training}{' without that fold' if data.fold else ''}", validation],
-        [data.items, f"{facts.train_videos:,}", f"{facts.validation_videos:,}"],
+        [f"{data.item}s", f"{facts.train_videos:,}", f"{facts.validation_videos:,}"],
         ["bad records, skipped", f"{facts.train_bad_records:,}", f"{facts.validation_bad_records:,}"],
     ]
     known = known_data(facts)
@@ -107,7 +107,7 @@ def metrics_section(run: Run) -> str:
     parts = [
         "## Validation metrics",
         table(["metric", "value", "95% CI"], rows),
-        f"On {run.facts.validation_videos:,} {run.experiment.data.items} of the validation data. The interval is a "
+        f"On {run.facts.validation_videos:,} {run.experiment.data.item}s of the validation data. The interval is a "
         "bootstrap over the videos.",
     ]
     if run.experiment.data.segments:

@@ -80,7 +80,7 @@ def open_splits(
             experiment, data.validation, skip_bad=skip_bad, group=group, progress=progress
         )
         validation = labeled_videos(select_segments(validation, data.segments), data.unlabeled)
-    labels = np.concatenate([part for split in (videos, validation) for part in split.all_labels])
+    labels = np.concatenate([split.known_labels.values for split in (videos, validation)])
     vocabulary = load_vocabulary(data.train, data.vocabulary, labels, videos.schema)
     _check(videos, validation, vocabulary, experiment)
     facts = Facts(

@@ -22,7 +22,7 @@ def show_best_segments(page: PageContext, label: int) -> None:
         "Segments",
         [BEST],
         key="segments of",
-        help="Scores each five seconds of the videos as if it were a video, at most 20,000 of them; once per run.",
+        help="Scores each five-second segment as if it were a video, at most 20,000 of them; once per run.",
     )
     if not wanted:
         return

@@ -81,7 +81,7 @@ def show_metrics(page: PageContext) -> None:
             "(video, label) pairs of the training videos; head and mid together hold 90%.",
         )
     validation = run.experiment.data.validation_name
-    unit = run.experiment.data.items
+    unit = f"{run.experiment.data.item}s"
     if run.experiment.data.segments:
         st.caption(
             "These metrics are of the labels that were rated in a segment, often one, so they are high for any model. "
@@ -107,7 +107,7 @@ def show_architecture(run: Run) -> None:
     training, init = experiment.training, experiment.init
     origin = f" Started from the weights of {plain(init)} (digest {facts.init_weights})." if init else ""
     st.caption(
-        f"Training: {facts.train_videos:,} {experiment.data.items}, {pluralize(training.epochs, 'epoch')}, "
+        f"Training: {pluralize(facts.train_videos, experiment.data.item)}, {pluralize(training.epochs, 'epoch')}, "
         f"learning rate {training.learning_rate:g}, batch size {training.batch_size}, "
         f"random seed {experiment.seed}.{origin}"
     )

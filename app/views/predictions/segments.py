@@ -62,11 +62,11 @@ def show_segments(page: PageContext, video: SelectedVideo, label: int) -> None:
             ),
             on_select=on_selection("segments", "points", select),
             selection_mode="points",
-            alt=f"Probability of {name} in each five seconds of the video",
+            alt=f"Probability of {name} in each five-second segment of the video",
         )
         st.caption(
-            "Each five seconds are scored as if they were a video. A run that was trained on whole videos has never "
-            "seen such short ones; one that was trained on rated segments has."
+            "Each five-second segment is scored as if it were a video. A run that was trained on whole videos has "
+            "never seen such short ones; one that was trained on rated segments has."
         )
         download_csv(table, f"segments-{video.id}-{label}", "Download segments as CSV")
     with labels:

@@ -102,11 +102,11 @@ def _read_map(data: memoryview, at: int, end: int) -> dict[str, tuple[int, int]]
 
 
 @cache
-def frame_layout(dim: int, has_float_frames: bool) -> tuple[bytes, int, int]:
-    """Return the header of each frame of a stream, the number of bytes after it, and the stride between frames."""
+def frame_layout(dim: int, has_float_frames: bool) -> tuple[bytes, int]:
+    """Return the header of each frame of a stream, and the stride between frames."""
     size = 4 * dim if has_float_frames else dim
     header = frame_header(size, has_float_frames)
-    return header, size, len(header) + size
+    return header, len(header) + size
 
 
 def scan_record(
@@ -227,7 +227,7 @@ class _Stream(NamedTuple):
 
 
 def _locate_frames(first: int, last: int, dim: int, schema: Schema) -> _Stream:
-    header, _, stride = frame_layout(dim, schema.has_float_frames)
+    header, stride = frame_layout(dim, schema.has_float_frames)
     count, rest = divmod(last - first, stride)
     if count == 0 or rest:
         raise _Irregular
