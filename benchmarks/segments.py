@@ -3,8 +3,8 @@
     python -m benchmarks.segments [--videos 47000]
 
 The first row reads and pools all segments of 512 synthetic videos, and then the videos themselves, with the frames of a
-video read once in both. The head is measured for itself: it has to score 42 vectors in place of one. The submission is
-of random scores, 60 segments per video and 1,000 labels; memory is the peak of the process.
+video read once in both. The head is left out: for a video of 210 frames it scores 42 vectors in place of one. The
+submission is of random scores, 60 segments per video and 1,000 labels; memory is the peak of the process.
 """
 
 import argparse
